@@ -1,0 +1,117 @@
+package lattice
+
+// Protocol is the protocol of a listener.
+type Protocol string
+
+const (
+	ProtocolHTTP           Protocol = "HTTP"
+	ProtocolHTTPS          Protocol = "HTTPS"
+	ProtocolTLSPassthrough Protocol = "TLS_PASSTHROUGH"
+)
+
+// DefaultPort is the port of a listener that was created without one.
+func (p Protocol) DefaultPort() int32 {
+	if p == ProtocolHTTP {
+		return 80
+	}
+	return 443
+}
+
+// Listener receives connections for a service on one port. Its default action, which is that of its default rule,
+// answers the requests that no rule matches.
+type Listener struct {
+	ID            string     `json:"id"`
+	ARN           string     `json:"arn"`
+	ServiceID     string     `json:"serviceId"`
+	ServiceARN    string     `json:"serviceArn"`
+	Name          string     `json:"name"`
+	Protocol      Protocol   `json:"protocol"`
+	Port          int32      `json:"port"`
+	DefaultAction RuleAction `json:"defaultAction"`
+	// DefaultRuleID identifies the default rule, which has no record of its own.
+	DefaultRuleID string `json:"defaultRuleId"`
+	CreatedAt     Time   `json:"createdAt"`
+	LastUpdatedAt Time   `json:"lastUpdatedAt"`
+	Tags          Tags   `json:"tags,omitempty"`
+	ClientToken   string `json:"clientToken,omitempty"`
+}
+
+// DefaultRuleName is the name of every default rule.
+const DefaultRuleName = "default"
+
+// DefaultRule is the rule that the listener's default action stands for. It is evaluated last, whatever the
+// priorities of the others; it cannot be updated or deleted but through the listener.
+func (l *Listener) DefaultRule() Rule {
+	return Rule{
+		ID: l.DefaultRuleID, ARN: l.ARN + "/rule/" + l.DefaultRuleID,
+		ServiceID: l.ServiceID, ListenerID: l.ID, Name: DefaultRuleName, IsDefault: true,
+		Action: l.DefaultAction, CreatedAt: l.CreatedAt, LastUpdatedAt: l.LastUpdatedAt,
+	}
+}
+
+type CreateListenerRequest struct {
+	ServiceIdentifier string     `uri:"serviceIdentifier" check:"required,len=17..2048,id=service"`
+	Name              string     `json:"name" check:"required,len=3..63,name=listener-"`
+	Protocol          Protocol   `json:"protocol" check:"required,enum=HTTP|HTTPS|TLS_PASSTHROUGH"`
+	Port              int32      `json:"port" check:"range=1..65535"`
+	DefaultAction     RuleAction `json:"defaultAction" check:"required,union"`
+	ClientToken       string     `json:"clientToken" check:"len=1..64,pattern=visible"`
+	Tags              Tags       `json:"tags" check:"len=0..200,pattern=tags"`
+}
+
+type CreateListenerResponse struct {
+	ARN           string     `json:"arn,omitempty"`
+	ID            string     `json:"id,omitempty"`
+	Name          string     `json:"name,omitempty"`
+	Protocol      Protocol   `json:"protocol,omitempty"`
+	Port          int32      `json:"port,omitempty"`
+	ServiceARN    string     `json:"serviceArn,omitempty"`
+	ServiceID     string     `json:"serviceId,omitempty"`
+	DefaultAction RuleAction `json:"defaultAction,omitzero"`
+}
+
+type GetListenerRequest struct {
+	ServiceIdentifier  string `uri:"serviceIdentifier" check:"required,len=17..2048,id=service"`
+	ListenerIdentifier string `uri:"listenerIdentifier" check:"required,len=20..2048,id=listener"`
+}
+
+type GetListenerResponse struct {
+	ARN           string     `json:"arn,omitempty"`
+	ID            string     `json:"id,omitempty"`
+	Name          string     `json:"name,omitempty"`
+	Protocol      Protocol   `json:"protocol,omitempty"`
+	Port          int32      `json:"port,omitempty"`
+	ServiceARN    string     `json:"serviceArn,omitempty"`
+	ServiceID     string     `json:"serviceId,omitempty"`
+	DefaultAction RuleAction `json:"defaultAction,omitzero"`
+	CreatedAt     Time       `json:"createdAt,omitzero"`
+	LastUpdatedAt Time       `json:"lastUpdatedAt,omitzero"`
+}
+
+type UpdateListenerRequest struct {
+	ServiceIdentifier  string     `uri:"serviceIdentifier" check:"required,len=17..2048,id=service"`
+	ListenerIdentifier string     `uri:"listenerIdentifier" check:"required,len=20..2048,id=listener"`
+	DefaultAction      RuleAction `json:"defaultAction" check:"required,union"`
+}
+
+type UpdateListenerResponse = CreateListenerResponse
+
+type DeleteListenerRequest struct {
+	ServiceIdentifier  string `uri:"serviceIdentifier" check:"required,len=17..2048,id=service"`
+	ListenerIdentifier string `uri:"listenerIdentifier" check:"required,len=20..2048,id=listener"`
+}
+
+type ListListenersRequest struct {
+	ServiceIdentifier string `uri:"serviceIdentifier" check:"required,len=17..2048,id=service"`
+	Page
+}
+
+type ListenerSummary struct {
+	ARN           string   `json:"arn,omitempty"`
+	ID            string   `json:"id,omitempty"`
+	Name          string   `json:"name,omitempty"`
+	Protocol      Protocol `json:"protocol,omitempty"`
+	Port          int32    `json:"port,omitempty"`
+	CreatedAt     Time     `json:"createdAt,omitzero"`
+	LastUpdatedAt Time     `json:"lastUpdatedAt,omitzero"`
+}

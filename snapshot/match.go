@@ -1,0 +1,4 @@
+package snapshot
+
+// match is the compiled condition of a rule.
+type match struct{}

@@ -1,0 +1,155 @@
+// Package snapshot compiles all the objects of a deployment, at one revision of the store, into the one immutable
+// value from which a node serves: which VPCs exist, which service network each is associated with, which service
+// answers to a name on a port, which rules it has and which targets stand behind them.
+//
+// Compile is pure: the same objects give the same Snapshot. A Compiler does the same work incrementally: a change to
+// one service costs that service, not all of them. A property test holds the two together.
+package snapshot
+
+import (
+	"net/netip"
+	"time"
+
+	"pergola/lattice"
+)
+
+// Snapshot is all that a node needs to serve. It never changes once it is made: readers hold it without locks, and a
+// new one replaces it whole.
+type Snapshot struct {
+	// Revision is the revision of the store that this is compiled from.
+	Revision int64
+	// VPCs holds every VPC by id.
+	VPCs map[string]*VPC
+	// TargetGroups holds every target group by id, in use or not.
+	TargetGroups map[string]*TargetGroup
+}
+
+// VPC is a VPC as its clients and targets see it.
+type VPC struct {
+	ID, ARN, Account string
+	CIDR             netip.Prefix
+	// Instances are the instances that run in the VPC, ordered by id.
+	Instances []Instance
+	// Network is the service network that the VPC is associated with, or nil.
+	Network *Network
+}
+
+// Instance is a place in a VPC where programs run.
+type Instance struct {
+	ID      string
+	Address netip.Addr
+}
+
+// Network is a service network with the services that can be called in it. All VPCs associated with the same service
+// network share one Network.
+type Network struct {
+	ID, ARN  string
+	AuthType lattice.AuthType
+	// Ports holds, for each port on which some service of the network listens, who answers there.
+	Ports map[uint16]*Port
+	// Names holds every name by which a service of the network can be called: generated names and custom domain
+	// names, in lower case and without a trailing dot.
+	Names map[string]*Service
+}
+
+// Port is one port of a service network.
+type Port struct {
+	// Listeners holds the listeners of the port by the names of their services, in lower case.
+	Listeners map[string]*Listener
+}
+
+// Service is a service as requests meet it.
+type Service struct {
+	ID, ARN, Name    string
+	DomainName       string
+	CustomDomainName string
+	AuthType         lattice.AuthType
+	IdleTimeout      time.Duration
+	// Listeners are the service's listeners, ordered by port.
+	Listeners []*Listener
+}
+
+// Listener is a listener with its rules.
+type Listener struct {
+	ID       string
+	Protocol lattice.Protocol
+	Port     uint16
+	Service  *Service
+	// Rules are in the order in which they are tried: by priority, the default rule last. There is always one.
+	Rules []Rule
+}
+
+// Rule is a compiled rule.
+type Rule struct {
+	ID       string
+	Priority int32
+	// match is nil in a default rule, which matches every request.
+	match  *match
+	Action Action
+}
+
+// Action is what a rule does: exactly one of FixedStatus and Forward is set.
+type Action struct {
+	// FixedStatus is 404 or 500, or 0.
+	FixedStatus int
+	Forward     []WeightedTargetGroup
+	// TotalWeight is the sum of the weights of Forward.
+	TotalWeight int
+}
+
+// WeightedTargetGroup is a target group and its share of the requests.
+type WeightedTargetGroup struct {
+	Group  *TargetGroup
+	Weight int
+}
+
+// TargetGroup is a target group with its targets.
+type TargetGroup struct {
+	ID, ARN         string
+	Type            lattice.TargetGroupType
+	Protocol        lattice.TargetProtocol
+	ProtocolVersion lattice.ProtocolVersion
+	// VPC is the id of the VPC in which the targets live.
+	VPC string
+	// HealthCheck is nil when the health of the targets is not checked.
+	HealthCheck *HealthCheck
+	// InUse is true when a listener of a service that is associated with some service network forwards to the group.
+	// Only then are its targets checked.
+	InUse bool
+	// Targets are the registered and the draining targets, ordered by key.
+	Targets []Target
+}
+
+// Target is one target of a group.
+type Target struct {
+	// Key identifies the target within its group (lattice.TargetKey).
+	Key string
+	// Address is where requests go. It is invalid for an instance that does not exist any more.
+	Address netip.AddrPort
+	// Draining targets finish what they have and receive nothing new.
+	Draining bool
+}
+
+// HealthCheck is a health check with every default filled in.
+type HealthCheck struct {
+	Protocol           lattice.TargetProtocol
+	ProtocolVersion    lattice.ProtocolVersion
+	Path               string
+	Interval, Timeout  time.Duration
+	HealthyThreshold   int
+	UnhealthyThreshold int
+	// Port is 0 for the port on which the target receives requests.
+	Port uint16
+	// Codes are the ranges of status codes that mean health.
+	Codes []CodeRange
+}
+
+// CodeRange is an inclusive range of status codes.
+type CodeRange struct{ From, To int }
+
+// The addresses at which the services of a network are reached from within an associated VPC. The IPv6 address spells
+// the IPv4 one in its last four bytes.
+var (
+	ServiceAddress  = netip.MustParseAddr("169.254.171.1")
+	ServiceAddress6 = netip.MustParseAddr("fd00:ec2:80::a9fe:ab01")
+)
