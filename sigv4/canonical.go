@@ -1,0 +1,313 @@
+package sigv4
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// canonicalizer builds canonical requests and strings to sign in memory that it keeps from one request to the next. What its methods
+// return is good until the next call.
+type canonicalizer struct {
+	request []byte
+	toSign  []byte
+	query   []byte // encoded parameters, unsorted
+	pairs   []pair
+}
+
+// pair is one encoded query parameter.
+type pair struct{ name, value []byte }
+
+// canonicalRequest builds the canonical request. It cannot fail: the query's percent-encoding and the presence of the signed headers are
+// checked before.
+func (c *canonicalizer) canonicalRequest(r *Request, signedHeaders string, form PathForm, payload Payload) []byte {
+	b := append(c.request[:0], r.Method...)
+	b = append(b, '\n')
+	b = appendPath(b, r.Path, form)
+	b = append(b, '\n')
+	b = c.appendQuery(b, r.RawQuery)
+	b = append(b, '\n')
+	b = appendHeaders(b, r, signedHeaders)
+	b = append(b, '\n')
+	b = append(b, signedHeaders...)
+	b = append(b, '\n')
+	if payload == PayloadUnsigned {
+		b = append(b, unsignedPayload...)
+	} else {
+		b = hex.AppendEncode(b, r.BodyHash[:])
+	}
+	c.request = b
+	return b
+}
+
+// stringToSign builds what is signed in the end: the claim's algorithm, instant and scope, and the hash of the canonical request.
+func (c *canonicalizer) stringToSign(claim *claim, canonicalRequest []byte) []byte {
+	b := append(c.toSign[:0], claim.algorithm...)
+	b = append(b, '\n')
+	b = append(b, claim.timestamp...)
+	b = append(b, '\n')
+	b = append(b, claim.date...)
+	b = append(b, '/')
+	if claim.algorithm == V4 {
+		b = append(b, claim.region...)
+		b = append(b, '/')
+	}
+	b = append(b, claim.service...)
+	b = append(b, '/')
+	b = append(b, claim.terminator...)
+	b = append(b, '\n')
+	hash := sha256.Sum256(canonicalRequest)
+	b = hex.AppendEncode(b, hash[:])
+	c.toSign = b
+	return b
+}
+
+func appendPath(b []byte, path string, form PathForm) []byte {
+	switch form {
+	case PathAsSent:
+		if path == "" {
+			return append(b, '/')
+		}
+		return append(b, path...)
+	case PathNormalized:
+		path = normalize(path)
+	}
+	if path == "" {
+		return append(b, '/')
+	}
+	for i := range len(path) {
+		if path[i] == '/' {
+			b = append(b, '/')
+		} else {
+			b = appendEncoded(b, path[i])
+		}
+	}
+	return b
+}
+
+// normalize drops empty and "." segments and lets ".." take away the segment before it. A path that ends in a slash, or in a dot segment,
+// still ends in a slash.
+func normalize(path string) string {
+	var kept []string
+	last := ""
+	for segment := range strings.SplitSeq(path, "/") {
+		last = segment
+		switch segment {
+		case "", ".":
+		case "..":
+			kept = kept[:max(0, len(kept)-1)]
+		default:
+			kept = append(kept, segment)
+		}
+	}
+	if len(kept) == 0 {
+		return "/"
+	}
+	normal := "/" + strings.Join(kept, "/")
+	if last == "" || last == "." || last == ".." {
+		normal += "/"
+	}
+	return normal
+}
+
+// samePath reports whether every form of a path is the same, as it is for most: letters, digits, and no segment that normalising drops.
+func samePath(path string) bool {
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c == '/':
+			if i+1 < len(path) && (path[i+1] == '/' || path[i+1] == '.') {
+				return false
+			}
+		case !isUnreserved(c):
+			return false
+		}
+	}
+	return true
+}
+
+// appendQuery appends the parameters, decoded and encoded again so that spelling does not matter, ordered by encoded name and then by
+// encoded value, without the signature itself. A plus sign is read as a space, as in HTML forms; empty parameters are dropped.
+func (c *canonicalizer) appendQuery(b []byte, rawQuery string) []byte {
+	if rawQuery == "" {
+		return b
+	}
+	c.pairs = c.pairs[:0]
+	// An encoded parameter is at most three times as long. Growing first keeps the slices in pairs on one array.
+	c.query = slices.Grow(c.query[:0], 3*len(rawQuery))
+	for parameter := range strings.SplitSeq(rawQuery, "&") {
+		if parameter == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(parameter, "=")
+		p := pair{c.encodeAgain(name), c.encodeAgain(value)}
+		if string(p.name) != "X-Amz-Signature" {
+			c.pairs = append(c.pairs, p)
+		}
+	}
+	slices.SortFunc(c.pairs, func(x, y pair) int {
+		return cmp.Or(bytes.Compare(x.name, y.name), bytes.Compare(x.value, y.value))
+	})
+	for i, p := range c.pairs {
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = append(b, p.name...)
+		b = append(b, '=')
+		b = append(b, p.value...)
+	}
+	return b
+}
+
+// encodeAgain writes a part of the query in its one canonical spelling to c.query and returns it.
+func (c *canonicalizer) encodeAgain(s string) []byte {
+	start := len(c.query)
+	for i := 0; i < len(s); i++ {
+		ch := s[i]
+		switch ch {
+		case '+':
+			ch = ' '
+		case '%':
+			ch, _ = unhexByte(s[i:])
+			i += 2
+		}
+		c.query = appendEncoded(c.query, ch)
+	}
+	return c.query[start:]
+}
+
+// appendHeaders appends a line for each signed header: the name, a colon and its values, joined by commas in the order sent.
+func appendHeaders(b []byte, r *Request, signedHeaders string) []byte {
+	for name := range strings.SplitSeq(signedHeaders, ";") {
+		b = append(b, name...)
+		b = append(b, ':')
+		if name == "host" {
+			b = appendValue(b, r.Host)
+		} else {
+			b = appendValues(b, r.Header, name)
+		}
+		b = append(b, '\n')
+	}
+	return b
+}
+
+func appendValues(b []byte, h Header, name string) []byte {
+	first := true
+	for i := range h.Len() {
+		n, v := h.Field(i)
+		if !isNamed(n, name) {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = appendValue(b, v)
+	}
+	return b
+}
+
+// appendValue appends the words of a header value with one space between them: white space around the value goes, and each run of it
+// inside, folded lines included, becomes one space.
+func appendValue(b []byte, value string) []byte {
+	start := len(b)
+	for value != "" {
+		end := wordEnd(value)
+		if end > 0 {
+			if len(b) > start {
+				b = append(b, ' ')
+			}
+			b = append(b, value[:end]...)
+		}
+		value = value[min(end+1, len(value)):]
+	}
+	return b
+}
+
+// wordEnd returns how far s goes without white space. Most bytes need one comparison: a session token has hundreds.
+func wordEnd(s string) int {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' && (c == ' ' || '\t' <= c && c <= '\r') {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// isUnreserved reports whether a byte stands for itself in the canonical request (RFC 3986 §2.3).
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+}
+
+func appendEncoded(b []byte, c byte) []byte {
+	const digits = "0123456789ABCDEF"
+	if isUnreserved(c) {
+		return append(b, c)
+	}
+	return append(b, '%', digits[c>>4], digits[c&0xf])
+}
+
+// unescape decodes a name or value of the query. It allocates only where there is something to decode.
+func unescape(s string) (string, bool) {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+		return s, true
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c, ok := s[i], true
+		switch c {
+		case '+':
+			c = ' '
+		case '%':
+			c, ok = unhexByte(s[i:])
+			i += 2
+		}
+		if !ok {
+			return "", false
+		}
+		b = append(b, c)
+	}
+	return string(b), true
+}
+
+// wellEncoded reports whether each percent sign begins an escape.
+func wellEncoded(s string) bool {
+	for i := strings.IndexByte(s, '%'); i >= 0; {
+		if _, ok := unhexByte(s[i:]); !ok {
+			return false
+		}
+		next := strings.IndexByte(s[i+3:], '%')
+		if next < 0 {
+			return true
+		}
+		i += 3 + next
+	}
+	return true
+}
+
+// unhexByte reads the escape that s begins with.
+func unhexByte(s string) (byte, bool) {
+	if len(s) < 3 {
+		return 0, false
+	}
+	high, low := unhex(s[1]), unhex(s[2])
+	return high<<4 | low, high < 16 && low < 16
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0xff
+}
+
+func errQueryEncoding() *Refusal {
+	return incomplete("The query string has a percent sign that begins no escape. Write it as '%%25'.")
+}
