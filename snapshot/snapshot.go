@@ -65,7 +65,8 @@ type Service struct {
 	CustomDomainName string
 	AuthType         lattice.AuthType
 	IdleTimeout      time.Duration
-	// Listeners are the service's listeners, ordered by port.
+	// Listeners are the service's listeners of every protocol, ordered by port. Only those that a node can serve are
+	// in the Ports of a Network.
 	Listeners []*Listener
 }
 
@@ -92,7 +93,8 @@ type Rule struct {
 type Action struct {
 	// FixedStatus is 404 or 500, or 0.
 	FixedStatus int
-	Forward     []WeightedTargetGroup
+	// Forward leaves out the target groups that do not exist. It is empty, but not nil, when none is left.
+	Forward []WeightedTargetGroup
 	// TotalWeight is the sum of the weights of Forward.
 	TotalWeight int
 }

@@ -1,0 +1,78 @@
+// Package dns answers for the names of services inside each VPC, from the snapshot, and passes all other questions
+// on.
+//
+// A service is reached at the same link-local addresses in every VPC; which names exist depends on the service
+// network that the VPC is associated with (user guide, "How VPC Lattice works"). The names under the deployment's own
+// suffix are never asked for elsewhere: one that is not in the VPC's service network does not exist.
+package dns
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"pergola/lattice"
+	"pergola/snapshot"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	// Region is the deployment's; it decides which names are the deployment's own.
+	Region string
+	// Snapshot is the current snapshot. It is called once for every question and must not block.
+	Snapshot func() *snapshot.Snapshot
+	// Forward answers the questions for names that are not the deployment's, such as Forwarder.Forward. network is how
+	// the question came, "udp" or "tcp". The response must carry the id of the query. Nil: such names do not exist.
+	Forward func(ctx context.Context, query []byte, network string) ([]byte, error)
+	// Logger takes failures to forward. Nil: nobody does.
+	Logger *slog.Logger
+}
+
+// maxForwards is how many questions may be with the forwarder at once, over all VPCs. Further ones are refused with
+// SERVFAIL, and resolvers ask again.
+const maxForwards = 512
+
+// Server answers the questions of any number of VPCs.
+type Server struct {
+	snapshot func() *snapshot.Snapshot
+	forward  func(ctx context.Context, query []byte, network string) ([]byte, error)
+	log      *slog.Logger
+	// forwards has an element for every question that is with the forwarder.
+	forwards chan struct{}
+	// zone is the suffix of all generated names, with its final dot, and below the same after a dot.
+	zone  dnsmessage.Name
+	below []byte
+}
+
+// New makes a Server.
+func New(config Config) *Server {
+	log := config.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	zone := dnsmessage.MustNewName(lattice.DomainSuffix(config.Region) + ".")
+	return &Server{
+		snapshot: config.Snapshot,
+		forward:  config.Forward,
+		log:      log,
+		forwards: make(chan struct{}, maxForwards),
+		zone:     zone,
+		below:    append([]byte("."), text(&zone)...),
+	}
+}
+
+// text is a name as dnsmessage holds it: labels and dots, the final one included.
+func text(name *dnsmessage.Name) []byte { return name.Data[:name.Length] }
+
+// isZone reports whether the name is the zone of the generated names.
+func (s *Server) isZone(name *dnsmessage.Name) bool {
+	return bytes.EqualFold(text(name), text(&s.zone))
+}
+
+// inZone reports whether the name is the zone or below it.
+func (s *Server) inZone(name *dnsmessage.Name) bool {
+	at := int(name.Length) - len(s.below)
+	return s.isZone(name) || at >= 0 && bytes.EqualFold(text(name)[at:], s.below)
+}

@@ -1,0 +1,154 @@
+package snapshot
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+
+	"pergola/aws/ec2"
+)
+
+// Change is one object put or deleted.
+type Change struct {
+	// Key is the object's kind and id, such as "service/svc-…" or "rule/svc-…/listener-…/rule-…". Kinds that a
+	// snapshot has no use for are ignored.
+	Key string
+	// Value is the object as JSON, or nil if it was deleted.
+	Value []byte
+}
+
+// Compile makes the snapshot of all the objects of a deployment in one region.
+//
+// The snapshot is always complete and never nil. The error names what had to be left out of it: an object that cannot
+// be decoded counts as absent, and of two services with the same custom domain name on the same port of a service
+// network only the one that was associated first answers there.
+func Compile(region string, revision int64, objects []Change) (*Snapshot, error) {
+	return NewCompiler(region).Apply(revision, true, objects)
+}
+
+// Compiler makes one snapshot after the other, each from the one before and what has changed since. What a change
+// does not concern is the very same *Service, *Network, *VPC or *TargetGroup in both. It must not be used from several
+// goroutines at once.
+type Compiler struct {
+	region  string
+	current *Snapshot
+
+	services map[string]*serviceState
+	networks map[string]*networkState
+	groups   map[string]*groupState
+	vpcs     map[string]*vpcState
+	// serviceLinks and vpcLinks are the associations by their ids.
+	serviceLinks map[string]*link[serviceState]
+	vpcLinks     map[string]*link[vpcState]
+	instances    map[string]*ec2.Instance
+	// placements are the target groups in which an instance is registered, by instance id and target key.
+	placements map[string]map[string]*groupState
+
+	// What the Apply under way has to look at.
+	staleServices marks[serviceState]
+	staleNetworks marks[networkState]
+	staleGroups   marks[groupState]
+	staleVPCs     marks[vpcState]
+	problems      []error
+}
+
+// marks are states that an Apply has to look at. Those marked true have to be compiled.
+type marks[S any] map[*S]bool
+
+func (m marks[S]) look(state *S) {
+	if _, marked := m[state]; !marked {
+		m[state] = false
+	}
+}
+
+func (m marks[S]) compile(state *S) { m[state] = true }
+
+// NewCompiler makes a Compiler that knows no objects yet.
+func NewCompiler(region string) *Compiler {
+	return &Compiler{
+		region:        region,
+		current:       &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}},
+		services:      map[string]*serviceState{},
+		networks:      map[string]*networkState{},
+		groups:        map[string]*groupState{},
+		vpcs:          map[string]*vpcState{},
+		serviceLinks:  map[string]*link[serviceState]{},
+		vpcLinks:      map[string]*link[vpcState]{},
+		instances:     map[string]*ec2.Instance{},
+		placements:    map[string]map[string]*groupState{},
+		staleServices: marks[serviceState]{},
+		staleNetworks: marks[networkState]{},
+		staleGroups:   marks[groupState]{},
+		staleVPCs:     marks[vpcState]{},
+	}
+}
+
+// Apply makes the next snapshot. With reset, the changes are all the objects there are, and all that was known before
+// is forgotten. The error is that of Compile, limited to what the changes brought about.
+//
+// Each step compiles what was marked, and marks what stands on it: target groups carry services, services carry
+// service networks, and these carry VPCs.
+func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapshot, error) {
+	if reset {
+		*c = *NewCompiler(c.region)
+	}
+	for _, change := range changes {
+		if err := c.take(change); err != nil {
+			c.problems = append(c.problems, err)
+		}
+	}
+	c.updateUsers()
+	c.current = &Snapshot{
+		Revision:     revision,
+		TargetGroups: c.compileGroups(),
+		VPCs:         c.current.VPCs,
+	}
+	c.compileServices()
+	c.compileNetworks()
+	c.current.VPCs = c.compileVPCs()
+	return c.current, c.finish()
+}
+
+// finish forgets what is of no more use, and returns the problems met, in an order of their own: the steps work in
+// the random order of maps.
+func (c *Compiler) finish() error {
+	sweep(c.services, c.staleServices)
+	sweep(c.networks, c.staleNetworks)
+	sweep(c.groups, c.staleGroups)
+	sweep(c.vpcs, c.staleVPCs)
+	slices.SortFunc(c.problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	err := errors.Join(c.problems...)
+	c.problems = nil
+	return err
+}
+
+// sweep removes the states of things that do not exist and that nothing refers to.
+func sweep[S any, P interface {
+	*S
+	name() string
+	unused() bool
+}](states map[string]*S, marked marks[S]) {
+	for state := range marked {
+		if P(state).unused() {
+			delete(states, P(state).name())
+		}
+	}
+	clear(marked)
+}
+
+// updated is a copy of a table of the last snapshot with the entries that changed; nil entries are removed.
+func updated[T any](table map[string]*T, changed map[string]*T) map[string]*T {
+	if len(changed) == 0 {
+		return table
+	}
+	table = maps.Clone(table)
+	for id, value := range changed {
+		if value == nil {
+			delete(table, id)
+		} else {
+			table[id] = value
+		}
+	}
+	return table
+}

@@ -1,0 +1,152 @@
+package snapshot
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+)
+
+// Dump writes everything in the snapshot as text for people: indented, sorted, each thing once. Equal snapshots give
+// equal texts.
+func (s *Snapshot) Dump(w io.Writer) error {
+	d := dumper{bufio.NewWriter(w)}
+	d.line(0, "revision %d", s.Revision)
+	networks := map[string]*Network{}
+	for _, v := range ordered(s.VPCs) {
+		d.vpc(v)
+		if v.Network != nil {
+			networks[v.Network.ID] = v.Network
+		}
+	}
+	services := map[string]*Service{}
+	for _, n := range ordered(networks) {
+		d.network(n, services)
+	}
+	for _, service := range ordered(services) {
+		d.service(service)
+	}
+	for _, g := range ordered(s.TargetGroups) {
+		d.group(g)
+	}
+	return d.w.Flush()
+}
+
+// ordered are the values of a map in the order of their keys.
+func ordered[K cmp.Ordered, V any](m map[K]V) []V {
+	values := make([]V, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		values = append(values, m[key])
+	}
+	return values
+}
+
+// dumper writes lines. A failure to write stays in the writer and comes out of its Flush.
+type dumper struct{ w *bufio.Writer }
+
+func (d dumper) line(depth int, format string, args ...any) {
+	fmt.Fprintf(d.w, "%*s"+format+"\n", append([]any{2 * depth, ""}, args...)...)
+}
+
+func (d dumper) vpc(v *VPC) {
+	network := "none"
+	if v.Network != nil {
+		network = v.Network.ID
+	}
+	d.line(0, "vpc %s %s cidr %s account %s network %s", v.ID, v.ARN, v.CIDR, v.Account, network)
+	for _, i := range v.Instances {
+		d.line(1, "instance %s %s", i.ID, i.Address)
+	}
+}
+
+// network writes a service network and adds its services to services.
+func (d dumper) network(n *Network, services map[string]*Service) {
+	d.line(0, "network %s %s auth %s", n.ID, n.ARN, n.AuthType)
+	for _, name := range slices.Sorted(maps.Keys(n.Names)) {
+		d.line(1, "name %s is %s", name, n.Names[name].ID)
+		services[n.Names[name].ID] = n.Names[name]
+	}
+	for _, number := range slices.Sorted(maps.Keys(n.Ports)) {
+		d.line(1, "port %d", number)
+		listeners := n.Ports[number].Listeners
+		for _, name := range slices.Sorted(maps.Keys(listeners)) {
+			service := listeners[name].Service
+			d.line(2, "%s meets %s of %s", name, listeners[name].ID, service.ID)
+			services[service.ID] = service
+		}
+	}
+}
+
+func (d dumper) service(s *Service) {
+	d.line(0, "service %s %s name %s auth %s idle %s", s.ID, s.ARN, s.Name, s.AuthType, s.IdleTimeout)
+	d.line(1, "domain %q custom %q", s.DomainName, s.CustomDomainName)
+	for _, l := range s.Listeners {
+		d.line(1, "listener %s %s port %d", l.ID, l.Protocol, l.Port)
+		for i := range l.Rules {
+			d.rule(&l.Rules[i])
+		}
+	}
+}
+
+func (d dumper) rule(r *Rule) {
+	d.line(2, "rule %s priority %d", r.ID, r.Priority)
+	if r.match != nil {
+		d.match(r.match)
+	}
+	if r.Action.FixedStatus != 0 {
+		d.line(3, "answer %d", r.Action.FixedStatus)
+		return
+	}
+	for _, f := range r.Action.Forward {
+		d.line(3, "forward %d of %d to %s", f.Weight, r.Action.TotalWeight, f.Group.ID)
+	}
+	if len(r.Action.Forward) == 0 {
+		d.line(3, "forward to nothing")
+	}
+}
+
+func (d dumper) match(m *match) {
+	if m.method != "" {
+		d.line(3, "if method is %s", m.method)
+	}
+	if m.path.comparison != anything {
+		d.line(3, "if path %s", m.path)
+	}
+	for _, h := range m.headers {
+		d.line(3, "if header %s %s", h.name, h.pattern)
+	}
+}
+
+// String is the pattern in words.
+func (p pattern) String() string {
+	words := [...]string{anything: "is anything like", exact: "is", prefix: "begins with", contains: "contains"}[p.comparison]
+	letters := "case-sensitive"
+	if p.fold {
+		letters = "any case"
+	}
+	return fmt.Sprintf("%s %q (%s)", words, p.text, letters)
+}
+
+func (d dumper) group(g *TargetGroup) {
+	d.line(0, "targetgroup %s %s type %s speaks %q %q in %q in use %t", g.ID, g.ARN, g.Type, g.Protocol, g.ProtocolVersion, g.VPC, g.InUse)
+	if h := g.HealthCheck; h != nil {
+		d.line(1, "check %s %s %s port %d every %s within %s up after %d down after %d codes %v",
+			h.Protocol, h.ProtocolVersion, h.Path, h.Port, h.Interval, h.Timeout, h.HealthyThreshold, h.UnhealthyThreshold, h.Codes)
+	}
+	for _, t := range g.Targets {
+		d.target(t)
+	}
+}
+
+func (d dumper) target(t Target) {
+	address, draining := "nowhere", ""
+	if t.Address.IsValid() {
+		address = t.Address.String()
+	}
+	if t.Draining {
+		draining = " draining"
+	}
+	d.line(1, "target %s at %s%s", t.Key, address, draining)
+}

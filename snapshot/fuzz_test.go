@@ -1,0 +1,70 @@
+package snapshot
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+// FuzzApply changes one object of a small world to anything at all: a snapshot comes out that can be dumped, and that
+// is the one compiled from nothing.
+func FuzzApply(f *testing.F) {
+	for _, change := range story() {
+		f.Add(change.Key, change.Value)
+		f.Add(change.Key, []byte("null"))
+	}
+	f.Add("rule/svc-1", []byte(`{"match":{"httpMatch":{"pathMatch":{"match":{}},"headerMatches":[{}]}}}`))
+	f.Add("target//", []byte(`{"id":"10.0.0.1","port":-1}`))
+	f.Add("", []byte{})
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		change := Change{key, value}
+		c := NewCompiler(region)
+		if _, err := c.Apply(1, true, story()); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := c.Apply(2, false, []Change{change})
+		if err := s.Dump(io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		whole, _ := Compile(region, 2, append(story(), change))
+		if got, want := dump(t, s), dump(t, whole); got != want {
+			t.Errorf("after %s %s:\n%s\nwant:\n%s", key, value, got, want)
+		}
+	})
+}
+
+func FuzzParseCodes(f *testing.F) {
+	f.Add("200,202-204")
+	f.Add("-")
+	f.Add("99999999999999999999")
+	f.Fuzz(func(t *testing.T, text string) {
+		codes, err := parseCodes(text)
+		if err == nil && len(codes) != strings.Count(text, ",")+1 {
+			t.Errorf("%q was read as %v", text, codes)
+		}
+		for _, r := range codes {
+			if r.From < 0 || r.From > r.To {
+				t.Errorf("%q has the range %v", text, r)
+			}
+		}
+	})
+}
+
+// FuzzHost compares the lookup by host with one that takes the host apart as text.
+func FuzzHost(f *testing.F) {
+	for _, host := range []string{"parking.example.com", "PARKING.example.com.:80", "[::1]:80", ":", "..", "parking.example.com:80:80"} {
+		f.Add(host)
+	}
+	l := &Listener{}
+	port := &Port{Listeners: map[string]*Listener{"parking.example.com": l}}
+	f.Fuzz(func(t *testing.T, host string) {
+		name := host
+		if i := strings.LastIndex(name, ":"); i >= 0 {
+			name = name[:i]
+		}
+		want := foldASCII(strings.TrimSuffix(name, ".")) == "parking.example.com"
+		if got := port.Listener([]byte(host)) == l; got != want {
+			t.Errorf("host %q: %t, want %t", host, got, want)
+		}
+	})
+}

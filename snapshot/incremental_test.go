@@ -1,0 +1,258 @@
+package snapshot
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pergola/aws/ec2"
+	"pergola/lattice"
+)
+
+// TestIncrementalEqualsCompile applies random changes, and after each batch compares the snapshot with one compiled
+// from nothing.
+func TestIncrementalEqualsCompile(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 1))
+			objects := map[string]Change{}
+			c := NewCompiler(region)
+			for revision := int64(1); revision <= 60; revision++ {
+				var batch []Change
+				for range 1 + r.IntN(4) {
+					change := randomChange(r)
+					batch = append(batch, change)
+					objects[change.Key] = change
+				}
+				got, _ := c.Apply(revision, false, batch)
+				want, _ := Compile(region, revision, slices.Collect(maps.Values(objects)))
+				if got, want := dump(t, got), dump(t, want); got != want {
+					t.Fatalf("after %s:\n%s\nwant:\n%s", batch, got, want)
+				}
+				checkCoherent(t, got)
+			}
+			checkForgets(t, c, objects)
+		})
+	}
+}
+
+// checkCoherent checks that there is one of each thing in a snapshot, whichever way leads to it.
+func checkCoherent(t *testing.T, s *Snapshot) {
+	t.Helper()
+	networks := map[string]*Network{}
+	services := map[string]*Service{}
+	see := func(service *Service) {
+		if known := services[service.ID]; known != nil && known != service {
+			t.Fatalf("two of service %s", service.ID)
+		}
+		services[service.ID] = service
+	}
+	for _, v := range s.VPCs {
+		if v.Network == nil {
+			continue
+		}
+		if known := networks[v.Network.ID]; known != nil && known != v.Network {
+			t.Fatalf("two of network %s", v.Network.ID)
+		}
+		networks[v.Network.ID] = v.Network
+		for _, service := range v.Network.Names {
+			see(service)
+		}
+		for _, port := range v.Network.Ports {
+			for _, l := range port.Listeners {
+				see(l.Service)
+			}
+		}
+	}
+	for _, service := range services {
+		for _, l := range service.Listeners {
+			for _, rule := range l.Rules {
+				for _, f := range rule.Action.Forward {
+					if f.Group != s.TargetGroups[f.Group.ID] {
+						t.Fatalf("rule %s forwards to another %s", rule.ID, f.Group.ID)
+					}
+				}
+			}
+		}
+	}
+}
+
+// checkForgets deletes everything and checks that nothing is left.
+func checkForgets(t *testing.T, c *Compiler, objects map[string]Change) {
+	t.Helper()
+	for key := range objects {
+		if _, err := c.Apply(99, false, []Change{gone(key)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := len(c.services) + len(c.networks) + len(c.groups) + len(c.vpcs) + len(c.serviceLinks) + len(c.vpcLinks) + len(c.instances) + len(c.placements)
+	if left != 0 || dump(t, c.current) != "revision 99\n" {
+		t.Errorf("%d things are left after all was deleted: %+v\n%s", left, c, dump(t, c.current))
+	}
+}
+
+// randomChange puts, breaks or deletes one object of a small world, so that objects meet often.
+func randomChange(r *rand.Rand) Change {
+	change := randomPut(r)
+	switch r.IntN(8) {
+	case 0, 1:
+		return gone(change.Key)
+	case 2:
+		return Change{change.Key, []byte(`{"id":0}`)}
+	}
+	return change
+}
+
+func randomPut(r *rand.Rand) Change {
+	one := func(prefix string, of int) string { return fmt.Sprint(prefix, r.IntN(of)) }
+	statuses := []lattice.Status{lattice.StatusActive, lattice.StatusActive, lattice.StatusCreateInProgress, lattice.StatusDeleteInProgress}
+	status := statuses[r.IntN(len(statuses))]
+	action := func() lattice.RuleAction {
+		switch r.IntN(4) {
+		case 0:
+			return fixed(404)
+		case 1:
+			return forward(one("tg-", 3), one("tg-", 3))
+		}
+		return forward(one("tg-", 3))
+	}
+	svc, l := one("svc-", 4), one("listener-", 2)
+	switch r.IntN(11) {
+	case 0:
+		return aVPC(one("vpc-", 3))
+	case 1:
+		states := []ec2.InstanceState{ec2.InstanceRunning, ec2.InstanceTerminated}
+		return anInstance(one("i-", 3), one("vpc-", 3), one("10.0.0.", 9), states[r.IntN(2)])
+	case 2:
+		return aNetwork(one("sn-", 3))
+	case 3:
+		id := one("snva-", 4)
+		a := vpcAssociation(id, one("sn-", 3), one("vpc-", 3), r.IntN(3))
+		a.Status = status
+		return put("servicenetworkvpcassociation/"+id, a)
+	case 4:
+		id := one("snsa-", 6)
+		a := serviceAssociation(id, one("sn-", 3), svc, r.IntN(3))
+		a.Status = status
+		return put("servicenetworkserviceassociation/"+id, a)
+	case 5, 6:
+		s := service(svc)
+		s.Status = status
+		if r.IntN(2) == 0 {
+			s.CustomDomainName = one("www", 2) + ".example.com"
+		}
+		return put("service/"+svc, s)
+	case 7:
+		o := listener(svc, l, int32(80+r.IntN(2)), action())
+		if r.IntN(4) == 0 {
+			o.Protocol = lattice.ProtocolHTTPS
+		}
+		return put("listener/"+svc+"/"+l, o)
+	case 8:
+		return aRule(svc, l, one("rule-", 3), int32(1+r.IntN(3)), one("/", 5), action())
+	case 9:
+		kinds := []lattice.TargetGroupType{lattice.TargetInstance, lattice.TargetIP}
+		return aGroup(one("tg-", 3), kinds[r.IntN(2)])
+	}
+	return aTarget(one("tg-", 3), one("i-", 3), int32(80+r.IntN(2)))
+}
+
+// TestUnchangedIsShared holds what an Apply may not replace: everything that the change does not concern.
+func TestUnchangedIsShared(t *testing.T) {
+	everything := append(story(),
+		aVPC("vpc-2"), aNetwork("sn-2"), aVPCAssociation("snva-2", "sn-2", "vpc-2", 1),
+		aService("svc-2"), aServiceAssociation("snsa-2", "sn-2", "svc-2", 2),
+		aListener("svc-2", "listener-2", 80, forward("tg-2")), aGroup("tg-2", lattice.TargetIP),
+		aService("svc-3"), aServiceAssociation("snsa-3", "sn-1", "svc-3", 3),
+		aListener("svc-3", "listener-3", 80, fixed(404)))
+	for _, test := range []struct {
+		name   string
+		change Change
+		// replaced are all of the things that may be new.
+		replaced []string
+	}{
+		{"rule", aRule("svc-1", "listener-1", "rule-9", 9, "/x", fixed(500)), []string{"svc-1", "sn-1", "vpc-1"}},
+		{"rule that brings a group into use", aRule("svc-3", "listener-3", "rule-9", 9, "/x", forward("tg-1")), []string{"svc-3", "sn-1", "vpc-1"}},
+		{"service association", aServiceAssociation("snsa-9", "sn-2", "svc-3", 9), []string{"sn-2", "vpc-2"}},
+		{"vpc association", aVPCAssociation("snva-9", "sn-2", "vpc-1", 0), []string{"vpc-1"}},
+		{"target", aTarget("tg-2", "10.0.0.7", 80), []string{"tg-2", "svc-2", "sn-2", "vpc-2"}},
+		{"instance that is no target", anInstance("i-9", "vpc-2", "10.0.0.7", ec2.InstanceRunning), []string{"vpc-2"}},
+		{"instance that is a target", gone("instance/i-1"), []string{"tg-1", "svc-1", "sn-1", "vpc-1"}},
+		{"vpc", aVPC("vpc-3"), []string{"vpc-3"}},
+		{"auth type of a network", aNetwork("sn-2"), []string{"sn-2", "vpc-2"}},
+		{"kind of no concern", Change{"subnet/subnet-1", []byte("{}")}, nil},
+	} {
+		c := NewCompiler(region)
+		before, err := c.Apply(1, true, everything)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := c.Apply(2, false, []Change{test.change})
+		if err != nil {
+			t.Fatal(err)
+		}
+		was, is := things(before), things(after)
+		for id := range is {
+			if was[id] != is[id] && !slices.Contains(test.replaced, id) {
+				t.Errorf("%s: %s was replaced", test.name, id)
+			}
+		}
+		for _, id := range test.replaced {
+			if was[id] == is[id] {
+				t.Errorf("%s: %s was not replaced", test.name, id)
+			}
+		}
+	}
+}
+
+// things are pointers to all that a snapshot is made of, by id.
+func things(s *Snapshot) map[string]any {
+	all := map[string]any{}
+	for id, g := range s.TargetGroups {
+		all[id] = g
+	}
+	for id, v := range s.VPCs {
+		all[id] = v
+		if v.Network != nil {
+			all[v.Network.ID] = v.Network
+			for _, service := range v.Network.Names {
+				all[service.ID] = service
+			}
+		}
+	}
+	return all
+}
+
+func TestApplyLeavesTheOldSnapshotAlone(t *testing.T) {
+	c := NewCompiler(region)
+	s, err := c.Apply(1, true, story())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := dump(t, s)
+	for _, change := range story() {
+		if _, err := c.Apply(2, false, []Change{gone(change.Key)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := dump(t, s); after != before {
+		t.Errorf("was:\n%s\nbecame:\n%s", before, after)
+	}
+}
+
+func TestResetForgets(t *testing.T) {
+	c := NewCompiler(region)
+	if _, err := c.Apply(1, true, story()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Apply(2, true, []Change{aVPC("vpc-9")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.VPCs) != 1 || s.VPCs["vpc-9"] == nil || len(s.TargetGroups) != 0 {
+		t.Errorf("more than the reset is left:\n%s", dump(t, s))
+	}
+}

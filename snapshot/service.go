@@ -1,0 +1,103 @@
+package snapshot
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"pergola/lattice"
+)
+
+// compileServices compiles the services that changed and tells the service networks in which they are served.
+func (c *Compiler) compileServices() {
+	for s, stale := range c.staleServices {
+		if !stale {
+			continue
+		}
+		change := replacement{was: s.compiled, is: c.compileService(s)}
+		s.compiled = change.is
+		for _, l := range s.links {
+			if !l.isServed() {
+				continue
+			}
+			if change.keepsTables() {
+				l.network.replaced = append(l.network.replaced, change)
+				c.staleNetworks.look(l.network)
+			} else {
+				c.staleNetworks.compile(l.network)
+			}
+		}
+	}
+}
+
+func (c *Compiler) compileService(s *serviceState) *Service {
+	if s.object == nil || !served(s.object.Status) {
+		return nil
+	}
+	service := &Service{
+		ID:               s.id,
+		ARN:              s.object.ARN,
+		Name:             s.object.Name,
+		DomainName:       tableName(s.object.DNSEntry.DomainName),
+		CustomDomainName: tableName(s.object.CustomDomainName),
+		AuthType:         s.object.AuthType,
+		IdleTimeout:      time.Duration(cmp.Or(s.object.IdleTimeoutSeconds, lattice.DefaultIdleTimeoutSeconds)) * time.Second,
+	}
+	for id, l := range s.listeners {
+		if l.object != nil {
+			service.Listeners = append(service.Listeners, c.compileListener(id, l, service))
+		}
+	}
+	slices.SortFunc(service.Listeners, func(a, b *Listener) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.ID, b.ID))
+	})
+	return service
+}
+
+func (c *Compiler) compileListener(id string, l *listenerState, service *Service) *Listener {
+	rules := make([]Rule, 0, len(l.rules)+1)
+	for id, r := range l.rules {
+		rules = append(rules, Rule{id, r.priority, r.match, c.compileAction(r.action)})
+	}
+	slices.SortFunc(rules, func(a, b Rule) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID, b.ID))
+	})
+	last := l.object.DefaultRule()
+	return &Listener{
+		ID:       id,
+		Protocol: l.object.Protocol,
+		Port:     uint16(l.object.Port),
+		Service:  service,
+		Rules:    append(rules, Rule{ID: last.ID, Action: c.compileAction(last.Action)}),
+	}
+}
+
+// compileAction looks up the target groups of an action. A group that does not exist has no share, and the others
+// take over its share in proportion to their own; when none is left, Forward is empty and TotalWeight is 0.
+//
+// The only group of an action has all of the requests, whatever its weight (user guide, "Add a listener").
+func (c *Compiler) compileAction(a lattice.RuleAction) Action {
+	if a.FixedResponse != nil {
+		return Action{FixedStatus: int(a.FixedResponse.StatusCode)}
+	}
+	ids := a.TargetGroupIDs()
+	action := Action{Forward: make([]WeightedTargetGroup, 0, len(ids))}
+	for i, id := range ids {
+		if g := c.groups[id]; g != nil && g.compiled != nil {
+			share := weight(a.Forward.TargetGroups[i], len(ids) == 1)
+			action.Forward = append(action.Forward, WeightedTargetGroup{g.compiled, share})
+			action.TotalWeight += share
+		}
+	}
+	return action
+}
+
+func weight(g lattice.WeightedTargetGroup, only bool) int {
+	switch {
+	case only:
+		return 100
+	case g.Weight == nil:
+		return 1
+	}
+	return int(*g.Weight)
+}

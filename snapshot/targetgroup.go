@@ -1,0 +1,172 @@
+package snapshot
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pergola/aws/ec2"
+	"pergola/lattice"
+)
+
+// updateUsers brings up to date which services use which target groups.
+func (c *Compiler) updateUsers() {
+	for s := range c.staleServices {
+		now, joined := c.groupsOf(s), s.joined()
+		for g := range s.groups {
+			if !now[g] {
+				delete(g.users, s)
+				c.staleGroups.look(g)
+			}
+		}
+		for g := range now {
+			if was, known := g.users[s]; !known || was != joined {
+				g.users[s] = joined
+				c.staleGroups.look(g)
+			}
+		}
+		s.groups = now
+	}
+}
+
+// groupsOf are the target groups, existing or not, that the listeners of a service forward to.
+func (c *Compiler) groupsOf(s *serviceState) map[*groupState]bool {
+	groups := map[*groupState]bool{}
+	add := func(a lattice.RuleAction) {
+		for _, id := range a.TargetGroupIDs() {
+			groups[c.group(id)] = true
+		}
+	}
+	for _, l := range s.listeners {
+		if l.object == nil {
+			continue
+		}
+		add(l.object.DefaultAction)
+		for _, r := range l.rules {
+			add(r.action)
+		}
+	}
+	return groups
+}
+
+// compileGroups compiles the target groups that changed or came in or out of use, marks the services that use them,
+// and returns all target groups.
+func (c *Compiler) compileGroups() map[string]*TargetGroup {
+	changed := map[string]*TargetGroup{}
+	for g, stale := range c.staleGroups {
+		if !stale && (g.compiled == nil || g.compiled.InUse == g.inUse()) {
+			continue
+		}
+		g.compiled = c.compileGroup(g)
+		changed[g.id] = g.compiled
+		for s := range g.users {
+			c.staleServices.compile(s)
+		}
+	}
+	return updated(c.current.TargetGroups, changed)
+}
+
+func (g *groupState) inUse() bool {
+	for _, joined := range g.users {
+		if joined {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Compiler) compileGroup(g *groupState) *TargetGroup {
+	if g.object == nil {
+		return nil
+	}
+	group := &TargetGroup{ID: g.id, ARN: g.object.ARN, Type: g.object.Type, InUse: g.inUse()}
+	if config := g.object.Config; config != nil {
+		group.Protocol = config.Protocol
+		group.ProtocolVersion = config.ProtocolVersion
+		group.VPC = config.VPCIdentifier
+		group.HealthCheck = c.compileHealthCheck(g.object)
+	}
+	for key, t := range g.targets {
+		group.Targets = append(group.Targets, Target{key, c.address(group.Type, t), t.DeregisteredAt != nil})
+	}
+	slices.SortFunc(group.Targets, func(a, b Target) int { return cmp.Compare(a.Key, b.Key) })
+	return group
+}
+
+// address is where a target is, or invalid when that cannot be said.
+func (c *Compiler) address(kind lattice.TargetGroupType, t *lattice.RegisteredTarget) netip.AddrPort {
+	var address netip.Addr
+	switch kind {
+	case lattice.TargetIP:
+		address, _ = netip.ParseAddr(t.ID)
+	case lattice.TargetInstance:
+		if i := c.instances[t.ID]; i != nil && i.State == ec2.InstanceRunning {
+			address = i.Address
+		}
+	}
+	if !address.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(address, uint16(t.Port))
+}
+
+// compileHealthCheck is the health check of a target group, or nil if it has none: Lambda functions and load
+// balancers are not checked (user guide, "Health checks").
+func (c *Compiler) compileHealthCheck(g *lattice.TargetGroup) *HealthCheck {
+	h := g.Config.HealthCheck
+	checkable := g.Type == lattice.TargetInstance || g.Type == lattice.TargetIP
+	if !checkable || h == nil || h.Enabled == nil || !*h.Enabled {
+		return nil
+	}
+	codes, err := healthyCodes(h.Matcher)
+	if err != nil {
+		c.problems = append(c.problems, fmt.Errorf("target group %s: health check: %w; update the matcher, until then %s is taken for healthy",
+			g.ID, err, lattice.DefaultHealthCheckCodes))
+	}
+	return &HealthCheck{
+		Protocol:           cmp.Or(h.Protocol, lattice.TargetHTTP),
+		ProtocolVersion:    cmp.Or(h.ProtocolVersion, lattice.HTTP1),
+		Path:               cmp.Or(h.Path, lattice.DefaultHealthCheckPath),
+		Interval:           time.Duration(cmp.Or(h.HealthCheckIntervalSeconds, lattice.DefaultHealthCheckIntervalSeconds)) * time.Second,
+		Timeout:            time.Duration(cmp.Or(h.HealthCheckTimeoutSeconds, lattice.DefaultHealthCheckTimeoutSeconds)) * time.Second,
+		HealthyThreshold:   int(cmp.Or(h.HealthyThresholdCount, lattice.DefaultHealthyThresholdCount)),
+		UnhealthyThreshold: int(cmp.Or(h.UnhealthyThresholdCount, lattice.DefaultUnhealthyThresholdCount)),
+		Port:               uint16(h.Port),
+		Codes:              codes,
+	}
+}
+
+// healthyCodes are the codes of a matcher, or the default ones if it has none or is broken.
+func healthyCodes(m *lattice.Matcher) ([]CodeRange, error) {
+	defaults, err := parseCodes(lattice.DefaultHealthCheckCodes)
+	if m == nil || m.HTTPCode == nil || *m.HTTPCode == "" {
+		return defaults, err
+	}
+	codes, err := parseCodes(*m.HTTPCode)
+	if err != nil {
+		return defaults, err
+	}
+	return codes, nil
+}
+
+// parseCodes reads single codes and ranges separated by commas, such as "200,202-204".
+func parseCodes(s string) ([]CodeRange, error) {
+	var codes []CodeRange
+	for part := range strings.SplitSeq(s, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		if !isRange {
+			last = first
+		}
+		from, err1 := strconv.ParseUint(first, 10, 16)
+		to, err2 := strconv.ParseUint(last, 10, 16)
+		if err1 != nil || err2 != nil || from > to {
+			return nil, fmt.Errorf("matcher %q: %q is neither a status code nor a range of them", s, part)
+		}
+		codes = append(codes, CodeRange{int(from), int(to)})
+	}
+	return codes, nil
+}

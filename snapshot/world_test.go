@@ -1,0 +1,168 @@
+package snapshot
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pergola/aws/ec2"
+	"pergola/lattice"
+)
+
+const region = "us-west-2"
+
+// put is the change that writes an object.
+func put(key string, object any) Change {
+	value, err := json.Marshal(object)
+	if err != nil {
+		panic(err)
+	}
+	return Change{key, value}
+}
+
+// gone is the change that deletes an object.
+func gone(key string) Change { return Change{Key: key} }
+
+func at(second int) lattice.Time {
+	return lattice.Time{Time: time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC)}
+}
+
+func arnOf(k lattice.Kind, id string) string {
+	return lattice.Place{Region: region, Account: "111122223333"}.ARN(k, id)
+}
+
+func aNetwork(id string) Change {
+	return put("servicenetwork/"+id, lattice.ServiceNetwork{ID: id, ARN: arnOf(lattice.KindServiceNetwork, id), AuthType: lattice.AuthNone})
+}
+
+func service(id string) lattice.Service {
+	return lattice.Service{
+		ID: id, ARN: arnOf(lattice.KindService, id), Name: "n" + id, AuthType: lattice.AuthNone,
+		IdleTimeoutSeconds: 60, Status: lattice.StatusActive,
+		DNSEntry: lattice.DNSEntry{DomainName: lattice.DomainName("n"+id, id, region)},
+	}
+}
+
+func aService(id string) Change { return put("service/"+id, service(id)) }
+
+func namedService(id, custom string) Change {
+	s := service(id)
+	s.CustomDomainName = custom
+	return put("service/"+id, s)
+}
+
+func fixed(status int32) lattice.RuleAction {
+	return lattice.RuleAction{FixedResponse: &lattice.FixedResponseAction{StatusCode: status}}
+}
+
+// forward forwards to groups with the weights 1, 2, 3 …, or without a weight to a single one.
+func forward(groups ...string) lattice.RuleAction {
+	f := &lattice.ForwardAction{}
+	for i, id := range groups {
+		weight := new(int32(i + 1))
+		if len(groups) == 1 {
+			weight = nil
+		}
+		f.TargetGroups = append(f.TargetGroups, lattice.WeightedTargetGroup{TargetGroupIdentifier: id, Weight: weight})
+	}
+	return lattice.RuleAction{Forward: f}
+}
+
+func listener(service, id string, port int32, action lattice.RuleAction) lattice.Listener {
+	return lattice.Listener{
+		ID: id, ServiceID: service, Protocol: lattice.ProtocolHTTP, Port: port,
+		DefaultAction: action, DefaultRuleID: "rule-default-" + id,
+	}
+}
+
+func aListener(service, id string, port int32, action lattice.RuleAction) Change {
+	return put("listener/"+service+"/"+id, listener(service, id, port, action))
+}
+
+func pathPrefix(path string) *lattice.RuleMatch {
+	return &lattice.RuleMatch{HTTPMatch: &lattice.HTTPMatch{PathMatch: &lattice.PathMatch{Match: lattice.PathMatchType{Prefix: &path}}}}
+}
+
+func aRule(service, listener, id string, priority int32, path string, action lattice.RuleAction) Change {
+	return put("rule/"+service+"/"+listener+"/"+id, lattice.Rule{
+		ID: id, ServiceID: service, ListenerID: listener, Priority: priority, Match: pathPrefix(path), Action: action,
+	})
+}
+
+func aGroup(id string, kind lattice.TargetGroupType) Change {
+	return put("targetgroup/"+id, lattice.TargetGroup{
+		ID: id, ARN: arnOf(lattice.KindTargetGroup, id), Type: kind, Status: lattice.StatusActive,
+		Config: &lattice.TargetGroupConfig{Port: 80, Protocol: lattice.TargetHTTP, ProtocolVersion: lattice.HTTP1, VPCIdentifier: "vpc-1"},
+	})
+}
+
+func aTarget(group, id string, port int32) Change {
+	return put(fmt.Sprintf("target/%s/%s:%d", group, id, port), lattice.RegisteredTarget{TargetGroupID: group, ID: id, Port: port})
+}
+
+func serviceAssociation(id, network, service string, second int) lattice.ServiceNetworkServiceAssociation {
+	return lattice.ServiceNetworkServiceAssociation{
+		ID: id, Status: lattice.StatusActive, ServiceNetworkID: network, ServiceID: service, CreatedAt: at(second),
+	}
+}
+
+func aServiceAssociation(id, network, service string, second int) Change {
+	return put("servicenetworkserviceassociation/"+id, serviceAssociation(id, network, service, second))
+}
+
+func vpcAssociation(id, network, vpc string, second int) lattice.ServiceNetworkVPCAssociation {
+	return lattice.ServiceNetworkVPCAssociation{
+		ID: id, Status: lattice.StatusActive, ServiceNetworkID: network, VPCID: vpc, CreatedAt: at(second),
+	}
+}
+
+func aVPCAssociation(id, network, vpc string, second int) Change {
+	return put("servicenetworkvpcassociation/"+id, vpcAssociation(id, network, vpc, second))
+}
+
+func aVPC(id string) Change {
+	return put("vpc/"+id, ec2.VPC{ID: id, Account: "111122223333", CIDR: netip.MustParsePrefix("10.0.0.0/16")})
+}
+
+func anInstance(id, vpc, address string, state ec2.InstanceState) Change {
+	return put("instance/"+id, ec2.Instance{ID: id, VPC: vpc, Address: netip.MustParseAddr(address), State: state})
+}
+
+// story is a VPC that is associated with a service network, in which a service answers that forwards to a group of
+// one instance.
+func story() []Change {
+	return []Change{
+		aVPC("vpc-1"),
+		anInstance("i-1", "vpc-1", "10.0.0.5", ec2.InstanceRunning),
+		aNetwork("sn-1"),
+		aVPCAssociation("snva-1", "sn-1", "vpc-1", 1),
+		namedService("svc-1", "Parking.Example.com"),
+		aServiceAssociation("snsa-1", "sn-1", "svc-1", 2),
+		aListener("svc-1", "listener-1", 80, fixed(404)),
+		aRule("svc-1", "listener-1", "rule-1", 10, "/pay", forward("tg-1")),
+		aGroup("tg-1", lattice.TargetInstance),
+		aTarget("tg-1", "i-1", 8080),
+	}
+}
+
+// build compiles the story and then the further changes, all at once.
+func build(t *testing.T, more ...Change) *Snapshot {
+	t.Helper()
+	s, err := Compile(region, 1, append(story(), more...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func dump(t testing.TB, s *Snapshot) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := s.Dump(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
