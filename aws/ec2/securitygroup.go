@@ -103,8 +103,8 @@ type AuthorizeSecurityGroupResponse struct {
 }
 
 type RevokeSecurityGroupResponse struct {
-	Return bool                   `xml:"return"`
-	Rules  Set[SecurityGroupRule] `xml:"revokedSecurityGroupRuleSet"`
+	Return bool                          `xml:"return"`
+	Rules  Set[RevokedSecurityGroupRule] `xml:"revokedSecurityGroupRuleSet"`
 }
 
 // SecurityGroupRule is a single permission as callers see it.
@@ -121,6 +121,21 @@ type SecurityGroupRule struct {
 	PrefixListID string           `xml:"prefixListId,omitempty"`
 	Group        *ReferencedGroup `xml:"referencedGroupInfo,omitempty"`
 	Description  string           `xml:"description,omitempty"`
+}
+
+// RevokedSecurityGroupRule is a single permission that has been taken away.
+type RevokedSecurityGroupRule struct {
+	ID           string `xml:"securityGroupRuleId"`
+	GroupID      string `xml:"groupId"`
+	IsEgress     bool   `xml:"isEgress"`
+	Protocol     string `xml:"ipProtocol"`
+	FromPort     int32  `xml:"fromPort"`
+	ToPort       int32  `xml:"toPort"`
+	CIDR         string `xml:"cidrIpv4,omitempty"`
+	CIDR6        string `xml:"cidrIpv6,omitempty"`
+	PrefixListID string `xml:"prefixListId,omitempty"`
+	PeerGroupID  string `xml:"referencedGroupId,omitempty"`
+	Description  string `xml:"description,omitempty"`
 }
 
 // ReferencedGroup is the security group that a permission names.

@@ -50,7 +50,7 @@ type TagSpecification struct {
 // ? for one.
 type Filter struct {
 	Name   string   `query:"Name" check:"required"`
-	Values []string `query:"Value" check:"required,len=1..200"`
+	Values []string `query:"Value" check:"required,len=1..200,each=(len=0..255)"`
 }
 
 // Page asks for one page of a listing: at most MaxResults items, all for 0, after the one that NextToken names.

@@ -1,0 +1,65 @@
+# make alone builds, lints and tests. Nothing but Go is needed.
+
+FUZZTIME ?= 30s
+
+# Every fuzz target, as package:target. A test fails for one that is not here.
+FUZZ = \
+	api:FuzzQuery \
+	api:FuzzRESTJSON \
+	control/ec2:FuzzFilterValue \
+	control:FuzzAreCodes \
+	control:FuzzCheckDomainName \
+	control:FuzzNotes \
+	control:FuzzResume \
+	dataplane/http1:FuzzChunks \
+	dataplane/http1:FuzzRequest \
+	dataplane/http1:FuzzResponse \
+	dataplane/proxy:FuzzSmuggling \
+	dns:FuzzAnswer \
+	dns:FuzzParseResolvConf \
+	dns:FuzzReadFrame \
+	fabric:FuzzParseStat \
+	fabric:FuzzProxyRequest \
+	fabric:FuzzSOCKS \
+	sigv4:FuzzAuthorization \
+	sigv4:FuzzPath \
+	sigv4:FuzzQuery \
+	snapshot:FuzzApply \
+	snapshot:FuzzHost \
+	snapshot:FuzzParseCodes \
+	snapshot:FuzzPattern \
+
+
+.PHONY: all build lint test race fuzz bench kills cross
+
+all: build lint test
+
+build:
+	go build ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+test:
+	go test ./...
+
+race:
+	go test -race ./...
+
+cross:
+	GOOS=darwin GOARCH=arm64 go vet ./...
+
+fuzz:
+	@for entry in $(FUZZ); do \
+		echo "$$entry"; \
+		go test ./$${entry%%:*} -run '^$$' -fuzz "^$${entry##*:}\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
+
+bench:
+	go test ./... -run '^$$' -bench . -benchmem
+
+# A thousand kills of a writing server; go test does a few of them.
+kills:
+	PERGOLA_KILLS=1000 go test ./store -run Kill -v -timeout 60m

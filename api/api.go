@@ -1,0 +1,238 @@
+// Package api is the front door: one address at which every service answers, told apart by the scope of the signature
+// that each request carries. A request is authenticated, turned into the input of an operation and checked against
+// the published constraints; what the operation returns, or refuses with, goes back in the words of the service's
+// wire protocol.
+//
+// An operation is one row of its service's table. Everything else (reading, checking, answering, the rendering of
+// errors) happens once, for all of them. Authorisation does not happen here but inside the operations.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/control"
+	"pergola/control/ec2"
+	"pergola/control/sts"
+	"pergola/lattice"
+	"pergola/sigv4"
+)
+
+// maxBody is the longest body that a request may have. The longest that the API's constraints allow is a tenth of it.
+const maxBody = 1 << 20
+
+// Config is what the front door opens to.
+type Config struct {
+	// Lattice, EC2 and STS are the services behind the door.
+	Lattice *control.Control
+	EC2     *ec2.Control
+	STS     *sts.Control
+	// Keys knows the callers.
+	Keys Keys
+	// Region is the one region that signatures may be scoped to.
+	Region string
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+	// Random is the source of request ids; nil means crypto/rand.
+	Random io.Reader
+	// Logger hears of failures and panics inside of operations; nil is silent.
+	Logger *slog.Logger
+}
+
+// door is the handler.
+type door struct {
+	services map[string]*service
+	region   string
+	random   io.Reader
+	log      *slog.Logger
+}
+
+// service is one service: who may come in, and the protocol that it speaks.
+type service struct {
+	verifier *sigv4.Verifier[iam.Caller]
+	protocol protocol
+}
+
+// protocol is how a service puts operations, results and errors on the wire.
+type protocol interface {
+	// decode finds the operation that a request asks for, and makes its input.
+	decode(r *http.Request, body []byte) (*operation, any, error)
+	answer(w http.ResponseWriter, op *operation, output any, requestID string) error
+	refuse(w http.ResponseWriter, err error, requestID string)
+}
+
+// New makes the handler of the API's address.
+func New(cfg Config) http.Handler {
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return newDoor(cfg, map[string]protocol{
+		"vpc-lattice": newRESTJSON(latticeOperations(cfg.Lattice)),
+		"ec2":         newQuery(ec2Style, ec2Operations(cfg.EC2)),
+		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
+	})
+}
+
+func newDoor(cfg Config, protocols map[string]protocol) *door {
+	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger}
+	for name, protocol := range protocols {
+		verifier := sigv4.New(sigv4.Config[iam.Caller]{
+			Rules: sigv4.ControlPlane(name, cfg.Region), Credentials: credentials{cfg.Keys}, Now: cfg.Now,
+		})
+		d.services[name] = &service{verifier, protocol}
+	}
+	return d
+}
+
+// ServeHTTP answers one request, whatever it is.
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	requestID := newRequestID(d.random)
+	w.Header().Set("X-Amzn-Requestid", requestID)
+
+	signed := sigv4.FromHTTP(r, nil)
+	service, err := d.serviceOf(signed)
+	if err != nil {
+		d.protocolFor(r).refuse(w, err, requestID)
+		return
+	}
+	refuse := func(err error) { service.protocol.refuse(w, d.explained(r, err, requestID), requestID) }
+
+	body, err := readBody(w, r)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	signed.BodyHash = sha256.Sum256(body)
+	caller, err := service.verifier.Verify(signed)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	op, input, err := service.protocol.decode(r, body)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	output, err := d.call(r.Context(), op, caller.Principal, input)
+	if err != nil {
+		refuse(err)
+		return
+	}
+	if err := service.protocol.answer(w, op, output, requestID); err != nil {
+		refuse(err)
+	}
+}
+
+// serviceOf finds the service that a request is signed for.
+func (d *door) serviceOf(signed *sigv4.Request) (*service, error) {
+	scope, err := sigv4.ScopeOf(signed)
+	if err != nil {
+		return nil, err
+	}
+	service, ok := d.services[scope.Service]
+	if !ok {
+		return nil, &aws.Error{Code: "UnknownOperationException", Status: http.StatusNotFound, Message: fmt.Sprintf(
+			"the service %s is not served here; there are %s", quoted(scope.Service), strings.Join(slices.Sorted(maps.Keys(d.services)), ", "))}
+	}
+	if scope.Algorithm == sigv4.V4 && scope.Region != d.region {
+		return nil, &sigv4.Refusal{Code: sigv4.Invalid, Text: fmt.Sprintf(
+			"Credential should be scoped to a valid Region, not %s: this deployment is %s; set AWS_REGION", quoted(scope.Region), d.region)}
+	}
+	return service, nil
+}
+
+// protocolFor guesses the protocol of a request that belongs to no service.
+func (d *door) protocolFor(r *http.Request) protocol {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), formType) || r.URL.Query().Has("Action") {
+		return newQuery(ec2Style, nil)
+	}
+	return newRESTJSON(nil)
+}
+
+// readBody reads the whole body, since its hash is signed.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLong):
+		return nil, &lattice.Error{
+			Kind: lattice.Validation, Reason: lattice.ReasonOther,
+			Message: fmt.Sprintf("the body is longer than %d bytes", tooLong.Limit),
+		}
+	case err != nil:
+		return nil, &lattice.Error{
+			Kind: lattice.Validation, Reason: lattice.ReasonCannotParse, Message: "the body did not arrive whole",
+		}
+	}
+	return body, nil
+}
+
+// call runs an operation. A panic in it fails this one request.
+func (d *door) call(ctx context.Context, op *operation, caller iam.Caller, input any) (output any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, debug.Stack()}
+		}
+	}()
+	return op.call(ctx, caller, input)
+}
+
+// panicError is a panic of an operation.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// explained returns the errors that callers may see as they are. Any other is a failure of ours: it is logged here, and
+// the caller learns under which request id.
+func (d *door) explained(r *http.Request, err error, requestID string) error {
+	var (
+		ofLattice   *lattice.Error
+		ofNeighbour *aws.Error
+		ofSignature *sigv4.Refusal
+		panicked    *panicError
+	)
+	switch {
+	case errors.As(err, &ofLattice):
+		return ofLattice
+	case errors.As(err, &ofNeighbour):
+		return ofNeighbour
+	case errors.As(err, &ofSignature):
+		return ofSignature
+	}
+	log := d.log.With("request", requestID, "method", r.Method, "path", r.URL.Path)
+	if errors.As(err, &panicked) {
+		log = log.With("stack", string(panicked.stack))
+	}
+	log.Error("a request failed", "error", err)
+	return &lattice.Error{Kind: lattice.Internal, Message: "The request failed inside the service; its log tells more about request " + requestID}
+}
+
+// newRequestID makes an id in the form of a random UUID (RFC 9562 §5.4).
+func newRequestID(random io.Reader) string {
+	var id [16]byte
+	if _, err := io.ReadFull(random, id[:]); err != nil {
+		panic(fmt.Sprintf("api: no randomness for a request id: %v", err))
+	}
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}

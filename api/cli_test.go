@@ -1,0 +1,101 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestCLI runs commands of the AWS CLI. In a command, {name} stands for what an earlier command has saved; save names
+// the value that the command's --query prints; want is a part of the output, or of the error.
+func TestCLI(t *testing.T) {
+	if _, err := exec.LookPath("aws"); err != nil {
+		t.Skip("the AWS CLI is not installed")
+	}
+	if testing.Short() {
+		t.Skip("the AWS CLI takes a second for each command")
+	}
+	p := newPlane(t)
+	saved := map[string]string{}
+	for _, c := range []struct{ command, save, want string }{
+		{"sts get-caller-identity --query Arn", "", "user/admin"},
+		{"ec2 describe-availability-zones --filters Name=state,Values=available --query AvailabilityZones[].[ZoneName,ZoneId]", "", "usw2-az3"},
+		{"ec2 create-vpc --cidr-block 10.0.0.0/16 --tag-specifications ResourceType=vpc,Tags=[{Key=Name,Value=one}] --query Vpc.VpcId", "vpc", "vpc-"},
+		{"ec2 create-vpc --cidr-block 10.0.0.0/8", "", "InvalidVpc.Range"},
+		{"ec2 modify-vpc-attribute --vpc-id {vpc} --enable-dns-hostnames", "", ""},
+		{"ec2 describe-vpc-attribute --vpc-id {vpc} --attribute enableDnsHostnames --query EnableDnsHostnames.Value", "", "true"},
+		{"ec2 describe-vpcs --filters Name=tag:Name,Values=o* --query Vpcs[0].[VpcId,CidrBlock,State]", "", "10.0.0.0/16"},
+		{"ec2 describe-vpcs --vpc-ids vpc-00000000000000000", "", "InvalidVpcID.NotFound"},
+		{"ec2 create-subnet --vpc-id {vpc} --cidr-block 10.0.1.0/24 --availability-zone us-west-2b --query Subnet.SubnetId", "subnet", "subnet-"},
+		{"ec2 create-subnet --vpc-id {vpc} --cidr-block 10.0.1.128/25", "", "InvalidSubnet.Conflict"},
+		{"ec2 describe-subnets --filters Name=vpc-id,Values={vpc} --query Subnets[0].AvailableIpAddressCount", "", "251"},
+		{"ec2 create-security-group --group-name web --description web --vpc-id {vpc} --query GroupId", "group", "sg-"},
+		{"ec2 create-security-group --group-name web --description web --vpc-id {vpc}", "", "InvalidGroup.Duplicate"},
+		{"ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port 80-81 --cidr 10.0.0.0/8 --query SecurityGroupRules[0].SecurityGroupRuleId", "rule", "sgr-"},
+		{"ec2 authorize-security-group-ingress --group-id {group} --protocol tcp --port 80-81 --cidr 10.0.0.0/8", "", "InvalidPermission.Duplicate"},
+		{"ec2 authorize-security-group-egress --group-id {group} --ip-permissions IpProtocol=-1,UserIdGroupPairs=[{GroupId={group}}] --query Return", "", "true"},
+		{"ec2 revoke-security-group-egress --group-id {group} --ip-permissions IpProtocol=-1,IpRanges=[{CidrIp=0.0.0.0/0}] --query Return", "", "true"},
+		{"ec2 revoke-security-group-egress --group-id {group} --ip-permissions IpProtocol=-1,Ipv6Ranges=[{CidrIpv6=::/0}]", "", "InvalidPermission.NotFound"},
+		{"ec2 revoke-security-group-ingress --group-id {group} --security-group-rule-ids {rule} --query Return", "", "true"},
+		{"ec2 describe-security-groups --filters Name=vpc-id,Values={vpc} Name=group-name,Values=default --query SecurityGroups[0].IpPermissions[0].UserIdGroupPairs[0].GroupId", "", "sg-"},
+		{"ec2 describe-security-groups --group-ids {group} --query SecurityGroups[0].[IpPermissions,IpPermissionsEgress[0].IpProtocol]", "", "-1"},
+		{"ec2 run-instances --subnet-id {subnet} --private-ip-address 10.0.1.9 --security-group-ids {group} --tag-specifications ResourceType=instance,Tags=[{Key=Name,Value=web}] --query Instances[0].InstanceId", "instance", "i-"},
+		{"ec2 run-instances --subnet-id {subnet} --private-ip-address 10.0.1.9", "", "InvalidIPAddress.InUse"},
+		{"ec2 run-instances --subnet-id {subnet} --count 2 --image-id ami-12345678 --query Instances[].[PrivateIpAddress,SecurityGroups[0].GroupName]", "", "10.0.1.5"},
+		{"ec2 describe-instances --filters Name=instance-state-name,Values=pending Name=tag:Name,Values=web --query Reservations[].Instances[].[InstanceId,State.Name,PrivateIpAddress,Placement.AvailabilityZone]", "", "10.0.1.9"},
+		{"ec2 describe-instances --instance-ids i-00000000000000000", "", "InvalidInstanceID.NotFound"},
+		{"ec2 create-tags --resources {instance} {vpc} --tags Key=team,Value=red", "", ""},
+		{"ec2 describe-tags --filters Name=key,Values=team --query Tags[].ResourceType", "", "instance"},
+		{"ec2 delete-tags --resources {vpc} --tags Key=team", "", ""},
+		{"ec2 delete-security-group --group-id {group}", "", "DependencyViolation"},
+		{"ec2 delete-subnet --subnet-id {subnet}", "", "DependencyViolation"},
+		{"ec2 delete-vpc --vpc-id {vpc}", "", "DependencyViolation"},
+		{"ec2 terminate-instances --instance-ids {instance} --query TerminatingInstances[0].CurrentState.Name", "", "shutting-down"},
+		{"vpc-lattice create-service --name parking --query id", "service", "svc-"},
+		{"vpc-lattice get-service --service-identifier {service} --query name", "", "parking"},
+		{"vpc-lattice create-service --name Not_Valid", "", "ValidationException"},
+		{"vpc-lattice create-target-group --name tg-x --type INSTANCE --config port=80,protocol=HTTP,vpcIdentifier={vpc} --query arn", "", "ValidationException"},
+		{"vpc-lattice create-target-group --name spots --type INSTANCE --config port=80,protocol=HTTP,vpcIdentifier={vpc} --query arn", "targets", "targetgroup/tg-"},
+		{"vpc-lattice get-target-group --target-group-identifier {targets} --query config.vpcIdentifier", "", "vpc-"},
+		{"vpc-lattice get-service --service-identifier svc-00000000000000000", "", "ResourceNotFoundException"},
+	} {
+		command := regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(c.command, func(name string) string {
+			if value, ok := saved[strings.Trim(name, "{}")]; ok {
+				return value
+			}
+			return name
+		})
+		output := p.cli(t, command)
+		if !strings.Contains(output, c.want) {
+			t.Fatalf("aws %s\n%s\nwant %s", command, output, c.want)
+		}
+		if c.save != "" {
+			var value string
+			if err := json.Unmarshal([]byte(output), &value); err != nil {
+				t.Fatalf("aws %s\n%s: %v", command, output, err)
+			}
+			saved[c.save] = value
+		}
+	}
+}
+
+// cli runs one command and returns what it prints, errors included.
+func (p plane) cli(t *testing.T, command string) string {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), "aws", append([]string{"--output", "json"}, strings.Fields(command)...)...)
+	run.Env = append(os.Environ(),
+		"AWS_ENDPOINT_URL="+p.url, "AWS_REGION="+testRegion, "AWS_DEFAULT_REGION="+testRegion, "AWS_PAGER=",
+		"AWS_ACCESS_KEY_ID="+p.credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+p.credential.Secret, "AWS_SESSION_TOKEN=",
+		"AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE="+t.TempDir()+"/none", "AWS_SHARED_CREDENTIALS_FILE="+t.TempDir()+"/none",
+		"AWS_EC2_METADATA_DISABLED=true",
+	)
+	output, err := run.CombinedOutput()
+	if err != nil && len(output) == 0 {
+		return fmt.Sprint(err)
+	}
+	return string(output)
+}

@@ -1,0 +1,40 @@
+package api
+
+import (
+	"context"
+	"reflect"
+
+	"pergola/aws/iam"
+)
+
+// operation is one row of a service's table.
+type operation struct {
+	name string
+	// method, uri and status are those of restJson1; the query protocol has none. A label of the uri is in braces.
+	method, uri string
+	status      int
+	// input is the shape of what call takes, and output the type of what it returns; call's are pointers to them.
+	input  *shape
+	output reflect.Type
+	call   func(ctx context.Context, caller iam.Caller, input any) (output any, err error)
+}
+
+// function is what an operation does.
+type function[In, Out any] = func(context.Context, iam.Caller, *In) (*Out, error)
+
+// rest is a row of a restJson1 service.
+func rest[In, Out any](name, method, uri string, status int, f function[In, Out]) operation {
+	op := action(name, f)
+	op.method, op.uri, op.status = method, uri, status
+	return op
+}
+
+// action is a row of a query service.
+func action[In, Out any](name string, f function[In, Out]) operation {
+	return operation{
+		name: name, input: newShape(reflect.TypeFor[In]()), output: reflect.TypeFor[Out](),
+		call: func(ctx context.Context, caller iam.Caller, input any) (any, error) {
+			return f(ctx, caller, input.(*In))
+		},
+	}
+}

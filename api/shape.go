@@ -1,0 +1,88 @@
+package api
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// shape is a Go type as requests fill it: its members with their names on the wire, their places and constraints,
+// read once from the field tags.
+type shape struct {
+	typ reflect.Type
+	// members are those of a structure, embedded structures flattened.
+	members []member
+	// element is that of a pointer, a list or a map.
+	element *shape
+}
+
+// place is the part of a request that a member comes from.
+type place uint8
+
+const (
+	inBody place = iota
+	inPath
+	inQuery
+)
+
+// member is one member of a structure.
+type member struct {
+	name   string
+	place  place
+	index  []int
+	shape  *shape
+	checks checks
+}
+
+// newShape reads a type that a request may contain. It panics on a type or a tag that it does not understand, since
+// shapes are fixed when the program is written.
+func newShape(t reflect.Type) *shape {
+	s := &shape{typ: t}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		s.element = newShape(t.Elem())
+	case reflect.Map:
+		if t.Key().Kind() != reflect.String {
+			panic(fmt.Sprintf("api: %v: only strings can be keys", t))
+		}
+		s.element = newShape(t.Elem())
+	case reflect.Struct:
+		s.members = membersOf(t)
+	case reflect.String, reflect.Bool, reflect.Int32, reflect.Int64:
+	default:
+		panic(fmt.Sprintf("api: a request cannot contain a %v", t))
+	}
+	return s
+}
+
+func membersOf(t reflect.Type) []member {
+	var members []member
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if field.Anonymous {
+			for _, m := range membersOf(field.Type) {
+				m.index = append([]int{i}, m.index...)
+				members = append(members, m)
+			}
+			continue
+		}
+		m := member{index: field.Index, shape: newShape(field.Type)}
+		m.name, m.place = wireName(t, field)
+		var err error
+		if m.checks, err = parseChecks(field.Tag.Get("check")); err != nil {
+			panic(fmt.Sprintf("api: %v.%s: %v", t, field.Name, err))
+		}
+		members = append(members, m)
+	}
+	return members
+}
+
+func wireName(t reflect.Type, field reflect.StructField) (string, place) {
+	for key, place := range map[string]place{"uri": inPath, "query": inQuery, "json": inBody} {
+		if tag := field.Tag.Get(key); tag != "" {
+			name, _, _ := strings.Cut(tag, ",")
+			return name, place
+		}
+	}
+	panic(fmt.Sprintf("api: %v.%s has neither a uri, a query nor a json tag", t, field.Name))
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"pergola/deployment"
+	"pergola/fabric"
+)
+
+// startTimeout is how long a deployment may take to get ready.
+const startTimeout = time.Minute
+
+func serve(ctx context.Context, c *command, args []string) (int, error) {
+	set := c.flags()
+	data := dataFlag(set)
+	listen := set.String("listen", deployment.DefaultListen, "`address` of the API")
+	region := set.String("region", deployment.DefaultRegion, "`region` in ARNs and names")
+	network := networkFlag(set)
+	etcd := set.String("etcd", "", "comma-separated `URLs` of an etcd to use instead of the embedded one")
+	if err := c.parse(set, args); err != nil {
+		return exitUsage, err
+	}
+	if err := noArguments(set); err != nil {
+		return exitUsage, err
+	}
+	if err := fabric.Enter(*network); err != nil {
+		return exitFailure, err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	d, err := deployment.Start(starting, deployment.Config{
+		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd), Logger: log,
+	})
+	if err != nil {
+		return exitFailure, err
+	}
+	fmt.Printf("pergola is ready on %s (%s fabric); in another shell: eval \"$(pergola env --data %s)\"\n",
+		d.Endpoint(), d.Fabric().Name(), *data)
+	select {
+	case <-ctx.Done():
+		return exitSuccess, d.Close()
+	case err := <-d.Failed():
+		_ = d.Close() // its first failure says more than what follows from it
+		return exitFailure, err
+	}
+}
+
+func urls(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}

@@ -1,0 +1,173 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// singleWeight is the weight of a forward action's only target group when the request gives none.
+const singleWeight = 100
+
+// checkAction refuses an action that cannot be right whatever the store holds (user guide, Rule action).
+func checkAction(field string, action lattice.RuleAction) error {
+	switch {
+	case (action.Forward == nil) == (action.FixedResponse == nil):
+		return lattice.Invalid(field, "must have exactly one of forward and fixedResponse")
+	case action.FixedResponse != nil:
+		if code := action.FixedResponse.StatusCode; code != 404 && code != 500 {
+			return lattice.Invalid(field+".fixedResponse.statusCode", "%d is not supported; the fixed responses are 404 and 500", code)
+		}
+		return nil
+	}
+	return checkForward(field+".forward", action)
+}
+
+func checkForward(field string, action lattice.RuleAction) error {
+	groups := action.Forward.TargetGroups
+	if len(groups) == 0 {
+		return lattice.Invalid(field+".targetGroups", "must name a target group")
+	}
+	ids := action.TargetGroupIDs()
+	for i, group := range groups {
+		name := fmt.Sprintf("%s.targetGroups[%d]", field, i)
+		if slices.Contains(ids[:i], ids[i]) {
+			return lattice.Invalid(name+".targetGroupIdentifier", "%s is in the action twice", ids[i])
+		}
+		if len(groups) > 1 && group.Weight == nil {
+			return lattice.Invalid(name+".weight", "is required when an action forwards to several target groups")
+		}
+	}
+	return nil
+}
+
+// withWeights gives the only target group of an action its default weight.
+func withWeights(action lattice.RuleAction) lattice.RuleAction {
+	if action.Forward == nil || action.Forward.TargetGroups[0].Weight != nil {
+		return action
+	}
+	group := action.Forward.TargetGroups[0]
+	group.Weight = new(int32(singleWeight))
+	return lattice.RuleAction{Forward: &lattice.ForwardAction{TargetGroups: []lattice.WeightedTargetGroup{group}}}
+}
+
+// admitAction checks an action against the listener that is to have it and the target groups that it forwards to, and
+// returns it with every default filled in.
+func (op *call) admitAction(field string, protocol lattice.Protocol, action lattice.RuleAction) (lattice.RuleAction, error) {
+	if protocol == lattice.ProtocolTLSPassthrough && action.Forward == nil {
+		return action, lattice.Invalid(field, "a TLS_PASSTHROUGH listener can only forward, to target groups with protocol TCP")
+	}
+	if action.Forward != nil {
+		for i, group := range action.Forward.TargetGroups {
+			group, err := targetGroups.findStanding(op, group.TargetGroupIdentifier)
+			if err != nil {
+				return action, err
+			}
+			if problem := mismatch(protocol, group); problem != "" {
+				name := fmt.Sprintf("%s.forward.targetGroups[%d].targetGroupIdentifier", field, i)
+				return action, lattice.Invalid(name, "%s: %s", group.ID, problem)
+			}
+		}
+	}
+	return withWeights(action), nil
+}
+
+// mismatch says why a listener cannot forward to a target group, or "" (user guide: TLS listeners, Routing
+// configuration, Protocol version).
+func mismatch(protocol lattice.Protocol, group *lattice.TargetGroup) string {
+	isTCP := group.Config.Protocol == lattice.TargetTCP
+	version := group.Config.ProtocolVersion
+	switch {
+	case protocol == lattice.ProtocolTLSPassthrough && !isTCP:
+		return "a TLS_PASSTHROUGH listener can only forward to target groups with protocol TCP"
+	case protocol != lattice.ProtocolTLSPassthrough && isTCP:
+		return "only a TLS_PASSTHROUGH listener can forward to a target group with protocol TCP"
+	case protocol == lattice.ProtocolHTTP && (version == lattice.HTTP2 || version == lattice.GRPC):
+		return "only an HTTPS listener can forward to a target group with protocol version " + string(version)
+	}
+	return ""
+}
+
+// linkGroups brings the claims on target groups in line with the actions that a service now has. Two services cannot
+// use one target group, and one service not more than its quota of them.
+func (op *call) linkGroups(service *lattice.Service) error {
+	used, err := groupsOf(op.tx, service.ID)
+	if err != nil {
+		return err
+	}
+	linked, err := linkedGroups(op.tx, service.ID)
+	if err != nil {
+		return err
+	}
+	for _, group := range linked {
+		if !slices.Contains(used, group) {
+			unlinkGroup(op.tx, service.ID, group)
+		}
+	}
+	for _, group := range used {
+		if slices.Contains(linked, group) {
+			continue
+		}
+		if limit := op.limit(lattice.QuotaServiceTargetGroups); len(used) > limit {
+			return lattice.QuotaServiceTargetGroups.Exceeded(lattice.KindTargetGroup, limit)
+		}
+		if err := linkGroup(op.tx, service.ID, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// groupsOf are the target groups that the actions of a service forward to.
+func groupsOf(tx *store.Tx, service string) ([]string, error) {
+	var groups []string
+	own, _, err := listeners.objects.List(tx, below(service), "", 0)
+	for _, listener := range own {
+		groups = append(groups, listener.Value.DefaultAction.TargetGroupIDs()...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	others, _, err := rules.objects.List(tx, below(service), "", 0)
+	for _, rule := range others {
+		groups = append(groups, rule.Value.Action.TargetGroupIDs()...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups), err
+}
+
+// linkedGroups are the target groups that a service has claims on.
+func linkedGroups(tx *store.Tx, service string) ([]string, error) {
+	entries, _, err := claims.List(tx, serviceGroupClaim(service, ""), "", 0)
+	groups := make([]string, len(entries))
+	for i, entry := range entries {
+		groups[i] = lattice.IDOf(entry.ID)
+	}
+	return groups, err
+}
+
+func linkGroup(tx *store.Tx, service, group string) error {
+	err := claim(tx, groupServiceClaim(group), service, func(holder string) error {
+		return lattice.ConflictError(lattice.KindTargetGroup, group, "Target group %s is already used by service %s", group, holder)
+	})
+	if err != nil {
+		return err
+	}
+	return claims.Put(tx, serviceGroupClaim(service, group), service)
+}
+
+func unlinkGroup(tx *store.Tx, service, group string) {
+	claims.Delete(tx, groupServiceClaim(group))
+	claims.Delete(tx, serviceGroupClaim(service, group))
+}
+
+// unlinkGroups gives up all claims of a service on target groups.
+func unlinkGroups(tx *store.Tx, service string) error {
+	linked, err := linkedGroups(tx, service)
+	for _, group := range linked {
+		unlinkGroup(tx, service, group)
+	}
+	return err
+}

@@ -1,0 +1,110 @@
+package control
+
+import (
+	"errors"
+	"strconv"
+
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// claims holds what only one object may have, each with the id of the object that has it:
+//
+//	ACCOUNT/KIND/NAME             a service network's, service's or target group's name
+//	SERVICE/listener/NAME         a listener's name
+//	SERVICE/port/PORT             a listener's port
+//	SERVICE/LISTENER/rule/NAME    a rule's name
+//	SERVICE/LISTENER/priority/N   a rule's priority
+//	SERVICE/group/GROUP           a target group that the service uses
+//	SERVICE/network/NETWORK       an association of the service
+//	GROUP/service                 the one service that uses a target group
+//	NETWORK/service/SERVICE       the same association, seen from the network
+//	NETWORK/domain/DOMAIN         a custom domain name among the services of a network
+//	NETWORK/vpc/VPC               an association of a VPC, seen from the network
+//	VPC/association               the one association of a VPC
+//
+// Since the keys with a common prefix are a set, they are also what quotas count and what says that an object is
+// referred to and cannot be deleted.
+var claims = store.NewIndex("claim")
+
+func nameClaim(account string, k lattice.Kind, name string) string {
+	return account + "/" + k.Name + "/" + name
+}
+
+func listenerNameClaim(service, name string) string { return service + "/listener/" + name }
+
+func portClaim(service string, port int32) string {
+	return service + "/port/" + strconv.Itoa(int(port))
+}
+
+func ruleNameClaim(service, listener, name string) string {
+	return below(service, listener) + "rule/" + name
+}
+
+func priorityClaim(rule *lattice.Rule) string {
+	return below(rule.ServiceID, rule.ListenerID) + "priority/" + strconv.Itoa(int(rule.Priority))
+}
+
+func serviceGroupClaim(service, group string) string { return service + "/group/" + group }
+
+func groupServiceClaim(group string) string { return group + "/service" }
+
+func serviceNetworkClaim(service, network string) string { return service + "/network/" + network }
+
+func networkServiceClaim(network, service string) string { return network + "/service/" + service }
+
+func networkDomainClaim(network, domain string) string { return network + "/domain/" + domain }
+
+func networkVPCClaim(network, vpc string) string { return network + "/vpc/" + vpc }
+
+func vpcClaim(vpc string) string { return vpc + "/association" }
+
+// claim takes a key for an object. If another object has it, the error is what conflict makes of that one's id.
+func claim(tx *store.Tx, key, id string, conflict func(holder string) error) error {
+	holder, err := holderOf(tx, key)
+	if err != nil {
+		return err
+	}
+	if holder != "" && holder != id {
+		return conflict(holder)
+	}
+	return claims.Put(tx, key, id)
+}
+
+// nameTaken says that another object of the kind has the name.
+func nameTaken(k lattice.Kind, name string) func(string) error {
+	return func(holder string) error {
+		return lattice.ConflictError(k, holder, "%s with name %s already exists: %s", k.ResourceType, name, holder)
+	}
+}
+
+// holderOf is who has a key, or "".
+func holderOf(tx *store.Tx, key string) (string, error) {
+	holder, err := claims.Get(tx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return holder, err
+}
+
+// member is a key of a set that a quota counts.
+type member struct{ set, key, id string }
+
+// claimMember takes a key for one more object, if the quota has room. A key that is taken is the more useful error.
+func (op *call) claimMember(q lattice.Quota, k lattice.Kind, m member, conflict func(holder string) error) error {
+	holder, err := holderOf(op.tx, m.set+m.key)
+	if err != nil {
+		return err
+	}
+	if holder != "" {
+		return conflict(holder)
+	}
+	n, err := claims.Count(op.tx, m.set)
+	if err != nil {
+		return err
+	}
+	if limit := op.limit(q); n >= limit {
+		return q.Exceeded(k, limit)
+	}
+	return claims.Put(op.tx, m.set+m.key, m.id)
+}

@@ -1,0 +1,352 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for something that must happen; never how long it takes.
+const patience = 30 * time.Second
+
+const (
+	account = "100000000001"
+	other   = "100000000002"
+	region  = "us-west-2"
+)
+
+// world is a control plane on a store of its own, with a clock that stands still unless it is moved.
+type world struct {
+	*Control
+	t      testing.TB
+	ctx    context.Context
+	caller iam.Caller
+	clock  time.Time
+	log    bytes.Buffer
+}
+
+// newWorld makes a world. Quotas are the real ones but for those given, as pairs of a quota and a number.
+func newWorld(t testing.TB, quotas ...quotaOf) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	opened, err := store.Open(ctx, store.Config{Dir: t.TempDir(), NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = opened.Close() }) // a test may have closed it
+	w := &world{t: t, ctx: ctx, caller: callerOf(account), clock: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)}
+	limits := map[string]int{}
+	for _, q := range quotas {
+		limits[q.Code] = q.limit
+	}
+	w.Control = New(Config{
+		Store: opened, Region: region, Quotas: limits, Now: func() time.Time { return w.clock },
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
+	})
+	return w
+}
+
+type quotaOf struct {
+	lattice.Quota
+	limit int
+}
+
+func callerOf(account string) iam.Caller {
+	return iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/admin", UserID: "AIDA" + account}
+}
+
+// must is for calls that cannot fail unless the test is wrong.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(fmt.Sprintf("unexpected error: %v", err))
+	}
+	return v
+}
+
+// refused checks that an error is of a kind and says something.
+func refused(t testing.TB, err error, kind lattice.ErrorKind, says string) *lattice.Error {
+	t.Helper()
+	var refusal *lattice.Error
+	if !errors.As(err, &refusal) {
+		t.Fatalf("got error %v, want %v with %q", err, kind, says)
+	}
+	if refusal.Kind != kind || !strings.Contains(refusal.Message, says) {
+		t.Fatalf("got %v, want %v with %q", refusal, kind, says)
+	}
+	return refusal
+}
+
+// settleNow settles everything as if a node had applied all there is, once.
+func (w *world) settleNow() {
+	w.t.Helper()
+	ledger := w.ledger()
+	ledger.applied["node"] = math.MaxInt64
+	w.settleDue(w.ctx, ledger)
+}
+
+// ledger is what a settler knows that has just read the store.
+func (w *world) ledger() *ledger {
+	w.t.Helper()
+	ledger := newLedger()
+	err := w.store.Follow(w.ctx, objectPrefix, func(batch store.Batch) error { return errors.Join(errRead, ledger.noteObjects(batch)) })
+	if err.Error() != errRead.Error() {
+		w.t.Fatal(err)
+	}
+	return ledger
+}
+
+// keys are all keys in the store that say something of the world.
+func (w *world) keys() (keys []string) {
+	w.t.Helper()
+	for _, prefix := range []string{objectPrefix, "index/"} {
+		_ = w.store.Follow(w.ctx, prefix, func(batch store.Batch) error {
+			for _, change := range batch.Changes {
+				keys = append(keys, change.Key)
+			}
+			return errRead
+		})
+	}
+	return keys
+}
+
+func (w *world) write(f func(tx *store.Tx) error) {
+	w.t.Helper()
+	if _, err := w.store.Update(w.ctx, f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// id makes an id of a prefix and the digits of a name, so that tests can say names.
+func id(prefix, name string) string {
+	return prefix + fmt.Sprintf("%x", sha256.Sum256([]byte(name)))[:17]
+}
+
+// vpc makes a VPC with the addresses 10.0.0.0/16 and a subnet with 10.0.1.0/24.
+func (w *world) vpc(name string) string {
+	w.t.Helper()
+	vpc := id("vpc-", name)
+	w.write(func(tx *store.Tx) error {
+		return errors.Join(
+			vpcs.Put(tx, vpc, ec2.VPC{ID: vpc, Account: w.caller.Account, CIDR: netip.MustParsePrefix("10.0.0.0/16")}),
+			subnets.Put(tx, id("subnet-", name), ec2.Subnet{ID: id("subnet-", name), VPC: vpc, CIDR: netip.MustParsePrefix("10.0.1.0/24")}),
+		)
+	})
+	return vpc
+}
+
+func (w *world) securityGroup(name, vpc string) string {
+	w.t.Helper()
+	group := id("sg-", name)
+	w.write(func(tx *store.Tx) error {
+		return securityGroups.Put(tx, group, ec2.SecurityGroup{ID: group, Account: w.caller.Account, VPC: vpc})
+	})
+	return group
+}
+
+func (w *world) instance(name, vpc string, state ec2.InstanceState) string {
+	w.t.Helper()
+	instance := id("i-", name)
+	w.write(func(tx *store.Tx) error {
+		return instances.Put(tx, instance, ec2.Instance{ID: instance, Account: w.caller.Account, VPC: vpc, State: state})
+	})
+	return instance
+}
+
+func (w *world) network(name string) string {
+	return must(w.CreateServiceNetwork(w.ctx, w.caller, &lattice.CreateServiceNetworkRequest{Name: name})).ID
+}
+
+func (w *world) service(name string) string {
+	return must(w.CreateService(w.ctx, w.caller, &lattice.CreateServiceRequest{Name: name})).ID
+}
+
+func (w *world) serviceWithDomain(name, domain string) string {
+	return must(w.CreateService(w.ctx, w.caller, &lattice.CreateServiceRequest{Name: name, CustomDomainName: domain})).ID
+}
+
+func (w *world) listener(service, name string, port int32, action lattice.RuleAction) string {
+	return must(w.CreateListener(w.ctx, w.caller, &lattice.CreateListenerRequest{
+		ServiceIdentifier: service, Name: name, Protocol: lattice.ProtocolHTTP, Port: port, DefaultAction: action,
+	})).ID
+}
+
+func (w *world) rule(service, listener, name string, priority int32, action lattice.RuleAction) string {
+	return must(w.CreateRule(w.ctx, w.caller, &lattice.CreateRuleRequest{
+		ServiceIdentifier: service, ListenerIdentifier: listener, Name: name, Priority: priority, Match: get, Action: action,
+	})).ID
+}
+
+// group makes a target group with HTTP on port 80 in a VPC.
+func (w *world) group(name, vpc string) string {
+	return w.groupOf(name, lattice.TargetIP, lattice.TargetGroupConfig{VPCIdentifier: vpc, Protocol: lattice.TargetHTTP})
+}
+
+func (w *world) groupOf(name string, kind lattice.TargetGroupType, config lattice.TargetGroupConfig) string {
+	return must(w.CreateTargetGroup(w.ctx, w.caller, &lattice.CreateTargetGroupRequest{Name: name, Type: kind, Config: &config})).ID
+}
+
+func (w *world) associate(network, service string) string {
+	return must(w.CreateServiceNetworkServiceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkServiceAssociationRequest{
+		ServiceNetworkIdentifier: network, ServiceIdentifier: service,
+	})).ID
+}
+
+func (w *world) associateVPC(network, vpc string, groups ...string) string {
+	return must(w.CreateServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkVPCAssociationRequest{
+		ServiceNetworkIdentifier: network, VPCIdentifier: vpc, SecurityGroupIDs: groups,
+	})).ID
+}
+
+// get matches requests with the method GET, answer404 answers them.
+var (
+	get       = lattice.RuleMatch{HTTPMatch: &lattice.HTTPMatch{Method: "GET"}}
+	answer404 = lattice.RuleAction{FixedResponse: &lattice.FixedResponseAction{StatusCode: 404}}
+	answer500 = lattice.RuleAction{FixedResponse: &lattice.FixedResponseAction{StatusCode: 500}}
+)
+
+// forward makes an action that gives each of several target groups the weight 1.
+func forward(groups ...string) lattice.RuleAction {
+	action := &lattice.ForwardAction{}
+	for _, group := range groups {
+		weighted := lattice.WeightedTargetGroup{TargetGroupIdentifier: group}
+		if len(groups) > 1 {
+			weighted.Weight = new(int32(1))
+		}
+		action.TargetGroups = append(action.TargetGroups, weighted)
+	}
+	return lattice.RuleAction{Forward: action}
+}
+
+func TestProjectTakesFieldsFromTheFirstSourceThatHasThem(t *testing.T) {
+	type response struct{ A, B, C string }
+	got := project[response](struct{ A string }{"a1"}, &struct{ A, B string }{"a2", "b2"})
+	if want := (response{"a1", "b2", ""}); *got != want {
+		t.Errorf("got %+v, want %+v", *got, want)
+	}
+}
+
+// TestNounsHoldWhatResponsesSay holds that no member of a response is forgotten: each is in a source of its
+// projection, with the same type, or is one that is never set because nothing here fails after it has been accepted.
+func TestNounsHoldWhatResponsesSay(t *testing.T) {
+	network, service, listener, rule := lattice.ServiceNetwork{}, lattice.Service{}, lattice.Listener{}, lattice.Rule{}
+	group := lattice.TargetGroup{}
+	ofService, ofVPC := lattice.ServiceNetworkServiceAssociation{}, lattice.ServiceNetworkVPCAssociation{}
+	for _, projection := range []struct {
+		response any
+		sources  []any
+	}{
+		{lattice.CreateServiceNetworkResponse{}, []any{network}},
+		{lattice.GetServiceNetworkResponse{}, []any{network, networkSize{}}},
+		{lattice.UpdateServiceNetworkResponse{}, []any{network}},
+		{lattice.ServiceNetworkSummary{}, []any{network, networkSize{}}},
+		{lattice.CreateServiceResponse{}, []any{service}},
+		{lattice.GetServiceResponse{}, []any{service}},
+		{lattice.UpdateServiceResponse{}, []any{service}},
+		{lattice.DeleteServiceResponse{}, []any{service}},
+		{lattice.ServiceSummary{}, []any{service}},
+		{lattice.CreateListenerResponse{}, []any{listener}},
+		{lattice.GetListenerResponse{}, []any{listener}},
+		{lattice.UpdateListenerResponse{}, []any{listener}},
+		{lattice.ListenerSummary{}, []any{listener}},
+		{lattice.CreateRuleResponse{}, []any{rule}},
+		{lattice.GetRuleResponse{}, []any{rule}},
+		{lattice.UpdateRuleResponse{}, []any{rule}},
+		{lattice.RuleSummary{}, []any{rule}},
+		{lattice.CreateTargetGroupResponse{}, []any{group}},
+		{lattice.GetTargetGroupResponse{}, []any{group, groupUsers{}}},
+		{lattice.UpdateTargetGroupResponse{}, []any{group}},
+		{lattice.DeleteTargetGroupResponse{}, []any{group}},
+		{lattice.TargetGroupSummary{}, []any{group, lattice.TargetGroupConfig{}, groupUsers{}}},
+		{lattice.TargetSummary{}, []any{lattice.RegisteredTarget{}, lattice.TargetHealth{}}},
+		{lattice.CreateServiceNetworkServiceAssociationResponse{}, []any{ofService}},
+		{lattice.GetServiceNetworkServiceAssociationResponse{}, []any{ofService}},
+		{lattice.ServiceNetworkServiceAssociationSummary{}, []any{ofService}},
+		{lattice.CreateServiceNetworkVPCAssociationResponse{}, []any{ofVPC}},
+		{lattice.GetServiceNetworkVPCAssociationResponse{}, []any{ofVPC}},
+		{lattice.UpdateServiceNetworkVPCAssociationResponse{}, []any{ofVPC}},
+		{lattice.ServiceNetworkVPCAssociationSummary{}, []any{ofVPC}},
+		{lattice.DeleteAssociationResponse{}, []any{ofService}},
+		{lattice.DeleteAssociationResponse{}, []any{ofVPC}},
+	} {
+		response := reflect.TypeOf(projection.response)
+		for i := range response.NumField() {
+			field := response.Field(i)
+			if !isSupplied(field, projection.sources) && !neverSet[field.Name] {
+				t.Errorf("%v.%s has no source of type %v", response, field.Name, field.Type)
+			}
+		}
+	}
+}
+
+// neverSet are members of responses for failures after acceptance, and for resource configurations, which a service
+// network cannot have yet.
+var neverSet = map[string]bool{
+	"FailureCode": true, "FailureMessage": true, "NumberOfAssociatedResourceConfigurations": true,
+}
+
+func isSupplied(field reflect.StructField, sources []any) bool {
+	for _, source := range sources {
+		if found, ok := reflect.TypeOf(source).FieldByName(field.Name); ok {
+			return found.Type == field.Type
+		}
+	}
+	return false
+}
+
+func TestFailuresOfTheStoreAreLoggedAndNotShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.CreateService(w.ctx, w.caller, &lattice.CreateServiceRequest{Name: "parking"})
+	if e := refused(t, err, lattice.Internal, "try again"); e.RetryAfterSeconds == 0 {
+		t.Error("the caller is not told when to come back")
+	}
+	if !strings.Contains(w.log.String(), "vpc-lattice:CreateService") {
+		t.Errorf("the log does not name the operation: %s", &w.log)
+	}
+	_, err = w.ListServices(w.ctx, w.caller, &lattice.ListServicesRequest{})
+	refused(t, err, lattice.Internal, "try again")
+}
+
+func TestCancelledOperationsAreNotLogged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(w.ctx)
+	cancel()
+	_, err := w.CreateService(ctx, w.caller, &lattice.CreateServiceRequest{Name: "parking"})
+	refused(t, err, lattice.Internal, "")
+	if w.log.Len() > 0 {
+		t.Errorf("logged: %s", &w.log)
+	}
+}
+
+func TestNewFillsInDefaults(t *testing.T) {
+	c := New(Config{Region: region})
+	if c.now == nil || c.random == nil || c.log == nil {
+		t.Error("a default is missing")
+	}
+	if got := c.limit(lattice.QuotaServices); got != 2000 {
+		t.Errorf("the quota of services is %d, want its default", got)
+	}
+}

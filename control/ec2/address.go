@@ -1,0 +1,76 @@
+package ec2
+
+import (
+	"net/netip"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/store"
+)
+
+// addresses holds who has which address: "<vpc id>/<address>" and an instance id. An address is one instance's at a time.
+var addresses = store.NewIndex("ec2-address")
+
+// reservedAddresses is how many addresses of a subnet nobody can have: the first four, which are the network, the
+// router, the resolver and a spare one, and the last (VPC user guide, "Subnet CIDR blocks").
+const reservedAddresses = 5
+
+// used lists the addresses that are taken in a VPC.
+func (op *call) used(vpc string) (map[netip.Addr]bool, error) {
+	entries, _, err := addresses.List(op.Tx, vpc+"/", "", 0)
+	used := make(map[netip.Addr]bool, len(entries))
+	for _, entry := range entries {
+		address, err := netip.ParseAddr(entry.ID[len(vpc)+1:])
+		if err != nil {
+			return nil, err
+		}
+		used[address] = true
+	}
+	return used, err
+}
+
+// assignable are the bounds of the addresses that instances of a subnet may have.
+func assignable(cidr netip.Prefix) (first, last netip.Addr) {
+	first = cidr.Masked().Addr().Next().Next().Next().Next()
+	bytes := cidr.Masked().Addr().As4()
+	for bit := cidr.Bits(); bit < 32; bit++ {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return first, netip.AddrFrom4(bytes).Prev()
+}
+
+// free picks the lowest free addresses of a subnet: as many as wanted, or as there are.
+func (op *call) free(subnet *ec2.Subnet, wanted int) ([]netip.Addr, error) {
+	used, err := op.used(subnet.VPC)
+	if err != nil {
+		return nil, err
+	}
+	var found []netip.Addr
+	first, last := assignable(subnet.CIDR)
+	for address := first; len(found) < wanted && address.Compare(last) <= 0; address = address.Next() {
+		if !used[address] {
+			found = append(found, address)
+		}
+	}
+	return found, nil
+}
+
+// wanted checks an address that a caller asks for.
+func (op *call) wanted(subnet *ec2.Subnet, s string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(s)
+	if err != nil || !address.Is4() {
+		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "invalid value for parameter address: %s", s)
+	}
+	first, last := assignable(subnet.CIDR)
+	switch {
+	case !subnet.CIDR.Contains(address):
+		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "Address %s does not fall within the subnet's address range", s)
+	case address.Less(first) || last.Less(address):
+		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "Address %s is in subnet's reserved address range", s)
+	}
+	used, err := op.used(subnet.VPC)
+	if err == nil && used[address] {
+		return netip.Addr{}, aws.Errorf("InvalidIPAddress.InUse", "Address %s is in use.", s)
+	}
+	return address, err
+}

@@ -1,0 +1,143 @@
+// Package ec2 keeps the networks that service networks join: VPCs, subnets, security groups and instances. It is an
+// inventory, as large as VPC Lattice and the tools around it need; the nodes make what it lists.
+//
+// Package api has already enforced the check tags of the requests before an operation here is called. A caller sees
+// and changes what its own account owns: what others own does not exist for it.
+//
+// # Statuses
+//
+// An instance is pending until every live node has applied the revision at which it was launched, and shutting-down
+// until every live node has forgotten it. Settle, which runs beside the operations, moves it on. A terminated instance
+// is described for a minute more, because clients wait to see it.
+package ec2
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// Config is what the package needs from outside. Store and Region are required.
+type Config struct {
+	Store *store.Store
+	// Region is part of ARNs and of the names of availability zones.
+	Region string
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
+	Random io.Reader
+	// Logger hears of statuses that could not be settled; nil is silent.
+	Logger *slog.Logger
+}
+
+// Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
+// on the same store.
+type Control struct {
+	store  *store.Store
+	region string
+	now    func() time.Time
+	random io.Reader
+	log    *slog.Logger
+}
+
+// New makes the service. States of instances move only while Settle runs, here or in another process.
+func New(cfg Config) *Control {
+	c := &Control{store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.random == nil {
+		c.random = rand.Reader
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// call is one operation under way: for whom, and in which transaction.
+type call struct {
+	*Control
+	*store.Tx
+	account string
+}
+
+// update carries out an operation that writes. f may run more than once, and only its last run counts.
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
+		answer, err = f(&call{c, tx, caller.Account})
+		return err
+	})
+	return answer, unavailable(err)
+}
+
+// view carries out an operation that only reads.
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+		answer, err = f(&call{c, tx, caller.Account})
+		return err
+	})
+	return answer, unavailable(err)
+}
+
+// unavailable puts an outage of the store into words that clients try again for.
+func unavailable(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return &aws.Error{Code: "Unavailable", Message: "The store does not answer; try again", Status: 503}
+	}
+	return err
+}
+
+// done is the answer of operations that have nothing to tell.
+func done() *ec2.Done { return &ec2.Done{Return: true} }
+
+// newID makes an id: a prefix and 17 hexadecimal digits.
+func (c *Control) newID(prefix string) string { return prefix + lattice.NewSuffix(c.random) }
+
+// arn names a resource such as "subnet/subnet-…".
+func (op *call) arn(resource string) string {
+	return lattice.ARN{Service: "ec2", Region: op.region, Account: op.account, Resource: resource}.String()
+}
+
+// references say what refers to what within EC2: "<referenced id>/<referrer id>".
+var references = store.NewIndex("ec2-reference")
+
+// refer records that each of some resources is referred to.
+func (op *call) refer(referrer string, to ...string) error {
+	for _, id := range to {
+		if err := references.Put(op.Tx, id+"/"+referrer, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (op *call) forget(referrer string, to ...string) {
+	for _, id := range to {
+		references.Delete(op.Tx, id+"/"+referrer)
+	}
+}
+
+// unreferenced refuses to delete what something refers to.
+func (op *call) unreferenced(what, id string) error {
+	entries, _, err := references.List(op.Tx, id+"/", "", 1)
+	if err != nil {
+		return err
+	}
+	referrer := ""
+	if len(entries) > 0 {
+		referrer = lattice.IDOf(entries[0].ID)
+	} else if referrer, err = op.userInLattice(id); err != nil || referrer == "" {
+		return err
+	}
+	return aws.Errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted: %s refers to it", what, id, referrer)
+}

@@ -1,0 +1,321 @@
+package ec2
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// launches remembers which instances were launched with which idempotency token: by account and token, the digest of
+// the request and the reservation, separated by a space. A token is good for as long as the instances are.
+var launches = store.NewIndex("ec2-launch")
+
+// maxGroups is how many security groups an instance may be in (VPC user guide, "Amazon VPC quotas").
+const maxGroups = 5
+
+// defaultType is the type of an instance that was launched without one (API reference, RunInstances).
+const defaultType = "m1.small"
+
+// RunInstances launches instances in a subnet. They are pending until the nodes have made them.
+func (c *Control) RunInstances(ctx context.Context, caller iam.Caller, in *ec2.RunInstancesRequest) (*ec2.RunInstancesResponse, error) {
+	launch, err := readLaunch(in)
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, c, caller, func(op *call) (*ec2.RunInstancesResponse, error) {
+		if in.ClientToken == "" {
+			return op.launch(launch)
+		}
+		key, digest := launchKey(op.account, in.ClientToken), digestOf(in)
+		known, err := launches.Get(op.Tx, key)
+		switch {
+		case err == nil:
+			return op.relaunch(known, digest)
+		case !errors.Is(err, store.ErrNotFound):
+			return nil, err
+		}
+		answer, err := op.launch(launch)
+		if err != nil {
+			return nil, err
+		}
+		return answer, launches.Put(op.Tx, key, digest+" "+answer.ReservationID)
+	})
+}
+
+func launchKey(account, token string) string { return account + "/" + token }
+
+// digestOf identifies the parameters of a request.
+func digestOf(request any) string {
+	encoded, err := json.Marshal(request)
+	if err != nil {
+		panic(fmt.Sprintf("ec2: a request that cannot be encoded: %v", err)) // requests are plain data
+	}
+	sum := sha256.Sum256(encoded)
+	return hex.EncodeToString(sum[:])
+}
+
+// relaunch answers a request that has been carried out before.
+func (op *call) relaunch(known, digest string) (*ec2.RunInstancesResponse, error) {
+	before, reservation, _ := strings.Cut(known, " ")
+	if before != digest {
+		return nil, aws.Errorf("IdempotentParameterMismatch", "The client token was used before, with other parameters, for %s", reservation)
+	}
+	found, err := instances.all(op)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(i *ec2.Instance) bool { return i.Reservation != reservation })
+	return op.describeReservation(found)
+}
+
+// launch is a request to launch instances, in its one form.
+type launch struct {
+	*ec2.RunInstancesRequest
+	at             ec2.LaunchInterface
+	least, wanted  int
+	instanceType   string
+	wantsOwnGroups bool
+}
+
+// readLaunch checks what can be checked without looking.
+func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
+	l := launch{RunInstancesRequest: in, least: 1, wanted: 1, instanceType: in.Type}
+	l.at = ec2.LaunchInterface{SubnetID: in.SubnetID, PrivateAddress: in.PrivateAddress, SecurityGroupIDs: in.SecurityGroupIDs}
+	if len(in.NetworkInterfaces) > 0 {
+		if in.SubnetID != "" || in.PrivateAddress != "" || len(in.SecurityGroupIDs) > 0 {
+			return l, aws.Errorf("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID, address or security groups may not be specified on the same request")
+		}
+		l.at = in.NetworkInterfaces[0]
+	}
+	if in.MinCount != nil {
+		l.least, l.wanted = int(*in.MinCount), int(*in.MinCount)
+	}
+	if in.MaxCount != nil {
+		l.wanted = int(*in.MaxCount)
+	}
+	if l.instanceType == "" {
+		l.instanceType = defaultType
+	}
+	l.wantsOwnGroups = len(l.at.SecurityGroupIDs) > 0
+	switch {
+	case l.at.SubnetID == "":
+		return l, noDefaultVPC()
+	case l.wanted < l.least:
+		return l, aws.Errorf("InvalidParameterValue", "The maximum count %d is less than the minimum count %d", l.wanted, l.least)
+	case l.at.PrivateAddress != "" && l.wanted > 1:
+		return l, aws.Errorf("InvalidParameterCombination", "A private IP address can only be given to a single instance")
+	case len(l.at.SecurityGroupIDs) > maxGroups:
+		return l, aws.Errorf("SecurityGroupsPerInstanceLimitExceeded", "An instance may be in %d security groups at most", maxGroups)
+	}
+	return l, nil
+}
+
+func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
+	subnet, err := subnets.find(op, l.at.SubnetID)
+	if err != nil {
+		return nil, err
+	}
+	members, err := op.groupsOf(l, subnet.VPC)
+	if err != nil {
+		return nil, err
+	}
+	free, err := op.addressesFor(l, subnet)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := instances.tagsOf(l.TagSpecification)
+	if err != nil {
+		return nil, err
+	}
+	reservation, now := op.newID("r-"), op.Control.now().UTC()
+	var launched []*ec2.Instance
+	for index, address := range free {
+		instance := &ec2.Instance{
+			ID: op.newID("i-"), Account: op.account, Reservation: reservation, Index: index,
+			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
+			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
+			Tags: tags, ClientToken: l.ClientToken,
+		}
+		if err := op.putNewInstance(instance); err != nil {
+			return nil, err
+		}
+		launched = append(launched, instance)
+	}
+	return op.describeReservation(launched)
+}
+
+// groupsOf are the security groups that instances join: those asked for, or the VPC's default one.
+func (op *call) groupsOf(l launch, vpc string) ([]string, error) {
+	if !l.wantsOwnGroups {
+		id, err := groupNames.Get(op.Tx, vpc+"/"+defaultGroup)
+		return []string{id}, err
+	}
+	for _, id := range l.at.SecurityGroupIDs {
+		group, err := groups.find(op, id)
+		if err != nil {
+			return nil, err
+		}
+		if group.VPC != vpc {
+			return nil, aws.Errorf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", id, l.at.SubnetID)
+		}
+	}
+	return l.at.SecurityGroupIDs, nil
+}
+
+// addressesFor are the addresses of the instances to launch, which also say how many there will be.
+func (op *call) addressesFor(l launch, subnet *ec2.Subnet) ([]netip.Addr, error) {
+	if l.at.PrivateAddress != "" {
+		address, err := op.wanted(subnet, l.at.PrivateAddress)
+		return []netip.Addr{address}, err
+	}
+	free, err := op.free(subnet, l.wanted)
+	if err == nil && len(free) < l.least {
+		return nil, aws.Errorf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", subnet.ID)
+	}
+	return free, err
+}
+
+func (op *call) putNewInstance(i *ec2.Instance) error {
+	if err := addresses.Put(op.Tx, i.VPC+"/"+i.Address.String(), i.ID); err != nil {
+		return err
+	}
+	if err := op.refer(i.ID, append([]string{i.Subnet}, i.SecurityGroups...)...); err != nil {
+		return err
+	}
+	return instances.put(op, i)
+}
+
+// describeReservation describes instances of one reservation, which must not be empty.
+func (op *call) describeReservation(members []*ec2.Instance) (*ec2.Reservation, error) {
+	if len(members) == 0 {
+		return nil, aws.Errorf("InvalidInstanceID.NotFound", "The instances that were launched with this client token do not exist any more")
+	}
+	slices.SortFunc(members, func(a, b *ec2.Instance) int { return a.Index - b.Index })
+	answer := &ec2.Reservation{ReservationID: members[0].Reservation, OwnerID: members[0].Account}
+	for _, instance := range members {
+		description, err := op.describeInstance(instance)
+		if err != nil {
+			return nil, err
+		}
+		answer.Instances = append(answer.Instances, description)
+	}
+	return answer, nil
+}
+
+func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, error) {
+	d := ec2.InstanceDescription{
+		ID: i.ID, ImageID: i.ImageID, State: i.State.Describe(), Type: i.Type, LaunchTime: ec2.Instant{Time: i.Launched},
+		LaunchIndex: i.Index, Tenancy: "default", Monitoring: "disabled", SourceDestCheck: true,
+		Architecture: "x86_64", RootDeviceType: "ebs", ClientToken: i.ClientToken, Tags: sortedTags(i.Tags),
+	}
+	if i.State == ec2.InstanceTerminated {
+		return d, nil // what it had may be gone or belong to another by now
+	}
+	subnet, err := subnets.find(op, i.Subnet)
+	if err != nil {
+		return d, err
+	}
+	for _, id := range i.SecurityGroups {
+		group, err := groups.find(op, id)
+		if err != nil {
+			return d, err
+		}
+		d.Groups = append(d.Groups, ec2.GroupName{ID: id, Name: group.Name})
+	}
+	d.AvailabilityZone, d.SubnetID, d.VPCID = subnet.AvailabilityZone, i.Subnet, i.VPC
+	d.PrivateAddress, d.PrivateDNSName = i.Address.String(), op.privateName(i)
+	d.NetworkInterfaces = ec2.Set[ec2.InstanceInterface]{{
+		ID: interfaceID(i.ID), SubnetID: i.Subnet, VPCID: i.VPC, OwnerID: i.Account, Status: "in-use",
+		PrivateAddress: d.PrivateAddress, SourceDestCheck: true, Attached: "attached", Groups: d.Groups,
+	}}
+	return d, nil
+}
+
+func (op *call) privateName(i *ec2.Instance) string {
+	return "ip-" + strings.ReplaceAll(i.Address.String(), ".", "-") + "." + op.region + ".compute.internal"
+}
+
+func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
+	attributes := map[string][]string{
+		"instance-id": {i.ID}, "reservation-id": {i.Reservation}, "owner-id": {i.Account}, "image-id": {i.ImageID},
+		"instance-type": {i.Type}, "client-token": {i.ClientToken}, "launch-time": {lattice.Time{Time: i.Launched}.UTC().Format("2006-01-02T15:04:05.000Z")},
+		"instance-state-name": {string(i.State)}, "instance-state-code": {strconv.Itoa(i.State.Code())},
+	}
+	var place map[string][]string
+	if i.State != ec2.InstanceTerminated {
+		place = map[string][]string{
+			"vpc-id": {i.VPC}, "subnet-id": {i.Subnet}, "instance.group-id": i.SecurityGroups,
+			"private-ip-address": {i.Address.String()}, "private-dns-name": {op.privateName(i)},
+		}
+	}
+	for _, name := range []string{"vpc-id", "subnet-id", "instance.group-id", "private-ip-address", "private-dns-name"} {
+		attributes[name] = place[name]
+		attributes["network-interface."+name] = place[name]
+	}
+	return attributes
+}
+
+// DescribeInstances lists instances, gathered by reservation.
+func (c *Control) DescribeInstances(ctx context.Context, caller iam.Caller, in *ec2.DescribeInstancesRequest) (*ec2.DescribeInstancesResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*ec2.DescribeInstancesResponse, error) {
+		found, next, err := instances.selected(op, selection{in.IDs, in.Filters, in.Page})
+		if err != nil {
+			return nil, err
+		}
+		var order []string
+		members := map[string][]*ec2.Instance{}
+		for _, instance := range found {
+			if members[instance.Reservation] == nil {
+				order = append(order, instance.Reservation)
+			}
+			members[instance.Reservation] = append(members[instance.Reservation], instance)
+		}
+		answer := &ec2.DescribeInstancesResponse{NextToken: next}
+		for _, reservation := range order {
+			description, err := op.describeReservation(members[reservation])
+			if err != nil {
+				return nil, err
+			}
+			answer.Reservations = append(answer.Reservations, *description)
+		}
+		return answer, nil
+	})
+}
+
+// TerminateInstances ends instances: all those named, or none if one does not exist. They are shutting down until the
+// nodes have forgotten them.
+func (c *Control) TerminateInstances(ctx context.Context, caller iam.Caller, in *ec2.TerminateInstancesRequest) (*ec2.TerminateInstancesResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.TerminateInstancesResponse, error) {
+		answer := &ec2.TerminateInstancesResponse{}
+		for _, id := range in.IDs {
+			instance, err := instances.find(op, id)
+			if err != nil {
+				return nil, err
+			}
+			before := instance.State
+			if before == ec2.InstancePending || before == ec2.InstanceRunning {
+				instance.State = ec2.InstanceShuttingDown
+				if err := instances.put(op, instance); err != nil {
+					return nil, err
+				}
+			}
+			answer.Instances = append(answer.Instances, ec2.InstanceStateChange{
+				ID: id, Current: instance.State.Describe(), Previous: before.Describe(),
+			})
+		}
+		return answer, nil
+	})
+}

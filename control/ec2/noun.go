@@ -1,0 +1,150 @@
+package ec2
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/store"
+)
+
+// noun is a kind of object: where the store keeps it and what all nouns have in common.
+type noun[T any] struct {
+	objects store.Kind[T]
+	// prefix begins every id. resourceType is the noun in tag specifications, and label in messages.
+	prefix, resourceType, label string
+	// missing and malformed are the codes of errors about ids.
+	missing, malformed string
+	head               func(*T) head
+	// attributes are what filters look at, by filter name. Those of tags are common to all nouns.
+	attributes func(*call, *T) map[string][]string
+}
+
+// head is the part of an object that does not depend on its kind.
+type head struct {
+	id, account string
+	tags        *map[string]string
+}
+
+var (
+	vpcs = noun[ec2.VPC]{
+		store.NewKind[ec2.VPC](ec2.KindVPC), "vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed",
+		func(v *ec2.VPC) head { return head{v.ID, v.Account, &v.Tags} }, vpcAttributes,
+	}
+	subnets = noun[ec2.Subnet]{
+		store.NewKind[ec2.Subnet](ec2.KindSubnet), "subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed",
+		func(s *ec2.Subnet) head { return head{s.ID, s.Account, &s.Tags} }, subnetAttributes,
+	}
+	groups = noun[ec2.SecurityGroup]{
+		store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup), "sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed",
+		func(g *ec2.SecurityGroup) head { return head{g.ID, g.Account, &g.Tags} }, groupAttributes,
+	}
+	instances = noun[ec2.Instance]{
+		store.NewKind[ec2.Instance](ec2.KindInstance), "i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed",
+		func(i *ec2.Instance) head { return head{i.ID, i.Account, &i.Tags} }, instanceAttributes,
+	}
+)
+
+// find reads an object of the caller's account.
+func (n noun[T]) find(op *call, id string) (*T, error) {
+	if !strings.HasPrefix(id, n.prefix) || strings.Contains(id, "/") {
+		return nil, aws.Errorf(n.malformed, "Invalid id: '%s' (expecting '%s...')", id, n.prefix)
+	}
+	object, err := n.objects.Get(op.Tx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || n.head(&object).account != op.account {
+		return nil, aws.Errorf(n.missing, "The %s '%s' does not exist", n.label, id)
+	}
+	return &object, nil
+}
+
+func (n noun[T]) put(op *call, object *T) error {
+	return n.objects.Put(op.Tx, n.head(object).id, *object)
+}
+
+// all lists the objects of the caller's account, in order of id.
+func (n noun[T]) all(op *call) ([]*T, error) {
+	entries, _, err := n.objects.List(op.Tx, "", "", 0)
+	var own []*T
+	for _, entry := range entries {
+		if n.head(&entry.Value).account == op.account {
+			own = append(own, &entry.Value)
+		}
+	}
+	return own, err
+}
+
+// selection says which objects a Describe request wants.
+type selection struct {
+	ids     []string
+	filters []ec2.Filter
+	page    ec2.Page
+}
+
+// selected lists the objects that a request wants, and the token for the next page.
+func (n noun[T]) selected(op *call, s selection) (objects []*T, next string, err error) {
+	candidates, err := n.candidates(op, s.ids)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, object := range candidates {
+		head := n.head(object)
+		if head.id <= s.page.NextToken {
+			continue
+		}
+		match, err := matches(s.filters, n.attributes(op, object), *head.tags)
+		switch {
+		case err != nil:
+			return nil, "", err
+		case !match:
+			continue
+		case s.page.MaxResults > 0 && len(objects) == int(s.page.MaxResults):
+			return objects, n.head(objects[len(objects)-1]).id, nil
+		}
+		objects = append(objects, object)
+	}
+	return objects, "", nil
+}
+
+// candidates are the objects with some ids, each of which must exist, or all there are.
+func (n noun[T]) candidates(op *call, ids []string) ([]*T, error) {
+	if len(ids) == 0 {
+		return n.all(op)
+	}
+	var objects []*T
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		object, err := n.find(op, id)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, object)
+	}
+	return objects, nil
+}
+
+// tagsOf takes the tags for a resource of this noun out of a request that creates it.
+func (n noun[T]) tagsOf(specifications []ec2.TagSpecification) (map[string]string, error) {
+	tags := map[string]string{}
+	for _, specification := range specifications {
+		if specification.ResourceType != n.resourceType {
+			continue
+		}
+		if err := addTags(tags, specification.Tags); err != nil {
+			return nil, err
+		}
+	}
+	return tags, nil
+}
+
+func sortedTags(tags map[string]string) ec2.Set[ec2.Tag] {
+	var set ec2.Set[ec2.Tag]
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		set = append(set, ec2.Tag{Key: key, Value: tags[key]})
+	}
+	return set
+}

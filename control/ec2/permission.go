@@ -1,0 +1,334 @@
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+)
+
+// anyProtocol is the protocol of a permission for all traffic.
+const anyProtocol = "-1"
+
+// maxPermissions is how many permissions a group may have in each direction (VPC user guide, "Amazon VPC quotas").
+const maxPermissions = 60
+
+// direction is one of a group's two lists of permissions.
+type direction struct {
+	isEgress bool
+	of       func(*ec2.SecurityGroup) *[]ec2.Permission
+}
+
+var (
+	ingress = direction{false, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Ingress }}
+	egress  = direction{true, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Egress }}
+)
+
+// AuthorizeSecurityGroupIngress lets traffic in.
+func (c *Control) AuthorizeSecurityGroupIngress(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	return c.authorize(ctx, caller, in, ingress)
+}
+
+// AuthorizeSecurityGroupEgress lets traffic out.
+func (c *Control) AuthorizeSecurityGroupEgress(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	return c.authorize(ctx, caller, in, egress)
+}
+
+// RevokeSecurityGroupIngress takes back what lets traffic in.
+func (c *Control) RevokeSecurityGroupIngress(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
+	return c.revoke(ctx, caller, in, ingress)
+}
+
+// RevokeSecurityGroupEgress takes back what lets traffic out.
+func (c *Control) RevokeSecurityGroupEgress(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
+	return c.revoke(ctx, caller, in, egress)
+}
+
+func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest, d direction) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.AuthorizeSecurityGroupResponse, error) {
+		group, added, err := op.permissions(in)
+		if err != nil {
+			return nil, err
+		}
+		if len(added) == 0 {
+			return nil, aws.Errorf("MissingParameter", "The request must contain the parameter ipPermissions")
+		}
+		before, list := others(group), d.of(group)
+		for i := range added {
+			if slices.ContainsFunc(*list, same(added[i])) {
+				return nil, aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists", describePermission(added[i]))
+			}
+			added[i].ID = c.newID("sgr-")
+			*list = append(*list, added[i])
+		}
+		if len(*list) > maxPermissions {
+			return nil, aws.Errorf("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached: %d", maxPermissions)
+		}
+		return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)}, op.putChanged(group, before)
+	})
+}
+
+func (c *Control) revoke(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest, d direction) (*ec2.RevokeSecurityGroupResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.RevokeSecurityGroupResponse, error) {
+		group, named, err := op.permissions(&in.PermissionsRequest)
+		if err != nil {
+			return nil, err
+		}
+		before, list := others(group), d.of(group)
+		var revoked []ec2.Permission
+		take := func(is func(ec2.Permission) bool, missing error) error {
+			i := slices.IndexFunc(*list, is)
+			if i < 0 {
+				return missing
+			}
+			revoked = append(revoked, (*list)[i])
+			*list = slices.Delete(*list, i, i+1)
+			return nil
+		}
+		for _, permission := range named {
+			err := take(same(permission), aws.Errorf("InvalidPermission.NotFound",
+				"The specified rule does not exist in this security group: %s", describePermission(permission)))
+			if err != nil {
+				return nil, err
+			}
+		}
+		for _, id := range in.RuleIDs {
+			err := take(func(p ec2.Permission) bool { return p.ID == id }, aws.Errorf("InvalidSecurityGroupRuleId.NotFound",
+				"The security group rule ID '%s' does not exist", id))
+			if err != nil {
+				return nil, err
+			}
+		}
+		return &ec2.RevokeSecurityGroupResponse{Return: true, Rules: revokedRules(group, d, revoked)}, op.putChanged(group, before)
+	})
+}
+
+// putChanged writes a group whose permissions have changed, and what they refer to now instead of before.
+func (op *call) putChanged(group *ec2.SecurityGroup, before []string) error {
+	op.forget(group.ID, before...)
+	if err := op.refer(group.ID, others(group)...); err != nil {
+		return err
+	}
+	return groups.put(op, group)
+}
+
+// permissions are those that a request names, one for each peer, and the group they are of.
+func (op *call) permissions(in *ec2.PermissionsRequest) (*ec2.SecurityGroup, []ec2.Permission, error) {
+	group, err := groups.find(op, in.GroupID)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := in.Permissions
+	if single := in.SinglePermission; single.Protocol != "" {
+		all = append(slices.Clone(all), ec2.IPPermission{
+			Protocol: single.Protocol, FromPort: single.FromPort, ToPort: single.ToPort,
+			Ranges: ec2.Set[ec2.PermittedRange]{{CIDR: single.CIDR}},
+		})
+	}
+	var permissions []ec2.Permission
+	for _, permission := range all {
+		each, err := op.spread(permission)
+		if err != nil {
+			return nil, nil, err
+		}
+		permissions = append(permissions, each...)
+	}
+	return group, permissions, nil
+}
+
+// spread makes one permission for each peer.
+func (op *call) spread(in ec2.IPPermission) (all []ec2.Permission, err error) {
+	p := ec2.Permission{Protocol: protocolName(in.Protocol)}
+	if p.FromPort, p.ToPort, err = ports(p.Protocol, in.FromPort, in.ToPort); err != nil {
+		return nil, err
+	}
+	add := func(peer ec2.Permission) {
+		peer.Protocol, peer.FromPort, peer.ToPort = p.Protocol, p.FromPort, p.ToPort
+		all = append(all, peer)
+	}
+	for _, peer := range in.Ranges {
+		cidr, err := rangeOf(peer.CIDR, netip.Addr.Is4)
+		if err != nil {
+			return nil, err
+		}
+		add(ec2.Permission{CIDR: cidr, Description: peer.Description})
+	}
+	for _, peer := range in.IPv6Ranges {
+		cidr, err := rangeOf(peer.CIDR, netip.Addr.Is6)
+		if err != nil {
+			return nil, err
+		}
+		add(ec2.Permission{CIDR: cidr, Description: peer.Description})
+	}
+	for _, peer := range in.Groups {
+		if _, err := groups.find(op, peer.ID); err != nil {
+			return nil, err
+		}
+		add(ec2.Permission{Group: peer.ID, Description: peer.Description})
+	}
+	for _, peer := range in.PrefixLists {
+		add(ec2.Permission{PrefixList: peer.ID, Description: peer.Description})
+	}
+	if len(all) == 0 {
+		return nil, aws.Errorf("MissingParameter", "a permission must name a range of addresses, a security group or a prefix list")
+	}
+	return all, nil
+}
+
+// protocolName spells a protocol in the one way that is stored.
+func protocolName(s string) string {
+	switch s {
+	case "all":
+		return anyProtocol
+	case "1":
+		return "icmp"
+	case "6":
+		return "tcp"
+	case "17":
+		return "udp"
+	case "58":
+		return "icmpv6"
+	}
+	return s
+}
+
+// ports checks the ports of a permission. ICMP keeps its type and code there, and -1 stands for any; other protocols
+// have neither.
+func ports(protocol string, from, to *int32) (int32, int32, error) {
+	value := func(p *int32) int32 {
+		if p == nil {
+			return -1
+		}
+		return *p
+	}
+	first, last := value(from), value(to)
+	switch protocol {
+	case "tcp", "udp":
+		if first < 0 || last < first {
+			return 0, 0, aws.Errorf("InvalidParameterValue", "Invalid TCP/UDP port range (%d:%d)", first, last)
+		}
+		return first, last, nil
+	case "icmp", "icmpv6":
+		if first > 255 || last > 255 {
+			return 0, 0, aws.Errorf("InvalidParameterValue", "ICMP type (%d) and code (%d) must be from -1 to 255", first, last)
+		}
+		return first, last, nil
+	}
+	if n, err := strconv.Atoi(protocol); err != nil || n < -1 || n > 255 {
+		return 0, 0, aws.Errorf("InvalidParameterValue", "Invalid value '%s' for IP protocol. Unknown protocol.", protocol)
+	}
+	return -1, -1, nil
+}
+
+// rangeOf checks a range of addresses of one family, and clears the bits beyond its mask.
+func rangeOf(s string, family func(netip.Addr) bool) (string, error) {
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil || !family(prefix.Addr()) {
+		return "", aws.Errorf("InvalidParameterValue", "CIDR block %s is malformed", s)
+	}
+	return prefix.Masked().String(), nil
+}
+
+// same reports whether a permission lets the same traffic pass, whatever its id and description.
+func same(a ec2.Permission) func(ec2.Permission) bool {
+	a.ID, a.Description = "", ""
+	return func(b ec2.Permission) bool {
+		b.ID, b.Description = "", ""
+		return a == b
+	}
+}
+
+func describePermission(p ec2.Permission) string {
+	return "peer: " + p.CIDR + p.Group + p.PrefixList + ", " + p.Protocol +
+		", from port: " + strconv.Itoa(int(p.FromPort)) + ", to port: " + strconv.Itoa(int(p.ToPort)) + ", ALLOW"
+}
+
+// gather puts permissions of the same protocol and ports together, in the order in which they first appear.
+func (op *call) gather(permissions []ec2.Permission) (all ec2.Set[ec2.IPPermission]) {
+	for _, p := range permissions {
+		i := slices.IndexFunc(all, func(at ec2.IPPermission) bool {
+			return at.Protocol == p.Protocol && portOf(at.FromPort) == p.FromPort && portOf(at.ToPort) == p.ToPort
+		})
+		if i < 0 {
+			i = len(all)
+			all = append(all, ec2.IPPermission{Protocol: p.Protocol, FromPort: portIn(p, p.FromPort), ToPort: portIn(p, p.ToPort)})
+		}
+		op.addPeer(&all[i], p)
+	}
+	return all
+}
+
+// portIn is a port as answers show it: permissions without ports show none.
+func portIn(p ec2.Permission, port int32) *int32 {
+	switch p.Protocol {
+	case "tcp", "udp", "icmp", "icmpv6":
+		return &port
+	}
+	return nil
+}
+
+func portOf(shown *int32) int32 {
+	if shown == nil {
+		return -1
+	}
+	return *shown
+}
+
+func (op *call) addPeer(to *ec2.IPPermission, p ec2.Permission) {
+	switch {
+	case p.Group != "":
+		to.Groups = append(to.Groups, ec2.PermittedGroup{ID: p.Group, OwnerID: op.account, Description: p.Description})
+	case p.PrefixList != "":
+		to.PrefixLists = append(to.PrefixLists, ec2.PermittedList{ID: p.PrefixList, Description: p.Description})
+	case isIPv6(p.CIDR):
+		to.IPv6Ranges = append(to.IPv6Ranges, ec2.PermittedRange6{CIDR: p.CIDR, Description: p.Description})
+	default:
+		to.Ranges = append(to.Ranges, ec2.PermittedRange{CIDR: p.CIDR, Description: p.Description})
+	}
+}
+
+func isIPv6(cidr string) bool {
+	prefix, err := netip.ParsePrefix(cidr)
+	return err == nil && prefix.Addr().Is6()
+}
+
+// rules describes permissions one by one.
+func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all ec2.Set[ec2.SecurityGroupRule]) {
+	for _, p := range permissions {
+		rule := ec2.SecurityGroupRule{
+			ID: p.ID, GroupID: group.ID, GroupOwnerID: group.Account, IsEgress: d.isEgress,
+			Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort, PrefixListID: p.PrefixList, Description: p.Description,
+		}
+		switch {
+		case p.Group != "":
+			rule.Group = &ec2.ReferencedGroup{ID: p.Group, OwnerID: op.account}
+		case isIPv6(p.CIDR):
+			rule.CIDR6 = p.CIDR
+		default:
+			rule.CIDR = p.CIDR
+		}
+		all = append(all, rule)
+	}
+	return all
+}
+
+// revokedRules describes permissions that have been taken away.
+func revokedRules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all ec2.Set[ec2.RevokedSecurityGroupRule]) {
+	for _, p := range permissions {
+		rule := ec2.RevokedSecurityGroupRule{
+			ID: p.ID, GroupID: group.ID, IsEgress: d.isEgress, Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort,
+			PrefixListID: p.PrefixList, PeerGroupID: p.Group, Description: p.Description,
+		}
+		if isIPv6(p.CIDR) {
+			rule.CIDR6 = p.CIDR
+		} else {
+			rule.CIDR = p.CIDR
+		}
+		all = append(all, rule)
+	}
+	return all
+}

@@ -1,0 +1,128 @@
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+)
+
+// CreateSubnet makes a subnet of addresses that the VPC has and that none of its other subnets has.
+func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResponse, error) {
+	cidr, err := parseCIDR(in.CIDRBlock, "InvalidSubnet.Range")
+	if err != nil {
+		return nil, err
+	}
+	if in.IPv6CIDRBlock != "" {
+		return nil, aws.Errorf("UnsupportedOperation", "subnets have IPv4 addresses only; leave out Ipv6CidrBlock")
+	}
+	zone, err := c.zone(in.AvailabilityZone, in.AvailabilityZoneID)
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, c, caller, func(op *call) (*ec2.CreateSubnetResponse, error) {
+		vpc, err := vpcs.find(op, in.VPCID)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.fits(cidr, vpc); err != nil {
+			return nil, err
+		}
+		tags, err := subnets.tagsOf(in.TagSpecification)
+		if err != nil {
+			return nil, err
+		}
+		subnet := &ec2.Subnet{ID: c.newID("subnet-"), Account: op.account, VPC: vpc.ID, CIDR: cidr, AvailabilityZone: zone.Name, Tags: tags}
+		if err := subnets.put(op, subnet); err != nil {
+			return nil, err
+		}
+		if err := op.refer(subnet.ID, vpc.ID); err != nil {
+			return nil, err
+		}
+		description, err := op.describeSubnet(subnet)
+		return &ec2.CreateSubnetResponse{Subnet: description}, err
+	})
+}
+
+// fits checks a new subnet's block against the VPC's and those of the VPC's subnets.
+func (op *call) fits(cidr netip.Prefix, vpc *ec2.VPC) error {
+	if cidr.Bits() < vpc.CIDR.Bits() || !vpc.CIDR.Contains(cidr.Addr()) {
+		return aws.Errorf("InvalidSubnet.Range", "The CIDR '%s' is invalid: it is not within %s, the CIDR of %s.", cidr, vpc.CIDR, vpc.ID)
+	}
+	all, err := subnets.all(op)
+	for _, other := range all {
+		if other.VPC == vpc.ID && other.CIDR.Overlaps(cidr) {
+			return aws.Errorf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet: %s has %s.", cidr, other.ID, other.CIDR)
+		}
+	}
+	return err
+}
+
+func (op *call) describeSubnet(s *ec2.Subnet) (ec2.SubnetDescription, error) {
+	zone, err := op.zone(s.AvailabilityZone, "")
+	if err != nil {
+		return ec2.SubnetDescription{}, err
+	}
+	used, err := op.used(s.VPC)
+	available := 1<<(32-s.CIDR.Bits()) - reservedAddresses
+	for address := range used {
+		if s.CIDR.Contains(address) {
+			available--
+		}
+	}
+	return ec2.SubnetDescription{
+		ID: s.ID, ARN: op.arn("subnet/" + s.ID), OwnerID: s.Account, State: "available", VPCID: s.VPC,
+		CIDRBlock: s.CIDR.String(), AvailableAddresses: available,
+		AvailabilityZone: zone.Name, AvailabilityZoneID: zone.ID, Tags: sortedTags(s.Tags),
+	}, err
+}
+
+func subnetAttributes(op *call, s *ec2.Subnet) map[string][]string {
+	cidr := []string{s.CIDR.String()}
+	zone, _ := op.zone(s.AvailabilityZone, "") // a subnet is only made in a zone that exists
+	return map[string][]string{
+		"subnet-id": {s.ID}, "vpc-id": {s.VPC}, "state": {"available"}, "owner-id": {s.Account},
+		"subnet-arn": {op.arn("subnet/" + s.ID)}, "cidr": cidr, "cidr-block": cidr, "cidrBlock": cidr,
+		"availability-zone": {s.AvailabilityZone}, "availabilityZone": {s.AvailabilityZone}, "availability-zone-id": {zone.ID},
+		"default-for-az": {strconv.FormatBool(false)}, "map-public-ip-on-launch": {strconv.FormatBool(false)},
+		"ipv6-cidr-block-association.association-id": nil, "ipv6-cidr-block-association.ipv6-cidr-block": nil,
+	}
+}
+
+// DescribeSubnets lists subnets.
+func (c *Control) DescribeSubnets(ctx context.Context, caller iam.Caller, in *ec2.DescribeSubnetsRequest) (*ec2.DescribeSubnetsResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*ec2.DescribeSubnetsResponse, error) {
+		found, next, err := subnets.selected(op, selection{in.IDs, in.Filters, in.Page})
+		if err != nil {
+			return nil, err
+		}
+		answer := &ec2.DescribeSubnetsResponse{NextToken: next}
+		for _, subnet := range found {
+			description, err := op.describeSubnet(subnet)
+			if err != nil {
+				return nil, err
+			}
+			answer.Subnets = append(answer.Subnets, description)
+		}
+		return answer, nil
+	})
+}
+
+// DeleteSubnet deletes a subnet in which no instance is left.
+func (c *Control) DeleteSubnet(ctx context.Context, caller iam.Caller, in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) {
+		subnet, err := subnets.find(op, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.unreferenced("subnet", subnet.ID); err != nil {
+			return nil, err
+		}
+		op.forget(subnet.ID, subnet.VPC)
+		subnets.objects.Delete(op.Tx, subnet.ID)
+		return done(), nil
+	})
+}

@@ -1,0 +1,140 @@
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+)
+
+// CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
+func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
+	cidr, err := parseCIDR(in.CIDRBlock, "InvalidVpc.Range")
+	if err != nil {
+		return nil, err
+	}
+	if in.AmazonIPv6 {
+		return nil, aws.Errorf("UnsupportedOperation", "VPCs have IPv4 addresses only; leave out AmazonProvidedIpv6CidrBlock")
+	}
+	return update(ctx, c, caller, func(op *call) (*ec2.CreateVPCResponse, error) {
+		tags, err := vpcs.tagsOf(in.TagSpecification)
+		if err != nil {
+			return nil, err
+		}
+		vpc := &ec2.VPC{ID: c.newID("vpc-"), Account: op.account, CIDR: cidr, Tags: tags, DNSSupport: true}
+		if err := vpcs.put(op, vpc); err != nil {
+			return nil, err
+		}
+		return &ec2.CreateVPCResponse{VPC: op.describeVPC(vpc)}, op.createDefaultGroup(vpc)
+	})
+}
+
+// parseCIDR reads an IPv4 block of /16 to /28. Bits beyond the mask are cleared, as in AWS.
+func parseCIDR(s, outOfRange string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil || !prefix.Addr().Is4() {
+		return netip.Prefix{}, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", s)
+	}
+	if prefix.Bits() < 16 || prefix.Bits() > 28 {
+		return netip.Prefix{}, aws.Errorf(outOfRange, "The CIDR '%s' is invalid: it must be from /16 to /28.", s)
+	}
+	return prefix.Masked(), nil
+}
+
+func (op *call) describeVPC(v *ec2.VPC) ec2.VPCDescription {
+	suffix := strings.TrimPrefix(v.ID, "vpc-")
+	return ec2.VPCDescription{
+		ID: v.ID, OwnerID: v.Account, State: "available", CIDRBlock: v.CIDR.String(),
+		CIDRAssociations: ec2.Set[ec2.VPCCIDRBlock]{{AssociationID: "vpc-cidr-assoc-" + suffix, CIDRBlock: v.CIDR.String(), State: "associated"}},
+		DHCPOptionsID:    "default", InstanceTenancy: "default", Tags: sortedTags(v.Tags),
+	}
+}
+
+func vpcAttributes(_ *call, v *ec2.VPC) map[string][]string {
+	cidr := []string{v.CIDR.String()}
+	return map[string][]string{
+		"vpc-id": {v.ID}, "cidr": cidr, "cidrBlock": cidr, "cidr-block-association.cidr-block": cidr,
+		"state": {"available"}, "owner-id": {v.Account}, "is-default": {"false"}, "isDefault": {"false"}, "dhcp-options-id": {"default"},
+		"ipv6-cidr-block-association.association-id": nil, "ipv6-cidr-block-association.ipv6-cidr-block": nil,
+	}
+}
+
+// DescribeVPCs lists VPCs.
+func (c *Control) DescribeVPCs(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*ec2.DescribeVPCsResponse, error) {
+		found, next, err := vpcs.selected(op, selection{in.IDs, in.Filters, in.Page})
+		answer := &ec2.DescribeVPCsResponse{NextToken: next}
+		for _, vpc := range found {
+			answer.VPCs = append(answer.VPCs, op.describeVPC(vpc))
+		}
+		return answer, err
+	})
+}
+
+// DeleteVPC deletes a VPC with its default security group, once nothing else is in it and nothing refers to it.
+func (c *Control) DeleteVPC(ctx context.Context, caller iam.Caller, in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) {
+		vpc, err := vpcs.find(op, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.unreferenced("vpc", vpc.ID); err != nil {
+			return nil, err
+		}
+		vpcs.objects.Delete(op.Tx, vpc.ID)
+		return done(), op.deleteDefaultGroup(vpc)
+	})
+}
+
+// DescribeVPCAttribute tells one attribute of a VPC.
+func (c *Control) DescribeVPCAttribute(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCAttributeRequest) (*ec2.DescribeVPCAttributeResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*ec2.DescribeVPCAttributeResponse, error) {
+		vpc, err := vpcs.find(op, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		answer := &ec2.DescribeVPCAttributeResponse{ID: vpc.ID}
+		switch in.Attribute {
+		case "enableDnsSupport":
+			answer.DNSSupport = &ec2.AttributeValue{Value: vpc.DNSSupport}
+		case "enableDnsHostnames":
+			answer.DNSHostnames = &ec2.AttributeValue{Value: vpc.DNSHostnames}
+		default:
+			answer.AddressUsageMetrics = &ec2.AttributeValue{}
+		}
+		return answer, nil
+	})
+}
+
+// ModifyVPCAttribute changes one attribute of a VPC. Metrics of address usage do not exist and cannot be switched on.
+func (c *Control) ModifyVPCAttribute(ctx context.Context, caller iam.Caller, in *ec2.ModifyVPCAttributeRequest) (*ec2.Done, error) {
+	given := 0
+	for _, attribute := range []*ec2.AttributeValue{in.DNSSupport, in.DNSHostnames, in.AddressUsageMetrics} {
+		if attribute != nil {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return nil, aws.Errorf("InvalidParameterCombination", "one attribute must be given, not %s", strconv.Itoa(given))
+	case in.AddressUsageMetrics != nil && in.AddressUsageMetrics.Value:
+		return nil, aws.Errorf("UnsupportedOperation", "enableNetworkAddressUsageMetrics cannot be switched on")
+	}
+	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) {
+		vpc, err := vpcs.find(op, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if in.DNSSupport != nil {
+			vpc.DNSSupport = in.DNSSupport.Value
+		}
+		if in.DNSHostnames != nil {
+			vpc.DNSHostnames = in.DNSHostnames.Value
+		}
+		return done(), vpcs.put(op, vpc)
+	})
+}

@@ -1,0 +1,150 @@
+package control
+
+import (
+	"context"
+
+	"pergola/aws/iam"
+	"pergola/lattice"
+)
+
+// CreateListener adds a listener to a service, which may itself still be in creation. Its name and its port must be
+// free in the service.
+func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *lattice.CreateListenerRequest) (*lattice.CreateListenerResponse, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := checkAction("defaultAction", in.DefaultAction); err != nil {
+		return nil, err
+	}
+	op := c.call(ctx, caller, "CreateListener")
+	return update(op, func() (*lattice.CreateListenerResponse, error) {
+		return respond[lattice.CreateListenerResponse](listeners.create(op, in.ClientToken, in, func() (*lattice.Listener, error) {
+			return op.newListener(in)
+		}))
+	})
+}
+
+func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listener, error) {
+	service, err := services.findStanding(op, in.ServiceIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if in.Protocol == lattice.ProtocolTLSPassthrough && service.CustomDomainName == "" {
+		return nil, lattice.Invalid("protocol", "a TLS_PASSTHROUGH listener needs a service with a custom domain name, and %s has none", service.ID)
+	}
+	action, err := op.admitAction("defaultAction", in.Protocol, in.DefaultAction)
+	if err != nil {
+		return nil, err
+	}
+	listener, now := &lattice.Listener{
+		ID: lattice.KindListener.NewID(op.random), DefaultRuleID: lattice.KindRule.NewID(op.random),
+		ServiceID: service.ID, ServiceARN: service.ARN, Name: in.Name, Protocol: in.Protocol, Port: in.Port,
+		DefaultAction: action, Tags: in.Tags, ClientToken: in.ClientToken,
+	}, op.time()
+	listener.ARN = service.ARN + "/listener/" + listener.ID
+	listener.CreatedAt, listener.LastUpdatedAt = now, now
+	if listener.Port == 0 {
+		listener.Port = in.Protocol.DefaultPort()
+	}
+	if err := op.claimListener(listener); err != nil {
+		return nil, err
+	}
+	if err := listeners.put(op.tx, listener); err != nil {
+		return nil, err
+	}
+	return listener, op.linkGroups(service)
+}
+
+func (op *call) claimListener(listener *lattice.Listener) error {
+	err := claim(op.tx, portClaim(listener.ServiceID, listener.Port), listener.ID, func(holder string) error {
+		return lattice.ConflictError(lattice.KindListener, holder, "Listener %s of service %s already listens on port %d",
+			holder, listener.ServiceID, listener.Port)
+	})
+	if err != nil {
+		return err
+	}
+	name := member{listenerNameClaim(listener.ServiceID, ""), listener.Name, listener.ID}
+	return op.claimMember(lattice.QuotaListeners, lattice.KindListener, name, nameTaken(lattice.KindListener, listener.Name))
+}
+
+// findListener finds a listener below its service.
+func (op *call) findListener(service, listener string) (*lattice.Listener, error) {
+	parent, err := services.find(op, "", service)
+	if err != nil {
+		return nil, err
+	}
+	return listeners.find(op, below(parent.ID), listener)
+}
+
+// findListenerToChange finds a listener and its service, which must not be going away.
+func (op *call) findListenerToChange(service, listener string) (*lattice.Service, *lattice.Listener, error) {
+	parent, err := services.findStanding(op, service)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := listeners.find(op, below(parent.ID), listener)
+	return parent, found, err
+}
+
+// GetListener describes a listener.
+func (c *Control) GetListener(ctx context.Context, caller iam.Caller, in *lattice.GetListenerRequest) (*lattice.GetListenerResponse, error) {
+	op := c.call(ctx, caller, "GetListener")
+	return view(op, func() (*lattice.GetListenerResponse, error) {
+		return respond[lattice.GetListenerResponse](op.findListener(in.ServiceIdentifier, in.ListenerIdentifier))
+	})
+}
+
+// UpdateListener replaces the default action.
+func (c *Control) UpdateListener(ctx context.Context, caller iam.Caller, in *lattice.UpdateListenerRequest) (*lattice.UpdateListenerResponse, error) {
+	if err := checkAction("defaultAction", in.DefaultAction); err != nil {
+		return nil, err
+	}
+	op := c.call(ctx, caller, "UpdateListener")
+	return update(op, func() (*lattice.UpdateListenerResponse, error) {
+		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		if listener.DefaultAction, err = op.admitAction("defaultAction", listener.Protocol, in.DefaultAction); err != nil {
+			return nil, err
+		}
+		listener.LastUpdatedAt = op.time()
+		if err := listeners.put(op.tx, listener); err != nil {
+			return nil, err
+		}
+		return project[lattice.UpdateListenerResponse](listener), op.linkGroups(service)
+	})
+}
+
+// DeleteListener deletes a listener with its rules.
+func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *lattice.DeleteListenerRequest) (*lattice.Empty, error) {
+	op := c.call(ctx, caller, "DeleteListener")
+	return update(op, func() (*lattice.Empty, error) {
+		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		if err := rules.removeAll(op.tx, below(service.ID, listener.ID)); err != nil {
+			return nil, err
+		}
+		if err := claims.DeletePrefix(op.tx, below(service.ID, listener.ID)); err != nil {
+			return nil, err
+		}
+		claims.Delete(op.tx, listenerNameClaim(service.ID, listener.Name))
+		claims.Delete(op.tx, portClaim(service.ID, listener.Port))
+		listeners.remove(op.tx, listener)
+		return &lattice.Empty{}, op.linkGroups(service)
+	})
+}
+
+// ListListeners lists the listeners of a service.
+func (c *Control) ListListeners(ctx context.Context, caller iam.Caller, in *lattice.ListListenersRequest) (*lattice.List[lattice.ListenerSummary], error) {
+	op := c.call(ctx, caller, "ListListeners")
+	return view(op, func() (*lattice.List[lattice.ListenerSummary], error) {
+		service, err := services.find(op, "", in.ServiceIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		return list[lattice.ListenerSummary](op, in.Page, listeners, below(service.ID))
+	})
+}

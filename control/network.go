@@ -1,0 +1,83 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"pergola/aws/ec2"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// What service networks join belongs to EC2. It is only read here, in the transaction that relies on it.
+var (
+	vpcs           = store.NewKind[ec2.VPC](ec2.KindVPC)
+	subnets        = store.NewKind[ec2.Subnet](ec2.KindSubnet)
+	securityGroups = store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup)
+	instances      = store.NewKind[ec2.Instance](ec2.KindInstance)
+)
+
+// findVPC reads a VPC of the caller's account.
+func (op *call) findVPC(id string) (ec2.VPC, error) {
+	vpc, err := vpcs.Get(op.tx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return vpc, lattice.NotFoundError(lattice.Kind{Name: ec2.KindVPC, ResourceType: "VPC"}, id)
+	}
+	if err != nil {
+		return vpc, err
+	}
+	return vpc, op.may(op.place(vpc.Account).VPCARN(id))
+}
+
+// checkSecurityGroups refuses security groups that are given twice, do not exist or are of another VPC.
+func (op *call) checkSecurityGroups(ids []string, vpc string) error {
+	seen := map[string]bool{}
+	for i, id := range ids {
+		field := fmt.Sprintf("securityGroupIds[%d]", i)
+		if seen[id] {
+			return lattice.Invalid(field, "%s is in the list twice", id)
+		}
+		seen[id] = true
+		group, err := securityGroups.Get(op.tx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return lattice.NotFoundError(lattice.Kind{Name: ec2.KindSecurityGroup, ResourceType: "SECURITY_GROUP"}, id)
+		}
+		if err != nil {
+			return err
+		}
+		if group.VPC != vpc {
+			return lattice.Invalid(field, "%s is not a security group of %s", id, vpc)
+		}
+	}
+	return nil
+}
+
+// subnetsOf are the subnets of a VPC.
+func (op *call) subnetsOf(vpc string) ([]ec2.Subnet, error) {
+	entries, _, err := subnets.List(op.tx, "", "", 0)
+	var of []ec2.Subnet
+	for _, entry := range entries {
+		if entry.Value.VPC == vpc {
+			of = append(of, entry.Value)
+		}
+	}
+	return of, err
+}
+
+// reservedAtStart is how many addresses at the start of a subnet belong to the VPC itself: the network's own, the
+// router's, the resolver's and one for future use. The last address is reserved as well (Amazon VPC user guide,
+// Subnet sizing).
+const reservedAtStart = 4
+
+// isReserved reports whether an address of a subnet cannot be a target's.
+func isReserved(subnet netip.Prefix, address netip.Addr) bool {
+	first := subnet.Masked().Addr()
+	for range reservedAtStart {
+		if address == first {
+			return true
+		}
+		first = first.Next()
+	}
+	return !subnet.Contains(address.Next())
+}

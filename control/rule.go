@@ -1,0 +1,250 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// checkMatch refuses a condition that holds for every request, which only the default rule may (user guide, Rule
+// conditions), and names that cannot be in a request.
+func checkMatch(match *lattice.RuleMatch) error {
+	if match == nil {
+		return nil
+	}
+	http := match.HTTPMatch
+	if http == nil || http.Method == "" && http.PathMatch == nil && len(http.HeaderMatches) == 0 {
+		return lattice.Invalid("match.httpMatch", "must have a method, a path match or a header match")
+	}
+	if http.Method != "" && !isToken(http.Method) {
+		return lattice.Invalid("match.httpMatch.method", "%q is not a method", http.Method)
+	}
+	for i, header := range http.HeaderMatches {
+		if !isToken(header.Name) {
+			return lattice.Invalid(fmt.Sprintf("match.httpMatch.headerMatches[%d].name", i), "%q is not a header name", header.Name)
+		}
+	}
+	return nil
+}
+
+// isToken reports whether a string can be a method or a field name (RFC 9110 §5.6.2).
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case slices.Contains([]byte("!#$%&'*+-.^_`|~"), c):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// CreateRule adds a rule to a listener. Its name and its priority must be free in the listener.
+func (c *Control) CreateRule(ctx context.Context, caller iam.Caller, in *lattice.CreateRuleRequest) (*lattice.CreateRuleResponse, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := checkMatch(&in.Match); err != nil {
+		return nil, err
+	}
+	if err := checkAction("action", in.Action); err != nil {
+		return nil, err
+	}
+	op := c.call(ctx, caller, "CreateRule")
+	return update(op, func() (*lattice.CreateRuleResponse, error) {
+		return respond[lattice.CreateRuleResponse](rules.create(op, in.ClientToken, in, func() (*lattice.Rule, error) { return op.newRule(in) }))
+	})
+}
+
+func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
+	service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if listener.Protocol == lattice.ProtocolTLSPassthrough {
+		return nil, lattice.Invalid("listenerIdentifier", "%s is a TLS_PASSTHROUGH listener, which can only have its default rule", listener.ID)
+	}
+	action, err := op.admitAction("action", listener.Protocol, in.Action)
+	if err != nil {
+		return nil, err
+	}
+	id, now := lattice.KindRule.NewID(op.random), op.time()
+	rule := &lattice.Rule{
+		ID: id, ARN: listener.ARN + "/rule/" + id, ServiceID: service.ID, ListenerID: listener.ID, Name: in.Name,
+		Match: &in.Match, Priority: in.Priority, Action: action,
+		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
+	}
+	if err := op.claimRule(rule); err != nil {
+		return nil, err
+	}
+	if err := rules.put(op.tx, rule); err != nil {
+		return nil, err
+	}
+	return rule, op.linkGroups(service)
+}
+
+func (op *call) claimRule(rule *lattice.Rule) error {
+	if err := claimPriority(op.tx, rule); err != nil {
+		return err
+	}
+	name := member{ruleNameClaim(rule.ServiceID, rule.ListenerID, ""), rule.Name, rule.ID}
+	return op.claimMember(lattice.QuotaRules, lattice.KindRule, name, nameTaken(lattice.KindRule, rule.Name))
+}
+
+func claimPriority(tx *store.Tx, rule *lattice.Rule) error {
+	return claim(tx, priorityClaim(rule), rule.ID, func(holder string) error { return priorityTaken(rule, holder) })
+}
+
+func priorityTaken(rule *lattice.Rule, holder string) error {
+	return lattice.ConflictError(lattice.KindRule, holder, "Rule %s of listener %s already has priority %d",
+		holder, rule.ListenerID, rule.Priority)
+}
+
+// findRule finds a rule of a listener, which may be its default rule.
+func (op *call) findRule(listener *lattice.Listener, identifier string) (*lattice.Rule, error) {
+	standard := listener.DefaultRule()
+	if identifier == standard.ID || identifier == standard.ARN {
+		return &standard, nil
+	}
+	return rules.find(op, below(listener.ServiceID, listener.ID), identifier)
+}
+
+// findOwnRule finds a rule of a listener that is not its default rule.
+func (op *call) findOwnRule(listener *lattice.Listener, identifier string) (*lattice.Rule, error) {
+	rule, err := op.findRule(listener, identifier)
+	if err != nil {
+		return nil, err
+	}
+	if rule.IsDefault {
+		return nil, lattice.Invalid("ruleIdentifier",
+			"%s is the default rule of listener %s; it is changed by updating the listener and deleted with it", rule.ID, listener.ID)
+	}
+	return rule, nil
+}
+
+// GetRule describes a rule, which may be a default rule.
+func (c *Control) GetRule(ctx context.Context, caller iam.Caller, in *lattice.GetRuleRequest) (*lattice.GetRuleResponse, error) {
+	op := c.call(ctx, caller, "GetRule")
+	return view(op, func() (*lattice.GetRuleResponse, error) {
+		listener, err := op.findListener(in.ServiceIdentifier, in.ListenerIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		return respond[lattice.GetRuleResponse](op.findRule(listener, in.RuleIdentifier))
+	})
+}
+
+// UpdateRule changes what the request has of a rule.
+func (c *Control) UpdateRule(ctx context.Context, caller iam.Caller, in *lattice.UpdateRuleRequest) (*lattice.UpdateRuleResponse, error) {
+	op := c.call(ctx, caller, "UpdateRule")
+	change := lattice.RuleUpdate{RuleIdentifier: in.RuleIdentifier, Match: in.Match, Priority: in.Priority, Action: in.Action}
+	return update(op, func() (*lattice.UpdateRuleResponse, error) {
+		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		before, after, err := op.changedRule(listener, change)
+		if err != nil {
+			return nil, err
+		}
+		claims.Delete(op.tx, priorityClaim(before))
+		if err := claimPriority(op.tx, after); err != nil {
+			return nil, err
+		}
+		if err := rules.put(op.tx, after); err != nil {
+			return nil, err
+		}
+		return project[lattice.UpdateRuleResponse](after), op.linkGroups(service)
+	})
+}
+
+// changedRule is a rule before and after a change. It writes nothing, and leaves out whether the priority is free.
+func (op *call) changedRule(listener *lattice.Listener, change lattice.RuleUpdate) (before, after *lattice.Rule, err error) {
+	if err := checkMatch(change.Match); err != nil {
+		return nil, nil, err
+	}
+	if change.Action != nil {
+		if err := checkAction("action", *change.Action); err != nil {
+			return nil, nil, err
+		}
+	}
+	if before, err = op.findOwnRule(listener, change.RuleIdentifier); err != nil {
+		return nil, nil, err
+	}
+	after = new(*before)
+	after.LastUpdatedAt = op.time()
+	if change.Match != nil {
+		after.Match = change.Match
+	}
+	if change.Priority != 0 {
+		after.Priority = change.Priority
+	}
+	if change.Action != nil {
+		after.Action, err = op.admitAction("action", listener.Protocol, *change.Action)
+	}
+	return before, after, err
+}
+
+// DeleteRule deletes a rule that is not a default rule.
+func (c *Control) DeleteRule(ctx context.Context, caller iam.Caller, in *lattice.DeleteRuleRequest) (*lattice.Empty, error) {
+	op := c.call(ctx, caller, "DeleteRule")
+	return update(op, func() (*lattice.Empty, error) {
+		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		rule, err := op.findOwnRule(listener, in.RuleIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		claims.Delete(op.tx, ruleNameClaim(service.ID, listener.ID, rule.Name))
+		claims.Delete(op.tx, priorityClaim(rule))
+		rules.remove(op.tx, rule)
+		return &lattice.Empty{}, op.linkGroups(service)
+	})
+}
+
+// ListRules lists the rules of a listener in the order in which they are evaluated.
+func (c *Control) ListRules(ctx context.Context, caller iam.Caller, in *lattice.ListRulesRequest) (*lattice.List[lattice.RuleSummary], error) {
+	op := c.call(ctx, caller, "ListRules")
+	return view(op, func() (*lattice.List[lattice.RuleSummary], error) {
+		listener, err := op.findListener(in.ServiceIdentifier, in.ListenerIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		inOrder := func(after string, yield func(string, lattice.RuleSummary) bool) error {
+			all, err := rulesOf(op.tx, listener)
+			for _, rule := range append(all, listener.DefaultRule()) {
+				if key := evaluationKey(&rule); key > after && !yield(key, *project[lattice.RuleSummary](&rule)) {
+					break
+				}
+			}
+			return err
+		}
+		return paginate(op, in.Page, listeners.head(listener).path, inOrder)
+	})
+}
+
+// rulesOf are the rules of a listener in order of priority, without the default rule.
+func rulesOf(tx *store.Tx, listener *lattice.Listener) ([]lattice.Rule, error) {
+	entries, _, err := rules.objects.List(tx, below(listener.ServiceID, listener.ID), "", 0)
+	all := make([]lattice.Rule, len(entries))
+	for i, entry := range entries {
+		all[i] = entry.Value
+	}
+	slices.SortFunc(all, func(a, b lattice.Rule) int { return int(a.Priority - b.Priority) })
+	return all, err
+}
+
+// evaluationKey sorts like the order in which rules are evaluated.
+func evaluationKey(rule *lattice.Rule) string {
+	if rule.IsDefault {
+		return "default" // letters follow digits
+	}
+	return fmt.Sprintf("%04d", rule.Priority)
+}

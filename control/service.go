@@ -1,0 +1,134 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// CreateService makes a service. Its name must be free in the account; its domain name is known at once.
+func (c *Control) CreateService(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceRequest) (*lattice.CreateServiceResponse, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if in.CustomDomainName != "" {
+		if err := checkDomainName("customDomainName", in.CustomDomainName); err != nil {
+			return nil, err
+		}
+	}
+	op := c.call(ctx, caller, "CreateService")
+	return update(op, func() (*lattice.CreateServiceResponse, error) {
+		return respond[lattice.CreateServiceResponse](services.create(op, in.ClientToken, in, func() (*lattice.Service, error) {
+			return op.newService(in)
+		}))
+	})
+}
+
+func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, error) {
+	id, now := lattice.KindService.NewID(op.random), op.time()
+	if err := op.claimName(lattice.QuotaServices, lattice.KindService, in.Name, id); err != nil {
+		return nil, err
+	}
+	service := &lattice.Service{
+		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindService, id), Name: in.Name,
+		AuthType:         authTypeOr(in.AuthType, lattice.AuthNone),
+		CustomDomainName: in.CustomDomainName, CertificateARN: in.CertificateARN,
+		IdleTimeoutSeconds: in.IdleTimeoutSeconds, Status: lattice.StatusCreateInProgress,
+		DNSEntry: lattice.DNSEntry{
+			DomainName:   lattice.DomainName(in.Name, id, op.region),
+			HostedZoneID: hostedZoneID(op.region),
+		},
+		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
+	}
+	if service.IdleTimeoutSeconds == 0 {
+		service.IdleTimeoutSeconds = lattice.DefaultIdleTimeoutSeconds
+	}
+	return service, nil
+}
+
+// hostedZoneID is the id of the hosted zone of all generated names of a region: Z and 20 letters and digits that
+// depend on the region only, so that they are the same on every server and after every restart.
+func hostedZoneID(region string) string {
+	sum := sha256.Sum256([]byte("hosted zone of " + lattice.DomainSuffix(region)))
+	return "Z" + base32.HexEncoding.EncodeToString(sum[:])[:20]
+}
+
+// GetService describes a service.
+func (c *Control) GetService(ctx context.Context, caller iam.Caller, in *lattice.GetServiceRequest) (*lattice.GetServiceResponse, error) {
+	op := c.call(ctx, caller, "GetService")
+	return view(op, func() (*lattice.GetServiceResponse, error) {
+		return respond[lattice.GetServiceResponse](services.find(op, "", in.ServiceIdentifier))
+	})
+}
+
+// UpdateService changes what the request has of a service. There is no status for that: an empty certificate removes
+// the certificate.
+func (c *Control) UpdateService(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceRequest) (*lattice.UpdateServiceResponse, error) {
+	op := c.call(ctx, caller, "UpdateService")
+	return update(op, func() (*lattice.UpdateServiceResponse, error) {
+		service, err := services.findSettled(op, in.ServiceIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		if in.CertificateARN != nil {
+			service.CertificateARN = *in.CertificateARN
+		}
+		if in.IdleTimeoutSeconds != 0 {
+			service.IdleTimeoutSeconds = in.IdleTimeoutSeconds
+		}
+		service.AuthType, service.LastUpdatedAt = authTypeOr(in.AuthType, service.AuthType), op.time()
+		return project[lattice.UpdateServiceResponse](service), services.put(op.tx, service)
+	})
+}
+
+// DeleteService begins the deletion of a service that is in no service network any more (user guide, Delete a
+// service). Its listeners and rules go with it.
+func (c *Control) DeleteService(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceRequest) (*lattice.DeleteServiceResponse, error) {
+	op := c.call(ctx, caller, "DeleteService")
+	return update(op, func() (*lattice.DeleteServiceResponse, error) {
+		service, err := services.find(op, "", in.ServiceIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		associated, err := claims.Count(op.tx, serviceNetworkClaim(service.ID, ""))
+		switch {
+		case err != nil:
+			return nil, err
+		case associated > 0:
+			return nil, lattice.ConflictError(lattice.KindService, service.ID, "Service %s has service network(s) associated", service.ID)
+		}
+		if service.Status != lattice.StatusDeleteInProgress {
+			service.Status, service.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
+			err = services.put(op.tx, service)
+		}
+		return project[lattice.DeleteServiceResponse](service), err
+	})
+}
+
+// dropService removes a service that no node knows any more, and all that was its own.
+func dropService(tx *store.Tx, service *lattice.Service) error {
+	if err := listeners.removeAll(tx, below(service.ID)); err != nil {
+		return err
+	}
+	if err := rules.removeAll(tx, below(service.ID)); err != nil {
+		return err
+	}
+	if err := unlinkGroups(tx, service.ID); err != nil {
+		return err
+	}
+	claims.Delete(tx, nameClaim(lattice.AccountOf(service.ARN), lattice.KindService, service.Name))
+	services.remove(tx, service)
+	return claims.DeletePrefix(tx, below(service.ID))
+}
+
+// ListServices lists the services of the account.
+func (c *Control) ListServices(ctx context.Context, caller iam.Caller, in *lattice.ListServicesRequest) (*lattice.List[lattice.ServiceSummary], error) {
+	op := c.call(ctx, caller, "ListServices")
+	return view(op, func() (*lattice.List[lattice.ServiceSummary], error) {
+		return list[lattice.ServiceSummary](op, in.Page, services, "")
+	})
+}

@@ -1,0 +1,119 @@
+package control
+
+import (
+	"context"
+
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// CreateServiceNetworkServiceAssociation makes a service callable in a service network. The service may still be in
+// creation. A custom domain name must be free in the network (user guide, Configure a custom domain name).
+func (c *Control) CreateServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkServiceAssociationRequest) (*lattice.CreateServiceNetworkServiceAssociationResponse, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	op := c.call(ctx, caller, "CreateServiceNetworkServiceAssociation")
+	return update(op, func() (*lattice.CreateServiceNetworkServiceAssociationResponse, error) {
+		return respond[lattice.CreateServiceNetworkServiceAssociationResponse](serviceAssociations.create(op, in.ClientToken, in, func() (*lattice.ServiceNetworkServiceAssociation, error) {
+			return op.newServiceAssociation(in)
+		}))
+	})
+}
+
+func (op *call) newServiceAssociation(in *lattice.CreateServiceNetworkServiceAssociationRequest) (*lattice.ServiceNetworkServiceAssociation, error) {
+	network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	service, err := services.findStanding(op, in.ServiceIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	id := lattice.KindServiceNetworkServiceAssociation.NewID(op.random)
+	association := &lattice.ServiceNetworkServiceAssociation{
+		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindServiceNetworkServiceAssociation, id),
+		Status: lattice.StatusCreateInProgress, CreatedBy: op.caller.Account, CreatedAt: op.time(),
+		ServiceID: service.ID, ServiceName: service.Name, ServiceARN: service.ARN,
+		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,
+		DNSEntry: service.DNSEntry, CustomDomainName: service.CustomDomainName,
+		Tags: in.Tags, ClientToken: in.ClientToken,
+	}
+	return association, op.claimServiceAssociation(association)
+}
+
+func (op *call) claimServiceAssociation(a *lattice.ServiceNetworkServiceAssociation) error {
+	kind := lattice.KindServiceNetworkServiceAssociation
+	pair := member{networkServiceClaim(a.ServiceNetworkID, ""), a.ServiceID, a.ID}
+	err := op.claimMember(lattice.QuotaServiceAssociations, kind, pair, func(holder string) error {
+		return lattice.ConflictError(kind, holder, "Service %s is already associated with service network %s: %s", a.ServiceID, a.ServiceNetworkID, holder)
+	})
+	if err != nil {
+		return err
+	}
+	if err := claims.Put(op.tx, serviceNetworkClaim(a.ServiceID, a.ServiceNetworkID), a.ID); err != nil || a.CustomDomainName == "" {
+		return err
+	}
+	return claim(op.tx, networkDomainClaim(a.ServiceNetworkID, a.CustomDomainName), a.ID, func(holder string) error {
+		return lattice.ConflictError(kind, holder, "Custom domain name %s is already in service network %s: %s", a.CustomDomainName, a.ServiceNetworkID, holder)
+	})
+}
+
+// GetServiceNetworkServiceAssociation describes an association.
+func (c *Control) GetServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkServiceAssociationRequest) (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
+	op := c.call(ctx, caller, "GetServiceNetworkServiceAssociation")
+	return view(op, func() (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
+		return respond[lattice.GetServiceNetworkServiceAssociationResponse](serviceAssociations.find(op, "", in.Identifier))
+	})
+}
+
+// DeleteServiceNetworkServiceAssociation begins the deletion of an association.
+func (c *Control) DeleteServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
+	op := c.call(ctx, caller, "DeleteServiceNetworkServiceAssociation")
+	return update(op, func() (*lattice.DeleteAssociationResponse, error) {
+		association, err := serviceAssociations.findSettled(op, in.Identifier)
+		if err != nil {
+			return nil, err
+		}
+		association.Status = lattice.StatusDeleteInProgress
+		return project[lattice.DeleteAssociationResponse](association), serviceAssociations.put(op.tx, association)
+	})
+}
+
+// dropServiceAssociation removes an association that no node knows any more.
+func dropServiceAssociation(tx *store.Tx, a *lattice.ServiceNetworkServiceAssociation) error {
+	claims.Delete(tx, networkServiceClaim(a.ServiceNetworkID, a.ServiceID))
+	claims.Delete(tx, serviceNetworkClaim(a.ServiceID, a.ServiceNetworkID))
+	if a.CustomDomainName != "" {
+		claims.Delete(tx, networkDomainClaim(a.ServiceNetworkID, a.CustomDomainName))
+	}
+	serviceAssociations.remove(tx, a)
+	return nil
+}
+
+// ListServiceNetworkServiceAssociations lists the associations of a service, of a service network, or of both.
+func (c *Control) ListServiceNetworkServiceAssociations(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkServiceAssociationsRequest) (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
+	if in.ServiceIdentifier == "" && in.ServiceNetworkIdentifier == "" {
+		return nil, lattice.Invalid("serviceNetworkIdentifier", "give a service network or a service")
+	}
+	op := c.call(ctx, caller, "ListServiceNetworkServiceAssociations")
+	return view(op, func() (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
+		network, service := lattice.IDOf(in.ServiceNetworkIdentifier), lattice.IDOf(in.ServiceIdentifier)
+		if network != "" {
+			if _, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier); err != nil {
+				return nil, err
+			}
+		}
+		if service != "" {
+			if _, err := services.find(op, "", in.ServiceIdentifier); err != nil {
+				return nil, err
+			}
+		}
+		keep := func(a *lattice.ServiceNetworkServiceAssociation) bool {
+			return (network == "" || a.ServiceNetworkID == network) && (service == "" || a.ServiceID == service)
+		}
+		return paginate(op, in.Page, network+" "+service, scan(op, serviceAssociations, "", keep,
+			summarise[lattice.ServiceNetworkServiceAssociationSummary, lattice.ServiceNetworkServiceAssociation]))
+	})
+}

@@ -1,0 +1,184 @@
+package control
+
+import (
+	"context"
+
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// What a VPC association prefers of private DNS, as far as it matters here.
+const (
+	preferVerified             = "VERIFIED_DOMAINS_ONLY"
+	preferVerifiedAndSpecified = "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS"
+	preferSpecified            = "SPECIFIED_DOMAINS_ONLY"
+)
+
+// completeDNS checks the options for private DNS and fills in their defaults: without private DNS there are none.
+func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOptions, error) {
+	if enabled == nil || !*enabled {
+		if options != nil {
+			return nil, lattice.Invalid("dnsOptions", "is only supported when private DNS is enabled")
+		}
+		return nil, nil
+	}
+	var complete lattice.DNSOptions
+	if options != nil {
+		complete = *options
+	}
+	if complete.PrivateDNSPreference == "" {
+		complete.PrivateDNSPreference = preferVerified
+	}
+	specified := complete.PrivateDNSPreference == preferSpecified || complete.PrivateDNSPreference == preferVerifiedAndSpecified
+	if specified != (len(complete.PrivateDNSSpecifiedDomains) > 0) {
+		return nil, lattice.Invalid("dnsOptions.privateDnsSpecifiedDomains", "goes with the preferences %s and %s, which need it", preferVerifiedAndSpecified, preferSpecified)
+	}
+	return &complete, nil
+}
+
+// CreateServiceNetworkVPCAssociation lets the clients of a VPC call the services of a service network. A VPC has one
+// such association at most.
+func (c *Control) CreateServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkVPCAssociationRequest) (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	options, err := completeDNS(in.PrivateDNSEnabled, in.DNSOptions)
+	if err != nil {
+		return nil, err
+	}
+	op := c.call(ctx, caller, "CreateServiceNetworkVpcAssociation")
+	return update(op, func() (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
+		return respond[lattice.CreateServiceNetworkVPCAssociationResponse](vpcAssociations.create(op, in.ClientToken, in, func() (*lattice.ServiceNetworkVPCAssociation, error) {
+			return op.newVPCAssociation(in, options)
+		}))
+	})
+}
+
+func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociationRequest, options *lattice.DNSOptions) (*lattice.ServiceNetworkVPCAssociation, error) {
+	network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	vpc, err := op.findVPC(in.VPCIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.checkSecurityGroups(in.SecurityGroupIDs, vpc.ID); err != nil {
+		return nil, err
+	}
+	id, now := lattice.KindServiceNetworkVPCAssociation.NewID(op.random), op.time()
+	association := &lattice.ServiceNetworkVPCAssociation{
+		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindServiceNetworkVPCAssociation, id),
+		Status: lattice.StatusCreateInProgress, CreatedBy: op.caller.Account, CreatedAt: now, LastUpdatedAt: now,
+		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,
+		VPCID: vpc.ID, SecurityGroupIDs: in.SecurityGroupIDs,
+		PrivateDNSEnabled: in.PrivateDNSEnabled, DNSOptions: options,
+		Tags: in.Tags, ClientToken: in.ClientToken,
+	}
+	if association.PrivateDNSEnabled == nil {
+		association.PrivateDNSEnabled = new(false)
+	}
+	return association, op.claimVPCAssociation(association)
+}
+
+func (op *call) claimVPCAssociation(a *lattice.ServiceNetworkVPCAssociation) error {
+	kind := lattice.KindServiceNetworkVPCAssociation
+	taken := func(holder string) error {
+		return lattice.ConflictError(kind, holder, "VPC has already been associated to a service network.")
+	}
+	if err := claim(op.tx, vpcClaim(a.VPCID), a.ID, taken); err != nil {
+		return err
+	}
+	return op.claimMember(lattice.QuotaVPCAssociations, kind, member{networkVPCClaim(a.ServiceNetworkID, ""), a.VPCID, a.ID}, taken)
+}
+
+// GetServiceNetworkVPCAssociation describes an association.
+func (c *Control) GetServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkVPCAssociationRequest) (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
+	op := c.call(ctx, caller, "GetServiceNetworkVpcAssociation")
+	return view(op, func() (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
+		return respond[lattice.GetServiceNetworkVPCAssociationResponse](vpcAssociations.find(op, "", in.Identifier))
+	})
+}
+
+// UpdateServiceNetworkVPCAssociation changes what the request has of an association. Security groups can be replaced
+// but never all removed: that takes a new association.
+func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkVPCAssociationRequest) (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
+	isEmpty := in.PrivateDNSEnabled == nil && in.DNSOptions == nil
+	if len(in.SecurityGroupIDs) == 0 && (in.SecurityGroupIDs != nil || isEmpty) {
+		return nil, lattice.Invalid("securityGroupIds", "SecurityGroupIds cannot be empty")
+	}
+	op := c.call(ctx, caller, "UpdateServiceNetworkVpcAssociation")
+	return update(op, func() (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
+		association, err := vpcAssociations.findSettled(op, in.Identifier)
+		if err != nil {
+			return nil, err
+		}
+		if in.SecurityGroupIDs != nil {
+			if err := op.checkSecurityGroups(in.SecurityGroupIDs, association.VPCID); err != nil {
+				return nil, err
+			}
+			association.SecurityGroupIDs = in.SecurityGroupIDs
+		}
+		if err := updateDNS(association, in); err != nil {
+			return nil, err
+		}
+		association.Status, association.LastUpdatedAt = lattice.StatusUpdateInProgress, op.time()
+		return project[lattice.UpdateServiceNetworkVPCAssociationResponse](association), vpcAssociations.put(op.tx, association)
+	})
+}
+
+// updateDNS changes private DNS. Turning it off drops its options.
+func updateDNS(association *lattice.ServiceNetworkVPCAssociation, in *lattice.UpdateServiceNetworkVPCAssociationRequest) (err error) {
+	options := in.DNSOptions
+	if in.PrivateDNSEnabled != nil {
+		association.PrivateDNSEnabled = in.PrivateDNSEnabled
+	}
+	if options == nil && *association.PrivateDNSEnabled {
+		options = association.DNSOptions
+	}
+	association.DNSOptions, err = completeDNS(association.PrivateDNSEnabled, options)
+	return err
+}
+
+// DeleteServiceNetworkVPCAssociation begins the deletion of an association.
+func (c *Control) DeleteServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
+	op := c.call(ctx, caller, "DeleteServiceNetworkVpcAssociation")
+	return update(op, func() (*lattice.DeleteAssociationResponse, error) {
+		association, err := vpcAssociations.findSettled(op, in.Identifier)
+		if err != nil {
+			return nil, err
+		}
+		association.Status, association.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
+		return project[lattice.DeleteAssociationResponse](association), vpcAssociations.put(op.tx, association)
+	})
+}
+
+// dropVPCAssociation removes an association that no node knows any more.
+func dropVPCAssociation(tx *store.Tx, a *lattice.ServiceNetworkVPCAssociation) error {
+	claims.Delete(tx, vpcClaim(a.VPCID))
+	claims.Delete(tx, networkVPCClaim(a.ServiceNetworkID, a.VPCID))
+	vpcAssociations.remove(tx, a)
+	return nil
+}
+
+// ListServiceNetworkVPCAssociations lists the associations of a VPC, of a service network, or of both.
+func (c *Control) ListServiceNetworkVPCAssociations(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkVPCAssociationsRequest) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error) {
+	if in.VPCIdentifier == "" && in.ServiceNetworkIdentifier == "" {
+		return nil, lattice.Invalid("serviceNetworkIdentifier", "give a service network or a VPC")
+	}
+	op := c.call(ctx, caller, "ListServiceNetworkVpcAssociations")
+	return view(op, func() (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error) {
+		network := lattice.IDOf(in.ServiceNetworkIdentifier)
+		if network != "" {
+			if _, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier); err != nil {
+				return nil, err
+			}
+		}
+		keep := func(a *lattice.ServiceNetworkVPCAssociation) bool {
+			return (network == "" || a.ServiceNetworkID == network) && (in.VPCIdentifier == "" || a.VPCID == in.VPCIdentifier)
+		}
+		return paginate(op, in.Page, network+" "+in.VPCIdentifier, scan(op, vpcAssociations, "", keep,
+			summarise[lattice.ServiceNetworkVPCAssociationSummary, lattice.ServiceNetworkVPCAssociation]))
+	})
+}

@@ -1,0 +1,174 @@
+// Package dataplane keeps the doors of the service networks open: in every VPC that is associated with one, a listener on
+// the address of the service network for each port on which some service listens. A Plane follows the node's snapshots and
+// holds the current one, behind one pointer, for everybody who serves.
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"pergola/snapshot"
+)
+
+// DefaultMaxConnections is how many connections a Plane has open at most unless its Config says otherwise.
+const DefaultMaxConnections = 65536
+
+// Network is where a Plane listens.
+type Network interface {
+	// Listen opens a TCP listener inside a VPC.
+	Listen(ctx context.Context, vpcID string, address netip.AddrPort) (net.Listener, error)
+}
+
+// Config is what a Plane needs.
+type Config struct {
+	// Network opens the listeners. Required.
+	Network Network
+	// Serve serves a connection that came in at a port of a VPC, and returns when it is done with it; the Plane closes
+	// it then. When finish ends, the request at hand may be finished and no other begun. When cut ends, because that
+	// took too long or the VPC is gone, the connection has been closed under Serve's hands, and Serve has to return.
+	// Required.
+	Serve func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16)
+	// MaxConnections bounds the connections that are open at once. At the bound, new connections wait to be accepted
+	// until another ends. 0 means DefaultMaxConnections.
+	MaxConnections int
+	// Logger receives what the Plane handles itself. Nil discards it.
+	Logger *slog.Logger
+}
+
+// Plane is the open doors of a node. Its methods may be called at the same time.
+type Plane struct {
+	network Network
+	serve   func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16)
+	log     *slog.Logger
+	current atomic.Pointer[snapshot.Snapshot]
+	seats   *seats
+	noIPv6  sync.Once
+	running sync.WaitGroup // accept loops and connections
+
+	mu     sync.Mutex // guards what follows, and the doors of places
+	places map[string]*place
+	closed bool
+}
+
+// New makes a Plane that listens nowhere until Apply. Close it.
+func New(cfg Config) *Plane {
+	p := &Plane{network: cfg.Network, serve: cfg.Serve, log: cfg.Logger, places: map[string]*place{}}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxConnections <= 0 {
+		cfg.MaxConnections = DefaultMaxConnections
+	}
+	p.seats = newSeats(cfg.MaxConnections, p.log)
+	return p
+}
+
+// Snapshot is the snapshot to serve by, nil before the first Apply. A request asks once and keeps the answer.
+func (p *Plane) Snapshot() *snapshot.Snapshot { return p.current.Load() }
+
+// Apply makes the Plane follow a snapshot. When it returns, the snapshot is what new connections and new requests see, and
+// what the snapshot calls for is open and nothing else. Connections through a port that is closed finish the request they
+// are at; those of a VPC that is gone are cut.
+//
+// The error names each listener that could not be opened. All else has been applied then, and the next Apply, of the same
+// snapshot too, tries these again. IPv6 is served where the network has it.
+func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return fmt.Errorf("data plane: apply revision %d: %w", s.Revision, net.ErrClosed)
+	}
+	p.shut(s)
+	opened, err := p.open(ctx, s)
+	p.current.Store(s)
+	// Whoever connected to a new door meanwhile has waited for this moment, and finds the service behind it.
+	for _, d := range opened {
+		d.start()
+	}
+	return err
+}
+
+// shut closes what the snapshot does not call for. The caller holds mu.
+func (p *Plane) shut(s *snapshot.Snapshot) {
+	for id, at := range p.places {
+		vpc := s.VPCs[id]
+		for port, d := range at.doors {
+			if !wants(vpc, port) {
+				d.close()
+				delete(at.doors, port)
+			}
+		}
+		if vpc == nil {
+			at.cut()
+			delete(p.places, id)
+		}
+	}
+}
+
+func wants(vpc *snapshot.VPC, port uint16) bool {
+	return vpc != nil && vpc.Network != nil && vpc.Network.Ports[port] != nil
+}
+
+// open opens the doors that are missing, and returns them. Nobody is let in yet. The caller holds mu.
+func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot) (opened []*door, err error) {
+	var errs []error
+	for id, vpc := range s.VPCs {
+		if vpc.Network == nil {
+			continue
+		}
+		at := p.place(id)
+		for port := range vpc.Network.Ports {
+			if d := at.doors[port]; d != nil && d.isOpen() {
+				continue
+			}
+			d, err := p.openDoor(ctx, at, port)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			at.doors[port] = d
+			opened = append(opened, d)
+		}
+	}
+	return opened, errors.Join(errs...)
+}
+
+// Close stops accepting and asks all connections to finish. Those that have not when the context ends are cut, and
+// counted in the error. It returns when nothing runs any more.
+func (p *Plane) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	for _, at := range p.places {
+		for _, d := range at.doors {
+			d.close()
+		}
+	}
+	p.mu.Unlock()
+	finished := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(finished)
+	}()
+	cut := 0
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		cut = p.seats.taken()
+	}
+	p.mu.Lock()
+	for _, at := range p.places {
+		at.cut()
+	}
+	p.mu.Unlock()
+	<-finished
+	if cut > 0 {
+		return fmt.Errorf("data plane: %d connections had to be cut: %w", cut, context.Cause(ctx))
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"pergola/snapshot"
+)
+
+// place is a VPC in which the Plane listens, or listened: it lasts as long as the VPC, because connections may outlast the
+// doors through which they came.
+type place struct {
+	vpc   string
+	ctx   context.Context
+	cut   context.CancelFunc // cuts the connections
+	doors map[uint16]*door   // by port
+}
+
+// place returns the place of a VPC, made now if need be. The caller holds mu.
+func (p *Plane) place(vpcID string) *place {
+	at := p.places[vpcID]
+	if at == nil {
+		at = &place{vpc: vpcID, doors: map[uint16]*door{}}
+		at.ctx, at.cut = context.WithCancel(context.Background())
+		p.places[vpcID] = at
+	}
+	return at
+}
+
+// door is one port of a VPC, on the IPv4 address of the service network and on the IPv6 one if there is any.
+type door struct {
+	plane     *Plane
+	place     *place
+	port      uint16
+	listeners []net.Listener
+	ctx       context.Context // ends when the door closes
+	cancel    context.CancelFunc
+}
+
+func (p *Plane) openDoor(ctx context.Context, at *place, port uint16) (*door, error) {
+	address := netip.AddrPortFrom(snapshot.ServiceAddress, port)
+	l, err := p.network.Listen(ctx, at.vpc, address)
+	if err != nil {
+		return nil, fmt.Errorf("data plane: listen on %v in %s: %w", address, at.vpc, err)
+	}
+	d := &door{plane: p, place: at, port: port, listeners: []net.Listener{l}}
+	d.ctx, d.cancel = context.WithCancel(at.ctx)
+	address = netip.AddrPortFrom(snapshot.ServiceAddress6, port)
+	if l, err := p.network.Listen(ctx, at.vpc, address); err == nil {
+		d.listeners = append(d.listeners, l)
+	} else {
+		p.noIPv6.Do(func() {
+			p.log.Info("services are reached over IPv4 alone where the network has no IPv6", "vpc", at.vpc, "address", address, "error", err)
+		})
+	}
+	return d, nil
+}
+
+// start lets connections in.
+func (d *door) start() {
+	for _, l := range d.listeners {
+		d.plane.running.Go(func() { d.accept(l) })
+	}
+}
+
+// close closes the door to new connections, and asks those that came through it to finish. It may be called again.
+func (d *door) close() {
+	d.cancel()
+	for _, l := range d.listeners {
+		_ = l.Close() // closed before, or gone with its VPC
+	}
+}
+
+func (d *door) isOpen() bool { return d.ctx.Err() == nil }
+
+// The pauses after an accept that failed, as when the process is out of file descriptors. They double from the shortest
+// to the longest.
+const (
+	shortestPause = 5 * time.Millisecond
+	longestPause  = time.Second
+)
+
+// accept lets connections in until the door closes. When the listener was closed by someone else, the door closes too, so
+// that the next Apply opens it anew.
+func (d *door) accept(l net.Listener) {
+	defer d.close()
+	pause := time.Duration(0)
+	for d.isOpen() {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			d.admit(conn)
+		case !d.isOpen():
+		case errors.Is(err, net.ErrClosed):
+			d.plane.log.Warn("a listener was closed by the network", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
+			return
+		default:
+			if pause == 0 {
+				d.plane.log.Warn("a connection could not be accepted", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
+			}
+			pause = min(max(2*pause, shortestPause), longestPause)
+			d.wait(pause)
+		}
+	}
+}
+
+// wait waits, but not beyond the closing of the door.
+func (d *door) wait(pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-d.ctx.Done():
+	}
+}
+
+// admit serves a connection in a goroutine of its own, as soon as there is a seat for it.
+func (d *door) admit(conn net.Conn) {
+	if !d.plane.seats.take(d.ctx) {
+		_ = conn.Close()
+		return
+	}
+	d.plane.running.Go(func() {
+		defer d.plane.seats.leave()
+		d.serve(conn)
+	})
+}
+
+// serve serves a connection. A panic ends this connection and no other.
+func (d *door) serve(conn net.Conn) {
+	defer conn.Close()
+	defer context.AfterFunc(d.place.ctx, func() { conn.Close() })()
+	defer func() {
+		if problem := recover(); problem != nil {
+			d.plane.log.Error("serving a connection panicked", "vpc", d.place.vpc, "port", d.port, "panic", problem, "stack", string(debug.Stack()))
+		}
+	}()
+	d.plane.serve(d.ctx, d.place.ctx, conn, d.place.vpc, d.port)
+}

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"pergola/dataplane/http1"
+)
+
+// clientError is a failure on the client's side of a request that a target was already taking.
+type clientError struct{ err error }
+
+func (e *clientError) Error() string { return "client: " + e.err.Error() }
+func (e *clientError) Unwrap() error { return e.err }
+
+// reason is the phrase of a status that the proxy answers with itself.
+func reason(status int) string {
+	switch status {
+	case 400:
+		return "Bad Request"
+	case 403:
+		return "Forbidden"
+	case 404:
+		return "Not Found"
+	case 500:
+		return "Internal Server Error"
+	case 502:
+		return "Bad Gateway"
+	}
+	return "Service Unavailable"
+}
+
+// answer answers the request without a target, and reports whether the connection goes on. A body that the client may
+// still be sending is read and dropped up to a bound.
+func (x *exchange) answer(status int, body string) (keep bool) {
+	framing := x.request.Framing()
+	keep = x.mayKeep() && !x.unansweredExpectation() && framing <= maxDiscard && x.upload == nil
+	err := x.writeAnswer(status, body, keep)
+	if err != nil {
+		x.record.Failure = ClientConnectionClosed
+	}
+	x.finish(time.Now())
+	switch {
+	case err != nil:
+		x.client.Close()
+		return false
+	case keep && x.client.In.Body().Discard(maxDiscard) == nil:
+		return true
+	}
+	x.client.Linger(maxDiscard, lingerTime)
+	return false
+}
+
+func (x *exchange) writeAnswer(status int, body string, keep bool) error {
+	x.record.Status = status
+	out := &x.client.Out
+	out.StartResponse(status, []byte(reason(status)))
+	if body != "" {
+		out.Field("content-type", "text/plain")
+	}
+	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeConnection(keep)
+	if x.request.IsHead() {
+		out.FieldInt("content-length", int64(len(body)))
+		out.EndHead(http1.Bodiless)
+		return out.End()
+	}
+	out.EndHead(http1.Sized(int64(len(body))))
+	io.WriteString(out, body) // an error stays with the writer, and End returns it
+	return out.End()
+}
+
+// answerDenied answers a request that no policy allows, in the words of the service.
+func (x *exchange) answerDenied(by DeniedBy) bool {
+	x.record.DeniedBy, x.record.Failure = by, ClientAccessDenied
+	level := "network"
+	if by == DeniedByService {
+		level = "service"
+	}
+	return x.answer(403, "AccessDeniedException: User: anonymous is not authorized to perform: vpc-lattice-svcs:Invoke on resource: "+
+		x.record.Listener.Service.ARN+string(x.request.Path)+" because no "+level+"-based policy allows the vpc-lattice-svcs:Invoke action")
+}
+
+// answerUnreadable ends a connection whose next request cannot be read: with 400 if it is malformed or too large, in
+// silence if the client left or let its time pass.
+func (x *exchange) answerUnreadable(err error) bool {
+	var malformed *http1.MalformedError
+	if !errors.As(err, &malformed) {
+		x.client.Close()
+		return false
+	}
+	x.request = http1.Request{}
+	x.record.Arrival, x.record.Client = x.client.arrival, x.client.address
+	x.id = appendUUID(x.id[:0], x.proxy.config.Random(), x.proxy.config.Random())
+	x.record.RequestID, x.record.Failure = x.id, ClientProtocolError
+	if x.writeAnswer(400, reason(400), false) != nil {
+		x.record.Failure = ClientConnectionClosed
+	}
+	x.finish(time.Now())
+	x.client.Linger(maxDiscard, lingerTime)
+	return false
+}
+
+// fail answers the request with an error that is not the client's. err is logged, not shown; it may be nil.
+func (x *exchange) fail(status int, failure Failure, err error) bool {
+	x.record.Failure = failure
+	if err != nil {
+		x.proxy.config.Log.Warn("a request failed at its target", "targetGroup", x.record.TargetGroup.ID, "target", x.record.Target, "failure", failure, "error", err)
+	}
+	return x.answer(status, reason(status))
+}
+
+// failTarget ends a request whose target was sent something and gave no final response.
+func (x *exchange) failTarget(err error) bool {
+	uploadErr := x.abandonUpload()
+	x.noteSent()
+	x.to.Close()
+	var client *clientError
+	if uploadErr != nil {
+		client = &clientError{uploadErr}
+	}
+	if client == nil && !errors.As(err, &client) {
+		return x.fail(502, targetFailure(err), err)
+	}
+	return x.failClient(client.err)
+}
+
+// failClient ends a request whose body cannot be read, or whose sender cannot be written to.
+func (x *exchange) failClient(err error) bool {
+	x.record.Failure = ClientConnectionClosed
+	var malformed *http1.MalformedError
+	if errors.As(err, &malformed) {
+		x.record.Failure = ClientProtocolError
+	}
+	x.writeAnswer(400, reason(400), false) // it may well be that nobody listens
+	x.finish(time.Now())
+	x.client.Linger(maxDiscard, lingerTime)
+	return false
+}
+
+// targetFailure says what an error from a target means.
+func targetFailure(err error) Failure {
+	var malformed *http1.MalformedError
+	switch {
+	case errors.As(err, &malformed), errors.Is(err, errTooManyInformational), errors.Is(err, http1.ErrStale):
+		return TargetProtocolError
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return TargetDataTimeout
+	}
+	return TargetConnectionClosed
+}

@@ -1,0 +1,226 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"testing"
+
+	"pergola/snapshot"
+)
+
+// single is a Picker with one target, which is its own handle.
+type single struct{ address netip.AddrPort }
+
+func (s *single) Pick(*snapshot.TargetGroup) (Target, bool) { return s, true }
+func (s *single) Address() netip.AddrPort                   { return s.address }
+func (s *single) Done()                                     {}
+
+// canned answers every read on every connection with the same response: the least that a target can cost.
+func canned(l net.Listener, response []byte) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			buf := make([]byte, 4096)
+			for {
+				if _, err := conn.Read(buf); err != nil {
+					return
+				}
+				if _, err := conn.Write(response); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+func listen(t testing.TB) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// onLoopback starts a proxy and a target on loopback, and returns the proxy's address.
+func onLoopback(t testing.TB) string {
+	target, front := listen(t), listen(t)
+	go canned(target, []byte(ok))
+	now := aSnapshot()
+	p := New(Config{
+		Snapshot: func() *snapshot.Snapshot { return now },
+		Picker:   &single{target.Addr().(*net.TCPAddr).AddrPort()},
+		Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address.String())
+		},
+		Record: func(*Record) {},
+		Log:    slog.New(slog.DiscardHandler),
+	})
+	go func() {
+		for {
+			conn, err := front.Accept()
+			if err != nil {
+				return
+			}
+			go p.ServeConn(context.Background(), context.Background(), conn, inVPC)
+		}
+	}()
+	t.Cleanup(func() { p.Close() })
+	return front.Addr().String()
+}
+
+// requests returns a function that makes one request on a connection to address.
+func requests(t testing.TB, address string) func() {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	text, buf := []byte(get), make([]byte, 512)
+	return func() {
+		if _, err := conn.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for !bytes.HasSuffix(buf[:n], []byte("hello")) {
+			m, err := conn.Read(buf[n:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += m
+		}
+	}
+}
+
+// TestAllocations holds that a plain request is forwarded and recorded without allocating.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector empties pools at random")
+	}
+	request := requests(t, onLoopback(t))
+	for range 10 {
+		request()
+	}
+	if n := testing.AllocsPerRun(1000, request); n != 0 {
+		t.Errorf("a forwarded request allocates %v times", n)
+	}
+}
+
+// TestMemoryWhileIdle measures what a client connection holds that has had a request answered and waits for the next:
+// below the 10 KB that the project promises, with the client's own end included.
+func TestMemoryWhileIdle(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector has memory of its own")
+	}
+	const connections = 300
+	address := onLoopback(t)
+	requests(t, address)()
+	before := inUse()
+	for range connections {
+		requests(t, address)()
+	}
+	each := (inUse() - before) / connections
+	t.Logf("%d bytes for each idle connection", each)
+	if each > 10<<10 {
+		t.Errorf("an idle connection holds %d bytes", each)
+	}
+}
+
+// inUse is the memory of heap and stacks that is in use after collection.
+func inUse() uint64 {
+	var m runtime.MemStats
+	for range 4 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse + m.StackInuse
+}
+
+// BenchmarkForward measures a plain request through the proxy over loopback, client and target included.
+func BenchmarkForward(b *testing.B) {
+	benchmarkParallel(b, onLoopback(b))
+}
+
+// BenchmarkReverseProxy is the same through the standard library's proxy.
+func BenchmarkReverseProxy(b *testing.B) {
+	target, front := listen(b), listen(b)
+	go canned(target, []byte(ok))
+	rp := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: target.Addr().String()})
+	rp.Transport = &http.Transport{MaxIdleConnsPerHost: 256}
+	server := &http.Server{Handler: rp}
+	go server.Serve(front)
+	b.Cleanup(func() { server.Close(); rp.Transport.(*http.Transport).CloseIdleConnections() })
+	benchmarkParallel(b, front.Addr().String())
+}
+
+// BenchmarkDirect is the same without a proxy: what client and target alone cost.
+func BenchmarkDirect(b *testing.B) {
+	target := listen(b)
+	go canned(target, []byte(ok))
+	benchmarkParallel(b, target.Addr().String())
+}
+
+func benchmarkParallel(b *testing.B, address string) {
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		request := requests(b, address)
+		for pb.Next() {
+			request()
+		}
+	})
+}
+
+// BenchmarkDownload measures long responses, in bytes.
+func BenchmarkDownload(b *testing.B) {
+	const length = 8 << 20
+	w := aSnapshot()
+	target, front := listen(b), listen(b)
+	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Length", "8388608")
+		rw.Write(make([]byte, length))
+	})}
+	go server.Serve(target)
+	p := New(Config{
+		Snapshot: func() *snapshot.Snapshot { return w },
+		Picker:   &single{target.Addr().(*net.TCPAddr).AddrPort()},
+		Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address.String())
+		},
+	})
+	go func() {
+		conn, err := front.Accept()
+		if err == nil {
+			p.ServeConn(context.Background(), context.Background(), conn, inVPC)
+		}
+	}()
+	conn, err := net.Dial("tcp", front.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { conn.Close(); p.Close(); server.Close() })
+	b.SetBytes(length)
+	buf := make([]byte, 256<<10)
+	for b.Loop() {
+		io.WriteString(conn, get)
+		for got := 0; got < length; {
+			n, err := conn.Read(buf)
+			if err != nil {
+				b.Fatal(err)
+			}
+			got += n
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"net/netip"
+	"strconv"
+
+	"pergola/dataplane/http1"
+)
+
+// maxRequestID is how much of a caller's own request id is kept, in bytes.
+const maxRequestID = 512
+
+// Method, Path and Header make an exchange a snapshot.Request.
+func (x *exchange) Method() []byte { return x.request.Method }
+
+// Path implements snapshot.Request.
+func (x *exchange) Path() []byte { return x.request.Path }
+
+// Header implements snapshot.Request.
+func (x *exchange) Header(name string, i int) ([]byte, bool) {
+	for _, f := range x.request.All() {
+		if !http1.EqualFold(f.Name, name) {
+			continue
+		}
+		if i == 0 {
+			return f.Value, true
+		}
+		i--
+	}
+	return nil, false
+}
+
+// takeRequestID settles the id of the request: the caller's own, cut to size, or a random UUID (RFC 9562 §5.4).
+func (x *exchange) takeRequestID() {
+	if own := x.request.Get("x-amzn-requestid"); len(own) > 0 {
+		x.id = append(x.id[:0], own[:min(len(own), maxRequestID)]...)
+		return
+	}
+	x.id = appendUUID(x.id[:0], x.proxy.config.Random(), x.proxy.config.Random())
+}
+
+func appendUUID(b []byte, high, low uint64) []byte {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], high&^0xf000|0x4000)        // version 4
+	binary.BigEndian.PutUint64(raw[8:], low&^(3<<62)|uint64(1)<<63) // variant 10
+	b = append(hex.AppendEncode(b, raw[:4]), '-')
+	b = append(hex.AppendEncode(b, raw[4:6]), '-')
+	b = append(hex.AppendEncode(b, raw[6:8]), '-')
+	b = append(hex.AppendEncode(b, raw[8:10]), '-')
+	return hex.AppendEncode(b, raw[10:])
+}
+
+// writeRequestHead writes the request head for the target: the client's fields that go end to end, and what the proxy
+// says about client, network and target (user guide, "HTTP targets").
+func (x *exchange) writeRequestHead(framing http1.Framing) {
+	out := &x.to.Out
+	out.StartRequest(x.request.Method, x.request.Target)
+	out.FieldBytes("host", x.request.Host)
+	for _, f := range x.request.All() {
+		if !f.Hop && !http1.EqualFold(f.Name, "host") && !reserved(f.Name) {
+			out.Copy(f)
+		}
+	}
+	if x.request.Expects100() {
+		out.Field("expect", "100-continue")
+	}
+	if x.request.TakesTrailers() {
+		out.Field("te", "trailers")
+		out.Field("connection", "te")
+	}
+	x.writeForwarded(out)
+	x.writeLattice(out)
+	out.EndHead(framing)
+}
+
+// writeForwarded writes the x-forwarded fields. The address of the client goes behind those that the client names, as is
+// common among proxies; a target that trusts only the last one cannot be lied to.
+func (x *exchange) writeForwarded(out *http1.Writer) {
+	b := x.scratch[:0]
+	for _, f := range x.request.All() {
+		if http1.EqualFold(f.Name, "x-forwarded-for") && len(f.Value) > 0 {
+			b = append(append(b, f.Value...), ", "...)
+		}
+	}
+	b = appendAddress(b, x.client.address.Addr())
+	out.FieldBytes("x-forwarded-for", b)
+	b = strconv.AppendUint(b[:0], uint64(x.record.Listener.Port), 10)
+	out.FieldBytes("x-forwarded-port", b)
+	out.Field("x-forwarded-proto", "http")
+	x.scratch = b
+}
+
+func appendAddress(b []byte, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return append(b, "unknown"...) // RFC 7239 §6.2
+	}
+	return a.AppendTo(b)
+}
+
+// writeLattice writes the fields that only the proxy may write.
+func (x *exchange) writeLattice(out *http1.Writer) {
+	r := &x.record
+	b := append(x.scratch[:0], "SourceVpcArn="...)
+	b = append(b, r.VPC.ARN...)
+	out.FieldBytes("x-amzn-lattice-network", b)
+	b = append(b[:0], "ServiceArn="...)
+	b = append(b, r.Listener.Service.ARN...)
+	b = append(b, "; ServiceNetworkArn="...)
+	b = append(b, r.Network.ARN...)
+	b = append(b, "; TargetGroupArn="...)
+	b = append(b, r.TargetGroup.ARN...)
+	out.FieldBytes("x-amzn-lattice-target", b)
+	out.Field("x-amzn-source-vpc", r.VPC.ID)
+	out.FieldBytes("x-amzn-requestid", x.id)
+	x.scratch = b
+}
+
+// reserved reports whether a field is the proxy's own to write, so that a caller's never passes. An underscore counts as
+// a hyphen: the two become one in the environment of CGI and its descendants (RFC 3875 §4.1.18).
+func reserved(name []byte) bool {
+	const prefix = "x-amzn-lattice-"
+	if len(name) < len(prefix) || name[0]|0x20 != 'x' {
+		return false
+	}
+	if hasFolded(name[:len(prefix)], prefix) {
+		return true
+	}
+	switch len(name) {
+	case len("x-forwarded-for"):
+		return hasFolded(name, "x-forwarded-for")
+	case len("x-forwarded-port"):
+		return hasFolded(name, "x-forwarded-port") || hasFolded(name, "x-amzn-requestid")
+	case len("x-forwarded-proto"):
+		return hasFolded(name, "x-forwarded-proto") || hasFolded(name, "x-amzn-source-vpc")
+	}
+	return false
+}
+
+// hasFolded reports whether name is the given lower-case text in any case, with hyphens or underscores.
+func hasFolded(name []byte, lower string) bool {
+	for i, c := range name {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_':
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// writeResponseHead writes the response head for the client.
+func (x *exchange) writeResponseHead(framing http1.Framing, keep bool) {
+	out := &x.client.Out
+	x.record.Status = x.response.Status
+	out.StartResponse(x.response.Status, x.response.Reason)
+	x.copyResponseFields()
+	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeConnection(keep)
+	if framing == http1.Bodiless && x.response.Status != 204 && x.response.Length() >= 0 {
+		// What a GET would have brought, or what is not modified.
+		out.FieldInt("content-length", x.response.Length())
+	}
+	out.EndHead(framing)
+}
+
+func (x *exchange) copyResponseFields() {
+	for _, f := range x.response.All() {
+		if !f.Hop && !http1.EqualFold(f.Name, "x-amzn-requestid") {
+			x.client.Out.Copy(f)
+		}
+	}
+}
+
+// writeConnection says whether the connection goes on, where the version does not say it already.
+func (x *exchange) writeConnection(keep bool) {
+	switch {
+	case !keep:
+		x.client.Out.Field("connection", "close")
+	case x.request.HTTP10:
+		x.client.Out.Field("connection", "keep-alive")
+	}
+}
+
+// copyTrailers passes trailer fields on, except those that a recipient could take for the proxy's.
+func copyTrailers(out *http1.Writer, trailers []http1.Field) {
+	for _, f := range trailers {
+		if !reserved(f.Name) {
+			out.Trailer(f)
+		}
+	}
+}

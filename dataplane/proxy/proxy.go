@@ -1,0 +1,495 @@
+// Package proxy carries HTTP/1.1 requests from the clients of a VPC to the targets of services: match, authorise, pick,
+// forward, record. This file is that path, to be read from top to bottom; the files beside it hold the headers
+// (headers.go), the connections to targets (pool.go), request bodies that are still arriving (upload.go), the answers that
+// the proxy gives itself (answer.go) and what is recorded (record.go).
+//
+// A client connection has one goroutine, which sees the newest snapshot at each request. A request whose body has not
+// arrived with its head gets a second one for as long as the body takes, so that request and response can cross.
+//
+// An expectation of 100-continue is passed on, and so is the target's 100. If the target says nothing, it is for the
+// client to send the body after a while, as RFC 9110 §10.1.1 requires of clients.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/bits"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"pergola/dataplane/http1"
+	"pergola/lattice"
+	"pergola/snapshot"
+)
+
+// Defaults of a Config. The lifetime is that of the user guide, "Services in VPC Lattice".
+const (
+	DefaultLifetime         = 10 * time.Minute
+	DefaultDialTimeout      = 5 * time.Second
+	DefaultMaxIdlePerTarget = 256
+)
+
+const (
+	// maxDials is how many targets are tried before a request is answered with 503.
+	maxDials = 3
+	// maxInformational is how many 1xx responses may precede a response.
+	maxInformational = 16
+	// maxDiscard is how much of a request body is read and dropped to keep a connection after an answer that did not
+	// need it, or to let that answer reach a client that is still sending.
+	maxDiscard = 256 << 10
+	// lingerTime is how long that may take where the connection is to be closed, and how long a body that outlasts its
+	// response may go on.
+	lingerTime = time.Second
+)
+
+// Target is a target that was picked for one request.
+type Target interface {
+	// Address is where the target listens, in the VPC of its target group.
+	Address() netip.AddrPort
+	// Done says that the request no longer occupies the target.
+	Done()
+}
+
+// Picker chooses targets. It must be safe for concurrent use.
+type Picker interface {
+	// Pick returns the target of a group that is next to receive a request, or false if the group has none.
+	Pick(*snapshot.TargetGroup) (Target, bool)
+}
+
+// Config is what a Proxy needs. Snapshot, Picker and Dial are required.
+type Config struct {
+	// Snapshot returns the newest snapshot; it is called for each request. A nil snapshot has no services.
+	Snapshot func() *snapshot.Snapshot
+	// Picker chooses targets.
+	Picker Picker
+	// Dial connects to an address in a VPC.
+	Dial func(ctx context.Context, vpc string, address netip.AddrPort) (net.Conn, error)
+	// Record is called at the end of each request, on its goroutine; the Record and all in it is reused afterwards.
+	// nil records nothing.
+	Record func(*Record)
+	// Log receives what an operator should know. nil means slog.Default.
+	Log *slog.Logger
+	// Random is the source of request ids and of choices between weighted target groups; it must be safe for concurrent
+	// use. nil means math/rand/v2, which is seeded by the system.
+	Random func() uint64
+	// Lifetime is the age at which a connection takes no further request. 0 means DefaultLifetime.
+	Lifetime time.Duration
+	// DialTimeout bounds each attempt to connect to a target. 0 means DefaultDialTimeout.
+	DialTimeout time.Duration
+	// MaxIdlePerTarget bounds the idle connections kept to one address. 0 means DefaultMaxIdlePerTarget.
+	MaxIdlePerTarget int
+}
+
+// Proxy serves client connections. Make one with New; Close it.
+type Proxy struct {
+	config    Config
+	http      http1.Config
+	pool      *pool
+	exchanges sync.Pool
+}
+
+// New returns a Proxy.
+func New(config Config) *Proxy {
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	if config.Random == nil {
+		config.Random = rand.Uint64
+	}
+	if config.Lifetime <= 0 {
+		config.Lifetime = DefaultLifetime
+	}
+	if config.DialTimeout <= 0 {
+		config.DialTimeout = DefaultDialTimeout
+	}
+	if config.MaxIdlePerTarget <= 0 {
+		config.MaxIdlePerTarget = DefaultMaxIdlePerTarget
+	}
+	p := &Proxy{config: config, http: http1.Config{Memory: new(http1.Memory)}}
+	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
+	p.exchanges.New = func() any { return &exchange{proxy: p} }
+	return p
+}
+
+// Arrival says where a connection came in: in which VPC, and at which port of its link-local service address.
+type Arrival struct {
+	VPC  string
+	Port uint16
+}
+
+// ServeConn serves a client connection until it ends, and closes it. When finish ends, the request at hand is the last;
+// when cut ends, it is broken off.
+func (p *Proxy) ServeConn(finish, cut context.Context, conn net.Conn, arrival Arrival) {
+	c := newClient(conn, arrival, p.http)
+	defer context.AfterFunc(finish, c.finish)()
+	defer context.AfterFunc(cut, c.cut)()
+	for c.wait() {
+		x := p.exchanges.Get().(*exchange)
+		x.client = c
+		keep := x.serve()
+		x.reset()
+		p.exchanges.Put(x)
+		if !keep {
+			return // closed by whoever decided so
+		}
+	}
+	c.Close()
+}
+
+// Close closes the connections that are kept to targets. Call it when no connection is being served any more.
+func (p *Proxy) Close() { p.pool.close() }
+
+// exchange is one request with its response. Exchanges are recycled, with all the memory they have gathered.
+type exchange struct {
+	proxy  *Proxy
+	client *client
+
+	request  http1.Request
+	response http1.Response
+	record   Record
+	id       []byte // the request id
+	scratch  []byte // for values that are put together
+
+	target Target // picked, until Done
+	to     *targetConn
+	upload *upload // nil unless the body outlives sending the head
+	before int64   // what the client had been sent before, in bytes
+}
+
+// reset forgets the exchange and keeps its memory.
+func (x *exchange) reset() {
+	x.client, x.target, x.to, x.upload = nil, nil, nil, nil
+	x.record = Record{}
+}
+
+// serve serves one request and reports whether the client connection goes on. If not, it has been closed.
+func (x *exchange) serve() (keep bool) {
+	p, c := x.proxy, x.client
+	x.record.Start = time.Now()
+	x.before = c.Out.Sent()
+	if err := c.In.ReadRequest(&x.request); err != nil {
+		return x.answerUnreadable(err)
+	}
+	x.note()
+
+	// Match: the listener by port and name, in the service network of the client's VPC.
+	vpc, listener := x.listener(p.config.Snapshot())
+	if listener == nil {
+		return x.answer(404, "Not Found")
+	}
+	x.record.VPC, x.record.Network, x.record.Listener = vpc, vpc.Network, listener
+	c.SetIdleTimeout(idleTimeout(listener.Service))
+
+	// Authorise.
+	if denied := authorise(vpc.Network, listener.Service); denied != "" {
+		return x.answerDenied(denied)
+	}
+
+	// Match: the rule.
+	rule := listener.Match(x)
+	x.record.Rule = rule
+	if rule.Action.FixedStatus != 0 {
+		return x.answer(rule.Action.FixedStatus, "")
+	}
+
+	// Pick and forward.
+	group := x.choose(&rule.Action)
+	if group == nil {
+		return x.answer(503, "Service Unavailable")
+	}
+	x.record.TargetGroup = group
+	if !speaksHTTP1(group) {
+		return x.fail(502, TargetProtocolError, errors.New("targets are reached by HTTP/1.1 over TCP alone"))
+	}
+	return x.forward(group)
+}
+
+// listener returns the listener that the request is for, and the VPC that it comes from.
+func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.Listener) {
+	if s == nil {
+		return nil, nil
+	}
+	vpc := s.VPCs[x.client.arrival.VPC]
+	if vpc == nil || vpc.Network == nil {
+		return nil, nil
+	}
+	return vpc, vpc.Network.Ports[x.client.arrival.Port].Listener(x.request.Host)
+}
+
+// authorise returns the level that denies the request, or "". Where IAM authorisation is on, a request needs a policy
+// that allows it, and no policy can: none is in the snapshot. The network speaks before the service.
+func authorise(network *snapshot.Network, service *snapshot.Service) (denied DeniedBy) {
+	switch {
+	case network.AuthType == lattice.AuthIAM:
+		return DeniedByNetwork
+	case service.AuthType == lattice.AuthIAM:
+		return DeniedByService
+	}
+	return ""
+}
+
+// choose takes one of the target groups of an action at random, in proportion to their weights. With no weight at all
+// there is nowhere to go, and nil is returned.
+func (x *exchange) choose(action *snapshot.Action) *snapshot.TargetGroup {
+	if action.TotalWeight <= 0 {
+		return nil
+	}
+	n := 0
+	if len(action.Forward) > 1 {
+		high, _ := bits.Mul64(x.proxy.config.Random(), uint64(action.TotalWeight))
+		n = int(high)
+	}
+	for _, share := range action.Forward {
+		if n -= share.Weight; n < 0 {
+			return share.Group
+		}
+	}
+	return nil
+}
+
+func speaksHTTP1(g *snapshot.TargetGroup) bool {
+	return g.Protocol == lattice.TargetHTTP && g.ProtocolVersion == lattice.HTTP1 && g.Type != lattice.TargetLambda
+}
+
+func idleTimeout(s *snapshot.Service) time.Duration {
+	if s.IdleTimeout > 0 {
+		return s.IdleTimeout
+	}
+	return http1.DefaultIdleTimeout
+}
+
+// forward sends the request to a target and its response back. What was not sent at all is tried again: at other targets
+// if one cannot be reached, on another connection if the kept one turns out to be closed. What was sent is tried again
+// once, if it can be repeated and a kept connection ended without a byte of an answer (RFC 9112 §9.3.1).
+func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
+	defer x.releaseTarget()
+	defer x.client.occupy(nil)
+	for dials, fresh := 0, false; ; {
+		if x.target == nil && !x.pick(group) {
+			return x.answer(503, "Service Unavailable")
+		}
+		if err := x.connect(group.VPC, fresh); err != nil {
+			x.proxy.config.Log.Debug("cannot connect to a target", "targetGroup", group.ID, "target", x.record.Target, "error", err)
+			if dials++; dials == maxDials {
+				return x.fail(503, TargetConnectionError, nil)
+			}
+			x.releaseTarget()
+			continue
+		}
+		err := x.send()
+		if err == nil {
+			err = x.readResponse()
+		}
+		if err == nil {
+			return x.relayResponse()
+		}
+		if x.mayRepeat(err) {
+			x.to.Close()
+			x.to, fresh = nil, true
+			continue
+		}
+		return x.failTarget(err)
+	}
+}
+
+// pick picks a target of the group.
+func (x *exchange) pick(group *snapshot.TargetGroup) bool {
+	target, ok := x.proxy.config.Picker.Pick(group)
+	if ok {
+		x.target, x.record.Target = target, target.Address()
+	}
+	return ok
+}
+
+func (x *exchange) releaseTarget() {
+	if x.target != nil {
+		x.target.Done()
+		x.target = nil
+	}
+}
+
+// connect takes a kept connection to the target, unless a fresh one is asked for, or makes one.
+func (x *exchange) connect(vpc string, fresh bool) (err error) {
+	p, at := x.proxy, place{vpc, x.record.Target}
+	if !fresh {
+		x.to = p.pool.take(at)
+	}
+	if x.to == nil {
+		x.to, err = p.dial(at)
+	}
+	if err == nil {
+		x.to.SetIdleTimeout(idleTimeout(x.record.Listener.Service))
+		x.client.occupy(x.to)
+	}
+	return err
+}
+
+// send sends the request, as much of it as has arrived. A request that is complete goes out in one write; a body that is
+// not gets a goroutine to follow.
+func (x *exchange) send() error {
+	body := x.client.In.Body()
+	if !x.hasBody() {
+		x.writeRequestHead(x.request.Framing())
+		return x.to.SendAndWait()
+	}
+	if err := x.to.Probe(); err != nil {
+		return err
+	}
+	x.writeRequestHead(x.request.Framing())
+	switch readErr, writeErr := http1.RelayArrived(&x.to.Out, body); {
+	case writeErr != nil:
+		return writeErr
+	case readErr == io.EOF:
+		return x.endRequest()
+	case readErr != nil:
+		return &clientError{readErr}
+	}
+	if err := x.to.Out.Flush(); err != nil {
+		return err
+	}
+	x.startUpload()
+	return nil
+}
+
+// endRequest passes on the trailers and ends the request.
+func (x *exchange) endRequest() error {
+	copyTrailers(&x.to.Out, x.client.In.Body().Trailers())
+	return x.to.Out.End()
+}
+
+// mayRepeat reports whether the request can be sent again on another connection after err.
+func (x *exchange) mayRepeat(err error) bool {
+	var client *clientError
+	if !x.to.kept || x.to.continued || x.upload != nil || errors.As(err, &client) {
+		return false
+	}
+	if errors.Is(err, http1.ErrStale) {
+		return true
+	}
+	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return closed && !x.hasBody() && safe(x.request.Method)
+}
+
+func (x *exchange) hasBody() bool {
+	framing := x.request.Framing()
+	return framing == http1.Chunked || framing > 0
+}
+
+// safe reports whether a method changes nothing (RFC 9110 §9.2.1).
+func safe(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
+		return true
+	}
+	return false
+}
+
+// readResponse reads up to the head of the final response and passes on the 1xx before it, except to HTTP/1.0 clients,
+// which do not know them (RFC 9110 §15.2).
+func (x *exchange) readResponse() error {
+	for range maxInformational {
+		if err := x.to.In.ReadResponse(&x.response, x.request.IsHead()); err != nil {
+			return err
+		}
+		if !x.response.Informational() {
+			return nil
+		}
+		x.to.continued = true
+		if x.request.HTTP10 {
+			continue
+		}
+		out := &x.client.Out
+		out.StartResponse(x.response.Status, x.response.Reason)
+		x.copyResponseFields()
+		out.EndHead(http1.Bodiless)
+		if err := out.End(); err != nil {
+			return &clientError{err}
+		}
+	}
+	return errTooManyInformational
+}
+
+var errTooManyInformational = errors.New("the target sent too many informational responses")
+
+// relayResponse sends the response whose head has been read on to the client.
+func (x *exchange) relayResponse() (keep bool) {
+	c, out := x.client, &x.client.Out
+	started := time.Now()
+	framing := x.responseFraming()
+	keep = x.mayKeep() && framing != http1.UntilClose && !x.unansweredExpectation()
+	x.writeResponseHead(framing, keep)
+	readErr, writeErr := http1.Relay(out, x.to.In.Body())
+	if readErr == nil && writeErr == nil {
+		copyTrailers(out, x.to.In.Body().Trailers())
+		writeErr = out.End()
+	}
+	ended := time.Now()
+	x.record.ResponseFromTarget = ended.Sub(started)
+	switch {
+	case writeErr != nil:
+		x.record.Failure = ClientConnectionClosed
+	case readErr != nil:
+		x.record.Failure = targetFailure(readErr)
+	}
+	broken := readErr != nil || writeErr != nil
+	uploaded := x.finishUpload(broken)
+	x.noteSent()
+	if x.upload != nil && x.upload.failed.Load() {
+		x.record.Failure = ClientConnectionClosed
+	}
+	if !broken && uploaded && !x.response.Close() && x.to.Rest() {
+		x.proxy.pool.give(x.to, ended)
+	} else {
+		x.to.Close()
+	}
+	x.finish(ended)
+	switch {
+	case broken:
+		x.breakOff(framing)
+		return false
+	case keep && uploaded:
+		return true
+	}
+	c.Linger(maxDiscard, lingerTime)
+	return false
+}
+
+// breakOff closes the client connection amid a response, which tells the client that it is incomplete. Where the end of
+// the connection would be the end of the body, only a reset can say so (RFC 9112 §8).
+func (x *exchange) breakOff(framing http1.Framing) {
+	if framing == http1.UntilClose {
+		x.client.Reset()
+		return
+	}
+	x.client.Close()
+}
+
+// responseFraming is how the response is delimited for the client. A body that ended with the target's connection is
+// chunked, so that the client's lives on; HTTP/1.0 knows no chunks.
+func (x *exchange) responseFraming() http1.Framing {
+	framing := x.response.Framing()
+	switch {
+	case framing == http1.UntilClose && !x.request.HTTP10:
+		return http1.Chunked
+	case framing == http1.Chunked && x.request.HTTP10:
+		return http1.UntilClose
+	}
+	return framing
+}
+
+// mayKeep reports whether the client connection may take another request.
+func (x *exchange) mayKeep() bool {
+	return !x.request.Close() && x.record.Start.Sub(x.client.Born()) < x.proxy.config.Lifetime && !x.client.finishing.Load()
+}
+
+// unansweredExpectation reports whether the client may never send the body that it announced, because nobody told it to.
+// What it sends next could then be the body or another request (RFC 9110 §10.1.1).
+func (x *exchange) unansweredExpectation() bool {
+	return x.request.Expects100() && (x.to == nil || !x.to.continued && !x.upload.finished())
+}

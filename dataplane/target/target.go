@@ -1,0 +1,191 @@
+// Package target is target groups at run time: it checks the health of targets, picks one for each request in turn, and
+// knows when a target that is being deregistered has answered its last request.
+//
+// A Set follows the snapshots of a node. What it knows of a target outlives every change that leaves the target in place:
+// new health check settings apply from the next check on, and a target that is registered again while it drains comes
+// back with the health it had. Picking takes no lock: each group publishes the list of targets that are in turn, and
+// replaces it whole.
+package target
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"pergola/dataplane/http1"
+	"pergola/lattice"
+	"pergola/snapshot"
+)
+
+// maxChecks is how many health checks may be under way at once. Those beyond wait for their turn in the order in which
+// they became due, and their time does not run meanwhile.
+const maxChecks = 256
+
+// Config is what a Set needs.
+type Config struct {
+	// Dial opens a connection for a health check to an address in a VPC. Required.
+	Dial func(ctx context.Context, vpcID string, address netip.AddrPort) (net.Conn, error)
+	// Logger receives each change of a target's health, with its cause. Nil discards it.
+	Logger *slog.Logger
+	// Rand spreads the first checks of targets that arrive together. Nil is the system's randomness.
+	Rand *rand.Rand
+	// Changed is called when what Report returns may have changed, and then not again before Report is called. Requests
+	// may wait for it, so it must return at once and must not call the Set. Nil is for those who do not ask.
+	Changed func()
+}
+
+// Set is all the target groups that a node serves. Its methods may be called at the same time.
+type Set struct {
+	dial    func(ctx context.Context, vpcID string, address netip.AddrPort) (net.Conn, error)
+	log     *slog.Logger
+	jitter  func(n int64) int64 // at least 0 and below n; called with mu held
+	changed func()
+
+	memory  http1.Memory
+	slots   chan struct{} // holds one element for each check under way
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup // checks, under way or waiting
+
+	unread atomic.Bool                       // changed was called, and Report was not since
+	groups atomic.Pointer[map[string]*group] // by id; replaced, never altered
+
+	mu sync.Mutex // guards what is said to be guarded by it in groups, targets and checkers
+}
+
+// New makes a Set without target groups. Close it.
+func New(cfg Config) *Set {
+	s := &Set{
+		dial: cfg.Dial, log: cfg.Logger, changed: cfg.Changed,
+		jitter: rand.Int64N,
+		slots:  make(chan struct{}, maxChecks),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.changed == nil {
+		s.changed = func() {}
+	}
+	if cfg.Rand != nil {
+		s.jitter = cfg.Rand.Int64N
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.groups.Store(&map[string]*group{})
+	return s
+}
+
+// Apply makes the Set follow a snapshot: it begins, adjusts and ends health checks. A group whose *TargetGroup is the one
+// applied before costs two map lookups. After Close it does nothing.
+func (s *Set) Apply(snap *snapshot.Snapshot) {
+	if s.apply(snap.TargetGroups) {
+		s.tell()
+	}
+}
+
+func (s *Set) apply(wanted map[string]*snapshot.TargetGroup) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	groups, changed := s.members(wanted)
+	for id, spec := range wanted {
+		if g := groups[id]; g.spec != spec {
+			g.apply(spec)
+			changed = true
+		}
+	}
+	if changed {
+		s.groups.Store(&groups)
+	}
+	return changed
+}
+
+// members returns the wanted groups: the map in use if it has exactly these, otherwise a new one, and then it ends the
+// groups that are not wanted any more. The caller holds mu.
+func (s *Set) members(wanted map[string]*snapshot.TargetGroup) (members map[string]*group, changed bool) {
+	known := *s.groups.Load()
+	changed = len(known) != len(wanted)
+	for id := range wanted {
+		changed = changed || known[id] == nil
+	}
+	if !changed {
+		return known, false
+	}
+	members = make(map[string]*group, len(wanted))
+	for id := range wanted {
+		if members[id] = known[id]; members[id] == nil {
+			members[id] = &group{set: s}
+		}
+	}
+	for id, g := range known {
+		if members[id] == nil {
+			g.apply(&snapshot.TargetGroup{ID: id})
+		}
+	}
+	return members, true
+}
+
+// Pick chooses the target for a request, in turn among the healthy targets of the group. When none is healthy it chooses
+// among all that are not draining (user guide, "Routing algorithm": the service fails open), and a target that no check
+// has judged yet is not healthy. In a group whose health is not checked every target takes part. A target without an
+// address never does.
+//
+// The request counts as in flight until Done is called. It reports false when there is no target.
+func (s *Set) Pick(of *snapshot.TargetGroup) (*Target, bool) {
+	g := (*s.groups.Load())[of.ID]
+	if g == nil {
+		return nil, false
+	}
+	for {
+		usable := *g.usable.Load()
+		if len(usable) == 0 {
+			return nil, false
+		}
+		t := usable[g.turn.Add(1)%uint64(len(usable))]
+		// A target is marked as draining after a list without it was published. So either this request is counted before
+		// the target can pass for drained, or the mark is seen here and the next list loaded is without the target.
+		if t.inFlight.Add(1); !t.draining.Load() {
+			return t, true
+		}
+		t.Done()
+	}
+}
+
+// Report is the health of every target, by target group id. Groups without targets are left out.
+func (s *Set) Report() map[string]lattice.TargetReport {
+	s.unread.Store(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reports := map[string]lattice.TargetReport{}
+	for id, g := range *s.groups.Load() {
+		if len(g.spec.Targets) > 0 {
+			reports[id] = g.report()
+		}
+	}
+	return reports
+}
+
+// Close ends all health checks and waits for those under way to notice. Pick and Report go on with what was known.
+func (s *Set) Close() {
+	s.mu.Lock()
+	s.cancel()
+	for _, g := range *s.groups.Load() {
+		for _, t := range g.targets {
+			t.uncheck()
+		}
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+}
+
+// tell calls changed, unless a call is still to be answered by Report. The caller does not hold mu.
+func (s *Set) tell() {
+	if !s.unread.Swap(true) {
+		s.changed()
+	}
+}

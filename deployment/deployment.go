@@ -1,0 +1,236 @@
+// Package deployment puts the packages together: a store, the control plane with its front door, a node with its
+// fabric, and the operator's door, all in one process. It is the one place where packages meet; everything it makes,
+// it takes down.
+package deployment
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"pergola/api"
+	"pergola/control"
+	"pergola/control/ec2"
+	"pergola/control/iam"
+	"pergola/control/sts"
+	"pergola/fabric"
+	"pergola/lattice"
+	"pergola/node"
+	"pergola/operator"
+	"pergola/store"
+)
+
+// Config is what a deployment is made of. The zero value of each field but Dir is a good one.
+type Config struct {
+	// Dir holds everything that must survive: the store, unless Etcd is set, and the sealing key. It is made with mode
+	// 0700.
+	Dir string
+	// Listen is the address of the API; "" means 127.0.0.1:4747.
+	Listen string
+	// Region is the region in ARNs and names; "" means us-west-2.
+	Region string
+	// Network is the kind of fabric: "auto", "netns" or "loopback"; "" means auto.
+	Network string
+	// Etcd are the URLs of an etcd of one's own; none means the embedded one.
+	Etcd []string
+	// ResolvConf names the file whose nameservers answer for names that are not services; "" means
+	// /etc/resolv.conf.
+	ResolvConf string
+	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.
+	NoSync bool
+	// Logger hears what goes wrong; nil is silent.
+	Logger *slog.Logger
+}
+
+// The defaults of Config.
+const (
+	DefaultListen     = "127.0.0.1:4747"
+	DefaultRegion     = "us-west-2"
+	defaultResolvConf = "/etc/resolv.conf"
+)
+
+// Deployment is a running deployment.
+type Deployment struct {
+	cfg      Config
+	endpoint string
+	store    *store.Store
+	keys     *iam.Control
+	fabric   *fabric.Fabric
+	node     *node.Node
+	api      *http.Server
+	closers  []func() error // in the order in which they were opened
+
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	failed  chan error
+}
+
+// Start starts a deployment and returns once it serves. Close stops it, also after Start has failed.
+func Start(ctx context.Context, cfg Config) (*Deployment, error) {
+	d := &Deployment{cfg: withDefaults(cfg), failed: make(chan error, 8)}
+	background, cancel := context.WithCancel(context.Background())
+	d.cancel = cancel
+	if err := d.start(ctx, background); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func withDefaults(cfg Config) Config {
+	set := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	set(&cfg.Listen, DefaultListen)
+	set(&cfg.Region, DefaultRegion)
+	set(&cfg.Network, "auto")
+	set(&cfg.ResolvConf, defaultResolvConf)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return cfg
+}
+
+func (d *Deployment) start(ctx, background context.Context) error {
+	if err := os.MkdirAll(d.cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	door, err := operator.Listen(d.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	d.closers = append(d.closers, door.Close)
+	if err := d.openStore(ctx); err != nil {
+		return err
+	}
+	if err := d.openFabric(); err != nil {
+		return err
+	}
+	d.node = node.New(node.Config{
+		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: d.cfg.Region, Store: d.store, Fabric: d.fabric,
+		ResolvConf: d.cfg.ResolvConf, Logger: d.cfg.Logger,
+	})
+	d.run("node", func() error { return d.node.Run(background) })
+	listener, err := d.openAPI(background)
+	if err != nil {
+		return err
+	}
+	if err := d.waitForNode(ctx); err != nil {
+		return err
+	}
+	d.run("API", func() error { return ignoreClosed(d.api.Serve(listener)) })
+	d.run("operator socket", func() error { return operator.Serve(background, door, d) })
+	return nil
+}
+
+func (d *Deployment) openStore(ctx context.Context) (err error) {
+	d.store, err = store.Open(ctx, store.Config{
+		Dir: filepath.Join(d.cfg.Dir, "etcd"), Endpoints: d.cfg.Etcd, NoSync: d.cfg.NoSync, Logger: d.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	d.closers = append(d.closers, d.store.Close)
+	d.keys, err = iam.New(iam.Config{Store: d.store, Dir: d.cfg.Dir})
+	return err
+}
+
+func (d *Deployment) openFabric() (err error) {
+	d.fabric, err = fabric.Open(fabric.Config{
+		Kind: d.cfg.Network, StateDir: filepath.Join(d.cfg.Dir, "fabric"), Logger: d.cfg.Logger,
+		Resolve: func(ctx context.Context, vpcID, name string) ([]netip.Addr, error) {
+			return d.node.Resolve(ctx, vpcID, name)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	d.closers = append(d.closers, d.fabric.Close)
+	return nil
+}
+
+// openAPI makes the control plane and its front door, and opens the address on which it will answer.
+func (d *Deployment) openAPI(background context.Context) (net.Listener, error) {
+	listener, err := net.Listen("tcp", d.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("API: %w; choose another address with --listen", err)
+	}
+	d.closers = append(d.closers, func() error { return ignoreClosed(listener.Close()) })
+	d.endpoint = "http://" + listener.Addr().String()
+	networks := control.New(control.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
+	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
+	d.run("control plane", func() error { return networks.Settle(background) })
+	d.run("instances", func() error { return vpcs.Settle(background) })
+	d.api = &http.Server{
+		Handler: api.New(api.Config{
+			Lattice: networks, EC2: vpcs, STS: sts.New(), Keys: d.keys, Region: d.cfg.Region, Logger: d.cfg.Logger,
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelWarn),
+	}
+	return listener, nil
+}
+
+func (d *Deployment) waitForNode(ctx context.Context) error {
+	select {
+	case <-d.node.Ready():
+		return nil
+	case err := <-d.failed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the node did not get ready: %w", ctx.Err())
+	}
+}
+
+// run runs a part of the deployment until it ends. A part that ends with an error fails the deployment.
+func (d *Deployment) run(part string, f func() error) {
+	d.running.Go(func() {
+		if err := f(); err != nil && !errors.Is(err, context.Canceled) {
+			d.failed <- fmt.Errorf("%s: %w", part, err)
+		}
+	})
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Endpoint is the URL of the API.
+func (d *Deployment) Endpoint() string { return d.endpoint }
+
+// Fabric is the deployment's fabric.
+func (d *Deployment) Fabric() *fabric.Fabric { return d.fabric }
+
+// Failed delivers the error of a part that has failed. The deployment is then of no use but to be closed.
+func (d *Deployment) Failed() <-chan error { return d.failed }
+
+// Close stops everything: first what takes requests in, last what others stand on.
+func (d *Deployment) Close() error {
+	var errs []error
+	if d.api != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := d.api.Shutdown(ctx); err != nil {
+			errs = append(errs, d.api.Close())
+		}
+	}
+	d.cancel()
+	d.running.Wait()
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		errs = append(errs, ignoreClosed(d.closers[i]()))
+	}
+	return errors.Join(errs...)
+}

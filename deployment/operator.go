@@ -1,0 +1,53 @@
+package deployment
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"pergola/control/iam"
+	"pergola/fabric"
+	"pergola/operator"
+)
+
+// Environment returns what a client needs to call the API as the administrator of an account.
+func (d *Deployment) Environment(ctx context.Context, account string) (operator.Environment, error) {
+	if account == "" {
+		account = iam.ManagementAccount
+	}
+	if account != iam.ManagementAccount {
+		return operator.Environment{}, fmt.Errorf("account %s does not exist; this deployment has account %s only", account, iam.ManagementAccount)
+	}
+	credential, err := d.keys.Administrator(ctx, account)
+	if err != nil {
+		return operator.Environment{}, err
+	}
+	return operator.Environment{
+		Endpoint: d.endpoint, Region: d.cfg.Region,
+		AccessKeyID: credential.AccessKeyID, SecretAccessKey: credential.Secret,
+	}, nil
+}
+
+// Start runs a program in an instance, or in a short-lived instance of a VPC.
+func (d *Deployment) Start(ctx context.Context, program operator.Program, streams operator.Streams) (operator.Process, error) {
+	place, err := d.place(program.Place)
+	if err != nil {
+		return nil, err
+	}
+	return d.fabric.Start(ctx, place, fabric.Command{
+		Args: program.Args, Env: program.Env, Dir: program.Dir, Terminal: program.Terminal,
+		Stdin: streams.In, Stdout: streams.Out, Stderr: streams.Err,
+	})
+}
+
+// place finds an instance or a VPC on this host.
+func (d *Deployment) place(id string) (fabric.Place, error) {
+	vpcID, err := d.node.VPCOf(id)
+	if err != nil {
+		return fabric.Place{}, err
+	}
+	if strings.HasPrefix(id, "vpc-") {
+		return fabric.Place{VPC: vpcID}, nil
+	}
+	return fabric.Place{VPC: vpcID, Instance: id}, nil
+}

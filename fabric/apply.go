@@ -1,0 +1,221 @@
+package fabric
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// vpc is a VPC that exists. Its instances are guarded by Fabric.mu.
+type vpc struct {
+	VPC       // as it was declared; Instances is not used
+	router    *seat
+	instances map[string]*instance
+}
+
+// instance is an instance that exists.
+type instance struct {
+	Instance
+	seat       *seat
+	shortLived bool // made by Start for one program, unknown to Apply
+}
+
+// Apply makes exactly these VPCs and instances exist. What is already there stays as it is and costs a map lookup; what is
+// not named goes, with its programs and sockets. A VPC whose CIDR changed, or an instance whose address changed, is made
+// anew. A short-lived instance ends when its address is wanted. After an error the rest has been applied, and the same call
+// tries what is missing again.
+func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) error {
+	if err := validate(vpcs); err != nil {
+		return err
+	}
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	if f.isClosed() {
+		return fmt.Errorf("fabric: apply: %w", net.ErrClosed)
+	}
+	wanted := make(map[string]netip.Prefix, len(vpcs))
+	for _, w := range vpcs {
+		wanted[w.ID] = w.CIDR
+	}
+	var errs []error
+	for _, v := range f.all() {
+		if wanted[v.ID] != v.CIDR {
+			errs = append(errs, f.removeVPC(v))
+		}
+	}
+	for _, w := range vpcs {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, ctx.Err())...)
+		}
+		errs = append(errs, f.applyVPC(w))
+	}
+	return errors.Join(errs...)
+}
+
+// applyVPC makes one VPC exist with exactly the instances that are wanted. The caller holds changing.
+func (f *Fabric) applyVPC(w VPC) error {
+	v, err := f.existing(w)
+	if err != nil {
+		return err
+	}
+	ids, addresses := make(map[string]netip.Addr, len(w.Instances)), make(map[netip.Addr]bool, len(w.Instances))
+	for _, i := range w.Instances {
+		ids[i.ID], addresses[i.Address] = i.Address, true
+	}
+	var errs []error
+	present := f.instancesOf(v)
+	for _, i := range present {
+		if i.shortLived && addresses[i.Address] || !i.shortLived && ids[i.ID] != i.Address {
+			delete(present, i.ID)
+			errs = append(errs, f.removeInstance(v, i))
+		}
+	}
+	for _, i := range w.Instances {
+		if present[i.ID] == nil {
+			_, err := f.addInstance(v, i, false)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// existing is the VPC, made now if need be. The caller holds changing.
+func (f *Fabric) existing(w VPC) (*vpc, error) {
+	if v := f.vpc(w.ID); v != nil {
+		return v, nil
+	}
+	p, err := f.network.addRouter(w)
+	if err != nil {
+		return nil, fmt.Errorf("fabric: make %s: %w", w.ID, err)
+	}
+	v := &vpc{VPC: VPC{ID: w.ID, CIDR: w.CIDR}, router: newSeat(p), instances: map[string]*instance{}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.vpcs[w.ID] = v
+	return v, nil
+}
+
+// addInstance makes an instance. The caller holds changing.
+func (f *Fabric) addInstance(v *vpc, i Instance, shortLived bool) (*instance, error) {
+	p, err := f.network.addInstance(v.router.place, v.VPC, i)
+	if err != nil {
+		return nil, fmt.Errorf("fabric: make %s in %s: %w", i.ID, v.ID, err)
+	}
+	made := &instance{Instance: i, seat: newSeat(p), shortLived: shortLived}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.instances[i.ID] = made
+	return made, nil
+}
+
+// addShortLived makes an instance at the highest free address of a VPC.
+func (f *Fabric) addShortLived(id string) (*vpc, *instance, error) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	v := f.vpc(id)
+	if v == nil {
+		return nil, nil, fmt.Errorf("%s: %w", id, ErrNoPlace)
+	}
+	used := map[netip.Addr]bool{}
+	for _, i := range f.instancesOf(v) {
+		used[i.Address] = true
+	}
+	for n := size(v.CIDR) - 2; n >= reservedHead; n-- {
+		if a := nth(v.CIDR, n); !used[a] {
+			b := a.As4()
+			i, err := f.addInstance(v, Instance{ID: fmt.Sprintf("i-exec-%02x%02x%02x%02x", b[0], b[1], b[2], b[3]), Address: a}, true)
+			return v, i, err
+		}
+	}
+	return nil, nil, fmt.Errorf("%s has no free address in %v; remove an instance", id, v.CIDR)
+}
+
+// dropShortLived removes an instance made by addShortLived, unless that has happened already.
+func (f *Fabric) dropShortLived(v *vpc, i *instance) error {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	if f.instancesOf(v)[i.ID] != i {
+		return nil
+	}
+	return f.removeInstance(v, i)
+}
+
+// removeInstance ends an instance with all that is in it. The caller holds changing.
+func (f *Fabric) removeInstance(v *vpc, i *instance) error {
+	f.forget(v, i)
+	if err := i.seat.remove(); err != nil {
+		return fmt.Errorf("fabric: remove %s from %s: %w", i.ID, v.ID, err)
+	}
+	return nil
+}
+
+func (f *Fabric) forget(v *vpc, i *instance) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(v.instances, i.ID)
+}
+
+// removeVPC ends a VPC, its instances first. The caller holds changing.
+func (f *Fabric) removeVPC(v *vpc) error {
+	var errs []error
+	for _, i := range f.instancesOf(v) {
+		errs = append(errs, f.removeInstance(v, i))
+	}
+	f.forgetVPC(v)
+	if err := v.router.remove(); err != nil {
+		errs = append(errs, fmt.Errorf("fabric: remove %s: %w", v.ID, err))
+	}
+	return errors.Join(errs...)
+}
+
+func (f *Fabric) forgetVPC(v *vpc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.vpcs, v.ID)
+}
+
+func (f *Fabric) isClosed() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.closed
+}
+
+func (f *Fabric) all() []*vpc {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return slices.Collect(maps.Values(f.vpcs))
+}
+
+func (f *Fabric) vpc(id string) *vpc {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.vpcs[id]
+}
+
+// instancesOf is a copy of a VPC's instances by id.
+func (f *Fabric) instancesOf(v *vpc) map[string]*instance {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return maps.Clone(v.instances)
+}
+
+// seat finds the place that a Place names.
+func (f *Fabric) seat(p Place) (*seat, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	v := f.vpcs[p.VPC]
+	if v == nil {
+		return nil, fmt.Errorf("%v: %w", p, ErrNoPlace)
+	}
+	if p.Instance == "" {
+		return v.router, nil
+	}
+	if i := v.instances[p.Instance]; i != nil {
+		return i.seat, nil
+	}
+	return nil, fmt.Errorf("%v: %w", p, ErrNoPlace)
+}

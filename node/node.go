@@ -1,0 +1,234 @@
+// Package node is a process's share of the data plane: it follows the store, compiles what it reads into a snapshot,
+// and makes the VPCs, the resolvers, the health checks and the listeners of this host agree with it. Then it says so,
+// in a report under a lease, and the control plane takes its word: a resource is ACTIVE because every node has said
+// that it serves it.
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"pergola/dataplane"
+	"pergola/dataplane/proxy"
+	"pergola/dataplane/target"
+	"pergola/fabric"
+	"pergola/snapshot"
+	"pergola/store"
+)
+
+// leaseTTL is how long after a node's death the control plane still waits for its reports.
+const leaseTTL = 5 * time.Second
+
+// retryAfter is how long a node waits before it tries again to apply what it could not.
+const retryAfter = time.Second
+
+// Config is what a node needs.
+type Config struct {
+	// ID names the node in its reports; it is unique among the nodes of a deployment.
+	ID     string
+	Region string
+	Store  *store.Store
+	Fabric *fabric.Fabric
+	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
+	ResolvConf string
+	Logger     *slog.Logger
+}
+
+// Node is a running share of the data plane.
+type Node struct {
+	id       string
+	store    *store.Store
+	fabric   *fabric.Fabric
+	log      *slog.Logger
+	compiler *snapshot.Compiler
+	plane    *dataplane.Plane
+	proxy    *proxy.Proxy
+	targets  *target.Set
+	resolver *resolvers
+	inbox    inbox
+	reports  *reporter
+	ready    chan struct{}
+	isReady  sync.Once
+}
+
+// New makes a node. It serves nothing until Run.
+func New(cfg Config) *Node {
+	n := &Node{
+		id: cfg.ID, store: cfg.Store, fabric: cfg.Fabric, log: cfg.Logger,
+		compiler: snapshot.NewCompiler(cfg.Region),
+		inbox:    newInbox(),
+		ready:    make(chan struct{}),
+	}
+	n.reports = newReporter(cfg)
+	n.targets = target.New(target.Config{Dial: n.dial, Logger: cfg.Logger, Changed: n.reports.wake})
+	n.proxy = proxy.New(proxy.Config{
+		Snapshot: func() *snapshot.Snapshot { return n.plane.Snapshot() },
+		Picker:   picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
+	})
+	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.serve, Logger: cfg.Logger})
+	n.resolver = newResolvers(cfg, n.plane.Snapshot)
+	return n
+}
+
+// picker lets the proxy choose among the targets of this node.
+type picker struct{ targets *target.Set }
+
+// Pick returns the target of a group that is next to receive a request.
+func (p picker) Pick(group *snapshot.TargetGroup) (proxy.Target, bool) { return p.targets.Pick(group) }
+
+// serve serves a connection from a client in a VPC.
+func (n *Node) serve(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) {
+	n.proxy.ServeConn(finish, cut, conn, proxy.Arrival{VPC: vpcID, Port: port})
+}
+
+// Ready is closed once the node has applied everything that the store held when it started.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Run serves until the context ends, and then lets requests in flight finish for at most a few seconds.
+func (n *Node) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	running.Go(func() { n.reports.run(ctx, n.targets.Report) })
+	running.Go(func() { n.work(ctx) })
+	err := n.store.Follow(ctx, "object/", func(batch store.Batch) error {
+		n.inbox.add(batch)
+		return nil
+	})
+	running.Wait()
+	n.close()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("node %s: %w", n.id, err)
+}
+
+// drainAtStop is how long requests in flight may go on when the node stops.
+const drainAtStop = 3 * time.Second
+
+func (n *Node) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainAtStop)
+	defer cancel()
+	if err := n.plane.Close(ctx); err != nil {
+		n.log.Warn("requests were cut when the node stopped", "error", err)
+	}
+	n.proxy.Close()
+	n.targets.Close()
+	n.resolver.close()
+}
+
+// work applies what arrives, as much of it at once as has arrived, and tries again what failed.
+func (n *Node) work(ctx context.Context) {
+	var (
+		current *snapshot.Snapshot
+		retry   <-chan time.Time
+	)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.inbox.arrived:
+			batch := n.inbox.take()
+			compiled, err := n.compiler.Apply(batch.Revision, batch.Reset, changesOf(batch))
+			if err != nil {
+				n.log.Error("objects in the store were left out of the snapshot", "revision", batch.Revision, "error", err)
+			}
+			current = compiled
+		case <-retry:
+		}
+		retry = nil
+		if err := n.apply(ctx, current); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			n.log.Error("the node could not apply a snapshot and will try again", "revision", current.Revision, "error", err)
+			retry = time.After(retryAfter)
+			continue
+		}
+		n.reports.setApplied(current.Revision)
+		n.isReady.Do(func() { close(n.ready) })
+	}
+}
+
+// changesOf strips the store's prefix from the keys of a batch.
+func changesOf(batch store.Batch) []snapshot.Change {
+	changes := make([]snapshot.Change, len(batch.Changes))
+	for i, change := range batch.Changes {
+		changes[i] = snapshot.Change{Key: strings.TrimPrefix(change.Key, "object/"), Value: change.Value}
+	}
+	return changes
+}
+
+// apply makes this host serve a snapshot: networks first, then what listens in them. Health checks begin before the
+// first request can arrive.
+func (n *Node) apply(ctx context.Context, s *snapshot.Snapshot) error {
+	if err := n.fabric.Apply(ctx, networksOf(s)); err != nil {
+		return err
+	}
+	if err := n.resolver.apply(ctx, s); err != nil {
+		return err
+	}
+	n.targets.Apply(s)
+	return n.plane.Apply(ctx, s)
+}
+
+func networksOf(s *snapshot.Snapshot) []fabric.VPC {
+	vpcs := make([]fabric.VPC, 0, len(s.VPCs))
+	for vpc := range maps.Values(s.VPCs) {
+		network := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR}
+		for _, instance := range vpc.Instances {
+			network.Instances = append(network.Instances, fabric.Instance{ID: instance.ID, Address: instance.Address})
+		}
+		vpcs = append(vpcs, network)
+	}
+	return vpcs
+}
+
+// Listen opens a listener of the data plane inside a VPC.
+func (n *Node) Listen(ctx context.Context, vpcID string, address netip.AddrPort) (net.Listener, error) {
+	return n.fabric.Listen(ctx, fabric.Place{VPC: vpcID}, "tcp", address)
+}
+
+// dial reaches a target, from the address at which the target's VPC sees the service network.
+func (n *Node) dial(ctx context.Context, vpcID string, address netip.AddrPort) (net.Conn, error) {
+	local := snapshot.ServiceAddress
+	if address.Addr().Is6() {
+		local = snapshot.ServiceAddress6
+	}
+	return n.fabric.Dial(ctx, fabric.Place{VPC: vpcID}, local, address)
+}
+
+// Resolve answers for a name as the VPC's resolver would, for clients that cannot ask it.
+func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, error) {
+	s := n.plane.Snapshot()
+	if s != nil {
+		if vpc := s.VPCs[vpcID]; vpc != nil && vpc.Network.Service([]byte(name)) != nil {
+			return []netip.Addr{snapshot.ServiceAddress}, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: no service of that name can be reached from %s; associate the service and the VPC with one service network", name, vpcID)
+}
+
+// VPCOf returns the VPC of an instance, or the VPC itself for its own id. It knows those that this node has made.
+func (n *Node) VPCOf(id string) (string, error) {
+	s := n.plane.Snapshot()
+	if s == nil {
+		return "", fmt.Errorf("%s: the node is not ready yet", id)
+	}
+	if _, ok := s.VPCs[id]; ok {
+		return id, nil
+	}
+	for _, vpc := range s.VPCs {
+		for _, instance := range vpc.Instances {
+			if instance.ID == id {
+				return vpc.ID, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s: no such VPC or instance; list them with: aws ec2 describe-vpcs, aws ec2 describe-instances", id)
+}

@@ -1,0 +1,93 @@
+package operator
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// dial reaches the deployment that runs on a data directory.
+func dial(dir string) (*conn, error) {
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: filepath.Join(dir, socketName), Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("no deployment is running on %s; start one with: pergola serve --data %s", dir, dir)
+	}
+	return newConn(c), nil
+}
+
+// Env asks the deployment on a data directory for the environment of an account's administrator. An empty account
+// means the management account.
+func Env(dir, account string) (Environment, error) {
+	c, err := dial(dir)
+	if err != nil {
+		return Environment{}, err
+	}
+	defer c.Close()
+	if err := c.send(request{Environment: &environmentRequest{account}}); err != nil {
+		return Environment{}, err
+	}
+	reply, err := c.answer()
+	if err != nil {
+		return Environment{}, err
+	}
+	if reply.Environment == nil {
+		return Environment{}, errors.New("the deployment's answer carries no environment; are both of the same version?")
+	}
+	return *reply.Environment, nil
+}
+
+// Streams are the standard streams of a program.
+type Streams struct{ In, Out, Err *os.File }
+
+// Run runs a program in an instance of the deployment on a data directory and returns its exit status. Signals that
+// arrive while it runs are passed on to it.
+func Run(dir string, program Program, streams Streams, signals <-chan os.Signal) (status int, err error) {
+	c, err := dial(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if err := c.send(request{Program: &program}, streams.In, streams.Out, streams.Err); err != nil {
+		return 0, err
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go c.relay(signals, done)
+	reply, err := c.answer()
+	if err != nil {
+		return 0, err
+	}
+	if reply.ExitStatus == nil {
+		return 0, errors.New("the deployment's answer carries no exit status; are both of the same version?")
+	}
+	return *reply.ExitStatus, nil
+}
+
+// relay passes signals on until the conversation is done.
+func (c *conn) relay(signals <-chan os.Signal, done <-chan struct{}) {
+	for {
+		select {
+		case s := <-signals:
+			if number, ok := s.(syscall.Signal); ok && c.send(signal{int(number)}) != nil {
+				return
+			}
+		case <-done:
+			return
+		}
+	}
+}
+
+// answer reads one answer, and makes an error of one that carries an error.
+func (c *conn) answer() (answer, error) {
+	var reply answer
+	if err := c.receive(&reply); err != nil {
+		return reply, fmt.Errorf("the deployment ended the conversation: %w", err)
+	}
+	if reply.Error != "" {
+		return reply, errors.New(reply.Error)
+	}
+	return reply, nil
+}
