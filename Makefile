@@ -62,4 +62,4 @@ bench:
 
 # A thousand kills of a writing server; go test does a few of them.
 kills:
-	PERGOLA_KILLS=1000 go test ./store -run Kill -v -timeout 60m
+	PERGOLA_KILLS=1000 go test ./store ./test -run Kill -v -timeout 60m
