@@ -75,17 +75,15 @@ func (op *call) admitAction(field string, protocol lattice.Protocol, action latt
 }
 
 // mismatch says why a listener cannot forward to a target group, or "" (user guide: TLS listeners, Routing
-// configuration, Protocol version).
+// configuration). Which versions of HTTP go together is decided for each request: a client of an HTTP listener may
+// speak either.
 func mismatch(protocol lattice.Protocol, group *lattice.TargetGroup) string {
 	isTCP := group.Config.Protocol == lattice.TargetTCP
-	version := group.Config.ProtocolVersion
 	switch {
 	case protocol == lattice.ProtocolTLSPassthrough && !isTCP:
 		return "a TLS_PASSTHROUGH listener can only forward to target groups with protocol TCP"
 	case protocol != lattice.ProtocolTLSPassthrough && isTCP:
 		return "only a TLS_PASSTHROUGH listener can forward to a target group with protocol TCP"
-	case protocol == lattice.ProtocolHTTP && (version == lattice.HTTP2 || version == lattice.GRPC):
-		return "only an HTTPS listener can forward to a target group with protocol version " + string(version)
 	}
 	return ""
 }

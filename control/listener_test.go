@@ -65,7 +65,6 @@ func TestRefusedListeners(t *testing.T) {
 	web := w.listener(plain, "web", 80, answer404)
 	http, gone := w.group("http", vpc), w.group("gone", vpc)
 	tcp := w.groupOf("tcp", lattice.TargetIP, lattice.TargetGroupConfig{VPCIdentifier: vpc, Protocol: lattice.TargetTCP, Port: 9000})
-	grpc := w.groupOf("grpc", lattice.TargetIP, lattice.TargetGroupConfig{VPCIdentifier: vpc, ProtocolVersion: lattice.GRPC})
 	taken := w.group("taken", vpc)
 	w.listener(w.service("owner"), "web", 80, forward(taken))
 	w.settleNow()
@@ -93,7 +92,6 @@ func TestRefusedListeners(t *testing.T) {
 		"another service's group":       {plain, "HTTP", "api", 81, forward(taken), lattice.Conflict, "already used by service"},
 		"TCP behind HTTP":               {plain, "HTTP", "api", 81, forward(tcp), lattice.Validation, "only a TLS_PASSTHROUGH listener"},
 		"TCP behind HTTPS":              {plain, "HTTPS", "api", 81, forward(tcp), lattice.Validation, "only a TLS_PASSTHROUGH listener"},
-		"gRPC behind HTTP":              {plain, "HTTP", "api", 81, forward(grpc), lattice.Validation, "only an HTTPS listener"},
 		"TLS without a custom domain":   {plain, "TLS_PASSTHROUGH", "tls", 0, forward(tcp), lattice.Validation, "custom domain name"},
 		"TLS with a fixed response":     {named, "TLS_PASSTHROUGH", "tls", 0, answer404, lattice.Validation, "can only forward"},
 		"TLS to HTTP targets":           {named, "TLS_PASSTHROUGH", "tls", 0, forward(http), lattice.Validation, "protocol TCP"},
@@ -109,7 +107,7 @@ func TestRefusedListeners(t *testing.T) {
 			}
 		})
 	}
-	unweighted := forward(http, grpc)
+	unweighted := forward(http, taken)
 	unweighted.Forward.TargetGroups[1].Weight = nil
 	_, err := w.CreateListener(w.ctx, w.caller, &lattice.CreateListenerRequest{ServiceIdentifier: plain, Protocol: "HTTPS", Name: "api", DefaultAction: unweighted})
 	if e := refused(t, err, lattice.Validation, "weight"); e.Fields[0].Name != "defaultAction.forward.targetGroups[1].weight" {

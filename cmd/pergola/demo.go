@@ -44,7 +44,7 @@ func demo(ctx context.Context, c *command, args []string) (int, error) {
 	defer os.RemoveAll(dir)
 	d, err := deployment.Start(ctx, deployment.Config{
 		Dir: dir, Listen: "127.0.0.1:0", Network: *network,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
 		return exitFailure, err
@@ -158,7 +158,7 @@ func (s *story) platformIsUp() (string, error) {
 	if err := s.api.Query(s.ctx, "sts", "GetCallerIdentity", nil, &identity); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s on the %s fabric, as %s", s.deployment.Endpoint(), s.deployment.Fabric().Name(), identity.ARN), nil
+	return fmt.Sprintf("%s on the %s fabric, as %s", s.deployment.Endpoint(), fabricName(s.deployment.Fabric()), identity.ARN), nil
 }
 
 const demoCIDR = "10.20.0.0/16"

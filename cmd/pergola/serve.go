@@ -41,7 +41,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 		return exitFailure, err
 	}
 	fmt.Printf("pergola is ready on %s (%s fabric); in another shell: eval \"$(pergola env --data %s)\"\n",
-		d.Endpoint(), d.Fabric().Name(), *data)
+		d.Endpoint(), fabricName(d.Fabric()), *data)
 	select {
 	case <-ctx.Done():
 		return exitSuccess, d.Close()
