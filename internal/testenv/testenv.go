@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
+	"go.uber.org/goleak"
 
 	"pergola/deployment"
 	"pergola/fabric"
@@ -26,14 +27,15 @@ import (
 	"pergola/operator"
 )
 
-// Main is the body of TestMain for packages that start deployments: fabrics run the test binary again.
+// Main is the body of TestMain for packages that start deployments: fabrics run the test binary again. Goroutines that
+// outlive all tests fail them.
 func Main(m *testing.M) {
 	fabric.Main()
 	if err := fabric.Enter(network()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // network is the kind of fabric that tests run on: PERGOLA_NETWORK, or what works here.
