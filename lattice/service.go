@@ -14,6 +14,8 @@ type Service struct {
 	CreatedAt          Time     `json:"createdAt"`
 	LastUpdatedAt      Time     `json:"lastUpdatedAt"`
 	Tags               Tags     `json:"tags,omitempty"`
+	// AuthPolicy is nil where none was put.
+	AuthPolicy *AuthPolicy `json:"authPolicy,omitempty"`
 	// ClientToken is the idempotency token it was created with, so that deleting it frees the token.
 	ClientToken string `json:"clientToken,omitempty"`
 }
