@@ -1,0 +1,165 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// shape is the JSON type of a value.
+type shape uint8
+
+const (
+	jsonNull shape = iota
+	jsonBool
+	jsonNumber
+	jsonString
+	jsonList
+	jsonObject
+)
+
+func (s shape) String() string {
+	return [...]string{"null", "a boolean", "a number", "a string", "a list", "an object"}[s]
+}
+
+// node is a JSON value with its place.
+type node struct {
+	place
+	shape   shape
+	text    string // of a string its value, of a number or a boolean its spelling
+	items   []*node
+	members []member
+}
+
+// member is a name in an object and its value. The place is the name's.
+type member struct {
+	place
+	name  string
+	value *node
+}
+
+// member returns the value of a name, or nil.
+func (n *node) member(name string) *node {
+	for _, m := range n.members {
+		if m.name == name {
+			return m.value
+		}
+	}
+	return nil
+}
+
+// reader builds the tree of a document whose syntax is known to be right. encoding/json reads the tokens; the reader
+// adds what it does not give: places, and the refusal of what would be silently changed or dropped.
+type reader struct {
+	problems
+	tokens *json.Decoder
+}
+
+// deepest is how many brackets can be open at once. A policy needs six: for a value in the list of a condition key.
+const deepest = 8
+
+// readJSON returns nil when the document is not JSON; the problems then say why.
+func readJSON(p *problems) *node {
+	if !utf8.Valid(p.source) {
+		p.add(place{}, "the document is not UTF-8; encode it as UTF-8")
+		return nil
+	}
+	var whole json.RawMessage
+	var syntax *json.SyntaxError
+	if errors.As(json.Unmarshal(p.source, &whole), &syntax) {
+		at := min(max(int(syntax.Offset)-1, 0), len(p.source))
+		p.add(place{offset: at}, "the document is not JSON: %s", syntax)
+		return nil
+	}
+	if at := tooDeep(p.source); at >= 0 {
+		p.add(place{offset: at}, "nothing in a policy is nested so deep; remove it")
+		return nil
+	}
+	r := reader{problems: *p, tokens: json.NewDecoder(bytes.NewReader(p.source))}
+	r.tokens.UseNumber()
+	root := r.value("")
+	*p = r.problems
+	return root
+}
+
+// tooDeep is where a document first opens more than deepest brackets, or -1.
+func tooDeep(document []byte) int {
+	tokens := json.NewDecoder(bytes.NewReader(document))
+	tokens.UseNumber() // a number too large for a float64 is no error
+	depth := 0
+	for {
+		token, err := tokens.Token()
+		if err != nil {
+			return -1 // the end, as the syntax is right
+		}
+		switch token {
+		case json.Delim('['), json.Delim('{'):
+			if depth++; depth > deepest {
+				return int(tokens.InputOffset()) - 1
+			}
+		case json.Delim(']'), json.Delim('}'):
+			depth--
+		}
+	}
+}
+
+// offset is where the next token begins.
+func (r *reader) offset() int {
+	at := int(r.tokens.InputOffset())
+	return at + len(r.source[at:]) - len(bytes.TrimLeft(r.source[at:], " \t\r\n,:"))
+}
+
+func (r *reader) value(path string) *node {
+	n := &node{place: place{path, r.offset()}}
+	token, _ := r.tokens.Token() // cannot fail: readJSON has checked the syntax
+	switch t := token.(type) {
+	case bool:
+		n.shape, n.text = jsonBool, strconv.FormatBool(t)
+	case json.Number:
+		n.shape, n.text = jsonNumber, t.String()
+	case string:
+		n.shape, n.text = jsonString, r.checked(n.place, t)
+	case json.Delim:
+		if t == '[' {
+			r.list(n)
+		} else {
+			r.object(n)
+		}
+		r.tokens.Token() // the closing bracket
+	}
+	return n
+}
+
+func (r *reader) list(n *node) {
+	n.shape = jsonList
+	for r.tokens.More() {
+		n.items = append(n.items, r.value(n.under(strconv.Itoa(len(n.items)))))
+	}
+}
+
+// object refuses a name that stands twice: which of the two values counts would depend on who reads (IAM user guide,
+// Grammar: no element may contain the same key twice).
+func (r *reader) object(n *node) {
+	n.shape = jsonObject
+	for r.tokens.More() {
+		at := place{offset: r.offset()}
+		token, _ := r.tokens.Token()
+		name := token.(string)
+		at.path = n.under(name)
+		if n.member(name) != nil {
+			r.add(at, "%q is here twice; keep one, or join their values in a list", name)
+		}
+		n.members = append(n.members, member{at, r.checked(at, name), r.value(at.path)})
+	}
+}
+
+// checked refuses text that could not be decoded: half of a surrogate pair, for which the decoder puts U+FFFD.
+func (r *reader) checked(at place, s string) string {
+	if strings.ContainsRune(s, utf8.RuneError) {
+		r.add(at, "the text holds U+FFFD or half of a surrogate pair; remove it")
+	}
+	return s
+}
