@@ -4,9 +4,11 @@ FUZZTIME ?= 30s
 
 # Every fuzz target, as package:target. A test fails for one that is not here.
 FUZZ = \
+	api:FuzzAWSJSON \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
 	control/ec2:FuzzFilterValue \
+	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \
 	control:FuzzNotes \
@@ -21,6 +23,12 @@ FUZZ = \
 	fabric:FuzzParseStat \
 	fabric:FuzzProxyRequest \
 	fabric:FuzzSOCKS \
+	metadata:FuzzPath \
+	metadata:FuzzToken \
+	policy:FuzzParse \
+	policy:FuzzPattern \
+	sealing:FuzzDecode \
+	sealing:FuzzToken \
 	sigv4:FuzzAuthorization \
 	sigv4:FuzzPath \
 	sigv4:FuzzQuery \

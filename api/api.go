@@ -26,8 +26,11 @@ import (
 	"pergola/aws/iam"
 	"pergola/control"
 	"pergola/control/ec2"
+	iamcontrol "pergola/control/iam"
+	"pergola/control/organizations"
 	"pergola/control/sts"
 	"pergola/lattice"
+	"pergola/sealing"
 	"pergola/sigv4"
 )
 
@@ -36,12 +39,16 @@ const maxBody = 1 << 20
 
 // Config is what the front door opens to.
 type Config struct {
-	// Lattice, EC2 and STS are the services behind the door.
+	// Lattice, EC2, IAM and STS are the services behind the door.
 	Lattice *control.Control
 	EC2     *ec2.Control
+	IAM     *iamcontrol.Control
 	STS     *sts.Control
-	// Keys knows the callers.
+	// Organizations keeps the accounts.
+	Organizations *organizations.Control
+	// Keys knows the callers with long-term keys, and Box opens the tokens of those with temporary ones.
 	Keys Keys
+	Box  *sealing.Box
 	// Region is the one region that signatures may be scoped to.
 	Region string
 	// Now tells the time; nil means time.Now.
@@ -60,15 +67,17 @@ type door struct {
 	log      *slog.Logger
 }
 
-// service is one service: who may come in, and the protocol that it speaks.
+// service is one service: who may come in, signing for which regions, and the protocol that it speaks.
 type service struct {
 	verifier *sigv4.Verifier[iam.Caller]
+	regions  []string
 	protocol protocol
 }
 
 // protocol is how a service puts operations, results and errors on the wire.
 type protocol interface {
-	// decode finds the operation that a request asks for, and makes its input.
+	// decode finds the operation that a request asks for, and makes its input. With a fault in the input, it may
+	// return the operation and the error.
 	decode(r *http.Request, body []byte) (*operation, any, error)
 	answer(w http.ResponseWriter, op *operation, output any, requestID string) error
 	refuse(w http.ResponseWriter, err error, requestID string)
@@ -85,20 +94,35 @@ func New(cfg Config) http.Handler {
 	return newDoor(cfg, map[string]protocol{
 		"vpc-lattice": newRESTJSON(latticeOperations(cfg.Lattice)),
 		"ec2":         newQuery(ec2Style, ec2Operations(cfg.EC2)),
+		"iam":         newQuery(iamStyle, iamOperations(cfg.IAM)),
 		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
+
+		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),
 	})
 }
 
 func newDoor(cfg Config, protocols map[string]protocol) *door {
 	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger}
 	for name, protocol := range protocols {
+		regions := []string{cfg.Region}
+		if slices.Contains(globalServices(), name) {
+			regions = append(regions, globalRegion)
+		}
 		verifier := sigv4.New(sigv4.Config[iam.Caller]{
-			Rules: sigv4.ControlPlane(name, cfg.Region), Credentials: credentials{cfg.Keys}, Now: cfg.Now,
+			Rules: sigv4.ControlPlane(name, regions...), Credentials: credentials{cfg.Keys, cfg.Box}, Now: cfg.Now,
 		})
-		d.services[name] = &service{verifier, protocol}
+		d.services[name] = &service{verifier, regions, protocol}
 	}
 	return d
 }
+
+// globalRegion is what some clients sign for when they call a service that AWS has once for all regions.
+const globalRegion = "us-east-1"
+
+func globalServices() []string { return []string{"iam", "organizations", webIdentityService} }
+
+// webIdentityService is the one service that has an operation for callers who cannot sign yet.
+const webIdentityService = "sts"
 
 // ServeHTTP answers one request, whatever it is.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -106,7 +130,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Requestid", requestID)
 
 	signed := sigv4.FromHTTP(r, nil)
-	service, err := d.serviceOf(signed)
+	service, err := d.serviceOf(r, signed)
 	if err != nil {
 		d.protocolFor(r).refuse(w, err, requestID)
 		return
@@ -119,12 +143,16 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	signed.BodyHash = sha256.Sum256(body)
-	caller, err := service.verifier.Verify(signed)
-	if err != nil {
-		refuse(err)
+	caller, denied := service.verifier.Verify(signed)
+	if denied != nil && sigv4.Signed(signed) {
+		refuse(denied)
 		return
 	}
 	op, input, err := service.protocol.decode(r, body)
+	if denied != nil && (op == nil || !op.unsigned) {
+		refuse(denied)
+		return
+	}
 	if err != nil {
 		refuse(err)
 		return
@@ -139,8 +167,12 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serviceOf finds the service that a request is signed for.
-func (d *door) serviceOf(signed *sigv4.Request) (*service, error) {
+// serviceOf finds the service that a request is signed for. A form that is not signed can only be for the one service
+// that may let it in.
+func (d *door) serviceOf(r *http.Request, signed *sigv4.Request) (*service, error) {
+	if service := d.services[webIdentityService]; service != nil && !sigv4.Signed(signed) && isForm(r) {
+		return service, nil
+	}
 	scope, err := sigv4.ScopeOf(signed)
 	if err != nil {
 		return nil, err
@@ -150,7 +182,7 @@ func (d *door) serviceOf(signed *sigv4.Request) (*service, error) {
 		return nil, &aws.Error{Code: "UnknownOperationException", Status: http.StatusNotFound, Message: fmt.Sprintf(
 			"the service %s is not served here; there are %s", quoted(scope.Service), strings.Join(slices.Sorted(maps.Keys(d.services)), ", "))}
 	}
-	if scope.Algorithm == sigv4.V4 && scope.Region != d.region {
+	if scope.Algorithm == sigv4.V4 && !slices.Contains(service.regions, scope.Region) {
 		return nil, &sigv4.Refusal{Code: sigv4.Invalid, Text: fmt.Sprintf(
 			"Credential should be scoped to a valid Region, not %s: this deployment is %s; set AWS_REGION", quoted(scope.Region), d.region)}
 	}
@@ -159,10 +191,17 @@ func (d *door) serviceOf(signed *sigv4.Request) (*service, error) {
 
 // protocolFor guesses the protocol of a request that belongs to no service.
 func (d *door) protocolFor(r *http.Request) protocol {
-	if strings.HasPrefix(r.Header.Get("Content-Type"), formType) || r.URL.Query().Has("Action") {
+	if isForm(r) {
 		return newQuery(ec2Style, nil)
 	}
+	if r.Header.Get(targetHeader) != "" {
+		return newAWSJSON(jsonStyle{invalid: "ValidationException", internal: "InternalFailure"}, nil)
+	}
 	return newRESTJSON(nil)
+}
+
+func isForm(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), formType) || r.URL.Query().Has("Action")
 }
 
 // readBody reads the whole body, since its hash is signed.

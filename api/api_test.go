@@ -16,7 +16,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
-	control "pergola/control/iam"
+	"pergola/control/sts"
 	"pergola/lattice"
 	"pergola/sigv4"
 )
@@ -35,14 +35,14 @@ var (
 // oneKey knows a single access key.
 type oneKey struct{}
 
-func (oneKey) Find(_ context.Context, id string) (control.Credential, iam.Caller, error) {
+func (oneKey) Find(_ context.Context, id string) (string, iam.Caller, error) {
 	switch id {
 	case testKey:
-		return control.Credential{AccessKeyID: testKey, Secret: testSecret}, testCaller, nil
+		return testSecret, testCaller, nil
 	case "AKIABROKEN":
-		return control.Credential{}, iam.Caller{}, errors.New("the disk is on fire")
+		return "", iam.Caller{}, errors.New("the disk is on fire")
 	}
-	return control.Credential{}, iam.Caller{}, sigv4.ErrUnknownKey
+	return "", iam.Caller{}, sigv4.ErrUnknownKey
 }
 
 // zeros is a source of no randomness at all.
@@ -99,7 +99,7 @@ func testDoor() (http.Handler, *bytes.Buffer) {
 			rest("DeleteServiceNetwork", "DELETE", "/servicenetworks/{serviceNetworkIdentifier}", 204, remove),
 		}),
 		"ec2": newQuery(ec2Style, []operation{action("CreateVpc", createVPC)}),
-		"sts": newQuery(stsStyle, stsOperations(nil)),
+		"sts": newQuery(stsStyle, stsOperations(sts.New(sts.Config{}))),
 	}), &log
 }
 

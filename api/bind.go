@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"pergola/lattice"
 )
@@ -40,6 +41,15 @@ func (b *binding) faultIf(path, message string) {
 	if message != "" {
 		b.fault(path, "%s", message)
 	}
+}
+
+// textOf puts all faults of a request into one message.
+func textOf(faults []lattice.FieldError) string {
+	all := make([]string, len(faults))
+	for i, f := range faults {
+		all[i] = f.Name + " " + f.Message
+	}
+	return strings.Join(all, "; ")
 }
 
 // structure fills the members of a structure. source finds the value that a member has in the request; null and
@@ -108,6 +118,11 @@ func (b *binding) list(to reflect.Value, s *shape, c *checks, path string, from 
 		elements = from
 	case form:
 		elements = from.elements()
+	case text:
+		if from != "" { // which is how clients write an empty list in a form
+			b.fault(path, "must be a list, is %s", describe(from))
+			return
+		}
 	default:
 		b.fault(path, "must be a list, is %s", describe(from))
 		return

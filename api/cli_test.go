@@ -10,18 +10,13 @@ import (
 	"testing"
 )
 
-// TestCLI runs commands of the AWS CLI. In a command, {name} stands for what an earlier command has saved; save names
-// the value that the command's --query prints; want is a part of the output, or of the error.
+// step is a command of the AWS CLI. In it, {name} stands for what an earlier command has saved; save names the value that
+// the command's --query prints; want is a part of the output, or of the error.
+type step struct{ command, save, want string }
+
 func TestCLI(t *testing.T) {
-	if _, err := exec.LookPath("aws"); err != nil {
-		t.Skip("the AWS CLI is not installed")
-	}
-	if testing.Short() {
-		t.Skip("the AWS CLI takes a second for each command")
-	}
-	p := newPlane(t)
-	saved := map[string]string{}
-	for _, c := range []struct{ command, save, want string }{
+	t.Parallel()
+	newCLI(t).runCLI(t, []step{
 		{"sts get-caller-identity --query Arn", "", "user/admin"},
 		{"ec2 describe-availability-zones --filters Name=state,Values=available --query AvailabilityZones[].[ZoneName,ZoneId]", "", "usw2-az3"},
 		{"ec2 create-vpc --cidr-block 10.0.0.0/16 --tag-specifications ResourceType=vpc,Tags=[{Key=Name,Value=one}] --query Vpc.VpcId", "vpc", "vpc-"},
@@ -62,16 +57,69 @@ func TestCLI(t *testing.T) {
 		{"vpc-lattice create-target-group --name spots --type INSTANCE --config port=80,protocol=HTTP,vpcIdentifier={vpc} --query arn", "targets", "targetgroup/tg-"},
 		{"vpc-lattice get-target-group --target-group-identifier {targets} --query config.vpcIdentifier", "", "vpc-"},
 		{"vpc-lattice get-service --service-identifier svc-00000000000000000", "", "ResourceNotFoundException"},
-	} {
-		command := regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(c.command, func(name string) string {
-			if value, ok := saved[strings.Trim(name, "{}")]; ok {
-				return value
-			}
-			return name
-		})
+		{"organizations describe-organization", "", "AWSOrganizationsNotInUseException"},
+		{"organizations create-organization --query Organization.MasterAccountId", "", "100000000001"},
+		{"organizations create-organization", "", "AlreadyInOrganizationException"},
+		{"organizations list-roots --query Roots[0].Id", "root", "r-"},
+		{"organizations enable-policy-type --root-id {root} --policy-type SERVICE_CONTROL_POLICY --query Root.PolicyTypes", "", "ENABLED"},
+		{"organizations create-account --email red@example.com --account-name red --tags Key=team,Value=red --query CreateAccountStatus.AccountId", "account", "100000000002"},
+		{"organizations create-account --email red@example.com --account-name red --query CreateAccountStatus.Id", "creation", "car-"},
+		{"organizations describe-create-account-status --create-account-request-id {creation} --query CreateAccountStatus.FailureReason", "", "EMAIL_ALREADY_EXISTS"},
+		{"organizations list-create-account-status --states SUCCEEDED --query CreateAccountStatuses[].AccountId", "", "100000000002"},
+		{"organizations describe-account --account-id {account} --query Account.[Email,JoinedMethod,JoinedTimestamp]", "", "red@example.com"},
+		{"organizations list-accounts --max-items 1 --query Accounts[].Id", "", "100000000001"},
+		{"organizations create-organizational-unit --parent-id {root} --name prod --query OrganizationalUnit.Id", "unit", "ou-"},
+		{"organizations create-organizational-unit --parent-id {root} --name prod", "", "DuplicateOrganizationalUnitException"},
+		{"organizations update-organizational-unit --organizational-unit-id {unit} --name live --query OrganizationalUnit.Path", "", "/{root}/{unit}/"},
+		{"organizations move-account --account-id {account} --source-parent-id {root} --destination-parent-id {unit}", "", ""},
+		{"organizations list-parents --child-id {account} --query Parents[0].[Id,Type]", "", "{unit}"},
+		{"organizations list-children --parent-id {unit} --child-type ACCOUNT --query Children[].Id", "", "{account}"},
+		{"organizations list-accounts-for-parent --parent-id {unit} --query Accounts[].Paths[]", "", "/{root}/{unit}/{account}/"},
+		{"organizations delete-organizational-unit --organizational-unit-id {unit}", "", "OrganizationalUnitNotEmptyException"},
+		{`organizations create-policy --name deny --description none --type SERVICE_CONTROL_POLICY --content {"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}} --query Policy.PolicySummary.Id`, "policy", "p-"},
+		{`organizations create-policy --name bad --description none --type SERVICE_CONTROL_POLICY --content {}`, "", "MalformedPolicyDocumentException"},
+		{"organizations attach-policy --policy-id {policy} --target-id {unit}", "", ""},
+		{"organizations list-policies-for-target --target-id {unit} --filter SERVICE_CONTROL_POLICY --query Policies[].Name", "", "FullAWSAccess"},
+		{"organizations list-targets-for-policy --policy-id {policy} --query Targets[].Type", "", "ORGANIZATIONAL_UNIT"},
+		{"organizations delete-policy --policy-id {policy}", "", "PolicyInUseException"},
+		{"organizations detach-policy --policy-id {policy} --target-id {unit}", "", ""},
+		{"organizations detach-policy --policy-id p-FullAWSAccess --target-id {unit}", "", "ConstraintViolationException"},
+		{"organizations list-tags-for-resource --resource-id {account} --query Tags[0].Value", "", "red"},
+		{"organizations describe-account --account-id 12", "", "InvalidInputException"},
+		{"organizations remove-account-from-organization --account-id {account}", "", ""},
+		{"organizations delete-organization", "", ""},
+	})
+}
+
+// newCLI is a plane for tests with the AWS CLI, which they skip without it.
+func newCLI(t *testing.T) plane {
+	t.Helper()
+	if _, err := exec.LookPath("aws"); err != nil {
+		t.Skip("the AWS CLI is not installed")
+	}
+	if testing.Short() {
+		t.Skip("the AWS CLI takes a second for each command")
+	}
+	return newPlane(t)
+}
+
+// runCLI runs commands one after another.
+func (p plane) runCLI(t *testing.T, steps []step) {
+	t.Helper()
+	saved := map[string]string{}
+	for _, c := range steps {
+		fill := func(text string) string {
+			return regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(text, func(name string) string {
+				if value, ok := saved[strings.Trim(name, "{}")]; ok {
+					return value
+				}
+				return name
+			})
+		}
+		command := fill(c.command)
 		output := p.cli(t, command)
-		if !strings.Contains(output, c.want) {
-			t.Fatalf("aws %s\n%s\nwant %s", command, output, c.want)
+		if !strings.Contains(output, fill(c.want)) {
+			t.Fatalf("aws %s\n%s\nwant %s", command, output, fill(c.want))
 		}
 		if c.save != "" {
 			var value string

@@ -1,9 +1,6 @@
 package api
 
-import (
-	"pergola/control/ec2"
-	"pergola/control/sts"
-)
+import "pergola/control/ec2"
 
 // ec2Operations is the table of EC2, version 2016-11-15.
 func ec2Operations(c *ec2.Control) []operation {
@@ -29,6 +26,17 @@ func ec2Operations(c *ec2.Control) []operation {
 		action("RunInstances", c.RunInstances),
 		action("DescribeInstances", c.DescribeInstances),
 		action("TerminateInstances", c.TerminateInstances),
+		action("ModifyInstanceMetadataOptions", c.ModifyInstanceMetadataOptions),
+		action("DescribeInstanceAttribute", c.DescribeInstanceAttribute),
+		action("DescribeInstanceCreditSpecifications", c.DescribeInstanceCreditSpecifications),
+		action("DescribeInstanceTypes", c.DescribeInstanceTypes),
+		action("DescribeImages", c.DescribeImages),
+		action("DescribeVolumes", c.DescribeVolumes),
+
+		action("AssociateIamInstanceProfile", c.AssociateIAMInstanceProfile),
+		action("ReplaceIamInstanceProfileAssociation", c.ReplaceIAMInstanceProfileAssociation),
+		action("DisassociateIamInstanceProfile", c.DisassociateIAMInstanceProfile),
+		action("DescribeIamInstanceProfileAssociations", c.DescribeIAMInstanceProfileAssociations),
 
 		action("DescribeNetworkInterfaces", c.DescribeNetworkInterfaces),
 		action("DescribeRouteTables", c.DescribeRouteTables),
@@ -38,12 +46,5 @@ func ec2Operations(c *ec2.Control) []operation {
 		action("DeleteTags", c.DeleteTags),
 		action("DescribeTags", c.DescribeTags),
 		action("DescribeAvailabilityZones", c.DescribeAvailabilityZones),
-	}
-}
-
-// stsOperations is the table of STS, version 2011-06-15.
-func stsOperations(c *sts.Control) []operation {
-	return []operation{
-		action("GetCallerIdentity", c.GetCallerIdentity),
 	}
 }

@@ -50,6 +50,10 @@ func latticeOperations(c *control.Control) []operation {
 		rest("DeleteServiceNetworkVpcAssociation", "DELETE", "/servicenetworkvpcassociations/{serviceNetworkVpcAssociationIdentifier}", 200, c.DeleteServiceNetworkVPCAssociation),
 		rest("ListServiceNetworkVpcAssociations", "GET", "/servicenetworkvpcassociations", 200, c.ListServiceNetworkVPCAssociations),
 
+		rest("PutAuthPolicy", "PUT", "/authpolicy/{resourceIdentifier}", 200, c.PutAuthPolicy),
+		rest("GetAuthPolicy", "GET", "/authpolicy/{resourceIdentifier}", 200, c.GetAuthPolicy),
+		rest("DeleteAuthPolicy", "DELETE", "/authpolicy/{resourceIdentifier}", 204, c.DeleteAuthPolicy),
+
 		rest("TagResource", "POST", "/tags/{resourceArn}", 200, c.TagResource),
 		rest("UntagResource", "DELETE", "/tags/{resourceArn}", 200, c.UntagResource),
 		rest("ListTagsForResource", "GET", "/tags/{resourceArn}", 200, c.ListTagsForResource),

@@ -13,6 +13,8 @@ type operation struct {
 	// method, uri and status are those of restJson1; the query protocol has none. A label of the uri is in braces.
 	method, uri string
 	status      int
+	// unsigned lets in callers that have not signed. The operation gets no caller then.
+	unsigned bool
 	// input is the shape of what call takes, and output the type of what it returns; call's are pointers to them.
 	input  *shape
 	output reflect.Type
@@ -37,4 +39,10 @@ func action[In, Out any](name string, f function[In, Out]) operation {
 			return f(ctx, caller, input.(*In))
 		},
 	}
+}
+
+// unsigned lets anybody call an operation, which must find out for itself who that is.
+func unsigned(op operation) operation {
+	op.unsigned = true
+	return op
 }

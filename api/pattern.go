@@ -27,9 +27,41 @@ var patterns = map[string]pattern{
 	"codes":         {regexp.MustCompile(`^[0-9,-]*$`), "must be status codes and ranges of them, such as 200,202-204"},
 	"vpc":           {regexp.MustCompile(`^vpc-([0-9a-z]{8}|[0-9a-z]{17})$`), "must be the id of a VPC, vpc- and 8 or 17 letters or digits"},
 	"securitygroup": {regexp.MustCompile(`^sg-([0-9a-z]{8}|[0-9a-z]{17})$`), "must be the id of a security group, sg- and 8 or 17 letters or digits"},
+	"account":       {regexp.MustCompile(`^\d{12}$`), "must be the id of an account, 12 digits"},
+	"email":         {regexp.MustCompile(`^[^\s@]+@[^\s@]+\.[^\s@]+$`), "must be an email address"},
+	"printable":     {regexp.MustCompile(`^[ -~]+$`), "must have no characters but printable ASCII"},
+	"tagtext":       {regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`), "must have no characters but letters, digits, spaces and _.:/=+-@"},
+
+	"entity":        {regexp.MustCompile(`^[\w+=,.@-]+$`), "must have no characters but letters, digits and _+=,.@-"},
+	"entitypath":    {regexp.MustCompile(`^/([!-~]+/)?$`), "must be a path that begins and ends with /"},
+	"policypath":    {regexp.MustCompile(`^(/[A-Za-z0-9.,+@=_-]+)*/$`), "must be a path that begins and ends with /, of letters, digits and .,+@=_-"},
+	"pathprefix":    {regexp.MustCompile(`^/[!-~]*$`), "must be the beginning of a path, /…"},
+	"document":      {regexp.MustCompile(`^[\t\n\r -\x{FF}]+$`), "must have no characters but those of ISO 8859-1"},
+	"policyversion": {regexp.MustCompile(`^v[1-9][0-9]*$`), "must be the id of a version, v and a number"},
+	"word":          {regexp.MustCompile(`^\w+$`), "must have no characters but letters, digits and underscores"},
+	"externalid":    {regexp.MustCompile(`^[\w+=,.@:/-]+$`), "must have no characters but letters, digits and _+=,.@:/-"},
+
+	"accountcreation":        {regexp.MustCompile(`^car-[a-z0-9]{8,32}$`), "must be the id of a request to create an account, car-…"},
+	"organizationroot":       {regexp.MustCompile(`^` + rootID + `$`), "must be the id of a root, r-…"},
+	"organizationunit":       {regexp.MustCompile(`^` + unitID + `$`), "must be the id of an organizational unit, ou-…"},
+	"organizationparent":     {regexp.MustCompile(`^(` + rootID + `|` + unitID + `)$`), "must be the id of a root or of an organizational unit"},
+	"organizationchild":      {regexp.MustCompile(`^(\d{12}|` + unitID + `)$`), "must be the id of an account or of an organizational unit"},
+	"organizationtarget":     {regexp.MustCompile(`^(` + rootID + `|\d{12}|` + unitID + `)$`), "must be the id of a root, an organizational unit or an account"},
+	"organizationpolicy":     {regexp.MustCompile(`^` + policyID + `$`), "must be the id of a policy, p-…"},
+	"organizationresource":   {regexp.MustCompile(`^(` + rootID + `|\d{12}|` + unitID + `|` + policyID + `)$`), "must be the id of a root, an organizational unit, an account or a policy"},
+	"organizationpolicytype": {regexp.MustCompile(`^((SERVICE_CONTROL|RESOURCE_CONTROL|TAG|BACKUP|AISERVICES_OPT_OUT|CHATBOT|SECURITYHUB|INSPECTOR|UPGRADE_ROLLOUT|BEDROCK|S3|NETWORK_SECURITY_DIRECTOR)_POLICY|DECLARATIVE_POLICY_EC2)$`), "must be a type of policy such as SERVICE_CONTROL_POLICY"},
+
+	"guarded": {regexp.MustCompile(`^((sn|svc|rcfg)-[0-9a-z]{17}|arn(:[a-z0-9]+([.-][a-z0-9]+)*){2}(:([a-z0-9]+([.-][a-z0-9]+)*)?){2}:(servicenetwork/sn|service/svc|resourceconfiguration/rcfg)-[0-9a-z]{17})$`), "must be an id or an ARN of a service network or a service"},
 	// The model allows 1,023 characters at the end; a single repetition cannot exceed 1,000 here.
 	"arn": {regexp.MustCompile(`^arn:[a-z0-9][-.a-z0-9]{0,62}:vpc-lattice:([a-z0-9][-.a-z0-9]{0,62})?:\d{12}:[^/].{0,1000}.{0,23}$`), "must be the ARN of a VPC Lattice resource"},
 }
+
+// The forms of the ids of Organizations.
+const (
+	rootID   = `r-[0-9a-z]{4,32}`
+	unitID   = `ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}`
+	policyID = `p-[0-9a-zA-Z_]{8,128}`
+)
 
 // patternRule finds a pattern by the name that check tags use.
 func patternRule(name string) (func(string) string, error) {

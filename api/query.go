@@ -33,6 +33,8 @@ type style struct {
 	// wrap puts a result or an error into the elements around it.
 	result  func(op *operation, namespace string, output any, requestID string) ([]byte, error)
 	failure func(f queryError, namespace, requestID string) any
+	// fault is the error of a request that breaks a constraint.
+	fault func(lattice.FieldError) error
 	// internal is the code of a failure of ours.
 	internal string
 }
@@ -46,11 +48,15 @@ type queryError struct {
 var (
 	ec2Style = style{
 		version: "2016-11-15", namespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
-		result: ec2Result, failure: ec2Failure, internal: "InternalError",
+		result: ec2Result, failure: ec2Failure, fault: ec2Fault, internal: "InternalError",
 	}
 	stsStyle = style{
 		version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
-		result: plainResult, failure: plainFailure, internal: "InternalFailure",
+		result: plainResult, failure: plainFailure, fault: plainFault, internal: "InternalFailure",
+	}
+	iamStyle = style{
+		version: "2010-05-08", namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+		result: plainResult, failure: plainFailure, fault: plainFault, internal: "ServiceFailure",
 	}
 )
 
@@ -81,7 +87,7 @@ func (q query) decode(r *http.Request, body []byte) (*operation, any, error) {
 	input := reflect.New(op.input.typ)
 	b.structure(input.Elem(), op.input, "", func(m *member) any { return tree[m.name] })
 	if len(b.faults) > 0 {
-		return nil, nil, queryFault(b.faults[0])
+		return op, nil, q.fault(b.faults[0])
 	}
 	return op, input.Interface(), nil
 }
@@ -121,9 +127,9 @@ func (q query) find(tree form) (*operation, error) {
 	return op, nil
 }
 
-// queryFault makes the one error that the query protocol has room for. Parameters count from 1 where lists count
+// ec2Fault makes the one error that the query protocol has room for. Parameters count from 1 where lists count
 // from 0.
-func queryFault(f lattice.FieldError) error {
+func ec2Fault(f lattice.FieldError) error {
 	parameter := listIndex.ReplaceAllStringFunc(f.Name, func(index string) string {
 		n, _ := strconv.Atoi(strings.Trim(index, "[]")) // the expression has nothing but digits there
 		return "." + strconv.Itoa(n+1)
@@ -132,6 +138,11 @@ func queryFault(f lattice.FieldError) error {
 		return aws.Errorf("MissingParameter", "The request must contain the parameter %s", parameter)
 	}
 	return aws.Errorf("InvalidParameterValue", "The parameter %s %s", parameter, f.Message)
+}
+
+// plainFault is the same in the words of the other services. They write members with a small letter.
+func plainFault(f lattice.FieldError) error {
+	return aws.Errorf("ValidationError", "1 validation error detected: Value at '%s' %s", strings.ToLower(f.Name[:1])+f.Name[1:], f.Message)
 }
 
 var listIndex = regexp.MustCompile(`\[\d+\]`)
@@ -172,8 +183,12 @@ func (f form) put(parts []string, value text) bool {
 	return ok && below.put(rest, value)
 }
 
-// elements are the values whose names are numbers, in the order of the numbers. Gaps close up, as in AWS.
+// elements are the values whose names are numbers, in the order of the numbers. Gaps close up, as in AWS. Services other
+// than EC2 put the word member before the number.
 func (f form) elements() []any {
+	if below, ok := f["member"].(form); ok {
+		f = below
+	}
 	numbers := map[int]any{}
 	for name, value := range f {
 		if n, err := strconv.Atoi(name); err == nil {

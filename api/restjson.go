@@ -145,12 +145,8 @@ func cannotParse(err error) error {
 
 // invalid refuses a request for all of its faults.
 func invalid(faults []lattice.FieldError) error {
-	var all []string
-	for _, f := range faults {
-		all = append(all, f.Name+" "+f.Message)
-	}
 	return &lattice.Error{
-		Kind: lattice.Validation, Message: strings.Join(all, "; "), Reason: lattice.ReasonFieldValidationFailed, Fields: faults,
+		Kind: lattice.Validation, Message: textOf(faults), Reason: lattice.ReasonFieldValidationFailed, Fields: faults,
 	}
 }
 

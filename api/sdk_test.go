@@ -18,15 +18,18 @@ import (
 	"pergola/control"
 	"pergola/control/ec2"
 	"pergola/control/iam"
+	"pergola/control/organizations"
 	stscontrol "pergola/control/sts"
 	"pergola/lattice"
+	"pergola/sealing"
 	"pergola/store"
 )
 
 // plane is a control plane behind its front door, without nodes.
 type plane struct {
 	url        string
-	credential iam.Credential
+	credential sealing.Credential
+	iam        *iam.Control
 }
 
 func newPlane(t *testing.T) plane {
@@ -38,22 +41,25 @@ func newPlane(t *testing.T) plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = objects.Close() })
-	keys, err := iam.New(iam.Config{Store: objects, Dir: dir})
+	box, err := sealing.Open(dir + "/sealing.key")
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys := iam.New(iam.Config{Store: objects, Box: box})
 	credential, err := keys.Administrator(ctx, iam.ManagementAccount)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(New(Config{
-		Lattice: control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
-		EC2:     ec2.New(ec2.Config{Store: objects, Region: testRegion}),
-		STS:     stscontrol.New(), Keys: keys, Region: testRegion,
+		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
+		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
+		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),
+		IAM:           keys, STS: stscontrol.New(stscontrol.Config{Store: objects, Box: box}),
+		Keys: keys, Box: box, Region: testRegion,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}))
 	t.Cleanup(server.Close)
-	return plane{server.URL, credential}
+	return plane{server.URL, credential, keys}
 }
 
 func (p plane) lattice(options ...func(*vpclattice.Options)) *vpclattice.Client {

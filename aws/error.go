@@ -9,6 +9,8 @@ type Error struct {
 	Code, Message string
 	// Status is the HTTP status of the response; 0 means 400.
 	Status int
+	// Reason tells apart errors of one code, where a service does so, such as OU_DEPTH_LIMIT_EXCEEDED; "" for none.
+	Reason string
 }
 
 // Error is the code and the message.

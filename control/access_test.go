@@ -38,7 +38,7 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 	byID := map[string]any{
 		"ServiceNetworkIdentifier": network, "ServiceIdentifier": service, "ListenerIdentifier": listener,
 		"RuleIdentifier": rule, "TargetGroupIdentifier": group, "VPCIdentifier": vpc,
-		"ResourceARN": place.ARN(lattice.KindServiceNetwork, network),
+		"ResourceARN": place.ARN(lattice.KindServiceNetwork, network), "ResourceIdentifier": service, "Policy": authenticated,
 
 		"Name": "theirs", "Priority": int32(2), "Type": lattice.TargetIP, "Config": &lattice.TargetGroupConfig{VPCIdentifier: vpc},
 		"DefaultAction": answer404, "Action": answer404, "Match": get, "SecurityGroupIDs": []string{id("sg-", "any")},
@@ -47,7 +47,7 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 	byARN := maps.Clone(byID)
 	maps.Copy(byARN, map[string]any{
 		"ServiceNetworkIdentifier": place.ARN(lattice.KindServiceNetwork, network), "ServiceIdentifier": place.ARN(lattice.KindService, service),
-		"TargetGroupIdentifier": place.ARN(lattice.KindTargetGroup, group),
+		"TargetGroupIdentifier": place.ARN(lattice.KindTargetGroup, group), "ResourceIdentifier": place.ARN(lattice.KindServiceNetwork, network),
 	})
 	w.caller = callerOf(other)
 	called := 0
@@ -119,6 +119,7 @@ func TestUnknownResourcesAreNotFound(t *testing.T) {
 		"ServiceNetworkIdentifier": id("sn-", "none"), "ServiceIdentifier": id("svc-", "none"), "ListenerIdentifier": id("listener-", "none"),
 		"RuleIdentifier": id("rule-", "none"), "TargetGroupIdentifier": id("tg-", "none"), "VPCIdentifier": id("vpc-", "none"),
 		"Identifier": id("snsa-", "none"), "ResourceARN": w.place(account).ARN(lattice.KindService, id("svc-", "none")),
+		"ResourceIdentifier": id("svc-", "none"), "Policy": authenticated,
 
 		"Name": "mine", "Type": lattice.TargetIP, "Config": &lattice.TargetGroupConfig{VPCIdentifier: id("vpc-", "none")},
 		"DefaultAction": answer404, "Action": answer404, "Match": get, "SecurityGroupIDs": []string{id("sg-", "none")},

@@ -21,11 +21,13 @@ import (
 	"pergola/control"
 	"pergola/control/ec2"
 	"pergola/control/iam"
+	"pergola/control/organizations"
 	"pergola/control/sts"
 	"pergola/fabric"
 	"pergola/lattice"
 	"pergola/node"
 	"pergola/operator"
+	"pergola/sealing"
 	"pergola/store"
 )
 
@@ -63,7 +65,9 @@ type Deployment struct {
 	cfg      Config
 	endpoint string
 	store    *store.Store
+	box      *sealing.Box
 	keys     *iam.Control
+	accounts *organizations.Control
 	fabric   *fabric.Fabric
 	node     *node.Node
 	api      *http.Server
@@ -118,7 +122,7 @@ func (d *Deployment) start(ctx, background context.Context) error {
 	}
 	d.node = node.New(node.Config{
 		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: d.cfg.Region, Store: d.store, Fabric: d.fabric,
-		ResolvConf: d.cfg.ResolvConf, Logger: d.cfg.Logger,
+		Box: d.box, ResolvConf: d.cfg.ResolvConf, Logger: d.cfg.Logger,
 	})
 	d.run("node", func() error { return d.node.Run(background) })
 	listener, err := d.openAPI(background)
@@ -141,8 +145,13 @@ func (d *Deployment) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	d.closers = append(d.closers, d.store.Close)
-	d.keys, err = iam.New(iam.Config{Store: d.store, Dir: d.cfg.Dir})
-	return err
+	d.accounts = organizations.New(organizations.Config{Store: d.store, FirstAccount: iam.ManagementAccount})
+	d.box, err = sealing.Open(filepath.Join(d.cfg.Dir, "sealing.key"))
+	if err != nil {
+		return err
+	}
+	d.keys = iam.New(iam.Config{Store: d.store, Box: d.box})
+	return nil
 }
 
 func (d *Deployment) openFabric() (err error) {
@@ -173,7 +182,8 @@ func (d *Deployment) openAPI(background context.Context) (net.Listener, error) {
 	d.run("instances", func() error { return vpcs.Settle(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, STS: sts.New(), Keys: d.keys, Region: d.cfg.Region, Logger: d.cfg.Logger,
+			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Box: d.box}), Organizations: d.accounts,
+			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelWarn),

@@ -3,9 +3,11 @@ package deployment
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"pergola/control/iam"
+	"pergola/dataplane/explain"
 	"pergola/fabric"
 	"pergola/operator"
 )
@@ -15,8 +17,12 @@ func (d *Deployment) Environment(ctx context.Context, account string) (operator.
 	if account == "" {
 		account = iam.ManagementAccount
 	}
-	if account != iam.ManagementAccount {
-		return operator.Environment{}, fmt.Errorf("account %s does not exist; this deployment has account %s only", account, iam.ManagementAccount)
+	exists, err := d.accounts.Exists(ctx, account)
+	if err != nil {
+		return operator.Environment{}, err
+	}
+	if !exists {
+		return operator.Environment{}, fmt.Errorf("account %s does not exist; aws organizations list-accounts tells which do, and create-account makes one", account)
 	}
 	credential, err := d.keys.Administrator(ctx, account)
 	if err != nil {
@@ -38,6 +44,25 @@ func (d *Deployment) Start(ctx context.Context, program operator.Program, stream
 		Args: program.Args, Env: program.Env, Dir: program.Dir, Terminal: program.Terminal,
 		Stdin: streams.In, Stdout: streams.Out, Stderr: streams.Err,
 	})
+}
+
+// Explain tells what would become of a request.
+func (d *Deployment) Explain(_ context.Context, question operator.Question) (operator.Explanation, error) {
+	header := http.Header{}
+	for _, field := range question.Header {
+		name, value, _ := strings.Cut(field, ":")
+		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	answer, err := d.node.Explain(question.From, explain.Question{
+		As: question.As, Method: question.Method, URL: question.URL, Header: header,
+	})
+	explanation := operator.Explanation{Reason: answer.Reason}
+	for _, gate := range answer.Gates {
+		explanation.Gates = append(explanation.Gates, operator.Gate{
+			Name: gate.Name, Verdict: string(gate.Verdict), Detail: gate.Detail, More: gate.More,
+		})
+	}
+	return explanation, err
 }
 
 // place finds an instance or a VPC on this host.

@@ -9,8 +9,9 @@ type AuthPolicy struct {
 	LastUpdatedAt Time   `json:"lastUpdatedAt"`
 }
 
-// MaxAuthPolicyBytes is the quota on the size of an auth policy (user guide, Quotas: not adjustable).
-const MaxAuthPolicyBytes = 10 << 10
+// MaxAuthPolicySize is the quota on the size of an auth policy (user guide, Quotas: not adjustable), in characters other
+// than white space, as IAM counts.
+const MaxAuthPolicySize = 10 << 10
 
 // AuthPolicyState says whether an auth policy counts.
 type AuthPolicyState string

@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"pergola/dataplane"
+	"pergola/dataplane/access"
 	"pergola/dataplane/proxy"
 	"pergola/dataplane/target"
 	"pergola/fabric"
+	"pergola/sealing"
 	"pergola/snapshot"
 	"pergola/store"
 )
@@ -36,6 +38,8 @@ type Config struct {
 	Region string
 	Store  *store.Store
 	Fabric *fabric.Fabric
+	// Box opens the credentials that requests are signed with.
+	Box *sealing.Box
 	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
 	ResolvConf string
 	Logger     *slog.Logger
@@ -49,6 +53,7 @@ type Node struct {
 	log      *slog.Logger
 	compiler *snapshot.Compiler
 	plane    *dataplane.Plane
+	guard    *access.Guard
 	proxy    *proxy.Proxy
 	targets  *target.Set
 	resolver *resolvers
@@ -68,9 +73,9 @@ func New(cfg Config) *Node {
 	}
 	n.reports = newReporter(cfg)
 	n.targets = target.New(target.Config{Dial: n.dial, Logger: cfg.Logger, Changed: n.reports.wake})
+	n.guard = access.New(access.Config{Region: cfg.Region, Box: cfg.Box, Snapshot: n.current})
 	n.proxy = proxy.New(proxy.Config{
-		Snapshot: func() *snapshot.Snapshot { return n.plane.Snapshot() },
-		Picker:   picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
+		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
 	})
 	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.serve, Logger: cfg.Logger})
 	n.resolver = newResolvers(cfg, n.plane.Snapshot)

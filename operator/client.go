@@ -18,25 +18,45 @@ func dial(dir string) (*conn, error) {
 	return newConn(c), nil
 }
 
+// errOtherVersion says that the deployment has answered something else than it was asked.
+var errOtherVersion = errors.New("the deployment's answer does not fit the question; are both of the same version?")
+
+// ask holds a conversation of one question and one answer.
+func ask(dir string, question request) (answer, error) {
+	c, err := dial(dir)
+	if err != nil {
+		return answer{}, err
+	}
+	defer c.Close()
+	if err := c.send(question); err != nil {
+		return answer{}, err
+	}
+	return c.answer()
+}
+
 // Env asks the deployment on a data directory for the environment of an account's administrator. An empty account
 // means the management account.
 func Env(dir, account string) (Environment, error) {
-	c, err := dial(dir)
-	if err != nil {
-		return Environment{}, err
-	}
-	defer c.Close()
-	if err := c.send(request{Environment: &environmentRequest{account}}); err != nil {
-		return Environment{}, err
-	}
-	reply, err := c.answer()
+	reply, err := ask(dir, request{Environment: &environmentRequest{account}})
 	if err != nil {
 		return Environment{}, err
 	}
 	if reply.Environment == nil {
-		return Environment{}, errors.New("the deployment's answer carries no environment; are both of the same version?")
+		return Environment{}, errOtherVersion
 	}
 	return *reply.Environment, nil
+}
+
+// Explain asks the deployment on a data directory what would become of a request.
+func Explain(dir string, question Question) (Explanation, error) {
+	reply, err := ask(dir, request{Explain: &question})
+	if err != nil {
+		return Explanation{}, err
+	}
+	if reply.Explanation == nil {
+		return Explanation{}, errOtherVersion
+	}
+	return *reply.Explanation, nil
 }
 
 // Streams are the standard streams of a program.
@@ -61,7 +81,7 @@ func Run(dir string, program Program, streams Streams, signals <-chan os.Signal)
 		return 0, err
 	}
 	if reply.ExitStatus == nil {
-		return 0, errors.New("the deployment's answer carries no exit status; are both of the same version?")
+		return 0, errOtherVersion
 	}
 	return *reply.ExitStatus, nil
 }

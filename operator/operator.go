@@ -1,5 +1,5 @@
-// Package operator is the door for commands on the deployment's own machine: pergola env and pergola exec reach a
-// running deployment through a Unix socket in its data directory, which only the user who started it may open.
+// Package operator is the door for commands on the deployment's own machine: pergola env, exec and explain
+// reach a running deployment through a Unix socket in its data directory, which only the user who started it may open.
 //
 // A conversation is one request, sent as a line of JSON, and lines of JSON in answer. A request to run a program
 // carries the caller's standard streams as descriptors beside the line, so that the program reads and writes them
@@ -64,6 +64,33 @@ type Program struct {
 type request struct {
 	Environment *environmentRequest `json:"environment,omitempty"`
 	Program     *Program            `json:"program,omitempty"`
+	Explain     *Question           `json:"explain,omitempty"`
+}
+
+// Question is a request whose fate is to be explained.
+type Question struct {
+	// From is the instance or the VPC that it comes from.
+	From string `json:"from"`
+	// As is the ARN of the user, the role or the session that is taken to have signed; "" for nobody.
+	As     string   `json:"as,omitempty"`
+	Method string   `json:"method"`
+	URL    string   `json:"url"`
+	Header []string `json:"header,omitempty"`
+}
+
+// Explanation is the fate of a request.
+type Explanation struct {
+	Gates []Gate `json:"gates"`
+	// Reason is the outcome in one line.
+	Reason string `json:"reason"`
+}
+
+// Gate is one gate on the way of a request.
+type Gate struct {
+	Name    string   `json:"name"`
+	Verdict string   `json:"verdict"`
+	Detail  string   `json:"detail"`
+	More    []string `json:"more,omitempty"`
 }
 
 type environmentRequest struct {
@@ -81,6 +108,7 @@ type answer struct {
 	Error       string       `json:"error,omitempty"`
 	Environment *Environment `json:"environment,omitempty"`
 	ExitStatus  *int         `json:"exitStatus,omitempty"`
+	Explanation *Explanation `json:"explanation,omitempty"`
 }
 
 // conn speaks lines of JSON over a Unix socket, with descriptors beside the first line.
@@ -111,7 +139,7 @@ func (c *conn) send(message any, files ...*os.File) error {
 
 // receive reads one line.
 func (c *conn) receive(message any) error {
-	line, err := c.lines.ReadSlice('\n')
+	line, err := c.lines.ReadBytes('\n')
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,13 @@ func (f *fake) Start(_ context.Context, program operator.Program, streams operat
 	return p, nil
 }
 
+func (f *fake) Explain(_ context.Context, q operator.Question) (operator.Explanation, error) {
+	if q.From == "" {
+		return operator.Explanation{}, errors.New("from where?")
+	}
+	return operator.Explanation{Reason: q.Method + " " + q.URL, Gates: []operator.Gate{{Name: "gate", Verdict: "ok", Detail: strings.Repeat("x", 100_000)}}}, nil
+}
+
 func dup(file *os.File) *os.File {
 	fd, err := syscall.Dup(int(file.Fd()))
 	if err != nil {
@@ -99,6 +106,17 @@ func TestEnvironment(t *testing.T) {
 	}
 	if _, err := operator.Env(dir, "999999999999"); err == nil || !strings.Contains(err.Error(), "account 999999999999 does not exist") {
 		t.Errorf("for an account that does not exist: %v", err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	dir, _ := serve(t)
+	got, err := operator.Explain(dir, operator.Question{From: "i-1", Method: "GET", URL: "http://orders/"})
+	if err != nil || got.Reason != "GET http://orders/" || len(got.Gates) != 1 || len(got.Gates[0].Detail) != 100_000 {
+		t.Errorf("%.200v, %v", got, err)
+	}
+	if _, err := operator.Explain(dir, operator.Question{}); err == nil || err.Error() != "from where?" {
+		t.Errorf("without a place: %v", err)
 	}
 }
 

@@ -23,6 +23,8 @@ type Deployment interface {
 	Environment(ctx context.Context, account string) (Environment, error)
 	// Start runs a program on the caller's streams.
 	Start(ctx context.Context, program Program, streams Streams) (Process, error)
+	// Explain tells what would become of a request.
+	Explain(ctx context.Context, question Question) (Explanation, error)
 }
 
 // Serve answers the commands that come through the listener, until the context ends; then it closes the listener and
@@ -58,6 +60,10 @@ func converse(ctx context.Context, c *conn, deployment Deployment) {
 		var env Environment
 		env, err = deployment.Environment(ctx, req.Environment.Account)
 		reply.Environment = &env
+	case req.Explain != nil:
+		var explanation Explanation
+		explanation, err = deployment.Explain(ctx, *req.Explain)
+		reply.Explanation = &explanation
 	case req.Program != nil && len(files) == 3:
 		var status int
 		status, err = c.run(ctx, *req.Program, files, deployment)

@@ -21,8 +21,8 @@ type Change struct {
 // Compile makes the snapshot of all the objects of a deployment in one region.
 //
 // The snapshot is always complete and never nil. The error names what had to be left out of it: an object that cannot
-// be decoded counts as absent, and of two services with the same custom domain name on the same port of a service
-// network only the one that was associated first answers there.
+// be decoded counts as absent, a policy that cannot be read denies everything, and of two services with the same custom
+// domain name on the same port of a service network only the one that was associated first answers there.
 func Compile(region string, revision int64, objects []Change) (*Snapshot, error) {
 	return NewCompiler(region).Apply(revision, true, objects)
 }
@@ -44,6 +44,7 @@ type Compiler struct {
 	instances    map[string]*ec2.Instance
 	// placements are the target groups in which an instance is registered, by instance id and target key.
 	placements map[string]map[string]*groupState
+	callers    *identityCompiler
 
 	// What the Apply under way has to look at.
 	staleServices marks[serviceState]
@@ -77,6 +78,7 @@ func NewCompiler(region string) *Compiler {
 		vpcLinks:      map[string]*link[vpcState]{},
 		instances:     map[string]*ec2.Instance{},
 		placements:    map[string]map[string]*groupState{},
+		callers:       newIdentityCompiler(),
 		staleServices: marks[serviceState]{},
 		staleNetworks: marks[networkState]{},
 		staleGroups:   marks[groupState]{},
@@ -103,6 +105,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 		Revision:     revision,
 		TargetGroups: c.compileGroups(),
 		VPCs:         c.current.VPCs,
+		Identities:   c.callers.compile(),
 	}
 	c.compileServices()
 	c.compileNetworks()
@@ -117,10 +120,11 @@ func (c *Compiler) finish() error {
 	sweep(c.networks, c.staleNetworks)
 	sweep(c.groups, c.staleGroups)
 	sweep(c.vpcs, c.staleVPCs)
-	slices.SortFunc(c.problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
-	err := errors.Join(c.problems...)
-	c.problems = nil
-	return err
+	problems := append(c.problems, c.callers.problems...)
+	c.problems, c.callers.problems = nil, nil
+	slices.SortFunc(problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	problems = slices.CompactFunc(problems, func(a, b error) bool { return a.Error() == b.Error() })
+	return errors.Join(problems...)
 }
 
 // sweep removes the states of things that do not exist and that nothing refers to.

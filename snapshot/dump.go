@@ -7,6 +7,10 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
+
+	"pergola/aws/iam"
+	"pergola/policy"
 )
 
 // Dump writes everything in the snapshot as text for people: indented, sorted, each thing once. Equal snapshots give
@@ -31,6 +35,7 @@ func (s *Snapshot) Dump(w io.Writer) error {
 	for _, g := range ordered(s.TargetGroups) {
 		d.group(g)
 	}
+	d.identities(s.Identities)
 	return d.w.Flush()
 }
 
@@ -64,6 +69,7 @@ func (d dumper) vpc(v *VPC) {
 // network writes a service network and adds its services to services.
 func (d dumper) network(n *Network, services map[string]*Service) {
 	d.line(0, "network %s %s auth %s", n.ID, n.ARN, n.AuthType)
+	d.policies(n.Policy)
 	for _, name := range slices.Sorted(maps.Keys(n.Names)) {
 		d.line(1, "name %s is %s", name, n.Names[name].ID)
 		services[n.Names[name].ID] = n.Names[name]
@@ -82,6 +88,8 @@ func (d dumper) network(n *Network, services map[string]*Service) {
 func (d dumper) service(s *Service) {
 	d.line(0, "service %s %s name %s auth %s idle %s", s.ID, s.ARN, s.Name, s.AuthType, s.IdleTimeout)
 	d.line(1, "domain %q custom %q", s.DomainName, s.CustomDomainName)
+	d.policies(s.Policy)
+	d.tags(s.Tags)
 	for _, l := range s.Listeners {
 		d.line(1, "listener %s %s port %d", l.ID, l.Protocol, l.Port)
 		for i := range l.Rules {
@@ -149,4 +157,55 @@ func (d dumper) target(t Target) {
 		draining = " draining"
 	}
 	d.line(1, "target %s at %s%s", t.Key, address, draining)
+}
+
+// identities writes who can be recognised, and no secret. The managed policies that are built in go without saying.
+func (d dumper) identities(i *Identities) {
+	for _, p := range ordered(i.Principals) {
+		d.line(0, "principal %s %s", p.ARN, p.UniqueID)
+		d.tags(p.Tags)
+		d.policies(p.Policies...)
+		if p.Boundary != nil {
+			d.line(1, "boundary %q", p.Boundary.Name)
+		}
+	}
+	for _, k := range ordered(i.Keys) {
+		d.line(0, "key %s of %s inactive %t", k.ID, k.Principal.ARN, k.Inactive)
+	}
+	for _, id := range slices.Sorted(maps.Keys(i.Accounts)) {
+		d.account(id, i.Accounts[id])
+	}
+	if i.Strangers.ServiceControl != nil {
+		d.account("of everybody", i.Strangers)
+	}
+	for _, arn := range slices.Sorted(maps.Keys(i.Policies)) {
+		if !strings.HasPrefix(arn, "arn:aws:iam::"+iam.AWSAccount+":") {
+			d.line(0, "managed policy %s", arn)
+		}
+	}
+}
+
+func (d dumper) account(id string, a *Account) {
+	d.line(0, "account %s in %q at %q", id, a.Organization, a.Path)
+	for _, level := range a.ServiceControl {
+		d.line(1, "level")
+		for _, p := range level {
+			d.line(2, "policy %q", p.Name)
+		}
+	}
+}
+
+// policies writes the names of those that are not nil.
+func (d dumper) policies(policies ...*policy.Policy) {
+	for _, p := range policies {
+		if p != nil {
+			d.line(1, "policy %q", p.Name)
+		}
+	}
+}
+
+func (d dumper) tags(tags Tags) {
+	for _, tag := range tags {
+		d.line(1, "tag %q is %q", tag.Key, tag.Value)
+	}
 }

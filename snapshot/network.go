@@ -56,7 +56,8 @@ func (r replacement) keepsTables() bool {
 // with is the network with services in the places of others. Its tables are copies, which costs a fraction of filling
 // them anew.
 func (n *Network) with(replaced []replacement) *Network {
-	next := &Network{ID: n.ID, ARN: n.ARN, AuthType: n.AuthType, Ports: maps.Clone(n.Ports), Names: maps.Clone(n.Names)}
+	next := new(*n)
+	next.Ports, next.Names = maps.Clone(n.Ports), maps.Clone(n.Names)
 	for _, r := range replaced {
 		for _, name := range [...]string{r.was.DomainName, r.was.CustomDomainName} {
 			if next.Names[name] == r.was {
@@ -91,6 +92,7 @@ func (n *networkState) compile() {
 		ID:       n.id,
 		ARN:      n.object.ARN,
 		AuthType: n.object.AuthType,
+		Policy:   n.policy.compiled,
 		Ports:    map[uint16]*Port{},
 		Names:    make(map[string]*Service, len(n.services)),
 	}

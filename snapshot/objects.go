@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 type serviceState struct {
 	id        string
 	object    *lattice.Service
+	policy    authPolicy
 	listeners map[string]*listenerState
 	links     links[serviceState]
 	// groups are the target groups that the listeners forward to.
@@ -53,6 +55,7 @@ type ruleState struct {
 type networkState struct {
 	id       string
 	object   *lattice.ServiceNetwork
+	policy   authPolicy
 	services links[serviceState]
 	vpcs     links[vpcState]
 	// replaced are the services that took the place of others under the same names and ports.
@@ -144,17 +147,13 @@ func (c *Compiler) take(change Change) (err error) {
 	owner, part, _ := strings.Cut(id, "/")
 	switch kind {
 	case lattice.KindService.Name:
-		s := c.service(id)
-		s.object, err = decode[lattice.Service](change)
-		c.staleServices.compile(s)
+		return c.takeService(change, id)
 	case lattice.KindListener.Name:
 		return c.takeListener(change, owner, part)
 	case lattice.KindRule.Name:
 		return c.takeRule(change, owner, part)
 	case lattice.KindServiceNetwork.Name:
-		n := c.network(id)
-		n.object, err = decode[lattice.ServiceNetwork](change)
-		c.staleNetworks.compile(n)
+		return c.takeNetwork(change, id)
 	case lattice.KindServiceNetworkServiceAssociation.Name:
 		return c.takeServiceLink(change, id)
 	case lattice.KindServiceNetworkVPCAssociation.Name:
@@ -171,8 +170,30 @@ func (c *Compiler) take(change Change) (err error) {
 		c.staleVPCs.compile(v)
 	case ec2.KindInstance:
 		return c.takeInstance(change, id)
+	default:
+		return c.callers.take(kind, id, change)
 	}
 	return err
+}
+
+func (c *Compiler) takeService(change Change, id string) (err error) {
+	s := c.service(id)
+	s.object, err = decode[lattice.Service](change)
+	c.staleServices.compile(s)
+	if s.object == nil {
+		return errors.Join(err, s.policy.read(id, nil))
+	}
+	return s.policy.read(id, s.object.AuthPolicy)
+}
+
+func (c *Compiler) takeNetwork(change Change, id string) (err error) {
+	n := c.network(id)
+	n.object, err = decode[lattice.ServiceNetwork](change)
+	c.staleNetworks.compile(n)
+	if n.object == nil {
+		return errors.Join(err, n.policy.read(id, nil))
+	}
+	return n.policy.read(id, n.object.AuthPolicy)
 }
 
 func (c *Compiler) takeListener(change Change, service, id string) error {

@@ -41,6 +41,8 @@ func (c *Compiler) compileService(s *serviceState) *Service {
 		DomainName:       tableName(s.object.DNSEntry.DomainName),
 		CustomDomainName: tableName(s.object.CustomDomainName),
 		AuthType:         s.object.AuthType,
+		Policy:           s.policy.compiled,
+		Tags:             NewTags(s.object.Tags),
 		IdleTimeout:      time.Duration(cmp.Or(s.object.IdleTimeoutSeconds, lattice.DefaultIdleTimeoutSeconds)) * time.Second,
 	}
 	for id, l := range s.listeners {

@@ -1,6 +1,7 @@
 // Package snapshot compiles all the objects of a deployment, at one revision of the store, into the one immutable
 // value from which a node serves: which VPCs exist, which service network each is associated with, which service
-// answers to a name on a port, which rules it has and which targets stand behind them.
+// answers to a name on a port, which rules it has, which targets stand behind them, who may call it, and how callers are
+// recognised.
 //
 // Compile is pure: the same objects give the same Snapshot. A Compiler does the same work incrementally: a change to
 // one service costs that service, not all of them. A property test holds the two together.
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"pergola/lattice"
+	"pergola/policy"
 )
 
 // Snapshot is all that a node needs to serve. It never changes once it is made: readers hold it without locks, and a
@@ -22,6 +24,8 @@ type Snapshot struct {
 	VPCs map[string]*VPC
 	// TargetGroups holds every target group by id, in use or not.
 	TargetGroups map[string]*TargetGroup
+	// Identities are the callers that can be recognised.
+	Identities *Identities
 }
 
 // VPC is a VPC as its clients and targets see it.
@@ -45,6 +49,8 @@ type Instance struct {
 type Network struct {
 	ID, ARN  string
 	AuthType lattice.AuthType
+	// Policy is the auth policy that is attached, or nil. It counts only while AuthType says so.
+	Policy *policy.Policy
 	// Ports holds, for each port on which some service of the network listens, who answers there.
 	Ports map[uint16]*Port
 	// Names holds every name by which a service of the network can be called: generated names and custom domain
@@ -64,7 +70,10 @@ type Service struct {
 	DomainName       string
 	CustomDomainName string
 	AuthType         lattice.AuthType
-	IdleTimeout      time.Duration
+	// Policy is the auth policy that is attached, or nil. It counts only while AuthType says so.
+	Policy      *policy.Policy
+	Tags        Tags
+	IdleTimeout time.Duration
 	// Listeners are the service's listeners of every protocol, ordered by port. Only those that a node can serve are
 	// in the Ports of a Network.
 	Listeners []*Listener

@@ -3,7 +3,9 @@
 package ec2
 
 import (
+	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -85,10 +87,52 @@ type Instance struct {
 	Type           string        `json:"type,omitempty"`
 	Launched       time.Time     `json:"launched"`
 	State          InstanceState `json:"state"`
+	// Profile is the instance profile that is associated with the instance, or nil.
+	Profile         *ProfileAssociation `json:"profile,omitempty"`
+	MetadataOptions MetadataOptions     `json:"metadataOptions,omitzero"`
 	// Terminated is when the nodes had forgotten the instance. It is described for a minute after that.
 	Terminated  time.Time         `json:"terminated,omitzero"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	ClientToken string            `json:"clientToken,omitempty"`
+}
+
+// Architecture is the instruction set that all instances are said to have.
+const Architecture = "x86_64"
+
+// PrivateName is the instance's private DNS name in a region, which follows from its address (EC2 user guide, "EC2
+// instance hostnames and domains").
+func (i *Instance) PrivateName(region string) string {
+	return "ip-" + strings.ReplaceAll(i.Address.String(), ".", "-") + "." + region + ".compute.internal"
+}
+
+// MAC is the hardware address of the instance's network interface. It is locally administered, ends in the IPv4 address,
+// and so is as unique in its VPC as that.
+func (i *Instance) MAC() net.HardwareAddr {
+	address := i.Address.As4()
+	return append(net.HardwareAddr{2, 0}, address[:]...)
+}
+
+// ProfileAssociation says which instance profile an instance has.
+type ProfileAssociation struct {
+	// ID is iip-assoc- and 17 hexadecimal digits.
+	ID string `json:"id"`
+	// ProfileName, ProfileARN and ProfileID are those of the instance profile, of the instance's account. The profile
+	// may be gone, and one of another ProfileID that has taken its name is not the one that was meant.
+	ProfileName string `json:"profileName"`
+	ProfileARN  string `json:"profileArn"`
+	ProfileID   string `json:"profileId"`
+}
+
+// MetadataOptions say how the instance metadata may be asked for from within an instance. The zero value is the default.
+type MetadataOptions struct {
+	// Disabled is whether there is none to be had.
+	Disabled bool `json:"disabled,omitempty"`
+	// TokensOptional is whether it can be had without a token: version 1 of the service.
+	TokensOptional bool `json:"tokensOptional,omitempty"`
+	// HopLimit is how far the answer that brings a token may travel, 1..64 hops; 0 means 1.
+	HopLimit int32 `json:"hopLimit,omitempty"`
+	// Tags is whether the instance's tags are part of it.
+	Tags bool `json:"tags,omitempty"`
 }
 
 // InstanceState is where an instance stands in its life.

@@ -11,6 +11,9 @@ type RunInstancesRequest struct {
 	NetworkInterfaces []LaunchInterface  `query:"NetworkInterface" check:"len=0..1"`
 	TagSpecification  []TagSpecification `query:"TagSpecification"`
 	ClientToken       string             `query:"ClientToken" check:"len=1..64"`
+
+	Profile         ProfileSpecification   `query:"IamInstanceProfile"`
+	MetadataOptions MetadataOptionsChanges `query:"MetadataOptions"`
 }
 
 // LaunchInterface is the network interface of an instance to launch: another way to say where the instance goes.
@@ -65,6 +68,9 @@ type InstanceDescription struct {
 	ClientToken       string                   `xml:"clientToken"`
 	NetworkInterfaces Set[InstanceInterface]   `xml:"networkInterfaceSet"`
 	Tags              Set[Tag]                 `xml:"tagSet"`
+
+	Profile         *ProfileDescription         `xml:"iamInstanceProfile,omitempty"`
+	MetadataOptions *MetadataOptionsDescription `xml:"metadataOptions,omitempty"`
 }
 
 // InstanceStateDescription is a state by code and name.
@@ -87,6 +93,7 @@ type InstanceInterface struct {
 	OwnerID         string         `xml:"ownerId"`
 	Status          string         `xml:"status"`
 	PrivateAddress  string         `xml:"privateIpAddress"`
+	MAC             string         `xml:"macAddress"`
 	SourceDestCheck bool           `xml:"sourceDestCheck"`
 	DeviceIndex     int            `xml:"attachment>deviceIndex"`
 	Attached        string         `xml:"attachment>status"`

@@ -19,6 +19,7 @@ type NetworkInterface struct {
 	SubnetID         string         `xml:"subnetId"`
 	AvailabilityZone string         `xml:"availabilityZone"`
 	PrivateAddress   string         `xml:"privateIpAddress"`
+	MAC              string         `xml:"macAddress"`
 	SourceDestCheck  bool           `xml:"sourceDestCheck"`
 	InstanceID       string         `xml:"attachment>instanceId"`
 	InstanceOwnerID  string         `xml:"attachment>instanceOwnerId"`

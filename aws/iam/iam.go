@@ -1,28 +1,60 @@
-// Package iam holds the nouns of identity: who calls, and with which keys.
+// Package iam holds the nouns of identity: users, groups and roles with their policies, the keys that prove who calls,
+// and the caller that they prove. Requests and responses are as large as their users need, of API version 2010-05-08.
 package iam
 
-import "pergola/lattice"
+import "time"
 
-// Caller is the authenticated principal of a control-plane call.
+// PrincipalType is what sort of principal calls. Its values are those of the condition key aws:PrincipalType.
+type PrincipalType string
+
+// The types of principal.
+const (
+	TypeAccount     PrincipalType = "Account"
+	TypeUser        PrincipalType = "User"
+	TypeAssumedRole PrincipalType = "AssumedRole"
+)
+
+// Caller is an authenticated principal: all that authorisation may ask about it.
 type Caller struct {
 	// Account is the 12-digit id of the account that the principal belongs to.
 	Account string
-	// ARN names the principal, such as arn:aws:iam::100000000001:user/admin.
+	// ARN names the principal, such as arn:aws:iam::100000000001:user/admin, or for a session of a role
+	// arn:aws:sts::100000000001:assumed-role/ROLE/SESSION, which leaves out the role's path.
 	ARN string
-	// UserID is the principal's unique id, such as AIDA….
+	// UserID is the principal's unique id: AIDA… of a user, AROA…:SESSION of a session of a role.
 	UserID string
+	Type   PrincipalType
+	// RoleARN is the ARN of the role, with its path, whose session this is; "" for all but assumed roles.
+	RoleARN string
+	// Tags are the principal's tags by key. Those of a session are the role's, overlaid by the session's own.
+	Tags map[string]string
+	// Session is nil for a caller with a long-term key.
+	Session *Session
 }
 
-// AccessKey is a long-term credential of a user.
-type AccessKey struct {
-	ID string `json:"id"`
-	// Secret is sealed with the deployment's key; it is never stored in clear.
-	Secret  []byte       `json:"secret"`
-	Account string       `json:"account"`
-	UserARN string       `json:"userArn"`
-	UserID  string       `json:"userId"`
-	Created lattice.Time `json:"created"`
+// PrincipalARN is the value of the condition key aws:PrincipalArn: the role's ARN for a session of a role, the
+// principal's own for all others.
+func (c *Caller) PrincipalARN() string {
+	if c.RoleARN != "" {
+		return c.RoleARN
+	}
+	return c.ARN
 }
 
-// KindAccessKey is the kind under which the store keeps access keys, by their ids.
-const KindAccessKey = "accesskey"
+// Session is what temporary credentials say beyond who holds them.
+type Session struct {
+	// Name is the role session name; "" for the session of a user.
+	Name string
+	// TransitiveTags are the keys of the tags that also hold in the sessions of roles that this session assumes.
+	TransitiveTags []string
+	// Policy is the session policy, a JSON document, and PolicyARNs are managed policies for the same use: what the
+	// session may do must be allowed by these too. Both may be empty, and then restrict nothing.
+	Policy     string
+	PolicyARNs []string
+	// SourceIdentity is who stands behind the session; it stays in all sessions of roles assumed from here.
+	SourceIdentity string
+	// Federation is the identity provider's ARN, where a web identity was the way in, and "" elsewhere.
+	Federation string
+	// Issued and Expires bound the session. They have whole seconds.
+	Issued, Expires time.Time
+}

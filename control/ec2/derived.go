@@ -64,7 +64,7 @@ func (c *Control) DescribeNetworkInterfaces(ctx context.Context, caller iam.Call
 			answer.Interfaces = append(answer.Interfaces, ec2.NetworkInterface{
 				ID: interfaceID(instance.ID), Type: "interface", OwnerID: instance.Account, Status: "in-use",
 				VPCID: d.VPCID, SubnetID: d.SubnetID, AvailabilityZone: d.AvailabilityZone, PrivateAddress: d.PrivateAddress,
-				SourceDestCheck: true, InstanceID: instance.ID, InstanceOwnerID: instance.Account, Attached: "attached", Groups: d.Groups,
+				MAC: instance.MAC().String(), SourceDestCheck: true, InstanceID: instance.ID, InstanceOwnerID: instance.Account, Attached: "attached", Groups: d.Groups,
 			})
 		}
 		return answer, err

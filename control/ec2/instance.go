@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -88,6 +89,7 @@ type launch struct {
 	least, wanted  int
 	instanceType   string
 	wantsOwnGroups bool
+	options        ec2.MetadataOptions
 }
 
 // readLaunch checks what can be checked without looking.
@@ -108,6 +110,9 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 	}
 	if l.instanceType == "" {
 		l.instanceType = defaultType
+	}
+	if err := applyOptions(&l.options, in.MetadataOptions); err != nil {
+		return l, err
 	}
 	l.wantsOwnGroups = len(l.at.SecurityGroupIDs) > 0
 	switch {
@@ -140,6 +145,10 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	if err != nil {
 		return nil, err
 	}
+	profile, err := op.profile(l.Profile)
+	if err != nil {
+		return nil, err
+	}
 	reservation, now := op.newID("r-"), op.Control.now().UTC()
 	var launched []*ec2.Instance
 	for index, address := range free {
@@ -147,7 +156,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 			ID: op.newID("i-"), Account: op.account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
 			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
-			Tags: tags, ClientToken: l.ClientToken,
+			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
 		}
 		if err := op.putNewInstance(instance); err != nil {
 			return nil, err
@@ -219,7 +228,7 @@ func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, erro
 	d := ec2.InstanceDescription{
 		ID: i.ID, ImageID: i.ImageID, State: i.State.Describe(), Type: i.Type, LaunchTime: ec2.Instant{Time: i.Launched},
 		LaunchIndex: i.Index, Tenancy: "default", Monitoring: "disabled", SourceDestCheck: true,
-		Architecture: "x86_64", RootDeviceType: "ebs", ClientToken: i.ClientToken, Tags: sortedTags(i.Tags),
+		Architecture: ec2.Architecture, RootDeviceType: rootDeviceType, ClientToken: i.ClientToken, Tags: sortedTags(i.Tags),
 	}
 	if i.State == ec2.InstanceTerminated {
 		return d, nil // what it had may be gone or belong to another by now
@@ -236,16 +245,18 @@ func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, erro
 		d.Groups = append(d.Groups, ec2.GroupName{ID: id, Name: group.Name})
 	}
 	d.AvailabilityZone, d.SubnetID, d.VPCID = subnet.AvailabilityZone, i.Subnet, i.VPC
-	d.PrivateAddress, d.PrivateDNSName = i.Address.String(), op.privateName(i)
+	d.PrivateAddress, d.PrivateDNSName = i.Address.String(), i.PrivateName(op.region)
 	d.NetworkInterfaces = ec2.Set[ec2.InstanceInterface]{{
 		ID: interfaceID(i.ID), SubnetID: i.Subnet, VPCID: i.VPC, OwnerID: i.Account, Status: "in-use",
-		PrivateAddress: d.PrivateAddress, SourceDestCheck: true, Attached: "attached", Groups: d.Groups,
+		PrivateAddress: d.PrivateAddress, MAC: i.MAC().String(), SourceDestCheck: true, Attached: "attached", Groups: d.Groups,
 	}}
+	if i.Profile != nil {
+		profile := i.Profile.Describe()
+		d.Profile = &profile
+	}
+	options := i.MetadataOptions.Describe("applied")
+	d.MetadataOptions = &options
 	return d, nil
-}
-
-func (op *call) privateName(i *ec2.Instance) string {
-	return "ip-" + strings.ReplaceAll(i.Address.String(), ".", "-") + "." + op.region + ".compute.internal"
 }
 
 func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
@@ -254,11 +265,13 @@ func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
 		"instance-type": {i.Type}, "client-token": {i.ClientToken}, "launch-time": {lattice.Time{Time: i.Launched}.UTC().Format("2006-01-02T15:04:05.000Z")},
 		"instance-state-name": {string(i.State)}, "instance-state-code": {strconv.Itoa(i.State.Code())},
 	}
+	maps.Copy(attributes, profileAttributes(i))
+	maps.Copy(attributes, optionAttributes(i))
 	var place map[string][]string
 	if i.State != ec2.InstanceTerminated {
 		place = map[string][]string{
 			"vpc-id": {i.VPC}, "subnet-id": {i.Subnet}, "instance.group-id": i.SecurityGroups,
-			"private-ip-address": {i.Address.String()}, "private-dns-name": {op.privateName(i)},
+			"private-ip-address": {i.Address.String()}, "private-dns-name": {i.PrivateName(op.region)},
 		}
 	}
 	for _, name := range []string{"vpc-id", "subnet-id", "instance.group-id", "private-ip-address", "private-dns-name"} {

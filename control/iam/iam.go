@@ -1,173 +1,129 @@
-// Package iam says who may call the control plane: it keeps the access keys of the deployment and finds the secret and
-// the principal behind one. Secrets are sealed with a key that never leaves the data directory.
+// Package iam keeps identities: users, groups and roles with their policies, and the access keys of users.
+//
+// Package api has already enforced the check tags of the requests before an operation here is called. A caller sees and
+// changes what its own account owns, and sees the policies that are built in. Names are found whatever their case. Each
+// operation is one transaction of the store.
 package iam
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
-	"encoding/base32"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
+	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/lattice"
-	"pergola/sigv4"
+	"pergola/sealing"
 	"pergola/store"
 )
 
 // ManagementAccount is the account that owns a deployment until it has an organisation of several.
 const ManagementAccount = "100000000001"
 
-// accessKeys are kept by their ids, administrators by account: the id of the key of an account's administrator.
-var (
-	accessKeys     = store.NewKind[iam.AccessKey](iam.KindAccessKey)
-	administrators = store.NewIndex("administrator")
-)
-
-// Config is what the package needs from outside.
+// Config is what the package needs from outside. Store and Box are required.
 type Config struct {
 	Store *store.Store
-	// Dir is the data directory, where the sealing key is kept in a file of mode 0600.
-	Dir string
+	// Box seals the secrets of access keys.
+	Box *sealing.Box
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
-	// Random is the source of keys; nil means crypto/rand.
+	// Random is the source of ids and secrets, and must be safe for concurrent use; nil means crypto/rand.
 	Random io.Reader
 }
 
-// Control keeps access keys.
+// Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
+// on the same store.
 type Control struct {
 	store  *store.Store
+	box    *sealing.Box
 	now    func() time.Time
 	random io.Reader
-	seal   cipher.AEAD
 }
 
-// New opens the sealing key of the data directory, making it on first use.
-func New(cfg Config) (*Control, error) {
-	c := &Control{store: cfg.Store, now: cfg.Now, random: cfg.Random}
+// New makes the service.
+func New(cfg Config) *Control {
+	c := &Control{store: cfg.Store, box: cfg.Box, now: cfg.Now, random: cfg.Random}
 	if c.now == nil {
 		c.now = time.Now
 	}
 	if c.random == nil {
 		c.random = rand.Reader
 	}
-	key, err := sealingKey(filepath.Join(cfg.Dir, "sealing.key"), c.random)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	c.seal, err = cipher.NewGCMWithRandomNonce(block)
-	return c, err
+	return c
 }
 
-// sealingKey reads the key in a file, or makes one there. The file appears whole or not at all.
-func sealingKey(path string, random io.Reader) ([]byte, error) {
-	const size = 32
-	key, err := os.ReadFile(path)
-	if err == nil && len(key) != size {
-		return nil, fmt.Errorf("%s: a sealing key has %d bytes, this file %d; restore it from a copy, since the secrets in the store cannot be read without it", path, size, len(key))
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
-	}
-	key = make([]byte, size)
-	if _, err := io.ReadFull(random, key); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(path+".new", key, 0o600); err != nil {
-		return nil, err
-	}
-	return key, os.Rename(path+".new", path)
+// call is one operation under way: for whom, and in which transaction.
+type call struct {
+	*Control
+	*store.Tx
+	account string
+	caller  iam.Caller
 }
 
-// Credential is an access key in clear. It must not be logged.
-type Credential struct{ AccessKeyID, Secret string }
-
-// Administrator returns the credential of an account's administrator, whom it creates on first use.
-func (c *Control) Administrator(ctx context.Context, account string) (Credential, error) {
-	var credential Credential
-	_, err := c.store.Update(ctx, func(tx *store.Tx) error {
-		id, err := administrators.Get(tx, account)
-		if errors.Is(err, store.ErrNotFound) {
-			credential, err = c.createAdministrator(tx, account)
-			return err
-		}
-		if err != nil {
-			return err
-		}
-		key, err := accessKeys.Get(tx, id)
-		if err != nil {
-			return err
-		}
-		credential, err = c.open(key)
+// update carries out an operation that writes. f may run more than once, and only its last run counts.
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
+		answer, err = f(&call{c, tx, caller.Account, caller})
 		return err
 	})
-	return credential, err
+	return answer, unavailable(err)
 }
 
-func (c *Control) createAdministrator(tx *store.Tx, account string) (Credential, error) {
-	credential := Credential{AccessKeyID: "AKIA" + c.letters(16), Secret: c.secret()}
-	key := iam.AccessKey{
-		ID: credential.AccessKeyID, Secret: c.seal.Seal(nil, nil, []byte(credential.Secret), []byte(credential.AccessKeyID)),
-		Account: account, UserARN: "arn:aws:iam::" + account + ":user/admin", UserID: "AIDA" + c.letters(17),
-		Created: lattice.Time{Time: c.now()},
-	}
-	if err := accessKeys.Put(tx, key.ID, key); err != nil {
-		return Credential{}, err
-	}
-	return credential, administrators.Put(tx, account, key.ID)
+// change is an update that has nothing to tell.
+func change(ctx context.Context, c *Control, caller iam.Caller, f func(*call) error) (*iam.Empty, error) {
+	return update(ctx, c, caller, func(op *call) (*iam.Empty, error) { return &iam.Empty{}, f(op) })
 }
 
-// Find returns the credential and the principal of an access key, or sigv4.ErrUnknownKey.
-func (c *Control) Find(ctx context.Context, accessKeyID string) (Credential, iam.Caller, error) {
-	var key iam.AccessKey
-	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
-		key, err = accessKeys.Get(tx, accessKeyID)
+// view carries out an operation that only reads.
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+		answer, err = f(&call{c, tx, caller.Account, caller})
 		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return Credential{}, iam.Caller{}, sigv4.ErrUnknownKey
-	}
-	if err != nil {
-		return Credential{}, iam.Caller{}, err
-	}
-	credential, err := c.open(key)
-	return credential, iam.Caller{Account: key.Account, ARN: key.UserARN, UserID: key.UserID}, err
+	return answer, unavailable(err)
 }
 
-// open unseals a secret. A secret is sealed together with its key's id, so that it cannot be moved to another.
-func (c *Control) open(key iam.AccessKey) (Credential, error) {
-	secret, err := c.seal.Open(nil, nil, key.Secret, []byte(key.ID))
-	if err != nil {
-		return Credential{}, fmt.Errorf("access key %s: its secret was sealed with another sealing.key; restore that file", key.ID)
+// unavailable puts an outage of the store into words that clients try again for.
+func unavailable(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return &aws.Error{Code: "ServiceUnavailable", Message: "The store does not answer; try again", Status: 503}
 	}
-	return Credential{key.ID, string(secret)}, nil
+	return err
 }
 
-// letters makes n random letters and digits of the alphabet of AWS ids.
-func (c *Control) letters(n int) string {
-	return base32.StdEncoding.EncodeToString(c.bytes(n))[:n]
+// The errors of the API (IAM API reference, the errors of each operation).
+
+func noSuchEntity(format string, args ...any) error {
+	return withStatus(404, aws.Errorf("NoSuchEntity", format, args...))
 }
 
-// secret makes 240 random bits in the alphabet of AWS secrets.
-func (c *Control) secret() string { return base64.StdEncoding.EncodeToString(c.bytes(30)) }
+func alreadyExists(format string, args ...any) error {
+	return withStatus(409, aws.Errorf("EntityAlreadyExists", format, args...))
+}
 
-func (c *Control) bytes(n int) []byte {
-	raw := make([]byte, n)
-	if _, err := io.ReadFull(c.random, raw); err != nil {
-		panic(fmt.Sprintf("iam: no randomness for a credential: %v", err))
+func deleteConflict(format string, args ...any) error {
+	return withStatus(409, aws.Errorf("DeleteConflict", format, args...))
+}
+
+func limitExceeded(format string, args ...any) error {
+	return withStatus(409, aws.Errorf("LimitExceeded", format, args...))
+}
+
+func withStatus(status int, err *aws.Error) error {
+	err.Status = status
+	return err
+}
+
+// newEntity makes what a new entity has in common with all others.
+func (op *call) newEntity(prefix, name, path string, tags []iam.Tag) (iam.Entity, error) {
+	if path == "" {
+		path = "/"
 	}
-	return raw
+	e := iam.Entity{
+		Account: op.account, Name: name, Path: path, UniqueID: iam.NewUniqueID(prefix, op.random),
+		Created: lattice.Time{Time: op.now()},
+	}
+	return e, addTags(&e, tags)
 }

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"io"
+	"math"
 )
 
 // Reader reads messages from a connection: a head, its body, the next head.
@@ -219,7 +220,8 @@ func (r *Reader) fillBody(want int64) error {
 	switch {
 	case r.pinned == nil:
 		r.pinned = r.blk
-		r.move(max(bodyBlock(want), r.w-r.r+1))
+		fast := r.w == len(r.blk.data) // it filled the block in which its head came
+		r.move(max(bodyBlock(want, fast), r.w-r.r+1))
 	case r.r < r.w:
 		r.w = copy(r.blk.data, r.blk.data[r.r:r.w])
 		r.r = 0
@@ -233,11 +235,14 @@ func (r *Reader) fillBody(want int64) error {
 	return ignoreEOFAfter(r.read())
 }
 
-// bodyBlock is the size of buffer to start a body with: what it needs, but no large one before it shows that it comes
-// fast enough to fill a medium one.
-func bodyBlock(want int64) int {
-	if want <= smallBlock {
+// bodyBlock is the size of buffer to start a body with: what it needs, but a large one only for a body that is known to
+// be long and comes fast.
+func bodyBlock(want int64, fast bool) int {
+	switch {
+	case want <= smallBlock:
 		return smallBlock
+	case fast && want > mediumBlock && want < math.MaxInt64:
+		return largeBlock
 	}
 	return mediumBlock
 }

@@ -98,6 +98,12 @@ func (w *Writer) Write(p []byte) (int, error) {
 		w.buf = append(w.buf, p...)
 		return len(p), nil
 	}
+	// A head that waits goes out together with the first piece of the body: a copy of that size is cheaper than a write.
+	if len(w.buf) > 0 && len(p) <= mediumBlock {
+		w.reserve(len(p))
+		w.buf = append(w.buf, p...)
+		return len(p), w.Flush()
+	}
 	if err := w.Flush(); err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
 )
 
@@ -72,15 +73,15 @@ func (x *exchange) writeAnswer(status int, body string, keep bool) error {
 	return out.End()
 }
 
-// answerDenied answers a request that no policy allows, in the words of the service.
-func (x *exchange) answerDenied(by DeniedBy) bool {
-	x.record.DeniedBy, x.record.Failure = by, ClientAccessDenied
-	level := "network"
-	if by == DeniedByService {
-		level = "service"
+// answerDenied answers a request that may not pass, in the words of the service.
+func (x *exchange) answerDenied(d access.Decision) bool {
+	if d.Err != nil {
+		x.proxy.config.Log.Error("a request could not be authorised", "service", x.record.Listener.Service.ID, "error", d.Err)
+		x.record.Failure = InternalError
+		return x.answer(500, reason(500))
 	}
-	return x.answer(403, "AccessDeniedException: User: anonymous is not authorized to perform: vpc-lattice-svcs:Invoke on resource: "+
-		x.record.Listener.Service.ARN+string(x.request.Path)+" because no "+level+"-based policy allows the vpc-lattice-svcs:Invoke action")
+	x.record.Failure = ClientAccessDenied
+	return x.answer(403, d.Refusal)
 }
 
 // answerUnreadable ends a connection whose next request cannot be read: with 400 if it is malformed or too large, in

@@ -61,6 +61,7 @@ func onLoopback(t testing.TB) string {
 	now := aSnapshot()
 	p := New(Config{
 		Snapshot: func() *snapshot.Snapshot { return now },
+		Guard:    aGuard(func() *snapshot.Snapshot { return now }),
 		Picker:   &single{target.Addr().(*net.TCPAddr).AddrPort()},
 		Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address.String())
@@ -195,6 +196,7 @@ func BenchmarkDownload(b *testing.B) {
 	go server.Serve(target)
 	p := New(Config{
 		Snapshot: func() *snapshot.Snapshot { return w },
+		Guard:    aGuard(func() *snapshot.Snapshot { return w }),
 		Picker:   &single{target.Addr().(*net.TCPAddr).AddrPort()},
 		Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address.String())

@@ -115,6 +115,56 @@ func (x *exchange) writeLattice(out *http1.Writer) {
 	out.Field("x-amzn-source-vpc", r.VPC.ID)
 	out.FieldBytes("x-amzn-requestid", x.id)
 	x.scratch = b
+	if r.Caller.Principal != "" {
+		x.writeIdentity(out)
+	}
+}
+
+// writeIdentity tells the target who signed the request (user guide, "Caller identity headers"). A key without a value
+// is sent all the same.
+func (x *exchange) writeIdentity(out *http1.Writer) {
+	c := &x.record.Caller
+	b := append(x.scratch[:0], "Principal="...)
+	b = append(b, c.Principal...)
+	b = append(b, "; PrincipalOrgID="...)
+	b = append(b, c.Organization...)
+	b = append(b, "; PrincipalOrgPaths="...)
+	b = append(b, c.OrganizationPath...)
+	b = append(b, "; SessionName="...)
+	b = append(b, c.SessionName...)
+	b = append(b, "; Type=AWS_IAM"...)
+	out.FieldBytes("x-amzn-lattice-identity", b)
+	if len(c.Tags) > 0 {
+		b = append(b[:0], "principal="...)
+		b = append(b, c.Principal...)
+		b = append(b, ";principalorgid="...)
+		b = append(b, c.Organization...)
+		b = append(b, ";principalorgpath="...)
+		b = append(b, c.OrganizationPath...)
+		for _, tag := range c.Tags {
+			b = append(b, ';')
+			b = append(appendEscaped(b, tag.Key), '=')
+			b = appendEscaped(b, tag.Value)
+		}
+		out.FieldBytes("x-amzn-lattice-identity-tags", b)
+	}
+	x.scratch = b
+}
+
+// appendEscaped appends a part of a tag. A semicolon, which would end it, gets a backslash before it, and so does a
+// backslash; what cannot stand in a field becomes a space.
+func appendEscaped(b []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == ';' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ' || c == 0x7f:
+			b = append(b, ' ')
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
 }
 
 // reserved reports whether a field is the proxy's own to write, so that a caller's never passes. An underscore counts as

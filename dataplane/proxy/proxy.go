@@ -1,6 +1,6 @@
 // Package proxy carries HTTP/1.1 requests from the clients of a VPC to the targets of services: match, authorise, pick,
-// forward, record. This file is that path, to be read from top to bottom; the files beside it hold the headers
-// (headers.go), the connections to targets (pool.go), request bodies that are still arriving (upload.go), the answers that
+// forward, record. This file is that path, to be read from top to bottom; the files beside it hold what the guard is
+// told of a request (guard.go), the headers (headers.go), the connections to targets (pool.go), request bodies that are still arriving (upload.go), the answers that
 // the proxy gives itself (answer.go) and what is recorded (record.go).
 //
 // A client connection has one goroutine, which sees the newest snapshot at each request. A request whose body has not
@@ -23,6 +23,7 @@ import (
 	"syscall"
 	"time"
 
+	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -62,10 +63,18 @@ type Picker interface {
 	Pick(*snapshot.TargetGroup) (Target, bool)
 }
 
-// Config is what a Proxy needs. Snapshot, Picker and Dial are required.
+// Guard decides which requests may pass. It must be safe for concurrent use.
+type Guard interface {
+	// Authorize decides about one request. What the request lends holds until it returns.
+	Authorize(*access.Request) access.Decision
+}
+
+// Config is what a Proxy needs. Snapshot, Guard, Picker and Dial are required.
 type Config struct {
 	// Snapshot returns the newest snapshot; it is called for each request. A nil snapshot has no services.
 	Snapshot func() *snapshot.Snapshot
+	// Guard decides which requests may pass.
+	Guard Guard
 	// Picker chooses targets.
 	Picker Picker
 	// Dial connects to an address in a VPC.
@@ -152,6 +161,7 @@ type exchange struct {
 
 	request  http1.Request
 	response http1.Response
+	question access.Request
 	record   Record
 	id       []byte // the request id
 	scratch  []byte // for values that are put together
@@ -165,6 +175,7 @@ type exchange struct {
 // reset forgets the exchange and keeps its memory.
 func (x *exchange) reset() {
 	x.client, x.target, x.to, x.upload = nil, nil, nil, nil
+	x.question = access.Request{}
 	x.record = Record{}
 }
 
@@ -187,8 +198,10 @@ func (x *exchange) serve() (keep bool) {
 	c.SetIdleTimeout(idleTimeout(listener.Service))
 
 	// Authorise.
-	if denied := authorise(vpc.Network, listener.Service); denied != "" {
-		return x.answerDenied(denied)
+	decision := x.authorise()
+	x.record.Caller, x.record.DeniedBy = decision.Caller, decision.DeniedBy
+	if !decision.Allowed {
+		return x.answerDenied(decision)
 	}
 
 	// Match: the rule.
@@ -220,18 +233,6 @@ func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.List
 		return nil, nil
 	}
 	return vpc, vpc.Network.Ports[x.client.arrival.Port].Listener(x.request.Host)
-}
-
-// authorise returns the level that denies the request, or "". Where IAM authorisation is on, a request needs a policy
-// that allows it, and no policy can: none is in the snapshot. The network speaks before the service.
-func authorise(network *snapshot.Network, service *snapshot.Service) (denied DeniedBy) {
-	switch {
-	case network.AuthType == lattice.AuthIAM:
-		return DeniedByNetwork
-	case service.AuthType == lattice.AuthIAM:
-		return DeniedByService
-	}
-	return ""
 }
 
 // choose takes one of the target groups of an action at random, in proportion to their weights. With no weight at all

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"pergola/dataplane/access"
 	"pergola/snapshot"
 )
 
@@ -19,15 +20,7 @@ const (
 	ClientConnectionClosed Failure = "ClientConnectionClosed"
 	ClientAccessDenied     Failure = "ClientAccessDenied"
 	ClientProtocolError    Failure = "ClientProtocolError"
-)
-
-// DeniedBy is the level at which a request was denied, in the words of the access log.
-type DeniedBy string
-
-// The levels.
-const (
-	DeniedByNetwork DeniedBy = "Network"
-	DeniedByService DeniedBy = "Service"
+	InternalError          Failure = "InternalError"
 )
 
 // Record is what is known of a request at its end. It is the proxy's memory: whoever receives one takes what it needs
@@ -62,8 +55,10 @@ type Record struct {
 	Status int
 	// BytesReceived counts the request's head and the data of its body; BytesSent all that was sent to the client.
 	BytesReceived, BytesSent int64
+	// Caller is who signed the request; nobody where no signature was asked for or none was good.
+	Caller access.Caller
 	// DeniedBy is empty unless the request was denied.
-	DeniedBy DeniedBy
+	DeniedBy access.DeniedBy
 	// Failure is empty unless something failed.
 	Failure Failure
 }

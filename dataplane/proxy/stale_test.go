@@ -35,6 +35,7 @@ func staleConnection(t *testing.T, parting, request string) {
 	go serveAndPart(target, parting, part, parted)
 	p := New(Config{
 		Snapshot: func() *snapshot.Snapshot { return now },
+		Guard:    aGuard(func() *snapshot.Snapshot { return now }),
 		Picker:   &single{target.Addr().(*net.TCPAddr).AddrPort()},
 		Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address.String())

@@ -17,7 +17,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pergola/dataplane/access"
 	"pergola/lattice"
+	"pergola/sealing"
 	"pergola/snapshot"
 )
 
@@ -66,6 +68,7 @@ func newWorld(t *testing.T, more ...func(*Config)) *world {
 	w.cut, w.cutAll = context.WithCancel(context.Background())
 	config := Config{
 		Snapshot: func() *snapshot.Snapshot { return w.now },
+		Guard:    aGuard(func() *snapshot.Snapshot { return w.now }),
 		Picker:   w, Dial: w.dial, Record: w.record,
 		Log:    slog.New(slog.DiscardHandler),
 		Random: func() uint64 { return w.random },
@@ -78,6 +81,15 @@ func newWorld(t *testing.T, more ...func(*Config)) *world {
 	return w
 }
 
+// aGuard is a real one, for a deployment whose key is all zeros.
+func aGuard(now func() *snapshot.Snapshot) *access.Guard {
+	box, err := sealing.New(make([]byte, sealing.KeySize))
+	if err != nil {
+		panic(err)
+	}
+	return access.New(access.Config{Region: "us-west-2", Box: box, Snapshot: now})
+}
+
 func aSnapshot() *snapshot.Snapshot {
 	service := &snapshot.Service{ID: "svc-1", ARN: serviceARN, Name: "s", DomainName: "s.example", AuthType: lattice.AuthNone}
 	listener := &snapshot.Listener{ID: "listener-1", Protocol: lattice.ProtocolHTTP, Port: 80, Service: service, Rules: []snapshot.Rule{forwarding(aGroup())}}
@@ -87,7 +99,10 @@ func aSnapshot() *snapshot.Snapshot {
 		Ports: map[uint16]*snapshot.Port{80: {Listeners: map[string]*snapshot.Listener{"s.example": listener}}},
 		Names: map[string]*snapshot.Service{"s.example": service},
 	}
-	return &snapshot.Snapshot{VPCs: map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN, Network: network}, "vpc-alone": {ID: "vpc-alone"}}}
+	return &snapshot.Snapshot{
+		VPCs:       map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN, Network: network}, "vpc-alone": {ID: "vpc-alone"}},
+		Identities: &snapshot.Identities{Strangers: &snapshot.Account{}},
+	}
 }
 
 func aGroup() *snapshot.TargetGroup {

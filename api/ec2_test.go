@@ -1,0 +1,41 @@
+package api
+
+import "testing"
+
+func TestCLIMetadataOfInstances(t *testing.T) {
+	t.Parallel()
+	newCLI(t).runCLI(t, []step{
+		{`iam create-role --role-name reader --assume-role-policy-document {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]} --query Role.RoleName`, "", "reader"},
+		{"iam create-instance-profile --instance-profile-name web --path /app/ --query InstanceProfile.Arn", "web", ":instance-profile/app/web"},
+		{"iam create-instance-profile --instance-profile-name ops --query InstanceProfile.InstanceProfileId", "ops", "AIPA"},
+		{"ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId", "vpc", "vpc-"},
+		{"ec2 create-subnet --vpc-id {vpc} --cidr-block 10.0.1.0/24 --query Subnet.SubnetId", "subnet", "subnet-"},
+		{"ec2 run-instances --subnet-id {subnet} --iam-instance-profile Name=web", "", "has no associated IAM Roles"},
+		{"iam add-role-to-instance-profile --instance-profile-name web --role-name reader", "", ""},
+		{"iam add-role-to-instance-profile --instance-profile-name ops --role-name reader", "", ""},
+		{"ec2 run-instances --subnet-id {subnet} --iam-instance-profile Name=nobody", "", "Invalid IAM Instance Profile name"},
+		{"ec2 run-instances --subnet-id {subnet} --iam-instance-profile Arn={web}x", "", "Invalid IAM Instance Profile ARN"},
+		{"ec2 run-instances --subnet-id {subnet} --instance-type t3.micro --iam-instance-profile Arn={web} --metadata-options HttpTokens=optional,HttpPutResponseHopLimit=2,InstanceMetadataTags=enabled --query Instances[0].InstanceId", "instance", "i-"},
+		{"ec2 run-instances --subnet-id {subnet} --metadata-options HttpPutResponseHopLimit=65", "", "InvalidParameterValue"},
+		{"ec2 describe-instances --instance-ids {instance} --query Reservations[0].Instances[0].IamInstanceProfile.Arn", "", "{web}"},
+		{"ec2 describe-instances --filters Name=iam-instance-profile.arn,Values={web} --query Reservations[0].Instances[0].MetadataOptions", "", `"HttpTokens": "optional"`},
+		{"ec2 modify-instance-metadata-options --instance-id {instance} --http-tokens required --query InstanceMetadataOptions", "", `"State": "pending"`},
+		{"ec2 describe-instances --query Reservations[0].Instances[0].MetadataOptions.[State,HttpTokens,HttpPutResponseHopLimit,HttpEndpoint,InstanceMetadataTags]", "", `"required"`},
+		{"ec2 describe-instances --query Reservations[0].Instances[0].NetworkInterfaces[0].MacAddress", "", "02:00:0a:00:01:04"},
+		{"ec2 describe-iam-instance-profile-associations --filters Name=instance-id,Values={instance} --query IamInstanceProfileAssociations[0].AssociationId", "association", "iip-assoc-"},
+		{"ec2 associate-iam-instance-profile --instance-id {instance} --iam-instance-profile Name=ops", "", "IncorrectState"},
+		{"ec2 replace-iam-instance-profile-association --association-id {association} --iam-instance-profile Name=ops --query IamInstanceProfileAssociation.AssociationId", "association", "iip-assoc-"},
+		{"ec2 describe-iam-instance-profile-associations --association-ids {association} --query IamInstanceProfileAssociations[0].IamInstanceProfile.Id", "", "{ops}"},
+		{"ec2 disassociate-iam-instance-profile --association-id {association} --query IamInstanceProfileAssociation.State", "", "disassociating"},
+		{"ec2 disassociate-iam-instance-profile --association-id {association}", "", "InvalidAssociationID.NotFound"},
+		{"ec2 associate-iam-instance-profile --instance-id {instance} --iam-instance-profile Name=web --query IamInstanceProfileAssociation.State", "", "associating"},
+		{"ec2 describe-images --image-ids ami-0123456789abcdef0 --query Images[0].[ImageId,State,RootDeviceType]", "", "available"},
+		{"ec2 describe-instance-types --instance-types t3.micro --query InstanceTypes[0].[BurstablePerformanceSupported,ProcessorInfo.SupportedArchitectures]", "", "x86_64"},
+		{"ec2 describe-instance-credit-specifications --instance-ids {instance} --query InstanceCreditSpecifications[0].CpuCredits", "", "unlimited"},
+		{"ec2 describe-instance-attribute --instance-id {instance} --attribute disableApiTermination --query DisableApiTermination.Value", "", "false"},
+		{"ec2 describe-instance-attribute --instance-id {instance} --attribute userData --query InstanceId", "", "{instance}"},
+		{"ec2 describe-instance-attribute --instance-id {instance} --attribute groupSet --query Groups[0].GroupName", "", "default"},
+		{"ec2 describe-volumes --filters Name=attachment.instance-id,Values={instance} --query Volumes", "", "[]"},
+		{"ec2 describe-volumes --volume-ids vol-00000000000000000", "", "InvalidVolume.NotFound"},
+	})
+}

@@ -1,0 +1,120 @@
+// Command bench measures what Pergola costs, beside its peers and by itself.
+//
+//	go run ./bench
+//
+// compares the plain HTTP/1.1 path of Pergola with nginx, HAProxy and the reverse proxy of Go's standard library: small
+// GETs and longer answers on connections that are kept alive, 64 at once. Each subject runs alone on one core, with one
+// worker; clients and target are one event loop on another core. What is measured in one run can be compared: the
+// subjects take turns over several rounds, and medians are printed with the range they come from. nginx and HAProxy are
+// measured where they are installed. It needs Linux.
+//
+//	go run ./bench -propagation
+//
+// fills a deployment with 2,000 services of 10 rules each and changes rules through its API: it prints how long after
+// the API's answer a request meets the changed rule, and how much memory the deployment takes.
+//
+// Everything listens on loopback addresses, and every process that is started is ended.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"pergola/fabric"
+)
+
+func main() {
+	fabric.Main()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	propagation bool
+	markdown    bool
+	comparison  comparison
+	estate      estateSize
+	changes     int
+}
+
+// comparison is how the subjects are compared.
+type comparison struct {
+	subjects    string // names separated by commas
+	rounds      int
+	duration    time.Duration // of each measurement
+	connections int
+	rate        int    // requests a second while latency is measured
+	profile     string // file for a CPU profile of the last subject, "" for none
+}
+
+// estateSize is how much a deployment holds while propagation is measured.
+type estateSize struct{ services, rules int }
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 && args[0] == childCommand {
+		return runChild(ctx, args[1:])
+	}
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if o.propagation {
+		return measurePropagation(ctx, o, out)
+	}
+	return compare(ctx, o, out)
+}
+
+func parse(args []string) (o options, err error) {
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	set.BoolVar(&o.propagation, "propagation", false, "measure how fast a changed rule takes effect, instead of the data path")
+	set.BoolVar(&o.markdown, "markdown", false, "print tables in Markdown")
+	c := &o.comparison
+	set.StringVar(&c.subjects, "subjects", allSubjects, "what to compare")
+	set.IntVar(&c.rounds, "rounds", 5, "how often each subject is measured")
+	set.DurationVar(&c.duration, "time", 1500*time.Millisecond, "how long each measurement takes")
+	set.IntVar(&c.connections, "connections", 64, "connections of the clients")
+	set.IntVar(&c.rate, "rate", 5000, "requests a second while latency is measured")
+	set.StringVar(&c.profile, "profile", "", "write a CPU profile of the last subject, if it is in Go, to this `file`")
+	set.IntVar(&o.estate.services, "services", 2000, "with -propagation: services in the deployment")
+	set.IntVar(&o.estate.rules, "rules", 10, "with -propagation: rules of each service")
+	set.IntVar(&o.changes, "changes", 200, "with -propagation: how often a rule is created and deleted again")
+	if err := set.Parse(args); err != nil {
+		return o, err
+	}
+	if set.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q; see: go run ./bench -help", set.Arg(0))
+	}
+	for name, value := range map[string]int{"-rounds": c.rounds, "-connections": c.connections, "-rate": c.rate, "-services": o.estate.services, "-rules": o.estate.rules, "-changes": o.changes} {
+		if value < 1 {
+			return o, fmt.Errorf("%s must be at least 1, not %d", name, value)
+		}
+	}
+	return o, nil
+}
+
+// The subjects of a comparison.
+const (
+	subjectPergola      = "pergola"
+	subjectDeployment   = "deployment"
+	subjectNginx        = "nginx"
+	subjectHAProxy      = "haproxy"
+	subjectReverseProxy = "reverseproxy"
+
+	allSubjects = subjectPergola + "," + subjectDeployment + "," + subjectNginx + "," + subjectHAProxy + "," + subjectReverseProxy
+)

@@ -1,0 +1,98 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/policy"
+)
+
+// guard is where an auth policy can be: the part of a service network or of a service that says who may call.
+type guard struct {
+	policy   **lattice.AuthPolicy
+	authType lattice.AuthType
+	put      func() error
+}
+
+// findGuard finds the service network or the service that an identifier names.
+func (op *call) findGuard(identifier string) (guard, error) {
+	id := lattice.IDOf(identifier)
+	switch {
+	case strings.HasPrefix(id, lattice.KindServiceNetwork.Prefix):
+		network, err := serviceNetworks.find(op, "", identifier)
+		if err != nil {
+			return guard{}, err
+		}
+		return guard{&network.AuthPolicy, network.AuthType, func() error { return serviceNetworks.put(op.tx, network) }}, nil
+	case strings.HasPrefix(id, lattice.KindService.Prefix):
+		service, err := services.findStanding(op, identifier)
+		if err != nil {
+			return guard{}, err
+		}
+		return guard{&service.AuthPolicy, service.AuthType, func() error { return services.put(op.tx, service) }}, nil
+	}
+	return guard{}, &lattice.Error{
+		Kind: lattice.NotFound, Message: fmt.Sprintf("Resource not found: %s is neither a service network nor a service", id),
+		ResourceID: id, ResourceType: "RESOURCE_CONFIGURATION",
+	}
+}
+
+// PutAuthPolicy puts an auth policy in the place of the one there may be. Putting the same document again counts as an
+// update.
+func (c *Control) PutAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.PutAuthPolicyRequest) (*lattice.PutAuthPolicyResponse, error) {
+	if err := checkAuthPolicy(in.Policy); err != nil {
+		return nil, err
+	}
+	op := c.call(ctx, caller, "PutAuthPolicy")
+	return update(op, func() (*lattice.PutAuthPolicyResponse, error) {
+		guard, err := op.findGuard(in.ResourceIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		now := op.time()
+		created := now
+		if *guard.policy != nil {
+			created = (*guard.policy).CreatedAt
+		}
+		*guard.policy = &lattice.AuthPolicy{Policy: in.Policy, CreatedAt: created, LastUpdatedAt: now}
+		return &lattice.PutAuthPolicyResponse{Policy: in.Policy, State: guard.authType.PolicyState()}, guard.put()
+	})
+}
+
+// checkAuthPolicy refuses a document that says nothing that can be understood.
+func checkAuthPolicy(document string) error {
+	if _, err := policy.Parse([]byte(document), policy.Resource, lattice.MaxAuthPolicySize); err != nil {
+		return lattice.Invalid("policy", "%v", err)
+	}
+	return nil
+}
+
+// GetAuthPolicy returns the auth policy of a service network or a service. Where there is none, only the state says so.
+func (c *Control) GetAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.GetAuthPolicyRequest) (*lattice.GetAuthPolicyResponse, error) {
+	op := c.call(ctx, caller, "GetAuthPolicy")
+	return view(op, func() (*lattice.GetAuthPolicyResponse, error) {
+		guard, err := op.findGuard(in.ResourceIdentifier)
+		if err != nil || *guard.policy == nil {
+			return &lattice.GetAuthPolicyResponse{}, err
+		}
+		out := project[lattice.GetAuthPolicyResponse](*guard.policy)
+		out.State = guard.authType.PolicyState()
+		return out, nil
+	})
+}
+
+// DeleteAuthPolicy deletes an auth policy, if there is one. Where the auth type is AWS_IAM, no request passes then.
+func (c *Control) DeleteAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.DeleteAuthPolicyRequest) (*lattice.Empty, error) {
+	op := c.call(ctx, caller, "DeleteAuthPolicy")
+	return update(op, func() (*lattice.Empty, error) {
+		guard, err := op.findGuard(in.ResourceIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		*guard.policy = nil
+		return &lattice.Empty{}, guard.put()
+	})
+}

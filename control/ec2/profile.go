@@ -1,0 +1,170 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+	"pergola/store"
+)
+
+// Instance profiles belong to IAM. They are only read here, in the transaction that relies on them.
+var profiles = store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile)
+
+// profile finds the instance profile that a request names, or returns nil if it names none. It must have a role.
+func (op *call) profile(s ec2.ProfileSpecification) (*iam.InstanceProfile, error) {
+	switch {
+	case s.ARN == "" && s.Name == "":
+		return nil, nil
+	case s.ARN != "" && s.Name != "":
+		return nil, aws.Errorf("InvalidParameterCombination", "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'")
+	}
+	name, what, given := s.Name, "name", s.Name
+	if s.ARN != "" {
+		name, what, given = s.ARN[strings.LastIndexByte(s.ARN, '/')+1:], "ARN", s.ARN
+	}
+	profile, err := profiles.Get(op.Tx, iam.ID(op.account, name))
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	case err != nil || s.ARN != "" && profile.ARN() != s.ARN:
+		return nil, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.%s is invalid. Invalid IAM Instance Profile %s", given, strings.ToLower(what), what)
+	case profile.Role == "":
+		return nil, aws.Errorf("InvalidParameterValue", "IAM Instance Profile %q has no associated IAM Roles", profile.ARN())
+	}
+	return &profile, nil
+}
+
+// associate makes the association of an instance with a profile; nil with nil.
+func (op *call) associate(profile *iam.InstanceProfile) *ec2.ProfileAssociation {
+	if profile == nil {
+		return nil
+	}
+	return &ec2.ProfileAssociation{
+		ID: op.newID("iip-assoc-"), ProfileName: profile.Name, ProfileARN: profile.ARN(), ProfileID: profile.UniqueID,
+	}
+}
+
+// requiredProfile finds the instance profile that a request must name.
+func (op *call) requiredProfile(s ec2.ProfileSpecification) (*iam.InstanceProfile, error) {
+	profile, err := op.profile(s)
+	if err == nil && profile == nil {
+		return nil, aws.Errorf("MissingParameter", "The request must contain the parameter iamInstanceProfile.name or iamInstanceProfile.arn")
+	}
+	return profile, err
+}
+
+// AssociateIAMInstanceProfile gives an instance that has none an instance profile.
+func (c *Control) AssociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.AssociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.ProfileAssociationResponse, error) {
+		instance, err := instances.find(op, in.InstanceID)
+		if err != nil {
+			return nil, err
+		}
+		if instance.Profile != nil {
+			return nil, aws.Errorf("IncorrectState", "There is an existing association for instance %s: %s", instance.ID, instance.Profile.ID)
+		}
+		return op.reassociate(instance, in.Profile)
+	})
+}
+
+// ReplaceIAMInstanceProfileAssociation gives an instance another instance profile. The association gets another id.
+func (c *Control) ReplaceIAMInstanceProfileAssociation(ctx context.Context, caller iam.Caller, in *ec2.ReplaceProfileRequest) (*ec2.ProfileAssociationResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.ProfileAssociationResponse, error) {
+		instance, err := op.associated(in.AssociationID)
+		if err != nil {
+			return nil, err
+		}
+		return op.reassociate(instance, in.Profile)
+	})
+}
+
+// reassociate gives an instance an instance profile, in place of the one it may have.
+func (op *call) reassociate(instance *ec2.Instance, with ec2.ProfileSpecification) (*ec2.ProfileAssociationResponse, error) {
+	if isEnding(instance) {
+		return nil, aws.Errorf("IncorrectState", "The instance %s is %s", instance.ID, instance.State)
+	}
+	profile, err := op.requiredProfile(with)
+	if err != nil {
+		return nil, err
+	}
+	instance.Profile = op.associate(profile)
+	return &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Associating)}, instances.put(op, instance)
+}
+
+// isEnding reports whether an instance will not run any more.
+func isEnding(i *ec2.Instance) bool {
+	return i.State == ec2.InstanceShuttingDown || i.State == ec2.InstanceTerminated
+}
+
+// DisassociateIAMInstanceProfile takes an instance's instance profile away.
+func (c *Control) DisassociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.DisassociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*ec2.ProfileAssociationResponse, error) {
+		instance, err := op.associated(in.AssociationID)
+		if err != nil {
+			return nil, err
+		}
+		answer := &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Disassociating)}
+		instance.Profile = nil
+		return answer, instances.put(op, instance)
+	})
+}
+
+// withProfiles are the instances that have an instance profile.
+func (op *call) withProfiles() ([]*ec2.Instance, error) {
+	all, err := instances.all(op)
+	return slices.DeleteFunc(all, func(i *ec2.Instance) bool { return i.Profile == nil || i.State == ec2.InstanceTerminated }), err
+}
+
+// associated finds the instance of an association.
+func (op *call) associated(id string) (*ec2.Instance, error) {
+	all, err := op.withProfiles()
+	if err != nil {
+		return nil, err
+	}
+	for _, instance := range all {
+		if instance.Profile.ID == id {
+			return instance, nil
+		}
+	}
+	return nil, aws.Errorf(noAssociation, "An invalid association-id of '%s' was given", id)
+}
+
+const noAssociation = "InvalidAssociationID.NotFound"
+
+func describeAssociation(i *ec2.Instance, state ec2.AssociationState) ec2.ProfileAssociationDescription {
+	return ec2.ProfileAssociationDescription{ID: i.Profile.ID, InstanceID: i.ID, Profile: i.Profile.Describe(), State: state}
+}
+
+// DescribeIAMInstanceProfileAssociations lists the associations of instances with instance profiles.
+func (c *Control) DescribeIAMInstanceProfileAssociations(ctx context.Context, caller iam.Caller, in *ec2.DescribeProfileAssociationsRequest) (*ec2.DescribeProfileAssociationsResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*ec2.DescribeProfileAssociationsResponse, error) {
+		all, err := op.withProfiles()
+		if err != nil {
+			return nil, err
+		}
+		picked, err := pick(all, in.IDs, noAssociation, func(i *ec2.Instance) (string, bool, error) {
+			match, err := matches(in.Filters, map[string][]string{"instance-id": {i.ID}, "state": {string(ec2.Associated)}}, nil)
+			return i.Profile.ID, match, err
+		})
+		answer := &ec2.DescribeProfileAssociationsResponse{}
+		for _, instance := range picked {
+			answer.Associations = append(answer.Associations, describeAssociation(instance, ec2.Associated))
+		}
+		return answer, err
+	})
+}
+
+func profileAttributes(i *ec2.Instance) map[string][]string {
+	if i.Profile == nil {
+		return map[string][]string{"iam-instance-profile.arn": nil, "iam-instance-profile.id": nil, "iam-instance-profile.name": nil}
+	}
+	return map[string][]string{
+		"iam-instance-profile.arn": {i.Profile.ProfileARN}, "iam-instance-profile.id": {i.Profile.ProfileID},
+		"iam-instance-profile.name": {i.Profile.ProfileName},
+	}
+}

@@ -1,0 +1,203 @@
+package iam
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/sealing"
+	"pergola/sigv4"
+	"pergola/store"
+)
+
+// maxKeys is how many access keys a user may have (IAM user guide, "IAM and AWS STS quotas").
+const maxKeys = 2
+
+// accessKeys are kept by their ids; keysByUser has "<user's id>/<key id>".
+var (
+	accessKeys = store.NewKind[iam.AccessKey](iam.KindAccessKey)
+	keysByUser = store.NewIndex("iam-key")
+)
+
+// keysOf reads the access keys of a user, in order of their ids.
+func (op *call) keysOf(user *iam.User) ([]iam.AccessKey, error) {
+	entries, _, err := keysByUser.List(op.Tx, iam.ID(user.Account, user.Name)+"/", "", 0)
+	var keys []iam.AccessKey
+	for _, entry := range entries {
+		key, err := accessKeys.Get(op.Tx, nameInARN(entry.ID))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, err
+}
+
+// newKey makes an access key for a user.
+func (op *call) newKey(user *iam.User) (sealing.Credential, iam.AccessKey, error) {
+	credential := sealing.Credential{
+		AccessKeyID: iam.NewKeyID(iam.PrefixAccessKey, user.Account, op.random), Secret: op.newSecret(),
+	}
+	key := iam.AccessKey{
+		ID: credential.AccessKeyID, Secret: op.box.SealSecret(credential.AccessKeyID, credential.Secret),
+		Account: user.Account, User: user.Name, Created: lattice.Time{Time: op.now()},
+	}
+	if _, err := accessKeys.Get(op.Tx, key.ID); !errors.Is(err, store.ErrNotFound) {
+		return sealing.Credential{}, key, errors.Join(errors.New("a new access key has the id of another; try again"), err)
+	}
+	return credential, key, op.putKey(key)
+}
+
+func (op *call) putKey(key iam.AccessKey) error {
+	if err := accessKeys.Put(op.Tx, key.ID, key); err != nil {
+		return err
+	}
+	return keysByUser.Put(op.Tx, iam.ID(key.Account, key.User)+"/"+key.ID, "")
+}
+
+func (op *call) deleteKey(key iam.AccessKey) {
+	accessKeys.Delete(op.Tx, key.ID)
+	keysByUser.Delete(op.Tx, iam.ID(key.Account, key.User)+"/"+key.ID)
+}
+
+// newSecret makes 240 random bits in the alphabet of AWS secrets.
+func (c *Control) newSecret() string {
+	var raw [30]byte
+	if _, err := io.ReadFull(c.random, raw[:]); err != nil {
+		panic(fmt.Sprintf("iam: no randomness for a secret: %v", err))
+	}
+	return base64.StdEncoding.EncodeToString(raw[:])
+}
+
+// renameKeys moves the keys of a user to another name.
+func (op *call) renameKeys(user *iam.User, name string) error {
+	keys, err := op.keysOf(user)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		op.deleteKey(key)
+		key.User = name
+		if err := op.putKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CreateAccessKey makes an access key for a user; for the caller, if it names none. Its secret is told this once.
+func (c *Control) CreateAccessKey(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.CreateAccessKeyResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*iam.CreateAccessKeyResponse, error) {
+		user, err := op.user(in.Subject)
+		if err != nil {
+			return nil, err
+		}
+		keys, err := op.keysOf(user)
+		if err != nil {
+			return nil, err
+		}
+		if len(keys) >= maxKeys {
+			return nil, limitExceeded("Cannot exceed quota for AccessKeysPerUser: %d", maxKeys)
+		}
+		credential, key, err := op.newKey(user)
+		description := describeKey(key)
+		description.Secret = credential.Secret
+		return &iam.CreateAccessKeyResponse{Key: description}, err
+	})
+}
+
+func describeKey(key iam.AccessKey) iam.KeyDescription {
+	status := "Active"
+	if key.Inactive {
+		status = "Inactive"
+	}
+	return iam.KeyDescription{UserName: key.User, ID: key.ID, Status: status, Created: aws.Instant{Time: key.Created.Time}}
+}
+
+// ListAccessKeys lists the access keys of a user; of the caller, if it names none.
+func (c *Control) ListAccessKeys(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListAccessKeysResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*iam.ListAccessKeysResponse, error) {
+		user, err := op.user(in.Subject)
+		if err != nil {
+			return nil, err
+		}
+		keys, err := op.keysOf(user)
+		if err != nil {
+			return nil, err
+		}
+		keys, rest, err := paginate(keys, func(k iam.AccessKey) string { return k.ID }, in.Page)
+		answer := &iam.ListAccessKeysResponse{Rest: rest}
+		for _, key := range keys {
+			answer.Keys = append(answer.Keys, describeKey(key))
+		}
+		return answer, err
+	})
+}
+
+// key reads the access key that a request names.
+func (op *call) key(in *iam.AccessKeyRequest) (iam.AccessKey, error) {
+	user, err := op.user(in.Subject)
+	if err != nil {
+		return iam.AccessKey{}, err
+	}
+	key, err := accessKeys.Get(op.Tx, in.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return key, err
+	}
+	if err != nil || key.Account != user.Account || !strings.EqualFold(key.User, user.Name) {
+		return key, noSuchEntity("The Access Key with id %s cannot be found.", in.ID)
+	}
+	return key, nil
+}
+
+// UpdateAccessKey makes an access key inactive, or active again. A key that is inactive signs nothing.
+func (c *Control) UpdateAccessKey(ctx context.Context, caller iam.Caller, in *iam.UpdateAccessKeyRequest) (*iam.Empty, error) {
+	return change(ctx, c, caller, func(op *call) error {
+		key, err := op.key(&in.AccessKeyRequest)
+		if err != nil {
+			return err
+		}
+		key.Inactive = in.Status == "Inactive"
+		return op.putKey(key)
+	})
+}
+
+// DeleteAccessKey deletes an access key.
+func (c *Control) DeleteAccessKey(ctx context.Context, caller iam.Caller, in *iam.AccessKeyRequest) (*iam.Empty, error) {
+	return change(ctx, c, caller, func(op *call) error {
+		key, err := op.key(in)
+		if err != nil {
+			return err
+		}
+		op.deleteKey(key)
+		return nil
+	})
+}
+
+// Find returns the secret of an access key and the principal that holds it. The error is sigv4.ErrUnknownKey for a key
+// that does not exist or is inactive.
+func (c *Control) Find(ctx context.Context, accessKeyID string) (secret string, caller iam.Caller, err error) {
+	var key iam.AccessKey
+	var user iam.User
+	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+		if key, err = accessKeys.Get(tx, accessKeyID); err != nil {
+			return err
+		}
+		user, err = users.objects.Get(tx, iam.ID(key.Account, key.User))
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && key.Inactive {
+		return "", iam.Caller{}, sigv4.ErrUnknownKey
+	}
+	if err != nil {
+		return "", iam.Caller{}, err
+	}
+	secret, err = c.box.OpenSecret(key.ID, key.Secret)
+	return secret, iam.Caller{Account: user.Account, ARN: user.ARN(), UserID: user.UniqueID, Type: iam.TypeUser, Tags: user.Tags}, err
+}

@@ -1,0 +1,258 @@
+package iam
+
+import (
+	"context"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/store"
+)
+
+// defaultSession is how long sessions of a role may last unless the role says otherwise, in seconds.
+const defaultSession = 3600
+
+// profilesByRole has, for each instance profile that has a role, "<role's id>/<profile>".
+var profilesByRole = store.NewIndex("iam-profile")
+
+// CreateRole makes a role with its trust policy.
+func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.CreateRoleRequest) (*iam.RoleResponse, error) {
+	if err := checkTrust(in.Trust); err != nil {
+		return nil, err
+	}
+	return update(ctx, c, caller, func(op *call) (*iam.RoleResponse, error) {
+		e, err := op.newEntity(iam.PrefixRole, in.Name, in.Path, in.Tags)
+		if err != nil {
+			return nil, err
+		}
+		role := &iam.Role{Entity: e, Trust: in.Trust, Description: in.Description, MaxSession: in.MaxSession}
+		if role.MaxSession == 0 {
+			role.MaxSession = defaultSession
+		}
+		if err := roles.bound(op, role, in.Boundary); err != nil {
+			return nil, err
+		}
+		return &iam.RoleResponse{Role: describeRole(role)}, roles.create(op, role)
+	})
+}
+
+func describeRole(r *iam.Role) iam.RoleDescription {
+	return iam.RoleDescription{
+		Path: r.Path, Name: r.Name, ID: r.UniqueID, ARN: r.ARN(), Created: aws.Instant{Time: r.Created.Time},
+		Trust: percentEncoded(r.Trust), Description: r.Description, MaxSession: r.MaxSession,
+		Boundary: boundaryOf(r.Permissions), Tags: sortedTags(r.Tags),
+	}
+}
+
+// GetRole tells about a role.
+func (c *Control) GetRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.RoleResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*iam.RoleResponse, error) {
+		role, err := roles.subject(op, in.Subject)
+		if err != nil {
+			return nil, err
+		}
+		return &iam.RoleResponse{Role: describeRole(role)}, nil
+	})
+}
+
+// ListRoles lists roles, without their tags and boundaries.
+func (c *Control) ListRoles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListRolesResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*iam.ListRolesResponse, error) {
+		found, rest, err := roles.list(op, in)
+		return &iam.ListRolesResponse{Roles: describeAll(found, summariseRole), Rest: rest}, err
+	})
+}
+
+func summariseRole(r *iam.Role) iam.RoleDescription {
+	d := describeRole(r)
+	d.Boundary, d.Tags = nil, nil
+	return d
+}
+
+// changeRole changes a role.
+func (c *Control) changeRole(ctx context.Context, caller iam.Caller, name string, f func(*iam.Role)) (*iam.Empty, error) {
+	return c.Roles().change(ctx, caller, iam.Subject{RoleName: name}, func(_ *call, role *iam.Role) error {
+		f(role)
+		return nil
+	})
+}
+
+// UpdateRole changes the description of a role and how long its sessions may last. What the request leaves out stays.
+func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.UpdateRoleRequest) (*iam.Empty, error) {
+	return c.changeRole(ctx, caller, in.Name, func(role *iam.Role) {
+		if in.Description != nil {
+			role.Description = *in.Description
+		}
+		if in.MaxSession != 0 {
+			role.MaxSession = in.MaxSession
+		}
+	})
+}
+
+// UpdateAssumeRolePolicy gives a role another trust policy. Sessions that there are stay.
+func (c *Control) UpdateAssumeRolePolicy(ctx context.Context, caller iam.Caller, in *iam.UpdateAssumeRolePolicyRequest) (*iam.Empty, error) {
+	if err := checkTrust(in.Trust); err != nil {
+		return nil, err
+	}
+	return c.changeRole(ctx, caller, in.Name, func(role *iam.Role) { role.Trust = in.Trust })
+}
+
+// DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
+func (c *Control) DeleteRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
+	return change(ctx, c, caller, func(op *call) error {
+		role, err := roles.subject(op, in.Subject)
+		if err != nil {
+			return err
+		}
+		empty, err := profilesByRole.Empty(op.Tx, iam.ID(op.account, role.Name)+"/")
+		switch {
+		case err != nil:
+			return err
+		case !empty:
+			return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
+		}
+		if err := roles.bare(op, role); err != nil {
+			return err
+		}
+		roles.delete(op, role)
+		return nil
+	})
+}
+
+// CreateInstanceProfile makes an instance profile without a role.
+func (c *Control) CreateInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.CreateInstanceProfileRequest) (*iam.InstanceProfileResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*iam.InstanceProfileResponse, error) {
+		e, err := op.newEntity(iam.PrefixInstanceProfile, in.Name, in.Path, in.Tags)
+		if err != nil {
+			return nil, err
+		}
+		profile := &iam.InstanceProfile{Entity: e}
+		if err := profiles.create(op, profile); err != nil {
+			return nil, err
+		}
+		return op.profileResponse(profile)
+	})
+}
+
+func (op *call) describeProfile(p *iam.InstanceProfile) (iam.ProfileDescription, error) {
+	d := iam.ProfileDescription{
+		Path: p.Path, Name: p.Name, ID: p.UniqueID, ARN: p.ARN(), Created: aws.Instant{Time: p.Created.Time}, Tags: sortedTags(p.Tags),
+	}
+	if p.Role == "" {
+		return d, nil
+	}
+	role, err := roles.find(op, p.Role)
+	if err != nil {
+		return d, err
+	}
+	d.Roles = aws.Members[iam.RoleDescription]{summariseRole(role)}
+	return d, nil
+}
+
+func (op *call) profileResponse(p *iam.InstanceProfile) (*iam.InstanceProfileResponse, error) {
+	description, err := op.describeProfile(p)
+	return &iam.InstanceProfileResponse{Profile: description}, err
+}
+
+// GetInstanceProfile tells about an instance profile and its role.
+func (c *Control) GetInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.InstanceProfileResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*iam.InstanceProfileResponse, error) {
+		profile, err := profiles.subject(op, in.Subject)
+		if err != nil {
+			return nil, err
+		}
+		return op.profileResponse(profile)
+	})
+}
+
+// ListInstanceProfiles lists instance profiles.
+func (c *Control) ListInstanceProfiles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListInstanceProfilesResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*iam.ListInstanceProfilesResponse, error) {
+		found, rest, err := profiles.list(op, in)
+		if err != nil {
+			return nil, err
+		}
+		return op.listProfiles(found, rest)
+	})
+}
+
+func (op *call) listProfiles(found []*iam.InstanceProfile, rest iam.Rest) (*iam.ListInstanceProfilesResponse, error) {
+	answer := &iam.ListInstanceProfilesResponse{Rest: rest}
+	for _, profile := range found {
+		description, err := op.describeProfile(profile)
+		if err != nil {
+			return nil, err
+		}
+		answer.Profiles = append(answer.Profiles, description)
+	}
+	return answer, nil
+}
+
+// ListInstanceProfilesForRole lists the instance profiles that have a role.
+func (c *Control) ListInstanceProfilesForRole(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListInstanceProfilesResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*iam.ListInstanceProfilesResponse, error) {
+		role, err := roles.subject(op, in.Subject)
+		if err != nil {
+			return nil, err
+		}
+		entries, _, err := profilesByRole.List(op.Tx, iam.ID(op.account, role.Name)+"/", "", 0)
+		if err != nil {
+			return nil, err
+		}
+		entries, rest, err := paginate(entries, func(e store.Entry[string]) string { return e.ID }, in.Page)
+		if err != nil {
+			return nil, err
+		}
+		var found []*iam.InstanceProfile
+		for _, entry := range entries {
+			profile, err := profiles.find(op, nameInARN(entry.ID))
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, profile)
+		}
+		return op.listProfiles(found, rest)
+	})
+}
+
+// DeleteInstanceProfile deletes an instance profile that has no role any more.
+func (c *Control) DeleteInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
+	return change(ctx, c, caller, func(op *call) error {
+		profile, err := profiles.subject(op, in.Subject)
+		switch {
+		case err != nil:
+			return err
+		case profile.Role != "":
+			return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
+		}
+		profiles.delete(op, profile)
+		return nil
+	})
+}
+
+// AddRoleToInstanceProfile gives an instance profile its role. It may have one.
+func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
+	return c.InstanceProfiles().change(ctx, caller, iam.Subject{InstanceProfileName: in.ProfileName}, func(op *call, profile *iam.InstanceProfile) error {
+		role, err := roles.find(op, in.RoleName)
+		switch {
+		case err != nil:
+			return err
+		case profile.Role != "":
+			return limitExceeded("Cannot exceed quota for RolesPerInstanceProfile: 1")
+		}
+		profile.Role = role.Name
+		return profilesByRole.Put(op.Tx, iam.ID(op.account, role.Name)+"/"+strings.ToLower(profile.Name), "")
+	})
+}
+
+// RemoveRoleFromInstanceProfile takes the role out of an instance profile.
+func (c *Control) RemoveRoleFromInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
+	return c.InstanceProfiles().change(ctx, caller, iam.Subject{InstanceProfileName: in.ProfileName}, func(op *call, profile *iam.InstanceProfile) error {
+		if !strings.EqualFold(profile.Role, in.RoleName) {
+			return noSuchEntity("The role with name %s is not in the instance profile %s.", in.RoleName, profile.Name)
+		}
+		profilesByRole.Delete(op.Tx, iam.ID(op.account, profile.Role)+"/"+strings.ToLower(profile.Name))
+		profile.Role = ""
+		return nil
+	})
+}

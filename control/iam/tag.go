@@ -1,0 +1,121 @@
+package iam
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+)
+
+// maxTags is how many tags one entity may have (IAM user guide, "Tagging").
+const maxTags = 50
+
+// addTags adds tags to those that an entity has. Keys that differ only in case are one key.
+func addTags(e *iam.Entity, tags []iam.Tag) error {
+	if e.Tags == nil {
+		e.Tags = map[string]string{}
+	}
+	given := map[string]bool{}
+	for _, tag := range tags {
+		folded := strings.ToLower(tag.Key)
+		switch {
+		case strings.HasPrefix(folded, "aws:"):
+			return aws.Errorf("InvalidInput", "The tag key %s begins with aws:, which is reserved", tag.Key)
+		case given[folded]:
+			return aws.Errorf("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		}
+		given[folded] = true
+		maps.DeleteFunc(e.Tags, func(key, _ string) bool { return strings.ToLower(key) == folded })
+		e.Tags[tag.Key] = tag.Value
+	}
+	if len(e.Tags) > maxTags {
+		return limitExceeded("An entity may have %d tags at most", maxTags)
+	}
+	return nil
+}
+
+func sortedTags(tags map[string]string) aws.Members[iam.Tag] {
+	var all aws.Members[iam.Tag]
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		all = append(all, iam.Tag{Key: key, Value: tags[key]})
+	}
+	return all
+}
+
+// Entities carries out what can be done to entities of any kind.
+type Entities[T any] struct {
+	c    *Control
+	noun noun[T]
+	// find reads the entity that a request is about.
+	find func(*call, iam.Subject) (*T, error)
+}
+
+// InstanceProfiles are the instance profiles as entities.
+func (c *Control) InstanceProfiles() Entities[iam.InstanceProfile] {
+	return Entities[iam.InstanceProfile]{c, profiles, profiles.subject}
+}
+
+// Policies are the managed policies as entities.
+func (c *Control) Policies() Entities[iam.ManagedPolicy] {
+	return Entities[iam.ManagedPolicy]{c, policies, func(op *call, s iam.Subject) (*iam.ManagedPolicy, error) { return op.policy(s.PolicyARN) }}
+}
+
+// Providers are the OpenID Connect providers as entities.
+func (c *Control) Providers() Entities[iam.Provider] {
+	return Entities[iam.Provider]{c, providers, func(op *call, s iam.Subject) (*iam.Provider, error) { return op.provider(s.ProviderARN) }}
+}
+
+// change changes the entity that a request is about, unless it is AWS's own.
+func (e Entities[T]) change(ctx context.Context, caller iam.Caller, s iam.Subject, f func(*call, *T) error) (*iam.Empty, error) {
+	return change(ctx, e.c, caller, func(op *call) error {
+		object, err := e.find(op, s)
+		if err != nil {
+			return err
+		}
+		if err := changeable(e.noun.entity(object)); err != nil {
+			return err
+		}
+		if err := f(op, object); err != nil {
+			return err
+		}
+		return e.noun.put(op, object)
+	})
+}
+
+// changeable refuses to change what is built in.
+func changeable(e *iam.Entity) error {
+	if e.Account != iam.AWSAccount {
+		return nil
+	}
+	return withStatus(403, aws.Errorf("AccessDenied", "%s is managed by AWS and cannot be changed.", e.Name))
+}
+
+// Tag adds tags to an entity, or gives new values to those that it has.
+func (e Entities[T]) Tag(ctx context.Context, caller iam.Caller, in *iam.TagRequest) (*iam.Empty, error) {
+	return e.change(ctx, caller, in.Subject, func(_ *call, object *T) error { return addTags(e.noun.entity(object), in.Tags) })
+}
+
+// Untag removes tags from an entity. Keys that it does not have are passed over.
+func (e Entities[T]) Untag(ctx context.Context, caller iam.Caller, in *iam.UntagRequest) (*iam.Empty, error) {
+	return e.change(ctx, caller, in.Subject, func(_ *call, object *T) error {
+		maps.DeleteFunc(e.noun.entity(object).Tags, func(key, _ string) bool {
+			return slices.ContainsFunc(in.TagKeys, func(unwanted string) bool { return strings.EqualFold(key, unwanted) })
+		})
+		return nil
+	})
+}
+
+// ListTags lists the tags of an entity in the order of their keys.
+func (e Entities[T]) ListTags(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListTagsResponse, error) {
+	return view(ctx, e.c, caller, func(op *call) (*iam.ListTagsResponse, error) {
+		object, err := e.find(op, in.Subject)
+		if err != nil {
+			return nil, err
+		}
+		tags, rest, err := paginate(sortedTags(e.noun.entity(object).Tags), func(t iam.Tag) string { return t.Key }, in.Page)
+		return &iam.ListTagsResponse{Tags: tags, Rest: rest}, err
+	})
+}

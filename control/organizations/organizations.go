@@ -1,0 +1,153 @@
+// Package organizations keeps the organisation of a deployment: its accounts, the tree of units that they are in, and
+// the service control policies that bound them. What the policies mean for an account is for package
+// aws/organizations to say, from the objects that this one writes.
+//
+// Package api has already enforced the check tags of the requests before an operation here is called. Every change is
+// one transaction that reads what it relies on, so of two racing calls only one can win.
+//
+// # Choices where the documentation is silent
+//
+//   - A deployment has one organisation at most. Only the deployment's first account can make it and manage it.
+//   - As in AWS, a member may describe its organisation and nothing else.
+//   - Accounts count upwards from the management account, and no number is used twice. An account is there when
+//     CreateAccount answers. An account whose email address is taken fails, as in AWS, in its status.
+//   - CreateAccount makes no role in the account: pergola env gives the credentials of its administrator.
+//   - An account that is removed stands alone: what it owns stays, and its credentials go on working. It can be
+//     removed at once, and cannot come back.
+//   - Accounts and policies have no quota.
+package organizations
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"time"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/aws/organizations"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// Config is what the package needs from outside. Store and FirstAccount are required.
+type Config struct {
+	Store *store.Store
+	// FirstAccount is the account that a deployment begins with: it manages the organisation.
+	FirstAccount string
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
+	Random io.Reader
+}
+
+// Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
+// on the same store.
+type Control struct {
+	store  *store.Store
+	first  string
+	now    func() time.Time
+	random io.Reader
+}
+
+// New makes the service.
+func New(cfg Config) *Control {
+	c := &Control{store: cfg.Store, first: cfg.FirstAccount, now: cfg.Now, random: cfg.Random}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.random == nil {
+		c.random = rand.Reader
+	}
+	return c
+}
+
+// The nouns, each by its id.
+var (
+	organizationObjects = store.NewKind[organizations.Organization](organizations.KindOrganization)
+	unitObjects         = store.NewKind[organizations.Unit](organizations.KindUnit)
+	accountObjects      = store.NewKind[organizations.Account](organizations.KindAccount)
+	policyObjects       = store.NewKind[organizations.Policy](organizations.KindPolicy)
+	creationObjects     = store.NewKind[organizations.AccountCreation](organizations.KindAccountCreation)
+)
+
+// call is one operation of the management account under way, in one transaction.
+type call struct {
+	*Control
+	*store.Tx
+	organization *organizations.Organization
+}
+
+// update carries out an operation that writes. f may run more than once, and only its last run counts.
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
+		answer, err = manage(c, tx, caller, f)
+		return err
+	})
+	return answer, unavailable(err)
+}
+
+// view carries out an operation that only reads.
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+		answer, err = manage(c, tx, caller, f)
+		return err
+	})
+	return answer, unavailable(err)
+}
+
+// manage carries out an operation if the caller may: it must belong to the management account.
+func manage[R any](c *Control, tx *store.Tx, caller iam.Caller, f func(*call) (*R, error)) (*R, error) {
+	organization, err := membership(tx, caller.Account)
+	if err != nil {
+		return nil, err
+	}
+	if caller.Account != organization.Management {
+		return nil, aws.Errorf("AccessDeniedException",
+			"You don't have permissions to access this resource: only account %s, which manages the organization, has", organization.Management)
+	}
+	return f(&call{c, tx, organization})
+}
+
+// unavailable puts an outage of the store into words that clients try again for.
+func unavailable(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return &aws.Error{Code: "ServiceException", Message: "The store does not answer; try again", Status: 500}
+	}
+	return err
+}
+
+// missing puts the absence of an object into the words of the service.
+func missing(err error, code, format string, args ...any) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return aws.Errorf(code, format, args...)
+	}
+	return err
+}
+
+// violation says which constraint a change would violate.
+func violation(reason, format string, args ...any) error {
+	return reasoned("ConstraintViolationException", reason, format, args...)
+}
+
+// invalid says what is wrong with a request.
+func invalid(reason, format string, args ...any) error {
+	return reasoned("InvalidInputException", reason, format, args...)
+}
+
+func reasoned(code, reason, format string, args ...any) error {
+	err := aws.Errorf(code, format, args...)
+	err.Reason = reason
+	return err
+}
+
+// arn names something of the organisation, such as the root "r-…" of type "root".
+func (op *call) arn(resourceType, id string) string { return arn(op.organization, resourceType, id) }
+
+func arn(o *organizations.Organization, resourceType, id string) string {
+	return lattice.ARN{Service: "organizations", Account: o.Management, Resource: resourceType + "/" + o.ID + "/" + id}.String()
+}
+
+// done is the answer of operations that have nothing to tell.
+func done(err error) (*lattice.Empty, error) { return &lattice.Empty{}, err }

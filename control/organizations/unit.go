@@ -1,0 +1,250 @@
+package organizations
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/aws/organizations"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// The limits of the tree (Organizations user guide, "Quotas").
+const (
+	maxUnits = 2000
+	maxDepth = 5 // of units below the root
+)
+
+// units lists all units.
+func (op *call) units() ([]organizations.Unit, error) {
+	entries, _, err := unitObjects.List(op.Tx, "", "", 0)
+	return each(entries, func(e store.Entry[organizations.Unit]) organizations.Unit { return e.Value }), err
+}
+
+// paths are those of the root and of all units.
+func (op *call) paths() (map[string]string, error) {
+	all, err := op.units()
+	if err != nil {
+		return nil, err
+	}
+	return organizations.Paths(*op.organization, all)
+}
+
+// unit reads a unit.
+func (op *call) unit(id string) (*organizations.Unit, error) {
+	unit, err := unitObjects.Get(op.Tx, id)
+	return &unit, missing(err, "OrganizationalUnitNotFoundException", "There is no organizational unit %s", id)
+}
+
+// parent checks that an id is that of the root or of a unit; code is the error if not.
+func (op *call) parent(id, code string) error {
+	if id == op.organization.Root.ID {
+		return nil
+	}
+	_, err := unitObjects.Get(op.Tx, id)
+	return missing(err, code, "There is no root or organizational unit %s", id)
+}
+
+// CreateOrganizationalUnit makes a unit below the root or below another unit.
+func (c *Control) CreateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*organizations.UnitResponse, error) {
+		tags, err := newTags(in.Tags)
+		if err != nil {
+			return nil, err
+		}
+		all, err := op.units()
+		if err != nil {
+			return nil, err
+		}
+		if err := op.roomFor(in.ParentID, all); err != nil {
+			return nil, err
+		}
+		unit := organizations.Unit{
+			ID:   organizations.UnitPrefix + strings.TrimPrefix(op.organization.Root.ID, organizations.RootPrefix) + "-" + lattice.NewSuffix(c.random),
+			Name: in.Name, Parent: in.ParentID, Policies: op.firstPolicies(), Tags: tags,
+		}
+		return op.putUnit(unit, all)
+	})
+}
+
+// roomFor checks that a unit may be made below a parent.
+func (op *call) roomFor(parent string, all []organizations.Unit) error {
+	paths, err := organizations.Paths(*op.organization, all)
+	if err != nil {
+		return err
+	}
+	path, ok := paths[parent]
+	switch {
+	case !ok:
+		return aws.Errorf("ParentNotFoundException", "There is no root or organizational unit %s", parent)
+	case len(all) >= maxUnits:
+		return violation("OU_NUMBER_LIMIT_EXCEEDED", "An organization may have %d organizational units at most", maxUnits)
+	case strings.Count(path, "/"+organizations.UnitPrefix) >= maxDepth:
+		return violation("OU_DEPTH_LIMIT_EXCEEDED", "Organizational units may nest %d levels deep at most", maxDepth)
+	}
+	return nil
+}
+
+// putUnit writes a unit, new or changed, unless another one of its parent has its name.
+func (op *call) putUnit(unit organizations.Unit, all []organizations.Unit) (*organizations.UnitResponse, error) {
+	for _, other := range all {
+		if other.Parent == unit.Parent && other.Name == unit.Name && other.ID != unit.ID {
+			return nil, aws.Errorf("DuplicateOrganizationalUnitException", "Organizational unit %s of the same parent has this name", other.ID)
+		}
+	}
+	if err := unitObjects.Put(op.Tx, unit.ID, unit); err != nil {
+		return nil, err
+	}
+	return op.describeUnit(unit)
+}
+
+func (op *call) describeUnit(unit organizations.Unit) (*organizations.UnitResponse, error) {
+	paths, err := op.paths()
+	return &organizations.UnitResponse{Unit: op.unitDescription(unit, paths)}, err
+}
+
+func (op *call) unitDescription(u organizations.Unit, paths map[string]string) organizations.UnitDescription {
+	return organizations.UnitDescription{ID: u.ID, ARN: op.arn("ou", u.ID), Name: u.Name, Path: paths[u.ID]}
+}
+
+// DescribeOrganizationalUnit describes one unit.
+func (c *Control) DescribeOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DescribeOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*organizations.UnitResponse, error) {
+		unit, err := op.unit(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return op.describeUnit(*unit)
+	})
+}
+
+// UpdateOrganizationalUnit renames a unit.
+func (c *Control) UpdateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.UpdateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
+	return update(ctx, c, caller, func(op *call) (*organizations.UnitResponse, error) {
+		unit, err := op.unit(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if in.Name != nil {
+			unit.Name = *in.Name
+		}
+		all, err := op.units()
+		if err != nil {
+			return nil, err
+		}
+		return op.putUnit(*unit, all)
+	})
+}
+
+// DeleteOrganizationalUnit deletes a unit that has neither accounts nor units.
+func (c *Control) DeleteOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DeleteOrganizationalUnitRequest) (*lattice.Empty, error) {
+	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+		if _, err := op.unit(in.ID); err != nil {
+			return nil, err
+		}
+		units, accounts, err := op.children(in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if len(units)+len(accounts) > 0 {
+			return nil, aws.Errorf("OrganizationalUnitNotEmptyException",
+				"Organizational unit %s has %d accounts and %d organizational units; move or delete them first", in.ID, len(accounts), len(units))
+		}
+		unitObjects.Delete(op.Tx, in.ID)
+		return done(nil)
+	})
+}
+
+// children are the units and the accounts right below a parent.
+func (op *call) children(parent string) ([]organizations.Unit, []organizations.Account, error) {
+	below, errUnits := op.childUnits(parent)
+	accounts, errAccounts := op.accounts(func(a *organizations.Account) bool { return a.Parent == parent })
+	return below, accounts, errors.Join(errUnits, errAccounts)
+}
+
+func (op *call) childUnits(parent string) (below []organizations.Unit, err error) {
+	all, err := op.units()
+	for _, unit := range all {
+		if unit.Parent == parent {
+			below = append(below, unit)
+		}
+	}
+	return below, err
+}
+
+// ListOrganizationalUnitsForParent lists the units that are right below the root or a unit.
+func (c *Control) ListOrganizationalUnitsForParent(ctx context.Context, caller iam.Caller, in *organizations.ListOrganizationalUnitsForParentRequest) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
+		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
+			return nil, err
+		}
+		found, err := op.childUnits(in.ParentID)
+		if err != nil {
+			return nil, err
+		}
+		paths, err := op.paths()
+		if err != nil {
+			return nil, err
+		}
+		found, next := page(found, in.Page, func(u organizations.Unit) string { return u.ID })
+		describe := func(u organizations.Unit) organizations.UnitDescription { return op.unitDescription(u, paths) }
+		return &organizations.ListOrganizationalUnitsForParentResponse{Units: each(found, describe), NextToken: next}, nil
+	})
+}
+
+// ListParents lists the one parent of an account or a unit.
+func (c *Control) ListParents(ctx context.Context, caller iam.Caller, in *organizations.ListParentsRequest) (*organizations.ListParentsResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*organizations.ListParentsResponse, error) {
+		id, err := op.parentOf(in.ChildID)
+		if err != nil {
+			return nil, err
+		}
+		parent := organizations.Relative{ID: id, Type: organizations.TypeUnit}
+		if id == op.organization.Root.ID {
+			parent.Type = organizations.TypeRoot
+		}
+		parents, next := page([]organizations.Relative{parent}, in.Page, relativeID)
+		return &organizations.ListParentsResponse{Parents: parents, NextToken: next}, nil
+	})
+}
+
+func relativeID(r organizations.Relative) string { return r.ID }
+
+func (op *call) parentOf(child string) (string, error) {
+	const absent, text = "ChildNotFoundException", "There is no account or organizational unit %s"
+	if strings.HasPrefix(child, organizations.UnitPrefix) {
+		unit, err := unitObjects.Get(op.Tx, child)
+		return unit.Parent, missing(err, absent, text, child)
+	}
+	account, err := accountObjects.Get(op.Tx, child)
+	if err == nil && !inOrganization(&account) {
+		err = store.ErrNotFound
+	}
+	return account.Parent, missing(err, absent, text, child)
+}
+
+// ListChildren lists the accounts or the units that are right below the root or a unit.
+func (c *Control) ListChildren(ctx context.Context, caller iam.Caller, in *organizations.ListChildrenRequest) (*organizations.ListChildrenResponse, error) {
+	return view(ctx, c, caller, func(op *call) (*organizations.ListChildrenResponse, error) {
+		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
+			return nil, err
+		}
+		below, within, err := op.children(in.ParentID)
+		if err != nil {
+			return nil, err
+		}
+		children := each(below, func(u organizations.Unit) organizations.Relative {
+			return organizations.Relative{ID: u.ID, Type: organizations.TypeUnit}
+		})
+		if in.ChildType == organizations.TypeAccount {
+			children = each(within, func(a organizations.Account) organizations.Relative {
+				return organizations.Relative{ID: a.ID, Type: organizations.TypeAccount}
+			})
+		}
+		children, next := page(children, in.Page, relativeID)
+		return &organizations.ListChildrenResponse{Children: children, NextToken: next}, nil
+	})
+}

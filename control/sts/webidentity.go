@@ -1,0 +1,126 @@
+package sts
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/aws/sts"
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/store"
+)
+
+// maxSkew is how far the clock of an issuer may be ahead.
+const maxSkew = 5 * time.Minute
+
+// AssumeRoleWithWebIdentity hands out a session of a role to whom an OpenID Connect issuer vouches for. The role's
+// account must have registered the issuer, and its trust policy must allow the provider. Nobody signs this request: the
+// token is the proof. It is verified as a JSON Web Token (RFC 7519) with the keys that the issuer publishes.
+func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, _ iam.Caller, in *sts.AssumeRoleWithWebIdentityRequest) (*sts.AssumeRoleWithWebIdentityResponse, error) {
+	if in.Provider != "" {
+		return nil, aws.Errorf("ValidationError", "ProviderId is for OAuth 2.0 access tokens; leave it out with an OpenID Connect token")
+	}
+	session, err := restricted(&in.RoleSession)
+	if err != nil {
+		return nil, err
+	}
+	token, err := parseToken(in.Token)
+	if err != nil {
+		return nil, aws.Errorf("InvalidIdentityToken", "The web identity token is malformed: %v", err)
+	}
+	role, err := c.role(ctx, &in.RoleSession)
+	if err != nil {
+		return nil, err
+	}
+	provider, err := c.verify(ctx, lattice.AccountOf(in.RoleARN), token)
+	if err != nil {
+		return nil, err
+	}
+	if err := session.adopt(provider, token); err != nil {
+		return nil, err
+	}
+	principal := policy.Principal{Type: policy.Federated, ARN: provider.ARN()}
+	if role == nil || !trusts(role, principal, session.actions("sts:AssumeRoleWithWebIdentity"), session.webConditions(provider, token, c.now())) {
+		// The same is said of a role that does not exist.
+		return nil, accessDenied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	}
+	duration, err := sessionDuration(role, in.Seconds, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.policiesExist(ctx, role.Account, in.PolicyARNs); err != nil {
+		return nil, err
+	}
+	assumed := session.of(role)
+	credentials, packed, err := c.issue(assumed, duration)
+	return &sts.AssumeRoleWithWebIdentityResponse{
+		Credentials: credentials, AssumedRole: sts.AssumedRole{ID: assumed.UserID, ARN: assumed.ARN}, PackedSize: packed,
+		Subject: token.subject, Provider: provider.ARN(), Audience: token.audience(), SourceIdentity: session.sourceIdentity,
+	}, err
+}
+
+// verify finds the provider that has issued a token and checks that it has, for one of its audiences, and for now.
+func (c *Control) verify(ctx context.Context, account string, t *webToken) (*iam.Provider, error) {
+	provider, err := c.provider(ctx, account, t.issuer)
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.issuers.key(ctx, t.issuer, t.keyID, t.algorithm)
+	switch {
+	case errors.Is(err, errNoKey):
+		return nil, aws.Errorf("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider: %v", err)
+	case err != nil:
+		return nil, aws.Errorf("IDPCommunicationError", "The identity provider does not answer as it should: %v", err)
+	}
+	now := c.now()
+	switch {
+	case !key.verify(t):
+		return nil, aws.Errorf("InvalidIdentityToken", "The ID Token provided is not a valid JWT. Its signature does not fit.")
+	case !now.Before(t.expires):
+		return nil, aws.Errorf("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), t.expires.Unix())
+	case now.Add(maxSkew).Before(t.notBefore):
+		return nil, aws.Errorf("InvalidIdentityToken", "The web identity token is not good yet")
+	case !slices.ContainsFunc(t.audiences, func(a string) bool { return slices.Contains(provider.ClientIDs, a) }):
+		return nil, aws.Errorf("InvalidIdentityToken", "Incorrect token audience")
+	}
+	return provider, nil
+}
+
+// provider finds the provider that an account has registered for an issuer.
+func (c *Control) provider(ctx context.Context, account, issuer string) (*iam.Provider, error) {
+	var provider iam.Provider
+	_, name, _ := strings.Cut(issuer, "://")
+	err := c.view(ctx, func(tx *store.Tx) (err error) {
+		provider, err = providers.Get(tx, iam.ID(account, name))
+		return err
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || provider.URL != issuer {
+		return nil, aws.Errorf("InvalidIdentityToken", "No OpenIDConnect provider found in your account for %s", issuer)
+	}
+	return &provider, nil
+}
+
+// adopt takes over what the issuer says about the session: its tags and its source identity.
+func (s *roleSession) adopt(provider *iam.Provider, t *webToken) error {
+	s.federation, s.sourceIdentity = provider.ARN(), t.sourceIdentity
+	return s.addTags(t.tags, t.transitiveTags)
+}
+
+// webConditions are the condition keys of a request with a web identity: those of the session, and the issuer's, which
+// begin with its name (IAM user guide, "Available keys for AWS web identity federation").
+func (s *roleSession) webConditions(provider *iam.Provider, t *webToken, now time.Time) policy.Values {
+	v := s.commonConditions(now)
+	set(v, provider.Name+":aud", t.audience())
+	set(v, provider.Name+":sub", t.subject)
+	set(v, provider.Name+":amr", t.methods...)
+	set(v, "aws:FederatedProvider", provider.ARN())
+	return v
+}

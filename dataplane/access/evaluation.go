@@ -1,0 +1,312 @@
+package access
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/snapshot"
+)
+
+// invoke is the action of every request (service authorization reference, "Amazon VPC Lattice Services").
+const invoke = "vpc-lattice-svcs:Invoke"
+
+// What messages call the levels of the resource.
+const (
+	levelNetwork = "network"
+	levelService = "service"
+)
+
+// evaluation is one request put to the policies, which it answers as their Context. It is used again, with all the
+// memory that it has gathered.
+type evaluation struct {
+	guard    *Guard
+	request  *Request
+	signer   signer
+	account  *snapshot.Account // of the signer; nil for nobody
+	tags     snapshot.Tags     // of the signer
+	question policy.Request
+	access   policy.Access
+	now      time.Time // zero until asked for
+
+	levels   [2]policy.Level
+	attached [2]*policy.Policy
+	session  []*policy.Policy
+	text     []byte // what strings made for this request are made of
+}
+
+// maxText is how much memory for text is kept, in bytes.
+const maxText = 16 << 10
+
+// reset forgets the request.
+func (e *evaluation) reset() {
+	session, text := e.session[:0], e.text[:0]
+	if cap(text) > maxText {
+		text = nil
+	}
+	clear(session[:cap(session)])
+	*e = evaluation{guard: e.guard, session: session, text: text}
+}
+
+// prepare puts the question, and gathers whom to ask.
+func (e *evaluation) prepare(r *Request, s signer) {
+	e.request, e.signer = r, s
+	e.access.Resource = e.levels[:0]
+	e.attach(levelNetwork, r.Network.AuthType, r.Network.Policy)
+	e.attach(levelService, r.Listener.Service.AuthType, r.Listener.Service.Policy)
+	e.question.Action, e.question.Context = invoke, e
+	e.text = append(append(e.text, r.Listener.Service.ARN...), r.HTTP.Path...)
+	e.question.Resource = e.written(0)
+	if s.principal == nil {
+		return
+	}
+	e.account = s.identities.Account(s.principal.Account)
+	e.tags = s.principal.Tags
+	e.question.Principal = policy.Principal{
+		Type: s.principal.Type, Account: s.principal.Account, ARN: s.principal.ARN, ID: s.principal.UniqueID,
+		Boundary: s.principal.Boundary,
+	}
+	e.access.ServiceControl, e.access.Identity = e.account.ServiceControl, s.principal.Policies
+	if s.session != nil {
+		e.prepareSession()
+	}
+}
+
+// attach adds a level of the resource, unless its auth type is NONE. Without a policy it allows nothing.
+func (e *evaluation) attach(name string, auth lattice.AuthType, attached *policy.Policy) {
+	if auth != lattice.AuthIAM {
+		return
+	}
+	n := len(e.access.Resource)
+	level := policy.Level{Name: name}
+	if attached != nil {
+		e.attached[n] = attached
+		level.Policies = e.attached[n : n+1]
+	}
+	e.access.Resource = append(e.access.Resource, level)
+}
+
+func (e *evaluation) prepareSession() {
+	s := e.signer.session
+	e.tags = s.tags
+	if e.signer.principal.Type == policy.AssumedRole {
+		p := &e.question.Principal
+		p.ARN, p.RoleARN, p.ID = s.arn, e.signer.principal.ARN, s.id
+	}
+	if s.inline != nil {
+		e.session = append(e.session, s.inline)
+	}
+	for _, arn := range s.managed {
+		p := e.signer.identities.Policies[arn]
+		if p == nil {
+			p = &policy.Policy{Name: arn} // it is gone, and so allows nothing
+		}
+		e.session = append(e.session, p)
+	}
+	e.access.Session = e.session
+}
+
+// decision is what the policies decided, with all that depends on it.
+func (e *evaluation) decision(decided policy.Decision) Decision {
+	d := Decision{Allowed: decided.Allowed(), Policy: decided, Caller: e.caller()}
+	if d.Allowed {
+		return d
+	}
+	d.Refusal = "AccessDeniedException: " + decided.Message(&e.question)
+	switch decided.Level {
+	case levelNetwork:
+		d.DeniedBy = DeniedByNetwork
+	case levelService:
+		d.DeniedBy = DeniedByService
+	default:
+		d.DeniedBy = DeniedByIdentity
+	}
+	return d
+}
+
+// caller is the signer as targets and logs see it. None of its text is the request's.
+func (e *evaluation) caller() Caller {
+	if e.signer.principal == nil {
+		return Caller{}
+	}
+	c := Caller{
+		Principal:    e.question.Principal.ARN,
+		Organization: e.account.Organization, OrganizationPath: e.account.Path,
+		Tags: e.tags,
+	}
+	if e.signer.session != nil {
+		c.SessionName = e.signer.session.name
+	}
+	return c
+}
+
+// Value implements policy.Context. The keys are those of the service authorization reference, and of the IAM user
+// guide, "AWS global condition context keys".
+func (e *evaluation) Value(key policy.Key, i int) (string, bool) {
+	switch key.Name() {
+	case "vpc-lattice-svcs:requestheader":
+		return e.header(key.Part(), i)
+	case "vpc-lattice-svcs:requestquerystring":
+		return e.parameter(key.Part(), i)
+	case "aws:principaltag":
+		return e.tags.Value(key.Part(), i)
+	case "aws:resourcetag":
+		return e.request.Listener.Service.Tags.Value(key.Part(), i)
+	case "aws:useragent":
+		return e.header("user-agent", i)
+	case "aws:referer":
+		return e.header("referer", i)
+	}
+	if i > 0 {
+		return "", false
+	}
+	value := e.single(key.Name())
+	return value, value != ""
+}
+
+// single answers the keys that have one value; "" stands for none.
+func (e *evaluation) single(name string) string {
+	r := e.request
+	switch name {
+	case "vpc-lattice-svcs:port":
+		return e.number(int64(r.Listener.Port))
+	case "vpc-lattice-svcs:requestmethod":
+		return r.HTTP.Method
+	case "vpc-lattice-svcs:requestpath":
+		return r.HTTP.Path
+	case "vpc-lattice-svcs:servicearn":
+		return r.Listener.Service.ARN
+	case "vpc-lattice-svcs:servicenetworkarn":
+		return r.Network.ARN
+	case "vpc-lattice-svcs:sourcevpc":
+		return r.VPC.ID
+	case "vpc-lattice-svcs:sourcevpcowneraccount":
+		return r.VPC.Account
+	case "aws:securetransport":
+		return strconv.FormatBool(r.Secure)
+	case "aws:sourceip":
+		return e.sourceIP()
+	case "aws:currenttime":
+		start := len(e.text)
+		e.text = e.time().AppendFormat(e.text, time.RFC3339)
+		return e.written(start)
+	case "aws:epochtime":
+		return e.number(e.time().Unix())
+	case "aws:requestedregion":
+		return e.guard.region
+	}
+	return e.ofCaller(name)
+}
+
+// ofCaller answers the keys that tell more of the signer than package policy knows.
+func (e *evaluation) ofCaller(name string) string {
+	if e.account != nil {
+		switch name {
+		case "aws:principalorgid":
+			return e.account.Organization
+		case "aws:principalorgpaths":
+			return e.account.Path
+		}
+	}
+	if s := e.signer.session; s != nil {
+		switch name {
+		case "aws:tokenissuetime":
+			return s.issued
+		case "aws:sourceidentity":
+			return s.sourceIdentity
+		case "aws:federatedprovider":
+			return s.federation
+		}
+	}
+	return ""
+}
+
+// header is the i-th value of a field. Each field line of a repeated field is a value.
+func (e *evaluation) header(name string, i int) (string, bool) {
+	if name == "host" {
+		return e.request.HTTP.Host, i == 0
+	}
+	fields := e.request.HTTP.Header
+	for n := range fields.Len() {
+		field, value := fields.Field(n)
+		if !strings.EqualFold(field, name) {
+			continue
+		}
+		if i == 0 {
+			return value, true
+		}
+		i--
+	}
+	return "", false
+}
+
+// parameter is the i-th value of a parameter of the query, decoded. Names, like all of a condition key, are compared
+// regardless of case.
+func (e *evaluation) parameter(name string, i int) (string, bool) {
+	for pair := range strings.SplitSeq(e.request.HTTP.RawQuery, "&") {
+		field, value, _ := strings.Cut(pair, "=")
+		if pair == "" || !strings.EqualFold(e.decoded(field), name) {
+			continue
+		}
+		if i == 0 {
+			return e.decoded(value), true
+		}
+		i--
+	}
+	return "", false
+}
+
+// decoded is a part of the query as its sender meant it: a plus sign is a space, as in HTML forms, and a percent sign
+// that begins no escape stands for itself. Nearly all parts are as they are.
+func (e *evaluation) decoded(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
+	}
+	start := len(e.text)
+	for len(s) > 0 {
+		c, size := s[0], 1
+		switch c {
+		case '+':
+			c = ' '
+		case '%':
+			if escape, err := strconv.ParseUint(s[1:min(3, len(s))], 16, 8); err == nil && len(s) > 2 {
+				c, size = byte(escape), 3
+			}
+		}
+		e.text = append(e.text, c)
+		s = s[size:]
+	}
+	return e.written(start)
+}
+
+func (e *evaluation) sourceIP() string {
+	if !e.request.Client.IsValid() {
+		return ""
+	}
+	start := len(e.text)
+	e.text = e.request.Client.Unmap().WithZone("").AppendTo(e.text)
+	return e.written(start)
+}
+
+// time is one instant for all who ask.
+func (e *evaluation) time() time.Time {
+	if e.now.IsZero() {
+		e.now = e.guard.now().UTC()
+	}
+	return e.now
+}
+
+func (e *evaluation) number(n int64) string {
+	start := len(e.text)
+	e.text = strconv.AppendInt(e.text, n, 10)
+	return e.written(start)
+}
+
+// written is the text from start on as a string. It shares the memory, which is not written again until the evaluation
+// is used for another request.
+func (e *evaluation) written(start int) string {
+	return unsafe.String(unsafe.SliceData(e.text[start:]), len(e.text)-start)
+}
