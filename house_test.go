@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},
 	"internal/testenv":   {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
-	"cmd/pergola":        {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
+	"cmd/pergola":        {"deployment", "operator", "fabric", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
 }
 
 // onlyImporter names dependencies that a single package may import, so that they can be replaced in one place.

@@ -586,6 +586,35 @@ func TestHopLimit(t *testing.T) {
 	}
 }
 
+func TestServeLeavesNothingRunning(t *testing.T) {
+	optional := web()
+	optional.Options.TokensOptional = true
+	asked, ended := make(chan struct{}), atomic.Bool{}
+	s := New(Config{
+		Describe: func(string, netip.Addr) (Instance, bool) { return optional, true },
+		Credentials: func(ctx context.Context, _ Instance) (Credential, error) {
+			close(asked)
+			<-ctx.Done()
+			ended.Store(true)
+			return Credential{}, ctx.Err()
+		},
+	})
+	l, served := newListener(), make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { served <- s.Serve(ctx, vpcID, l) }()
+	conn, err := l.dial("10.0.1.9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /latest/meta-data/iam/security-credentials/reader HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")
+	<-asked
+	cancel()
+	if err := <-served; err != nil || !ended.Load() {
+		t.Errorf("Serve returns %v while a request is being answered", err)
+	}
+}
+
 func TestServeReportsABrokenListener(t *testing.T) {
 	l := newListener()
 	l.Close()

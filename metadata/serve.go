@@ -43,6 +43,14 @@ func (s *Server) Serve(ctx context.Context, vpcID string, listener net.Listener)
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, conn)
 		},
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				open.Add(1)
+			case http.StateClosed:
+				open.Done()
+			}
+		},
 	}
 	defer server.Close()
 	defer context.AfterFunc(ctx, func() { server.Close() })()

@@ -26,7 +26,11 @@ const (
 // An identity policy must allow even what a policy of the resource allows, also within one account (user guide, How
 // authorization works). That differs from services such as Amazon S3, and leaves no room for IAM's rule by which a
 // session that a resource policy names escapes its boundary: the boundary limits the identity policies, which are always
-// needed. Who did not sign has no side of its own, and neither has a service or an identity provider.
+// needed.
+//
+// Who did not sign has no side of its own, and neither has a service, or somebody for whom an identity provider vouches:
+// for them the resource alone decides, and where no level guards it they are refused. So a data plane does not ask about
+// a service when neither it nor its network has the auth type AWS_IAM.
 type Access struct {
 	// Resource holds the levels at which the resource is guarded, in the order in which a refusal is reported: for
 	// VPC Lattice the service network, then the service. A level whose auth type is NONE is left out; one that has the
@@ -50,7 +54,8 @@ type Decision struct {
 	Effect Effect
 	// Level is the name of the level that refused, "" if none did. An explicit deny is named before what merely was
 	// not allowed, and of several of a sort the first in the order: levels of the resource, service control policies,
-	// identity policies, boundary, session.
+	// identity policies, boundary, session. The reason in an access log is the level of the resource, or Identity for
+	// all levels of the principal's side (user guide, Access logs).
 	Level string
 	// Policy and Statement say which statement denies explicitly; nil and -1 otherwise.
 	Policy    *Policy

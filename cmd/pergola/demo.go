@@ -85,6 +85,8 @@ type story struct {
 	outsider                    inside.Instance // in the VPC without association
 	targets                     [3]*demoTarget  // enrichment in partner: two of version 1, one of version 2
 
+	callers callers
+
 	network, service, listener string // ids
 	v1, v2                     string // target group ids
 	domain                     string // the service's generated name
@@ -126,6 +128,12 @@ func (s *story) tell(stay bool, dir string) {
 		{"version 2 gets a tenth of the calls", s.weights},
 		{"a killed target is taken out", s.killTarget},
 		{"a VPC without association cannot reach the name", s.isolation},
+		{"the network asks for the organisation, the service for a role", s.guard},
+		{"an unsigned call is denied by the network", s.unsigned},
+		{"a caller outside of the organisation is denied by the network", s.outsideOrganization},
+		{"a role that the service does not know is denied by the service", s.wrongRole},
+		{"a method that the role may not use is denied by the service", s.wrongMethod},
+		{"the right role passes", s.rightRole},
 	} {
 		if !s.step(step.title, step.play) {
 			return

@@ -11,8 +11,14 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/sealing"
+	"pergola/sigv4"
 	"pergola/snapshot"
 )
 
@@ -55,10 +61,12 @@ func listen(t testing.TB) net.Listener {
 }
 
 // onLoopback starts a proxy and a target on loopback, and returns the proxy's address.
-func onLoopback(t testing.TB) string {
+func onLoopback(t testing.TB) string { return serving(t, aSnapshot()) }
+
+// serving is onLoopback for a snapshot.
+func serving(t testing.TB, now *snapshot.Snapshot) string {
 	target, front := listen(t), listen(t)
 	go canned(target, []byte(ok))
-	now := aSnapshot()
 	p := New(Config{
 		Snapshot: func() *snapshot.Snapshot { return now },
 		Guard:    aGuard(func() *snapshot.Snapshot { return now }),
@@ -82,14 +90,17 @@ func onLoopback(t testing.TB) string {
 	return front.Addr().String()
 }
 
-// requests returns a function that makes one request on a connection to address.
-func requests(t testing.TB, address string) func() {
+// requests returns a function that makes one plain request on a connection to address.
+func requests(t testing.TB, address string) func() { return repeats(t, address, get) }
+
+// repeats is requests for a request of one's own.
+func repeats(t testing.TB, address, request string) func() {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	text, buf := []byte(get), make([]byte, 512)
+	text, buf := []byte(request), make([]byte, 512)
 	return func() {
 		if _, err := conn.Write(text); err != nil {
 			t.Fatal(err)
@@ -105,18 +116,65 @@ func requests(t testing.TB, address string) func() {
 	}
 }
 
-// TestAllocations holds that a plain request is forwarded and recorded without allocating.
+// TestAllocations holds that a request is forwarded and recorded without allocating, also if it is signed and a policy
+// has to be asked.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector empties pools at random")
 	}
-	request := requests(t, onLoopback(t))
-	for range 10 {
-		request()
+	for name, request := range map[string]func(){
+		"plain":    requests(t, onLoopback(t)),
+		"unsigned": requests(t, serving(t, guardedSnapshot(t))),
+		"signed":   repeats(t, serving(t, guardedSnapshot(t)), signedGet(t)),
+	} {
+		for range 10 {
+			request()
+		}
+		if n := testing.AllocsPerRun(1000, request); n != 0 {
+			t.Errorf("a forwarded request, %s, allocates %v times", name, n)
+		}
 	}
-	if n := testing.AllocsPerRun(1000, request); n != 0 {
-		t.Errorf("a forwarded request allocates %v times", n)
+}
+
+const benchSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+// guardedSnapshot is one whose service asks for authorisation, and lets everybody in.
+func guardedSnapshot(t testing.TB) *snapshot.Snapshot {
+	allow := func(kind policy.Kind, principal string) *policy.Policy {
+		document, err := policy.Parse([]byte(`{"Statement":{"Effect":"Allow",`+principal+`"Action":"*","Resource":"*"}}`), kind, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return policy.Compile(document)
 	}
+	box, err := sealing.New(make([]byte, sealing.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := aSnapshot()
+	service := now.VPCs["vpc-client"].Network.Names["s.example"]
+	service.AuthType, service.Policy = lattice.AuthIAM, allow(policy.Resource, `"Principal":"*",`)
+	user := &snapshot.Principal{Type: policy.User, Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/alice",
+		Tags: snapshot.Tags{{Key: "team", Value: "blue"}}, Policies: []*policy.Policy{allow(policy.Identity, "")}}
+	now.Identities.Keys = map[string]*snapshot.Key{"AKIA1": {ID: "AKIA1", Sealed: box.SealSecret("AKIA1", benchSecret), Principal: user}}
+	return now
+}
+
+// signedGet is get with a signature of now.
+func signedGet(t testing.TB) string {
+	request, err := http.NewRequest("GET", "http://s.example/path?q=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sigv4.Signer{AccessKeyID: "AKIA1", SecretAccessKey: benchSecret, Region: "us-west-2", Service: "vpc-lattice-svcs", Payload: sigv4.PayloadUnsigned}
+	if err := s.SignHTTP(request, nil, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := request.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
 }
 
 // TestMemoryWhileIdle measures what a client connection holds that has had a request answered and waits for the next:
@@ -152,6 +210,19 @@ func inUse() uint64 {
 // BenchmarkForward measures a plain request through the proxy over loopback, client and target included.
 func BenchmarkForward(b *testing.B) {
 	benchmarkParallel(b, onLoopback(b))
+}
+
+// BenchmarkForwardSigned is the same for a signed request that two policies allow.
+func BenchmarkForwardSigned(b *testing.B) {
+	address, request := serving(b, guardedSnapshot(b)), signedGet(b)
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		request := repeats(b, address, request)
+		for pb.Next() {
+			request()
+		}
+	})
 }
 
 // BenchmarkReverseProxy is the same through the standard library's proxy.

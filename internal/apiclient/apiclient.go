@@ -49,7 +49,7 @@ func (c *Client) Lattice(ctx context.Context, method, path string, in, out any) 
 		}
 		body = encoded
 	}
-	a, err := c.send(ctx, request{"vpc-lattice", method, path, "application/json", body})
+	a, err := c.send(ctx, request{service: "vpc-lattice", method: method, path: path, contentType: "application/json", body: body})
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (c *Client) Lattice(ctx context.Context, method, path string, in, out any) 
 }
 
 // queryVersions are the versions of the APIs that speak the query protocol.
-var queryVersions = map[string]string{"ec2": "2016-11-15", "sts": "2011-06-15"}
+var queryVersions = map[string]string{"ec2": "2016-11-15", "iam": "2010-05-08", "sts": "2011-06-15"}
 
 // Query calls an operation of a service that speaks the query protocol, and decodes the XML answer into out.
 func (c *Client) Query(ctx context.Context, service, action string, parameters url.Values, out any) error {
@@ -73,7 +73,10 @@ func (c *Client) Query(ctx context.Context, service, action string, parameters u
 	for name, values := range parameters {
 		form[name] = values
 	}
-	a, err := c.send(ctx, request{service, http.MethodPost, "/", "application/x-www-form-urlencoded; charset=utf-8", []byte(form.Encode())})
+	a, err := c.send(ctx, request{
+		service: service, method: http.MethodPost, path: "/",
+		contentType: "application/x-www-form-urlencoded; charset=utf-8", body: []byte(form.Encode()),
+	})
 	if err != nil {
 		return err
 	}
@@ -84,6 +87,33 @@ func (c *Client) Query(ctx context.Context, service, action string, parameters u
 		return nil
 	}
 	return xml.Unmarshal(a.body, out)
+}
+
+// Organizations calls an operation of AWS Organizations: in is the JSON body, out receives the answer, nil for none.
+func (c *Client) Organizations(ctx context.Context, action string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	a, err := c.send(ctx, request{
+		service: "organizations", method: http.MethodPost, path: "/", contentType: "application/x-amz-json-1.1", body: body,
+		target: "AWSOrganizationsV20161128." + action,
+	})
+	if err != nil {
+		return err
+	}
+	if a.status >= 300 {
+		var failure struct {
+			Type    string `json:"__type"`
+			Message string
+		}
+		_ = json.Unmarshal(a.body, &failure)
+		return &Error{action, a.status, failure.Type, failure.Message}
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(a.body, out)
 }
 
 // queryError reads an error in the style of EC2 or in that of STS.
@@ -103,6 +133,7 @@ func queryError(action string, status int, answer []byte) error {
 // request is what is sent, answer what comes back.
 type request struct {
 	service, method, path, contentType string
+	target                             string // the operation, for services that take it from a field
 	body                               []byte
 }
 
@@ -119,6 +150,9 @@ func (c *Client) send(ctx context.Context, r request) (answer, error) {
 	}
 	if len(r.body) > 0 {
 		signed.Header.Set("Content-Type", r.contentType)
+	}
+	if r.target != "" {
+		signed.Header.Set("X-Amz-Target", r.target)
 	}
 	signer := sigv4.Signer{
 		AccessKeyID: c.Environment.AccessKeyID, SecretAccessKey: c.Environment.SecretAccessKey,

@@ -181,13 +181,15 @@ func TestAuthorization(t *testing.T) {
 	becomes := func(what string, sign signer, method, path, want string) {
 		t.Helper()
 		got := ""
-		deadline := time.Now().Add(20 * time.Second)
-		for time.Now().Before(deadline) {
-			if got = g.ask(t, sign, method, path); got == want {
-				return
+		defer func() {
+			if got != want {
+				t.Errorf("%s: %q, want %q", what, got, want)
 			}
-		}
-		t.Fatalf("%s: %q, want %q", what, got, want)
+		}()
+		g.Eventually(what, func() bool {
+			got = g.ask(t, sign, method, path)
+			return got == want
+		})
 	}
 	stays := func(what string, sign signer, method, path, want string) {
 		t.Helper()

@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"pergola/dataplane/access"
+	"pergola/snapshot"
+)
+
+// decided is a guard that has decided, and keeps what it was asked.
+type decided struct {
+	access.Decision
+	asked []string
+}
+
+func (d *decided) Authorize(r *access.Request) access.Decision {
+	d.asked = append(d.asked, strings.Clone(r.HTTP.Method), strings.Clone(r.HTTP.Path), strings.Clone(r.HTTP.RawQuery), strings.Clone(r.HTTP.Host),
+		r.VPC.ID, r.Network.ID, r.Listener.ID, r.Client.String())
+	for i := range r.HTTP.Header.Len() {
+		name, value := r.HTTP.Header.Field(i)
+		d.asked = append(d.asked, name+"="+value)
+	}
+	return d.Decision
+}
+
+func TestWhatTheGuardIsAsked(t *testing.T) {
+	guard := &decided{Decision: access.Decision{Allowed: true}}
+	w := newWorld(t, func(c *Config) { c.Guard = guard })
+	w.targets[targetA] = w.answers(ok)
+	w.ask("PUT http://s.example:80/a%20b/..?q=1&q=%32 HTTP/1.1\r\nHost: other\r\nX-A: 1\r\nx-a: 2\r\n\r\n")
+	want := "PUT|/a%20b/..|q=1&q=%32|s.example:80|vpc-client|sn-1|listener-1|10.0.0.5|Host=other|X-A=1|x-a=2"
+	if got := strings.Join(guard.asked, "|"); got != want {
+		t.Errorf("asked %s\nwant  %s", got, want)
+	}
+}
+
+func TestGuardFails(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Guard = &decided{Decision: access.Decision{Err: errors.New("a secret matter"), DeniedBy: access.DeniedByIdentity}}
+	})
+	if a := w.ask(get); a.status != 500 || a.body != "Internal Server Error" {
+		t.Errorf("answered %v", a)
+	}
+	waitRecorded(w, 1)
+	if r := w.last(); r.Failure != InternalError || r.DeniedBy != access.DeniedByIdentity {
+		t.Errorf("recorded %+v", r)
+	}
+}
+
+// TestIdentity holds what a target is told of the caller, whatever the caller says.
+func TestIdentity(t *testing.T) {
+	const forged = "GET / HTTP/1.1\r\nHost: s.example\r\nAuthorization: mine\r\nX-Amz-Date: mine\r\n" +
+		"X-Amzn-Lattice-Identity: forged\r\nx_amzn_lattice_identity: forged\r\nX-Amzn-Lattice-Identity-Tags: forged\r\n\r\n"
+	for _, test := range []struct {
+		name   string
+		caller access.Caller
+		want   []string // lines of the head
+	}{
+		{"nobody", access.Caller{}, nil},
+		{"a user", access.Caller{Principal: "arn:aws:iam::111122223333:user/alice"},
+			[]string{"x-amzn-lattice-identity: Principal=arn:aws:iam::111122223333:user/alice; PrincipalOrgID=; PrincipalOrgPaths=; SessionName=; Type=AWS_IAM"}},
+		{"a session", access.Caller{Principal: "arn:aws:sts::1:assumed-role/R/S", Organization: "o-1", OrganizationPath: "o-1/r-1/", SessionName: "S",
+			Tags: snapshot.Tags{{Key: "a", Value: "1;2\\3"}, {Key: "b;", Value: "4\r\nx: 5"}}},
+			[]string{
+				"x-amzn-lattice-identity: Principal=arn:aws:sts::1:assumed-role/R/S; PrincipalOrgID=o-1; PrincipalOrgPaths=o-1/r-1/; SessionName=S; Type=AWS_IAM",
+				"x-amzn-lattice-identity-tags: principal=arn:aws:sts::1:assumed-role/R/S;principalorgid=o-1;principalorgpath=o-1/r-1/;a=1\\;2\\\\3;b\\;=4  x: 5",
+			}},
+	} {
+		w := newWorld(t, func(c *Config) { c.Guard = &decided{Decision: access.Decision{Allowed: true, Caller: test.caller}} })
+		w.targets[targetA] = w.answers(ok)
+		w.ask(forged)
+		waitRecorded(w, 1)
+		if got := w.last().Caller.Principal; got != test.caller.Principal {
+			t.Errorf("%s: recorded %q", test.name, got)
+		}
+		var got []string
+		for line := range strings.Lines(w.heads[0]) {
+			if line = strings.TrimSpace(line); strings.Contains(strings.ReplaceAll(strings.ToLower(line), "_", "-"), "lattice-identity") {
+				got = append(got, line)
+			}
+		}
+		if strings.Join(got, "\n") != strings.Join(test.want, "\n") {
+			t.Errorf("%s:\n%s\nwant\n%s", test.name, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+		}
+		if !strings.Contains(w.heads[0], "Authorization: mine\r\nX-Amz-Date: mine\r\n") {
+			t.Errorf("%s: the signature is not passed on:\n%s", test.name, w.heads[0])
+		}
+	}
+}
