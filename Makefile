@@ -13,6 +13,7 @@ FUZZ = \
 	control:FuzzCheckDomainName \
 	control:FuzzNotes \
 	control:FuzzResume \
+	dataplane/access:FuzzParameter \
 	dataplane/http1:FuzzChunks \
 	dataplane/http1:FuzzRequest \
 	dataplane/http1:FuzzResponse \

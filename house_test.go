@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"metadata":          {"lattice", "aws…", "sealing"},
 	"fabric":            {},
 
-	"node":       {"lattice", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
+	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
 	"operator":   {},
 	"deployment": {"lattice", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "node", "operator"},
 

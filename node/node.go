@@ -56,7 +56,7 @@ type Node struct {
 	guard    *access.Guard
 	proxy    *proxy.Proxy
 	targets  *target.Set
-	resolver *resolvers
+	fixtures *fixtures
 	inbox    inbox
 	reports  *reporter
 	ready    chan struct{}
@@ -78,7 +78,7 @@ func New(cfg Config) *Node {
 		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
 	})
 	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.serve, Logger: cfg.Logger})
-	n.resolver = newResolvers(cfg, n.plane.Snapshot)
+	n.fixtures = newFixtures(cfg, n.plane.Snapshot)
 	return n
 }
 
@@ -124,7 +124,7 @@ func (n *Node) close() {
 	}
 	n.proxy.Close()
 	n.targets.Close()
-	n.resolver.close()
+	n.fixtures.close()
 }
 
 // work applies what arrives, as much of it at once as has arrived, and tries again what failed.
@@ -175,7 +175,7 @@ func (n *Node) apply(ctx context.Context, s *snapshot.Snapshot) error {
 	if err := n.fabric.Apply(ctx, networksOf(s)); err != nil {
 		return err
 	}
-	if err := n.resolver.apply(ctx, s); err != nil {
+	if err := n.fixtures.apply(ctx, s); err != nil {
 		return err
 	}
 	n.targets.Apply(s)

@@ -167,7 +167,8 @@ type Explanation struct {
 }
 
 // Explain decides as Authorize does, and tells why. With as, the ARN of a user, of a role or of a session of a role, it
-// decides as if that principal had signed, whatever the request carries. The error says that there is no such principal.
+// decides as if that principal had signed, whatever the request carries. The error says that there is no such principal,
+// or why no decision could be made.
 func (g *Guard) Explain(r *Request, as string) (x Explanation, err error) {
 	var s signer
 	if as != "" {
@@ -184,7 +185,7 @@ func (g *Guard) Explain(r *Request, as string) (x Explanation, err error) {
 		x.Signature = &signature
 		if s, err = g.authenticate(r); err != nil {
 			x.Decision = refused(err)
-			return x, nil
+			return x, x.Err
 		}
 	}
 	e := &evaluation{guard: g} // of its own: the findings refer to its text

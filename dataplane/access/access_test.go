@@ -453,7 +453,11 @@ func TestSessionIsOpenedOnce(t *testing.T) {
 func TestSecretThatCannotBeOpened(t *testing.T) {
 	w := newWorld(t)
 	w.current.Identities.Keys[userKey] = &snapshot.Key{ID: userKey, Sealed: []byte("other"), Principal: w.user}
-	d := w.guard.Authorize(w.signed(alice(), "/"))
+	r := w.signed(alice(), "/")
+	if _, err := w.guard.Explain(r, ""); err == nil {
+		t.Error("explained all the same")
+	}
+	d := w.guard.Authorize(r)
 	if d.Allowed || d.Err == nil || d.Refusal != "" || strings.Contains(d.Err.Error(), userSecret) {
 		t.Errorf("%+v", d)
 	}

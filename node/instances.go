@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"pergola/aws/ec2"
+	"pergola/aws/iam"
+	"pergola/metadata"
+	"pergola/policy"
+	"pergola/sealing"
+	"pergola/store"
+)
+
+// The kinds of object that say who an instance is.
+var (
+	instanceKind      = store.NewKind[ec2.Instance](ec2.KindInstance)
+	vpcKind           = store.NewKind[ec2.VPC](ec2.KindVPC)
+	subnetKind        = store.NewKind[ec2.Subnet](ec2.KindSubnet)
+	securityGroupKind = store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup)
+	profileKind       = store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile)
+	roleKind          = store.NewKind[iam.Role](iam.KindRole)
+)
+
+// lookupTimeout bounds how long an instance waits for what the store says of it.
+const lookupTimeout = 5 * time.Second
+
+// sessionLife is how long the credentials of an instance last.
+const sessionLife = 6 * time.Hour
+
+// instances tells the metadata service about instances. It reads the store: instances ask seldom, and what they are
+// told must be of now.
+type instances struct {
+	region string
+	store  *store.Store
+	box    *sealing.Box
+	log    *slog.Logger
+}
+
+// describe finds the instance that has an address in a VPC.
+func (i instances) describe(vpcID string, client netip.Addr) (metadata.Instance, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+	defer cancel()
+	var found *metadata.Instance
+	err := i.store.View(ctx, func(tx *store.Tx) error {
+		found = nil
+		entries, _, err := instanceKind.List(tx, "", "", 0)
+		for _, entry := range entries {
+			if instance := &entry.Value; instance.VPC == vpcID && instance.Address == client && exists(instance) {
+				found, err = i.instance(tx, instance)
+				return err
+			}
+		}
+		return err
+	})
+	if err != nil {
+		i.log.Error("an instance could not be told about itself", "vpc", vpcID, "address", client, "error", err)
+	}
+	if err != nil || found == nil {
+		return metadata.Instance{}, false
+	}
+	return *found, true
+}
+
+func exists(i *ec2.Instance) bool {
+	return i.State == ec2.InstancePending || i.State == ec2.InstanceRunning
+}
+
+func (i instances) instance(tx *store.Tx, in *ec2.Instance) (*metadata.Instance, error) {
+	vpc, err := vpcKind.Get(tx, in.VPC)
+	if err != nil {
+		return nil, err
+	}
+	subnet, err := subnetKind.Get(tx, in.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	out := &metadata.Instance{
+		ID: in.ID, Account: in.Account, VPC: in.VPC, Subnet: in.Subnet, VPCCIDR: vpc.CIDR, SubnetCIDR: subnet.CIDR,
+		AvailabilityZone: subnet.AvailabilityZone, Address: in.Address, Hostname: in.PrivateName(i.region), MAC: in.MAC(),
+		Image: in.ImageID, Type: in.Type, Architecture: ec2.Architecture, Launched: in.Launched, Tags: in.Tags,
+		Options: metadata.Options{
+			Disabled: in.MetadataOptions.Disabled, TokensOptional: in.MetadataOptions.TokensOptional,
+			HopLimit: int(in.MetadataOptions.HopLimit), Tags: in.MetadataOptions.Tags,
+		},
+	}
+	for _, id := range in.SecurityGroups {
+		group, err := securityGroupKind.Get(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		out.SecurityGroups = append(out.SecurityGroups, metadata.Group{ID: id, Name: group.Name})
+	}
+	if in.Profile == nil {
+		return out, nil
+	}
+	// A profile that was deleted, or another that has taken its name, is not the one that the instance was given.
+	profile, err := profileKind.Get(tx, iam.ID(in.Account, in.Profile.ProfileName))
+	if err == nil && profile.UniqueID == in.Profile.ProfileID {
+		out.Profile = &metadata.Profile{ARN: in.Profile.ProfileARN, ID: in.Profile.ProfileID, Role: profile.Role}
+	}
+	return out, nil
+}
+
+// credentials makes a session of the role in an instance's profile.
+func (i instances) credentials(ctx context.Context, instance metadata.Instance) (metadata.Credential, error) {
+	var role iam.Role
+	err := i.store.View(ctx, func(tx *store.Tx) (err error) {
+		role, err = roleKind.Get(tx, iam.ID(instance.Account, instance.Profile.Role))
+		return err
+	})
+	if err != nil {
+		return metadata.Credential{}, err
+	}
+	if !trustsInstances(&role) {
+		return metadata.Credential{}, fmt.Errorf("role %s: %w", role.ARN(), metadata.ErrUntrusted)
+	}
+	now := time.Now().Truncate(time.Second)
+	sealed, err := i.box.SealSession(iam.Caller{
+		Account: role.Account, ARN: role.SessionARN(instance.ID), UserID: role.UniqueID + ":" + instance.ID,
+		Type: iam.TypeAssumedRole, RoleARN: role.ARN(), Tags: role.Tags,
+		Session: &iam.Session{Name: instance.ID, Issued: now, Expires: now.Add(sessionLife)},
+	})
+	return metadata.Credential{
+		AccessKeyID: sealed.AccessKeyID, Secret: sealed.Secret, Token: sealed.Token, Expires: now.Add(sessionLife),
+	}, err
+}
+
+// trustsInstances reports whether a role lets instances have its sessions.
+func trustsInstances(role *iam.Role) bool {
+	document, err := policy.Parse([]byte(role.Trust), policy.Trust, 0)
+	if err != nil {
+		return false
+	}
+	request := &policy.Request{
+		Principal: policy.Principal{Type: policy.Service, ARN: "ec2.amazonaws.com"}, Action: "sts:AssumeRole", Resource: role.ARN(),
+	}
+	return policy.Compile(document).Evaluate(request).Effect == policy.Allow
+}
