@@ -48,7 +48,7 @@ type place struct {
 
 // under is the path of a member or an item below p, its name escaped as RFC 6901 §3 says.
 func (p place) under(name string) string {
-	return p.path + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return p.path + "/" + strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }
 
 // mostProblems bounds what a hostile document can make Parse say.
