@@ -119,7 +119,10 @@ func (s *space) awaitCarrier(name string) error {
 }
 
 func wireRouterEnd(h *netlink.Handle, instance *space, name string, cidr netip.Prefix, address netip.Addr) error {
-	wire := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: instanceDevice, PeerNamespace: netlink.NsFd(int(instance.ns.Fd()))}
+	wire := &netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: instanceDevice, PeerNamespace: netlink.NsFd(int(instance.ns.Fd())),
+		PeerHardwareAddr: hardwareAddress(address),
+	}
 	if err := h.LinkAdd(wire); err != nil {
 		return fmt.Errorf("add %s: %w", name, err)
 	}
@@ -141,6 +144,13 @@ func wireRouterEnd(h *netlink.Handle, instance *space, name string, cidr netip.P
 		return err
 	}
 	return addRoute(h, &netlink.Route{LinkIndex: index, Dst: host(InstanceAddress6(address))})
+}
+
+// hardwareAddress is that of an instance's interface: locally administered, and ending in its IPv4 address. The instance
+// metadata says the same.
+func hardwareAddress(address netip.Addr) net.HardwareAddr {
+	ending := address.As4()
+	return append(net.HardwareAddr{2, 0}, ending[:]...)
 }
 
 func wireInstanceEnd(h *netlink.Handle, cidr netip.Prefix, address netip.Addr) error {

@@ -43,6 +43,7 @@ unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 aws configure list | grep access_key
 imds=http://169.254.169.254/latest
 token=$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $imds/api/token)
+[ "$(curl -s -H "X-aws-ec2-metadata-token: $token" $imds/meta-data/mac)" = "$(python3 -c 'import uuid; print(":".join(f"{uuid.getnode():012x}"[i:i+2] for i in range(0, 12, 2)))')" ] && echo "same hardware address"
 curl -s -H "X-aws-ec2-metadata-token: $token" $imds/meta-data/iam/security-credentials/orders-client >credentials
 field() { python3 -c "import json; print(json.load(open('credentials'))['$1'])"; }
 AWS_ACCESS_KEY_ID=$(field AccessKeyId) AWS_SECRET_ACCESS_KEY=$(field SecretAccessKey) AWS_SESSION_TOKEN=$(field Token)
@@ -56,7 +57,7 @@ END
 kill %1
 `)
 	for _, want := range []string{
-		"iam-role",
+		"iam-role", "same hardware address",
 		"unsigned 403 AccessDeniedException: User: anonymous is not authorized",
 		"signed 200",
 		"deleting 403 AccessDeniedException: User: arn:aws:sts::100000000001:assumed-role/orders-client/i-",
