@@ -1,0 +1,129 @@
+package explain_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"pergola/dataplane/access"
+	"pergola/dataplane/explain"
+	"pergola/lattice"
+	"pergola/sealing"
+	"pergola/snapshot"
+)
+
+// objects are a service, orders, on port 80 of a service network, called from vpc-client. Requests to /gone are answered
+// on the spot, all others are forwarded to a target group that has one target.
+var objects = map[string]string{
+	"vpc/vpc-client":  `{"id":"vpc-client","account":"100000000001","cidr":"10.0.0.0/16"}`,
+	"vpc/vpc-alone":   `{"id":"vpc-alone","account":"100000000001","cidr":"10.0.0.0/16"}`,
+	"vpc/vpc-targets": `{"id":"vpc-targets","account":"100000000001","cidr":"10.0.0.0/16"}`,
+	"servicenetwork/sn-1": `{"id":"sn-1","arn":"arn:aws:vpc-lattice:us-west-2:100000000001:servicenetwork/sn-1","name":"mesh","authType":"NETWORK_AUTH",
+		"authPolicy":{"policy":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"reads\",\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\"vpc-lattice-svcs:RequestMethod\":\"GET\"}}}]}"}}`,
+	"service/svc-1": `{"id":"svc-1","arn":"arn:aws:vpc-lattice:us-west-2:100000000001:service/svc-1","name":"orders","authType":"NONE","status":"ACTIVE",
+		"dnsEntry":{"domainName":"orders.example"}}`,
+	"servicenetworkserviceassociation/snsa-1": `{"id":"snsa-1","status":"ACTIVE","serviceId":"svc-1","serviceNetworkId":"sn-1"}`,
+	"servicenetworkvpcassociation/snva-1":     `{"id":"snva-1","status":"ACTIVE","vpcId":"vpc-client","serviceNetworkId":"sn-1"}`,
+	"listener/svc-1/listener-1": `{"id":"listener-1","arn":"l","serviceId":"svc-1","name":"http","protocol":"HTTP","port":80,"defaultRuleId":"rule-default",
+		"defaultAction":{"forward":{"targetGroups":[{"targetGroupIdentifier":"tg-1"}]}}}`,
+	"rule/svc-1/listener-1/rule-1": `{"id":"rule-1","serviceId":"svc-1","listenerId":"listener-1","name":"gone","priority":10,
+		"match":{"httpMatch":{"pathMatch":{"match":{"prefix":"/gone"}}}},"action":{"fixedResponse":{"statusCode":404}}}`,
+	"targetgroup/tg-1": `{"id":"tg-1","arn":"tg","name":"orders","type":"IP","status":"ACTIVE","config":{"port":8080,"protocol":"HTTP","protocolVersion":"HTTP1","vpcIdentifier":"vpc-targets"}}`,
+}
+
+const target = `{"targetGroupId":"tg-1","id":"10.0.1.10","port":8080}`
+
+// world compiles the objects with an auth type for the network, and with the target or without.
+func world(t *testing.T, auth lattice.AuthType, withTarget string) explain.World {
+	t.Helper()
+	var changes []snapshot.Change
+	for key, value := range objects {
+		changes = append(changes, snapshot.Change{Key: key, Value: []byte(strings.Replace(value, "NETWORK_AUTH", string(auth), 1))})
+	}
+	if withTarget != "" {
+		changes = append(changes, snapshot.Change{Key: "target/tg-1/10.0.1.10:8080", Value: []byte(withTarget)})
+	}
+	compiled, err := snapshot.Compile("us-west-2", 1, changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := sealing.New(make([]byte, sealing.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := access.New(access.Config{
+		Region: "us-west-2", Box: box, Snapshot: func() *snapshot.Snapshot { return compiled },
+		Now: func() time.Time { return time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC) },
+	})
+	return explain.World{Snapshot: compiled, Guard: guard, Health: map[string]lattice.TargetReport{
+		"tg-1": {"10.0.1.10:8080": {Status: lattice.TargetHealthy}},
+	}}
+}
+
+func TestEveryGateCanStopARequest(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		auth             lattice.AuthType
+		target           string
+		vpc, method, url string
+		gates            string // names of the gates with their verdicts
+		reason           string
+	}{
+		{"no such VPC", "NONE", target, "vpc-none", "GET", "http://orders.example/", "association STOP", "unreachable: vpc-none does not exist"},
+		{"no association", "NONE", target, "vpc-alone", "GET", "http://orders.example/", "association STOP", "unreachable: vpc-alone is associated with no service network"},
+		{"unknown name", "NONE", target, "vpc-client", "GET", "http://parking.example/", "association ok, name STOP", "unreachable: parking.example is no service of sn-1, so it does not resolve in vpc-client"},
+		{"no listener", "NONE", target, "vpc-client", "GET", "http://orders.example:81/", "association ok, name ok, listener STOP", "unreachable: no listener of the service serves HTTP on port 81"},
+		{"TLS", "NONE", target, "vpc-client", "GET", "https://orders.example:80/", "association ok, name ok, listener STOP", "unreachable: listener-1 on port 80 speaks HTTP, the request TLS"},
+		{"denied", "AWS_IAM", target, "vpc-client", "PUT", "http://orders.example/a?b", "association ok, name ok, listener ok, signature ok, network policy STOP",
+			"denied: 403 AccessDeniedException: User: anonymous is not authorized to perform: vpc-lattice-svcs:Invoke on resource: arn:aws:vpc-lattice:us-west-2:100000000001:service/svc-1/a because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"fixed response", "NONE", target, "vpc-client", "GET", "http://orders.example/gone/1", "association ok, name ok, listener ok, authorisation skip, rule STOP", "answered: rule-1 matches with priority 10 and answers 404 Not Found"},
+		{"no target", "NONE", "", "vpc-client", "GET", "http://orders.example/", "association ok, name ok, listener ok, authorisation skip, rule ok, target group STOP, target STOP", "answered: 503 Service Unavailable, since no target group of the rule has a target"},
+		{"allowed", "AWS_IAM", target, "vpc-client", "GET", "http://ORDERS.example./", "association ok, name ok, listener ok, signature ok, network policy ok, rule ok, target group ok", "allowed: forwarded by rule-default"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answer, err := world(t, tt.auth, tt.target).Explain(explain.Question{
+				VPC: tt.vpc, Client: netip.MustParseAddr("10.0.0.10"), Method: tt.method, URL: tt.url,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var gates []string
+			for _, gate := range answer.Gates {
+				gates = append(gates, fmt.Sprint(gate.Name, " ", gate.Verdict))
+			}
+			if got := strings.Join(gates, ", "); got != tt.gates {
+				t.Errorf("gates %s\nwant  %s", got, tt.gates)
+			}
+			if answer.Reason != tt.reason {
+				t.Errorf("reason %s\nwant   %s", answer.Reason, tt.reason)
+			}
+		})
+	}
+}
+
+func TestTheStatementIsNamed(t *testing.T) {
+	answer, err := world(t, lattice.AuthIAM, target).Explain(explain.Question{VPC: "vpc-client", Method: "PUT", URL: "http://orders.example/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := answer.Gates[len(answer.Gates)-1]
+	if got := strings.Join(last.More, "\n"); !strings.Contains(got, "(reads)") || !strings.Contains(got, "vpc-lattice-svcs:RequestMethod: the policy has GET, the request PUT") {
+		t.Errorf("the network's policy is explained by:\n%s", got)
+	}
+}
+
+func TestQuestionsThatMakeNoSense(t *testing.T) {
+	w := world(t, lattice.AuthIAM, target)
+	for _, q := range []explain.Question{
+		{VPC: "vpc-client", Method: "GET", URL: "orders.example"},
+		{VPC: "vpc-client", Method: "GET", URL: "ftp://orders.example/"},
+		{VPC: "vpc-client", Method: "GET", URL: "http://%zz/"},
+		{VPC: "vpc-client", Method: "GET", URL: "http://orders.example/", As: "arn:aws:iam::100000000001:user/nobody"},
+	} {
+		if _, err := w.Explain(q); err == nil {
+			t.Errorf("%+v was explained", q)
+		}
+	}
+}
