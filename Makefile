@@ -39,7 +39,7 @@ FUZZ = \
 	snapshot:FuzzPattern \
 
 
-.PHONY: all build lint test race fuzz bench kills cross
+.PHONY: all build lint test race fuzz bench bench-policy kills cross
 
 all: build lint test
 
@@ -68,6 +68,10 @@ fuzz:
 
 bench:
 	go test ./... -run '^$$' -bench . -benchmem
+
+# A module of its own, which the targets above do not reach.
+bench-policy:
+	cd bench/policy && go vet . && go test . && go run .
 
 # A thousand kills of a writing server; go test does a few of them.
 kills:
