@@ -23,18 +23,21 @@ func silent(level string) string {
 	return "because no " + level + " policy allows the vpc-lattice-svcs:Invoke action"
 }
 
-// TestRefusals holds the body of every refusal, and who is said to have refused.
-func TestRefusals(t *testing.T) {
+// refusal is a request that is refused.
+type refusal struct {
+	name    string
+	change  func(t *testing.T, w *world)
+	request func(w *world) *Request
+	body    string
+	by      DeniedBy
+}
+
+// refusals are requests that are refused by policies, or for who they say signed them.
+func refusals() []refusal {
 	elsewhere := func(t *testing.T) *policy.Policy {
 		return authPolicy(t, strings.Replace(allowAll, `"*"`, `"`+serviceARN+`/elsewhere"`, 1))
 	}
-	for _, test := range []struct {
-		name    string
-		change  func(t *testing.T, w *world)
-		request func(w *world) *Request
-		body    string
-		by      DeniedBy
-	}{
+	return []refusal{
 		{"unsigned, the network has a policy without a match", func(t *testing.T, w *world) { w.network.Policy = elsewhere(t) },
 			func(w *world) *Request { return w.request("/") }, body("anonymous", "/", silent("network-based")), DeniedByNetwork},
 		{"unsigned, the network has no policy, nor has the service", func(t *testing.T, w *world) { w.network.Policy, w.service.Policy = nil, nil },
@@ -202,7 +205,12 @@ func TestRefusals(t *testing.T) {
 			func(w *world) *Request {
 				return w.request("/", sigv4.Field{Name: "Authorization", Value: "AWS4-HMAC-SHA256 Credential=x, SignedHeaders=host, Signature=0"})
 			}, "IncompleteSignatureException: Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got 'x'", DeniedByIdentity},
-	} {
+	}
+}
+
+// TestRefusals holds the body of every refusal, and who is said to have refused.
+func TestRefusals(t *testing.T) {
+	for _, test := range append(refusals(), malformed()...) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			if test.change != nil {
