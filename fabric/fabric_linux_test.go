@@ -393,3 +393,16 @@ func BenchmarkStart(b *testing.B) {
 		})
 	}
 }
+
+// TestNothingOutlivesItsProgram leaves a child behind that holds on to nothing of the program's.
+func TestNothingOutlivesItsProgram(t *testing.T) {
+	each(t, func(t *testing.T, f *Fabric) {
+		code, output := run(t, f, oneA, shell("sleep 1000 >/dev/null 2>&1 & echo $!"))
+		if code != 0 {
+			t.Fatalf("status %d, output %q", code, output)
+		}
+		if p, ok := readProcess(strings.TrimSpace(output)); ok && p.state != 'Z' {
+			t.Errorf("process %d outlived the program that started it, in state %c", p.pid, p.state)
+		}
+	})
+}

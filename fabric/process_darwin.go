@@ -21,3 +21,6 @@ func startOf(pid int) (string, bool) {
 func killSession(leader int) {
 	_ = syscall.Kill(-leader, syscall.SIGKILL) // it fails only when the group has ended
 }
+
+// endSession leaves what a leader leaves: here nothing can wait for its end without giving up its id.
+func endSession(int) {}

@@ -66,6 +66,14 @@ func killSession(leader int) {
 	killWhere(func(p process) bool { return p.session == leader })
 }
 
+// endSession waits for the end of a session's leader and ends what is left of its session. The leader is not reaped
+// meanwhile, so its id is nobody else's.
+func endSession(leader int) {
+	for unix.Waitid(unix.P_PID, leader, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	killSession(leader)
+}
+
 // killWhere ends all processes that match. It looks again until there are none, since they may fork meanwhile; the bound is
 // for processes that fork without end. It gives up when none of those it finds can be ended.
 func killWhere(match func(process) bool) {

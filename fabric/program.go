@@ -114,8 +114,11 @@ func (f *Fabric) start(ctx context.Context, s *seat, c Command, after func() err
 	return p, nil
 }
 
+// await waits for the program's end. What it left running in its session ends with it, so that nothing outlives the
+// deployment whose instance it ran in.
 func (p *Process) await() {
 	defer close(p.exited)
+	endSession(p.process.Pid)
 	state, err := p.process.Wait()
 	if err != nil {
 		p.err = err
