@@ -134,7 +134,7 @@ func (c *identityCompiler) putManaged(id string, object *iam.ManagedPolicy) (err
 	m.arn, m.compiled = "", nil
 	if object != nil {
 		m.arn = object.ARN()
-		m.compiled, err = readPolicy(m.arn, object.Document(), policy.Identity)
+		m.compiled, err = policy.ReadStored(m.arn, object.Document(), policy.Identity)
 	}
 	c.staleManaged.compile(m)
 	return err
@@ -150,7 +150,7 @@ func (c *identityCompiler) takeHolder(kind, id string, change Change) error {
 	problems := []error{err}
 	if object != nil {
 		for _, name := range slices.Sorted(maps.Keys(object.Inline)) {
-			p, err := readPolicy("inline policy "+name+" of "+object.arn, object.Inline[name], policy.Identity)
+			p, err := policy.ReadStored("inline policy "+name+" of "+object.arn, object.Inline[name], policy.Identity)
 			h.inline = append(h.inline, p)
 			problems = append(problems, err)
 		}
@@ -383,7 +383,7 @@ func (c *identityCompiler) managedPolicy(arn string, o *holder) *policy.Policy {
 // missing stands for what a user, a group or a role refers to and is not there. It is not known what it would deny.
 func (c *identityCompiler) missing(what string, o *holder) *policy.Policy {
 	c.note(fmt.Errorf("%s is denied everything because %s, which it refers to, does not exist", o.arn, what))
-	return refusal(what, policy.Identity)
+	return policy.Refusal(what, policy.Identity)
 }
 
 func (c *identityCompiler) compileKeys() edits[Key] {

@@ -72,7 +72,7 @@ func (o *organizationState) compile(next *Identities) error {
 	o.stale = false
 	members, err := o.members()
 	if err != nil {
-		closed := refusal("service control policies", policy.ServiceControl)
+		closed := policy.Refusal("service control policies", policy.ServiceControl)
 		next.Accounts = nil
 		next.Strangers = &Account{ServiceControl: [][]*policy.Policy{{closed}}}
 		return fmt.Errorf("all signed requests are denied because the organisation cannot be read: %w", err)
@@ -140,7 +140,7 @@ func (o *organizationState) serviceControl(document string, before map[string]*p
 		return o.compiled[document], nil
 	}
 	if p = before[document]; p == nil {
-		p, err = readPolicy("service control policy "+o.nameOf(document), document, policy.ServiceControl)
+		p, err = policy.ReadStored("service control policy "+o.nameOf(document), document, policy.ServiceControl)
 	}
 	o.compiled[document] = p
 	return p, err

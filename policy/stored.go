@@ -1,0 +1,29 @@
+package policy
+
+import "fmt"
+
+// ReadStored compiles a document that is in force. One that cannot be read becomes Refusal, and the error says so: had it
+// been left out, what it denies would have become allowed.
+func ReadStored(name, document string, kind Kind) (*Policy, error) {
+	parsed, err := Parse([]byte(document), kind, 0)
+	if err != nil {
+		return Refusal(name, kind), fmt.Errorf("%s denies everything because it cannot be read: %w", name, err)
+	}
+	parsed.Name = name
+	return Compile(parsed), nil
+}
+
+// Refusal is a policy that denies everything to everyone. It stands for one that should be there and is not: what that
+// one would deny is not known.
+func Refusal(name string, kind Kind) *Policy {
+	document := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
+	if kind == Resource {
+		document = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}}`
+	}
+	parsed, err := Parse([]byte(document), kind, 0)
+	if err != nil {
+		panic(fmt.Sprintf("policy: the policy that denies everything: %v", err))
+	}
+	parsed.Name = name
+	return Compile(parsed)
+}
