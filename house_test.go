@@ -32,11 +32,12 @@ var mayImport = map[string][]string{
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control":               {"lattice", "aws…", "policy", "store"},
-	"control/ec2":           {"lattice", "aws…", "store"},
-	"control/iam":           {"lattice", "aws…", "policy", "sealing", "sigv4", "store"},
-	"control/organizations": {"lattice", "aws…", "policy", "store"},
-	"control/sts":           {"lattice", "aws…", "control/iam", "policy", "sealing", "store"},
+	"control":               {"lattice", "aws…", "control/authority", "policy", "store"},
+	"control/authority":     {"lattice", "aws…", "policy", "store"},
+	"control/ec2":           {"lattice", "aws…", "control/authority", "store"},
+	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
+	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
+	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
 	"api":                   {"lattice", "aws…", "sigv4", "sealing", "control…"},
 
 	"snapshot":          {"lattice", "aws…", "policy"},

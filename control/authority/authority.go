@@ -1,0 +1,231 @@
+// Package authority decides what callers of the control plane may do. Whoever calls needs the permission of their own
+// side: identity policies within a permissions boundary, a session's own policies, and the service control policies above
+// their account (IAM user guide, "Policy evaluation logic"). There are no policies of resources here, so what another
+// account owns is out of reach.
+//
+// An Inquiry belongs to one transaction of the store and reads the caller's policies in it. So a decision is as fresh as
+// what the operation itself reads, and of an operation and a change of its caller's policies that race, one comes first: a
+// policy that is detached allows nothing that commits later. Package snapshot compiles the same policies for the data
+// plane, which cannot ask the store about every request; a copy that follows the store could only be as fresh by waiting
+// for it.
+package authority
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/store"
+)
+
+// GlobalRegion is the region of the services that AWS has once for all regions.
+const GlobalRegion = "us-east-1"
+
+// everything is the resource of actions that are about no resource in particular.
+const everything = "*"
+
+// Config is what an Authority needs.
+type Config struct {
+	// Service is the prefix of the service's actions, such as "ec2".
+	Service string
+	// Region is the region of the service, the value of aws:RequestedRegion; "" leaves that out.
+	Region string
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Authority decides for one service. It is safe for concurrent use.
+type Authority struct {
+	service, region string
+	now             func() time.Time
+	library         *library
+}
+
+// New makes an Authority.
+func New(cfg Config) *Authority {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Authority{cfg.Service, cfg.Region, cfg.Now, newLibrary()}
+}
+
+// Denied is the refusal of a caller who has no permission.
+type Denied struct {
+	// Message is the sentence with which IAM tells the caller so.
+	Message string
+}
+
+// Error is the message.
+func (d *Denied) Error() string { return d.Message }
+
+// Keys are condition keys of a request with their values.
+type Keys policy.Values
+
+// Set gives a key its values. Without any, or with an empty one alone, the key is absent.
+func (k Keys) Set(key string, values ...string) {
+	key = strings.ToLower(key)
+	if len(values) == 0 || values[0] == "" {
+		delete(k, key)
+		return
+	}
+	k[key] = values
+}
+
+// SetTags sets the keys about tags in the request: aws:RequestTag and aws:TagKeys.
+func (k Keys) SetTags(tags map[string]string) {
+	k.Set("aws:TagKeys", slices.Sorted(maps.Keys(tags))...)
+	k.addTags("aws:requesttag/", tags)
+}
+
+// addTags adds the keys of a family for tags. Keys are the same whatever their case, so one may have several values.
+func (k Keys) addTags(family string, tags map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		name := family + strings.ToLower(key)
+		k[name] = append(k[name], tags[key])
+	}
+}
+
+// Inquiry is what one operation asks about its caller, in one transaction. Its keys are those of the request; what
+// follows from the caller, from the time and from a resource is added to each question.
+type Inquiry struct {
+	Keys
+	authority *Authority
+	tx        *store.Tx
+	caller    iam.Caller
+	action    string    // of the operation, without the service's prefix
+	about     string    // what Conclude asks about
+	known     *standing // of the caller, once it is known
+	asked     bool
+}
+
+// Ask begins an inquiry about a caller who wants to perform an action, such as "CreateVpc".
+func (a *Authority) Ask(tx *store.Tx, caller iam.Caller, action string) *Inquiry {
+	return &Inquiry{Keys: Keys{}, authority: a, tx: tx, caller: caller, action: action, about: everything}
+}
+
+// May asks whether the caller may perform the action on a resource, which has some tags. The error is a *Denied if not.
+func (q *Inquiry) May(resource string, tags map[string]string) error {
+	q.asked = true
+	return q.ask(q.authority.service+":"+q.action, resource, tags)
+}
+
+// MayCreate asks whether the caller may create a resource with tags. Who gives tags also needs the permission for
+// tagging, an action such as "TagResource", which sees in the condition key CreateAction what it is part of.
+func (q *Inquiry) MayCreate(resource string, tags map[string]string, tagging string) error {
+	q.SetTags(tags)
+	if err := q.May(resource, nil); err != nil || len(tags) == 0 {
+		return err
+	}
+	q.Set(q.authority.service+":CreateAction", q.action)
+	return q.ask(q.authority.service+":"+tagging, resource, nil)
+}
+
+// MayAlso asks whether the caller may perform another action, which the operation needs too, such as "iam:PassRole".
+func (q *Inquiry) MayAlso(action, resource string, tags map[string]string) error {
+	return q.ask(action, resource, tags)
+}
+
+// About says which resource the operation will ask about, before it is known whether that exists.
+func (q *Inquiry) About(resource string) { q.about = resource }
+
+// Conclude returns the outcome of the operation, for the caller to see. If May was never asked, it is asked now: about
+// the resource that About named, or else about all resources, as for actions that are about none in particular. So no
+// operation can forget to, and nobody learns what exists without permission to ask.
+func (q *Inquiry) Conclude(outcome error) error {
+	if q.asked {
+		return outcome
+	}
+	if err := q.May(q.about, nil); err != nil {
+		return err
+	}
+	return outcome
+}
+
+func (q *Inquiry) ask(action, resource string, tags map[string]string) error {
+	if err := q.owns(action, resource); err != nil {
+		return err
+	}
+	s, err := q.standing()
+	if err != nil {
+		return err
+	}
+	return q.decide(s, &s.access, question{action, resource, tags})
+}
+
+// MayTrusted asks whether the caller may perform another action on a resource of any account whose own policy allows that
+// already. Where that policy names the caller itself, within one account, no identity policy has to (IAM user guide,
+// "Policy evaluation for requests within a single account"); what bounds the caller or denies still does.
+func (q *Inquiry) MayTrusted(action, resource string, tags map[string]string, named bool) error {
+	s, err := q.standing()
+	if err != nil {
+		return err
+	}
+	access := s.access
+	if named {
+		access.Identity = append(slices.Clip(access.Identity), q.authority.library.administrator)
+	}
+	return q.decide(s, &access, question{action, resource, tags})
+}
+
+// question is what is asked of policies.
+type question struct {
+	action, resource string
+	tags             map[string]string // of the resource
+}
+
+func (q *Inquiry) decide(s *standing, access *policy.Access, asked question) error {
+	request := &policy.Request{
+		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(q.conditions(s, asked.tags)),
+	}
+	decision := access.Decide(request)
+	if decision.Allowed() {
+		return nil
+	}
+	return &Denied{decision.Message(request)}
+}
+
+// Owns asks whether a resource that the operation merely refers to, or has yet to look for, is the caller's account's
+// own, or AWS's.
+func (q *Inquiry) Owns(resource string) error {
+	return q.owns(q.authority.service+":"+q.action, resource)
+}
+
+func (q *Inquiry) owns(action, resource string) error {
+	switch lattice.AccountOf(resource) {
+	case "", q.caller.Account, iam.AWSAccount:
+		return nil
+	}
+	refused := &policy.Request{Principal: PrincipalOf(q.caller), Action: action, Resource: resource}
+	return &Denied{policy.Decision{Level: "resource"}.Message(refused)}
+}
+
+// standing is what is known of the caller; it is read once.
+func (q *Inquiry) standing() (*standing, error) {
+	if q.known != nil {
+		return q.known, nil
+	}
+	s, err := q.authority.library.read(q.tx, &q.caller)
+	if err == nil {
+		q.known = s
+	}
+	return s, err
+}
+
+// conditions are the condition keys of one question.
+func (q *Inquiry) conditions(s *standing, tags map[string]string) Keys {
+	v := maps.Clone(q.Keys)
+	maps.Copy(v, s.keys)
+	now := q.authority.now().UTC()
+	v.Set("aws:CurrentTime", now.Format(time.RFC3339))
+	v.Set("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
+	v.Set("aws:RequestedRegion", q.authority.region)
+	for _, family := range []string{"aws:resourcetag/", q.authority.service + ":resourcetag/"} {
+		v.addTags(family, tags)
+	}
+	return v
+}

@@ -1,0 +1,62 @@
+package authority
+
+import (
+	"sync"
+
+	"pergola/aws/iam"
+	"pergola/policy"
+)
+
+// shelf is how many compiled policies are kept.
+const shelf = 1024
+
+// administratorARN is the built-in policy that allows everything.
+const administratorARN = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+// library keeps policies that have been compiled. What it keeps depends on the documents alone and so is never stale.
+type library struct {
+	builtIn       map[string]string // the documents of the built-in policies by ARN
+	administrator *policy.Policy    // the one that allows everything
+
+	mu       sync.Mutex
+	compiled map[entry]*policy.Policy
+}
+
+// entry is all that a compiled policy is made of.
+type entry struct {
+	name, document string
+	kind           policy.Kind
+}
+
+func newLibrary() *library {
+	l := &library{builtIn: map[string]string{}, compiled: map[entry]*policy.Policy{}}
+	for _, p := range iam.AWSManaged() {
+		l.builtIn[p.ARN()] = p.Document()
+	}
+	l.administrator = l.compile(administratorARN, l.builtIn[administratorARN], policy.Identity)
+	return l
+}
+
+// compile returns the policy of a document that is in force. One that cannot be read denies everything.
+func (l *library) compile(name, document string, kind policy.Kind) *policy.Policy {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := entry{name, document, kind}
+	if p := l.compiled[e]; p != nil {
+		return p
+	}
+	p, _ := policy.ReadStored(name, document, kind) // the node tells of those that cannot be read
+	if len(l.compiled) >= shelf {
+		clear(l.compiled)
+	}
+	l.compiled[e] = p
+	return p
+}
+
+func (l *library) compileAll(name string, documents []string, kind policy.Kind) []*policy.Policy {
+	all := make([]*policy.Policy, len(documents))
+	for i, document := range documents {
+		all[i] = l.compile(name, document, kind)
+	}
+	return all
+}
