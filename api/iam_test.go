@@ -160,12 +160,15 @@ func (p plane) sts(provider aws.CredentialsProvider) *sts.Client {
 	return sts.New(sts.Options{BaseEndpoint: aws.String(p.url), Region: testRegion, RetryMaxAttempts: 1, Credentials: provider})
 }
 
-// makeRole makes a role as the administrator and returns its ARN.
+// makeRole makes a role that may do everything in VPC Lattice, and returns its ARN.
 func (p plane) makeRole(t *testing.T, name, trust string) string {
 	t.Helper()
-	admin := iam.Caller{Account: lattice.AccountOf(adminARN), ARN: adminARN, Type: iam.TypeUser}
-	created, err := p.iam.CreateRole(t.Context(), admin, &iam.CreateRoleRequest{Name: name, Trust: trust})
+	created, err := p.iam.CreateRole(t.Context(), rootCaller(), &iam.CreateRoleRequest{Name: name, Trust: trust})
 	if err != nil {
+		t.Fatal(err)
+	}
+	full := &iam.AttachmentRequest{Subject: iam.Subject{RoleName: name}, ARN: "arn:aws:iam::aws:policy/VPCLatticeFullAccess"}
+	if _, err := p.iam.Roles().AttachPolicy(t.Context(), rootCaller(), full); err != nil {
 		t.Fatal(err)
 	}
 	return created.Role.ARN
@@ -260,7 +263,7 @@ func TestSDKAssumesRoleWithWebIdentity(t *testing.T) {
 	}
 	token := signed + "." + encode(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
 
-	admin := iam.Caller{Account: lattice.AccountOf(adminARN), ARN: adminARN, Type: iam.TypeUser}
+	admin := rootCaller()
 	provider, err := p.iam.CreateOpenIDConnectProvider(t.Context(), admin, &iam.CreateProviderRequest{URL: issuer.URL, ClientIDs: []string{"pergola"}})
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ type plane struct {
 	url        string
 	credential sealing.Credential
 	iam        *iam.Control
+	config     Config
 }
 
 func newPlane(t *testing.T) plane {
@@ -50,16 +51,17 @@ func newPlane(t *testing.T) plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(New(Config{
+	config := Config{
 		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
 		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
 		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),
 		IAM:           keys, STS: stscontrol.New(stscontrol.Config{Store: objects, Box: box}),
 		Keys: keys, Box: box, Region: testRegion,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	}))
+	}
+	server := httptest.NewServer(New(config))
 	t.Cleanup(server.Close)
-	return plane{server.URL, credential, keys}
+	return plane{server.URL, credential, keys, config}
 }
 
 func (p plane) lattice(options ...func(*vpclattice.Options)) *vpclattice.Client {

@@ -61,7 +61,7 @@ func (op *call) admitAction(field string, protocol lattice.Protocol, action latt
 	}
 	if action.Forward != nil {
 		for i, group := range action.Forward.TargetGroups {
-			group, err := targetGroups.findStanding(op, group.TargetGroupIdentifier)
+			group, err := targetGroups.standing(targetGroups.read(op, "", group.TargetGroupIdentifier))
 			if err != nil {
 				return action, err
 			}
@@ -72,6 +72,15 @@ func (op *call) admitAction(field string, protocol lattice.Protocol, action latt
 		}
 	}
 	return withWeights(action), nil
+}
+
+// groupARNs are the target groups that an action forwards to, as a condition key has them.
+func (op *call) groupARNs(action lattice.RuleAction) []string {
+	var arns []string
+	for _, group := range action.TargetGroupIDs() {
+		arns = append(arns, targetGroups.named(op, "", group))
+	}
+	return arns
 }
 
 // mismatch says why a listener cannot forward to a target group, or "" (user guide: TLS listeners, Routing

@@ -28,7 +28,7 @@ func (op *call) findGuard(identifier string) (guard, error) {
 		}
 		return guard{&network.AuthPolicy, network.AuthType, func() error { return serviceNetworks.put(op.tx, network) }}, nil
 	case strings.HasPrefix(id, lattice.KindService.Prefix):
-		service, err := services.findStanding(op, identifier)
+		service, err := services.standing(services.find(op, "", identifier))
 		if err != nil {
 			return guard{}, err
 		}

@@ -1,6 +1,6 @@
 // Package control is what each operation of the VPC Lattice API means. An operation validates what the published
-// constraints cannot say, authorises, and then does all of its reading and writing in one store transaction, so that
-// whatever it checked (a name is free, a quota has room, a target group exists) is true of what it wrote.
+// constraints cannot say, and then authorises and does all of its reading and writing in one store transaction, so that
+// whatever it checked (the caller may, a name is free, a quota has room, a target group exists) is true of what it wrote.
 //
 // Package api has already enforced the check tags of the requests before a method here is called. Every error that
 // leaves this package is a *lattice.Error.
@@ -26,9 +26,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"time"
 
 	"pergola/aws/iam"
+	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -57,6 +59,8 @@ type Control struct {
 	random io.Reader
 	quotas map[string]int
 	log    *slog.Logger
+
+	authority *authority.Authority
 }
 
 // New makes a control plane. Its statuses move only while Settle runs, here or in another process.
@@ -73,6 +77,7 @@ func New(cfg Config) *Control {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	c.authority = authority.New(authority.Config{Service: "vpc-lattice", Region: c.region, Now: c.now})
 	return c
 }
 
@@ -94,43 +99,36 @@ func (c *Control) place(account string) lattice.Place {
 	return lattice.Place{Region: c.region, Account: account}
 }
 
-// authorise decides whether the caller may do something to a resource. Every principal may do everything to what its
-// own account owns, and nothing to what others own.
-func (c *Control) authorise(_ context.Context, caller iam.Caller, action, resource string) error {
-	if lattice.AccountOf(resource) == caller.Account {
-		return nil
-	}
-	return &lattice.Error{
-		Kind:    lattice.AccessDenied,
-		Message: "User: " + caller.ARN + " is not authorized to perform: " + action + " on resource: " + resource,
-	}
-}
-
 // call is one operation under way: who asks for what, and in which transaction.
 type call struct {
 	*Control
 	ctx    context.Context
 	caller iam.Caller
-	action string    // the IAM action, such as "vpc-lattice:CreateService"
-	tx     *store.Tx // belongs to the present attempt
+	action string         // the IAM action, such as "CreateService"
+	keys   authority.Keys // the condition keys of the request
+
+	// These belong to the present attempt.
+	tx *store.Tx
+	*authority.Inquiry
 }
 
 func (c *Control) call(ctx context.Context, caller iam.Caller, action string) *call {
-	return &call{Control: c, ctx: ctx, caller: caller, action: "vpc-lattice:" + action}
+	return &call{Control: c, ctx: ctx, caller: caller, action: action, keys: authority.Keys{}}
 }
 
-// may asks for permission to perform the call's action on a resource.
-func (op *call) may(resource string) error {
-	return op.authorise(op.ctx, op.caller, op.action, resource)
+// inquire begins to ask for permission, in the present attempt.
+func (op *call) inquire(tx *store.Tx) {
+	op.tx, op.Inquiry = tx, op.authority.Ask(tx, op.caller, op.action)
+	maps.Copy(op.Keys, op.keys)
 }
 
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
 func update[R any](op *call, f func() (*R, error)) (*R, error) {
 	var answer *R
 	_, err := op.store.Update(op.ctx, func(tx *store.Tx) (err error) {
-		op.tx = tx
+		op.inquire(tx)
 		answer, err = f()
-		return err
+		return op.Conclude(err)
 	})
 	if err != nil {
 		return nil, op.explain(err)
@@ -142,9 +140,9 @@ func update[R any](op *call, f func() (*R, error)) (*R, error) {
 func view[R any](op *call, f func() (*R, error)) (*R, error) {
 	var answer *R
 	err := op.store.View(op.ctx, func(tx *store.Tx) (err error) {
-		op.tx = tx
+		op.inquire(tx)
 		answer, err = f()
-		return err
+		return op.Conclude(err)
 	})
 	if err != nil {
 		return nil, op.explain(err)
@@ -156,11 +154,15 @@ func view[R any](op *call, f func() (*R, error)) (*R, error) {
 // the caller need not understand.
 func (op *call) explain(err error) error {
 	var known *lattice.Error
-	if errors.As(err, &known) {
+	var denied *authority.Denied
+	switch {
+	case errors.As(err, &known):
 		return known
+	case errors.As(err, &denied):
+		return &lattice.Error{Kind: lattice.AccessDenied, Message: denied.Message}
 	}
 	if op.ctx.Err() == nil {
-		op.log.Error("an operation failed", "action", op.action, "error", err)
+		op.log.Error("an operation failed", "action", "vpc-lattice:"+op.action, "error", err)
 	}
 	return &lattice.Error{
 		Kind: lattice.Internal, Message: "The request could not be completed; try again", RetryAfterSeconds: 1,

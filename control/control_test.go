@@ -62,6 +62,9 @@ func newWorld(t testing.TB, quotas ...quotaOf) *world {
 		Store: opened, Region: region, Quotas: limits, Now: func() time.Time { return w.clock },
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
+	for _, account := range []string{account, other} {
+		w.user(account, "admin", iam.Permissions{Attached: []string{"arn:aws:iam::aws:policy/AdministratorAccess"}})
+	}
 	return w
 }
 
@@ -71,7 +74,17 @@ type quotaOf struct {
 }
 
 func callerOf(account string) iam.Caller {
-	return iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/admin", UserID: "AIDA" + account}
+	return iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/admin", UserID: "AIDA" + account, Type: iam.TypeUser}
+}
+
+// user makes a user, or gives it other permissions.
+func (w *world) user(account, name string, permissions iam.Permissions) iam.Caller {
+	w.t.Helper()
+	user := iam.User{Entity: iam.Entity{Account: account, Name: name, Path: "/", UniqueID: "AIDA" + account}, Permissions: permissions}
+	w.write(func(tx *store.Tx) error {
+		return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(account, name), user)
+	})
+	return iam.Caller{Account: account, ARN: user.ARN(), UserID: user.UniqueID, Type: iam.TypeUser}
 }
 
 // must is for calls that cannot fail unless the test is wrong.
@@ -114,13 +127,15 @@ func (w *world) ledger() *ledger {
 	return ledger
 }
 
-// keys are all keys in the store that say something of the world.
+// keys are all keys in the store that say something of the world, but for its users.
 func (w *world) keys() (keys []string) {
 	w.t.Helper()
 	for _, prefix := range []string{objectPrefix, "index/"} {
 		_ = w.store.Follow(w.ctx, prefix, func(batch store.Batch) error {
 			for _, change := range batch.Changes {
-				keys = append(keys, change.Key)
+				if !strings.HasPrefix(change.Key, objectPrefix+iam.KindUser+"/") {
+					keys = append(keys, change.Key)
+				}
 			}
 			return errRead
 		})

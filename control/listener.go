@@ -17,15 +17,17 @@ func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *lat
 		return nil, err
 	}
 	op := c.call(ctx, caller, "CreateListener")
+	op.keys.Set("vpc-lattice:Protocol", string(in.Protocol))
+	op.keys.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.DefaultAction)...)
 	return update(op, func() (*lattice.CreateListenerResponse, error) {
-		return respond[lattice.CreateListenerResponse](listeners.create(op, in.ClientToken, in, func() (*lattice.Listener, error) {
+		return respond[lattice.CreateListenerResponse](listeners.create(op, order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier}}, func() (*lattice.Listener, error) {
 			return op.newListener(in)
 		}))
 	})
 }
 
 func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listener, error) {
-	service, err := services.findStanding(op, in.ServiceIdentifier)
+	service, err := services.standing(services.read(op, "", in.ServiceIdentifier))
 	if err != nil {
 		return nil, err
 	}
@@ -67,22 +69,32 @@ func (op *call) claimListener(listener *lattice.Listener) error {
 	return op.claimMember(lattice.QuotaListeners, lattice.KindListener, name, nameTaken(lattice.KindListener, listener.Name))
 }
 
-// findListener finds a listener below its service.
+// findListener finds the listener that an operation is about.
 func (op *call) findListener(service, listener string) (*lattice.Listener, error) {
-	parent, err := services.find(op, "", service)
+	op.About(listeners.named(op, below(lattice.IDOf(service)), listener))
+	parent, err := services.read(op, "", service)
 	if err != nil {
 		return nil, err
 	}
 	return listeners.find(op, below(parent.ID), listener)
 }
 
-// findListenerToChange finds a listener and its service, which must not be going away.
+// readListener reads a listener that an operation refers to.
+func (op *call) readListener(service, listener string) (*lattice.Listener, error) {
+	parent, err := services.read(op, "", service)
+	if err != nil {
+		return nil, err
+	}
+	return listeners.read(op, below(parent.ID), listener)
+}
+
+// findListenerToChange finds the listener that an operation is about and its service, which must not be going away.
 func (op *call) findListenerToChange(service, listener string) (*lattice.Service, *lattice.Listener, error) {
-	parent, err := services.findStanding(op, service)
+	found, err := op.findListener(service, listener)
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := listeners.find(op, below(parent.ID), listener)
+	parent, err := services.standing(services.read(op, "", service))
 	return parent, found, err
 }
 
@@ -100,6 +112,7 @@ func (c *Control) UpdateListener(ctx context.Context, caller iam.Caller, in *lat
 		return nil, err
 	}
 	op := c.call(ctx, caller, "UpdateListener")
+	op.keys.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.DefaultAction)...)
 	return update(op, func() (*lattice.UpdateListenerResponse, error) {
 		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
 		if err != nil {
@@ -141,7 +154,7 @@ func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *lat
 func (c *Control) ListListeners(ctx context.Context, caller iam.Caller, in *lattice.ListListenersRequest) (*lattice.List[lattice.ListenerSummary], error) {
 	op := c.call(ctx, caller, "ListListeners")
 	return view(op, func() (*lattice.List[lattice.ListenerSummary], error) {
-		service, err := services.find(op, "", in.ServiceIdentifier)
+		service, err := services.read(op, "", in.ServiceIdentifier)
 		if err != nil {
 			return nil, err
 		}

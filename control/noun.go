@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -17,6 +19,8 @@ type noun[T any] struct {
 	lattice.Kind
 	objects store.Kind[T]
 	head    func(*T) head
+	// keys gives the condition keys that an object has, besides its tags; nil for none.
+	keys func(authority.Keys, *T)
 }
 
 // head is the part of an object that does not depend on its kind.
@@ -44,11 +48,17 @@ var (
 	targetGroups = newNoun(lattice.KindTargetGroup, func(v *lattice.TargetGroup) head {
 		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags}
 	})
-	serviceAssociations = newNoun(lattice.KindServiceNetworkServiceAssociation, func(v *lattice.ServiceNetworkServiceAssociation) head {
+	serviceAssociations = withKeys(newNoun(lattice.KindServiceNetworkServiceAssociation, func(v *lattice.ServiceNetworkServiceAssociation) head {
 		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags}
+	}), func(k authority.Keys, v *lattice.ServiceNetworkServiceAssociation) {
+		k.Set("vpc-lattice:ServiceArn", v.ServiceARN)
+		k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
 	})
-	vpcAssociations = newNoun(lattice.KindServiceNetworkVPCAssociation, func(v *lattice.ServiceNetworkVPCAssociation) head {
+	vpcAssociations = withKeys(newNoun(lattice.KindServiceNetworkVPCAssociation, func(v *lattice.ServiceNetworkVPCAssociation) head {
 		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags}
+	}), func(k authority.Keys, v *lattice.ServiceNetworkVPCAssociation) {
+		k.Set("vpc-lattice:VpcId", v.VPCID)
+		k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
 	})
 
 	// targets are parts of their target group: they have no ARN, no tags and no token of their own.
@@ -56,23 +66,45 @@ var (
 )
 
 func newNoun[T any](kind lattice.Kind, of func(*T) head) noun[T] {
-	return noun[T]{kind, store.NewKind[T](kind.Name), of}
+	return noun[T]{Kind: kind, objects: store.NewKind[T](kind.Name), head: of}
+}
+
+func withKeys[T any](n noun[T], keys func(authority.Keys, *T)) noun[T] {
+	n.keys = keys
+	return n
 }
 
 // below is what precedes the path of an object in the store: its parents' ids, each with a slash.
 func below(parents ...string) string { return strings.Join(parents, "/") + "/" }
 
-// find reads the object that an identifier names, if the caller may see it. The identifier is an id, or an ARN, which
-// must then be the object's own. parents is "" or what below makes.
+// arn names an object of the caller's account, whether there is one or not. parents is "" or what below makes.
+func (n noun[T]) arn(op *call, parents, id string) string {
+	path := id
+	switch ids := strings.Split(parents, "/"); n.Kind {
+	case lattice.KindListener:
+		path = ids[0] + "/listener/" + id
+	case lattice.KindRule:
+		path = ids[0] + "/listener/" + ids[1] + "/rule/" + id
+	}
+	return op.place(op.caller.Account).ARN(n.Kind, path)
+}
+
+// named is the ARN that an identifier stands for.
+func (n noun[T]) named(op *call, parents, identifier string) string {
+	if lattice.IDOf(identifier) != identifier {
+		return identifier
+	}
+	return n.arn(op, parents, identifier)
+}
+
+// read reads the object that an identifier names, which an operation refers to. The identifier is an id, or an ARN,
+// which must then be the object's own. parents is "" or what below makes.
 //
 // An object of another account is refused rather than not found.
-func (n noun[T]) find(op *call, parents, identifier string) (*T, error) {
+func (n noun[T]) read(op *call, parents, identifier string) (*T, error) {
 	id := lattice.IDOf(identifier)
-	isARN := id != identifier
-	if isARN {
-		if err := op.may(identifier); err != nil {
-			return nil, err
-		}
+	if err := op.Owns(identifier); err != nil {
+		return nil, err
 	}
 	value, err := n.objects.Get(op.tx, parents+id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -82,27 +114,37 @@ func (n noun[T]) find(op *call, parents, identifier string) (*T, error) {
 		return nil, err
 	}
 	arn := n.head(&value).arn
-	if isARN && arn != identifier {
+	if id != identifier && arn != identifier {
 		return nil, lattice.NotFoundError(n.Kind, id)
 	}
-	if err := op.may(arn); err != nil {
-		return nil, err
+	return &value, op.Owns(arn)
+}
+
+// find reads the object that an operation is about, if the caller may perform it on that. Who may not does not learn
+// whether there is one.
+func (n noun[T]) find(op *call, parents, identifier string) (*T, error) {
+	value, err := n.read(op, parents, identifier)
+	if err != nil {
+		return nil, cmp.Or(op.May(n.named(op, parents, identifier), nil), err)
 	}
-	return &value, nil
+	if n.keys != nil {
+		n.keys(op.Keys, value)
+	}
+	head := n.head(value)
+	return value, op.May(head.arn, *head.tags)
 }
 
-// findStanding is find for what something is to be added to or made to refer to: it must not be going away.
-func (n noun[T]) findStanding(op *call, identifier string) (*T, error) {
-	return n.findUnless(op, identifier, func(s lattice.Status) bool { return s == lattice.StatusDeleteInProgress })
+// standing passes on what was read if something may be added to it or made to refer to it: it must not be going away.
+func (n noun[T]) standing(value *T, err error) (*T, error) {
+	return n.unless(func(s lattice.Status) bool { return s == lattice.StatusDeleteInProgress }, value, err)
 }
 
-// findSettled is find for what is to be changed itself: its last change must be complete.
-func (n noun[T]) findSettled(op *call, identifier string) (*T, error) {
-	return n.findUnless(op, identifier, lattice.Status.InProgress)
+// settled passes on what was read if it may be changed itself: its last change must be complete.
+func (n noun[T]) settled(value *T, err error) (*T, error) {
+	return n.unless(lattice.Status.InProgress, value, err)
 }
 
-func (n noun[T]) findUnless(op *call, identifier string, refused func(lattice.Status) bool) (*T, error) {
-	value, err := n.find(op, "", identifier)
+func (n noun[T]) unless(refused func(lattice.Status) bool, value *T, err error) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -122,12 +164,23 @@ func (n noun[T]) put(tx *store.Tx, value *T) error {
 // request and the path of the object, separated by a space.
 var tokens = store.NewIndex("token")
 
+// order is a request to create something.
+type order struct {
+	request any
+	// token is the idempotency token, or "".
+	token string
+	tags  lattice.Tags
+	// parents are the identifiers of what the new object will be part of.
+	parents []string
+}
+
 // create builds an object and writes it. With an idempotency token that has been used before, it answers with what
 // was created then, as it is now, provided that the request is the same.
-func (n noun[T]) create(op *call, token string, request any, build func() (*T, error)) (*T, error) {
-	if err := op.may(op.place(op.caller.Account).ARN(n.Kind, "*")); err != nil {
+func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error) {
+	if err := op.MayCreate(n.arn(op, idsOf(o.parents), "*"), o.tags, "TagResource"); err != nil {
 		return nil, err
 	}
+	token, request := o.token, o.request
 	key := n.tokenKey(op.caller.Account, token)
 	if token != "" {
 		known, err := tokens.Get(op.tx, key)
@@ -148,6 +201,15 @@ func (n noun[T]) create(op *call, token string, request any, build func() (*T, e
 		}
 	}
 	return value, n.put(op.tx, value)
+}
+
+// idsOf is what below makes of some identifiers.
+func idsOf(identifiers []string) string {
+	ids := make([]string, len(identifiers))
+	for i, identifier := range identifiers {
+		ids[i] = lattice.IDOf(identifier)
+	}
+	return below(ids...)
 }
 
 func (n noun[T]) tokenKey(account, token string) string { return account + "/" + n.Name + "/" + token }

@@ -56,13 +56,16 @@ func (c *Control) CreateRule(ctx context.Context, caller iam.Caller, in *lattice
 		return nil, err
 	}
 	op := c.call(ctx, caller, "CreateRule")
+	op.keys.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.Action)...)
 	return update(op, func() (*lattice.CreateRuleResponse, error) {
-		return respond[lattice.CreateRuleResponse](rules.create(op, in.ClientToken, in, func() (*lattice.Rule, error) { return op.newRule(in) }))
+		return respond[lattice.CreateRuleResponse](rules.create(op, order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier, in.ListenerIdentifier}}, func() (*lattice.Rule, error) {
+			return op.newRule(in)
+		}))
 	})
 }
 
 func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
-	service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+	service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +108,26 @@ func priorityTaken(rule *lattice.Rule, holder string) error {
 		holder, rule.ListenerID, rule.Priority)
 }
 
-// findRule finds a rule of a listener, which may be its default rule.
+// readListenerToChange reads a listener whose rules are to be changed and its service, which must not be going away.
+func (op *call) readListenerToChange(service, listener string) (*lattice.Service, *lattice.Listener, error) {
+	parent, err := services.standing(services.read(op, "", service))
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := listeners.read(op, below(parent.ID), listener)
+	return parent, found, err
+}
+
+// ruleNamed is the ARN that the identifiers of a rule and of its parents stand for.
+func (op *call) ruleNamed(service, listener, rule string) string {
+	return rules.named(op, idsOf([]string{service, listener}), rule)
+}
+
+// findRule finds the rule that an operation is about, which may be the listener's default rule.
 func (op *call) findRule(listener *lattice.Listener, identifier string) (*lattice.Rule, error) {
 	standard := listener.DefaultRule()
 	if identifier == standard.ID || identifier == standard.ARN {
-		return &standard, nil
+		return &standard, op.May(standard.ARN, nil)
 	}
 	return rules.find(op, below(listener.ServiceID, listener.ID), identifier)
 }
@@ -131,7 +149,8 @@ func (op *call) findOwnRule(listener *lattice.Listener, identifier string) (*lat
 func (c *Control) GetRule(ctx context.Context, caller iam.Caller, in *lattice.GetRuleRequest) (*lattice.GetRuleResponse, error) {
 	op := c.call(ctx, caller, "GetRule")
 	return view(op, func() (*lattice.GetRuleResponse, error) {
-		listener, err := op.findListener(in.ServiceIdentifier, in.ListenerIdentifier)
+		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
+		listener, err := op.readListener(in.ServiceIdentifier, in.ListenerIdentifier)
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +163,8 @@ func (c *Control) UpdateRule(ctx context.Context, caller iam.Caller, in *lattice
 	op := c.call(ctx, caller, "UpdateRule")
 	change := lattice.RuleUpdate{RuleIdentifier: in.RuleIdentifier, Match: in.Match, Priority: in.Priority, Action: in.Action}
 	return update(op, func() (*lattice.UpdateRuleResponse, error) {
-		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
+		service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
 		if err != nil {
 			return nil, err
 		}
@@ -168,11 +188,14 @@ func (op *call) changedRule(listener *lattice.Listener, change lattice.RuleUpdat
 	if err := checkMatch(change.Match); err != nil {
 		return nil, nil, err
 	}
+	var forwardsTo []string
 	if change.Action != nil {
 		if err := checkAction("action", *change.Action); err != nil {
 			return nil, nil, err
 		}
+		forwardsTo = op.groupARNs(*change.Action)
 	}
+	op.Set("vpc-lattice:TargetGroupArns", forwardsTo...)
 	if before, err = op.findOwnRule(listener, change.RuleIdentifier); err != nil {
 		return nil, nil, err
 	}
@@ -194,7 +217,8 @@ func (op *call) changedRule(listener *lattice.Listener, change lattice.RuleUpdat
 func (c *Control) DeleteRule(ctx context.Context, caller iam.Caller, in *lattice.DeleteRuleRequest) (*lattice.Empty, error) {
 	op := c.call(ctx, caller, "DeleteRule")
 	return update(op, func() (*lattice.Empty, error) {
-		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
+		service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
 		if err != nil {
 			return nil, err
 		}
@@ -213,7 +237,7 @@ func (c *Control) DeleteRule(ctx context.Context, caller iam.Caller, in *lattice
 func (c *Control) ListRules(ctx context.Context, caller iam.Caller, in *lattice.ListRulesRequest) (*lattice.List[lattice.RuleSummary], error) {
 	op := c.call(ctx, caller, "ListRules")
 	return view(op, func() (*lattice.List[lattice.RuleSummary], error) {
-		listener, err := op.findListener(in.ServiceIdentifier, in.ListenerIdentifier)
+		listener, err := op.readListener(in.ServiceIdentifier, in.ListenerIdentifier)
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,8 @@ import (
 func (c *Control) BatchUpdateRule(ctx context.Context, caller iam.Caller, in *lattice.BatchUpdateRuleRequest) (*lattice.BatchUpdateRuleResponse, error) {
 	op := c.call(ctx, caller, "UpdateRule") // the batch has no IAM action of its own
 	return update(op, func() (*lattice.BatchUpdateRuleResponse, error) {
-		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, "*"))
+		service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
 		if err != nil {
 			return nil, err
 		}

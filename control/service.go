@@ -21,8 +21,9 @@ func (c *Control) CreateService(ctx context.Context, caller iam.Caller, in *latt
 		}
 	}
 	op := c.call(ctx, caller, "CreateService")
+	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
 	return update(op, func() (*lattice.CreateServiceResponse, error) {
-		return respond[lattice.CreateServiceResponse](services.create(op, in.ClientToken, in, func() (*lattice.Service, error) {
+		return respond[lattice.CreateServiceResponse](services.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.Service, error) {
 			return op.newService(in)
 		}))
 	})
@@ -69,8 +70,9 @@ func (c *Control) GetService(ctx context.Context, caller iam.Caller, in *lattice
 // the certificate.
 func (c *Control) UpdateService(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceRequest) (*lattice.UpdateServiceResponse, error) {
 	op := c.call(ctx, caller, "UpdateService")
+	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
 	return update(op, func() (*lattice.UpdateServiceResponse, error) {
-		service, err := services.findSettled(op, in.ServiceIdentifier)
+		service, err := services.settled(services.find(op, "", in.ServiceIdentifier))
 		if err != nil {
 			return nil, err
 		}

@@ -15,8 +15,10 @@ func (c *Control) CreateServiceNetworkServiceAssociation(ctx context.Context, ca
 		return nil, err
 	}
 	op := c.call(ctx, caller, "CreateServiceNetworkServiceAssociation")
+	op.keys.Set("vpc-lattice:ServiceArn", services.named(op, "", in.ServiceIdentifier))
+	op.keys.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
 	return update(op, func() (*lattice.CreateServiceNetworkServiceAssociationResponse, error) {
-		return respond[lattice.CreateServiceNetworkServiceAssociationResponse](serviceAssociations.create(op, in.ClientToken, in, func() (*lattice.ServiceNetworkServiceAssociation, error) {
+		return respond[lattice.CreateServiceNetworkServiceAssociationResponse](serviceAssociations.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkServiceAssociation, error) {
 			return op.newServiceAssociation(in)
 		}))
 	})
@@ -27,7 +29,7 @@ func (op *call) newServiceAssociation(in *lattice.CreateServiceNetworkServiceAss
 	if err != nil {
 		return nil, err
 	}
-	service, err := services.findStanding(op, in.ServiceIdentifier)
+	service, err := services.standing(services.find(op, "", in.ServiceIdentifier))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func (c *Control) GetServiceNetworkServiceAssociation(ctx context.Context, calle
 func (c *Control) DeleteServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
 	op := c.call(ctx, caller, "DeleteServiceNetworkServiceAssociation")
 	return update(op, func() (*lattice.DeleteAssociationResponse, error) {
-		association, err := serviceAssociations.findSettled(op, in.Identifier)
+		association, err := serviceAssociations.settled(serviceAssociations.find(op, "", in.Identifier))
 		if err != nil {
 			return nil, err
 		}
@@ -101,12 +103,12 @@ func (c *Control) ListServiceNetworkServiceAssociations(ctx context.Context, cal
 	return view(op, func() (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
 		network, service := lattice.IDOf(in.ServiceNetworkIdentifier), lattice.IDOf(in.ServiceIdentifier)
 		if network != "" {
-			if _, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier); err != nil {
+			if _, err := serviceNetworks.read(op, "", in.ServiceNetworkIdentifier); err != nil {
 				return nil, err
 			}
 		}
 		if service != "" {
-			if _, err := services.find(op, "", in.ServiceIdentifier); err != nil {
+			if _, err := services.read(op, "", in.ServiceIdentifier); err != nil {
 				return nil, err
 			}
 		}

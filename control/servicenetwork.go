@@ -13,8 +13,9 @@ func (c *Control) CreateServiceNetwork(ctx context.Context, caller iam.Caller, i
 		return nil, err
 	}
 	op := c.call(ctx, caller, "CreateServiceNetwork")
+	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
 	return update(op, func() (*lattice.CreateServiceNetworkResponse, error) {
-		return respond[lattice.CreateServiceNetworkResponse](serviceNetworks.create(op, in.ClientToken, in, func() (*lattice.ServiceNetwork, error) {
+		return respond[lattice.CreateServiceNetworkResponse](serviceNetworks.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetwork, error) {
 			return op.newServiceNetwork(in)
 		}))
 	})
@@ -72,6 +73,7 @@ func (c *Control) GetServiceNetwork(ctx context.Context, caller iam.Caller, in *
 // UpdateServiceNetwork changes who decides about requests.
 func (c *Control) UpdateServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkRequest) (*lattice.UpdateServiceNetworkResponse, error) {
 	op := c.call(ctx, caller, "UpdateServiceNetwork")
+	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
 	return update(op, func() (*lattice.UpdateServiceNetworkResponse, error) {
 		network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
 		if err != nil {

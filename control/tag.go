@@ -89,7 +89,9 @@ func tagged(arn string) (n taggable, parents string, err error) {
 
 // TagResource adds tags to a resource, or changes their values.
 func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *lattice.TagResourceRequest) (*lattice.Empty, error) {
-	return c.retag(c.call(ctx, caller, "TagResource"), in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
+	op := c.call(ctx, caller, "TagResource")
+	op.keys.SetTags(in.Tags)
+	return c.retag(op, in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
 		if tags == nil {
 			tags = lattice.Tags{}
 		}
@@ -100,7 +102,9 @@ func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *lattic
 
 // UntagResource removes tags. Keys that the resource does not have are no error.
 func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *lattice.UntagResourceRequest) (*lattice.Empty, error) {
-	return c.retag(c.call(ctx, caller, "UntagResource"), in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
+	op := c.call(ctx, caller, "UntagResource")
+	op.keys.Set("aws:TagKeys", in.TagKeys...)
+	return c.retag(op, in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
 		for _, key := range in.TagKeys {
 			delete(tags, key)
 		}

@@ -48,7 +48,7 @@ func resolve(group *lattice.TargetGroup, target lattice.Target) lattice.Target {
 func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *lattice.RegisterTargetsRequest) (*lattice.RegisterTargetsResponse, error) {
 	op := c.call(ctx, caller, "RegisterTargets")
 	return update(op, func() (*lattice.RegisterTargetsResponse, error) {
-		group, err := targetGroups.findSettled(op, in.TargetGroupIdentifier)
+		group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +199,7 @@ func (p *targetPlace) refuseAddress(id string) string {
 func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *lattice.DeregisterTargetsRequest) (*lattice.DeregisterTargetsResponse, error) {
 	op := c.call(ctx, caller, "DeregisterTargets")
 	return update(op, func() (*lattice.DeregisterTargetsResponse, error) {
-		group, err := targetGroups.findSettled(op, in.TargetGroupIdentifier)
+		group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
 		if err != nil {
 			return nil, err
 		}

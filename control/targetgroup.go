@@ -117,8 +117,9 @@ func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *
 		return nil, err
 	}
 	op := c.call(ctx, caller, "CreateTargetGroup")
+	op.keys.Set("vpc-lattice:VpcId", config.VPCIdentifier)
 	return update(op, func() (*lattice.CreateTargetGroupResponse, error) {
-		return respond[lattice.CreateTargetGroupResponse](targetGroups.create(op, in.ClientToken, in, func() (*lattice.TargetGroup, error) {
+		return respond[lattice.CreateTargetGroupResponse](targetGroups.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.TargetGroup, error) {
 			return op.newTargetGroup(in, config)
 		}))
 	})
@@ -174,7 +175,7 @@ func (c *Control) GetTargetGroup(ctx context.Context, caller iam.Caller, in *lat
 func (c *Control) UpdateTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.UpdateTargetGroupRequest) (*lattice.UpdateTargetGroupResponse, error) {
 	op := c.call(ctx, caller, "UpdateTargetGroup")
 	return update(op, func() (*lattice.UpdateTargetGroupResponse, error) {
-		group, err := targetGroups.findSettled(op, in.TargetGroupIdentifier)
+		group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
 		if err != nil {
 			return nil, err
 		}

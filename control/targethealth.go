@@ -15,7 +15,7 @@ import (
 func (c *Control) ListTargets(ctx context.Context, caller iam.Caller, in *lattice.ListTargetsRequest) (*lattice.List[lattice.TargetSummary], error) {
 	op := c.call(ctx, caller, "ListTargets")
 	return view(op, func() (*lattice.List[lattice.TargetSummary], error) {
-		group, err := targetGroups.find(op, "", in.TargetGroupIdentifier)
+		group, err := targetGroups.read(op, "", in.TargetGroupIdentifier)
 		if err != nil {
 			return nil, err
 		}

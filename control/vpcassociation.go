@@ -48,8 +48,15 @@ func (c *Control) CreateServiceNetworkVPCAssociation(ctx context.Context, caller
 		return nil, err
 	}
 	op := c.call(ctx, caller, "CreateServiceNetworkVpcAssociation")
+	op.keys.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
+	op.keys.Set("vpc-lattice:VpcId", in.VPCIdentifier)
+	op.keys.Set("vpc-lattice:SecurityGroupIds", in.SecurityGroupIDs...)
+	if options != nil {
+		op.keys.Set("vpc-lattice:PrivateDnsPreference", options.PrivateDNSPreference)
+		op.keys.Set("vpc-lattice:PrivateDnsSpecifiedDomains", options.PrivateDNSSpecifiedDomains...)
+	}
 	return update(op, func() (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
-		return respond[lattice.CreateServiceNetworkVPCAssociationResponse](vpcAssociations.create(op, in.ClientToken, in, func() (*lattice.ServiceNetworkVPCAssociation, error) {
+		return respond[lattice.CreateServiceNetworkVPCAssociationResponse](vpcAssociations.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkVPCAssociation, error) {
 			return op.newVPCAssociation(in, options)
 		}))
 	})
@@ -110,7 +117,7 @@ func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller
 	}
 	op := c.call(ctx, caller, "UpdateServiceNetworkVpcAssociation")
 	return update(op, func() (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
-		association, err := vpcAssociations.findSettled(op, in.Identifier)
+		association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +152,7 @@ func updateDNS(association *lattice.ServiceNetworkVPCAssociation, in *lattice.Up
 func (c *Control) DeleteServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
 	op := c.call(ctx, caller, "DeleteServiceNetworkVpcAssociation")
 	return update(op, func() (*lattice.DeleteAssociationResponse, error) {
-		association, err := vpcAssociations.findSettled(op, in.Identifier)
+		association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +178,7 @@ func (c *Control) ListServiceNetworkVPCAssociations(ctx context.Context, caller 
 	return view(op, func() (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error) {
 		network := lattice.IDOf(in.ServiceNetworkIdentifier)
 		if network != "" {
-			if _, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier); err != nil {
+			if _, err := serviceNetworks.read(op, "", in.ServiceNetworkIdentifier); err != nil {
 				return nil, err
 			}
 		}

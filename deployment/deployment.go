@@ -182,7 +182,7 @@ func (d *Deployment) openAPI(background context.Context) (net.Listener, error) {
 	d.run("instances", func() error { return vpcs.Settle(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Box: d.box}), Organizations: d.accounts,
+			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}), Organizations: d.accounts,
 			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,

@@ -39,7 +39,7 @@ func interfaceID(instance string) string { return "eni-" + strings.TrimPrefix(in
 
 // DescribeNetworkInterfaces lists the network interfaces of instances.
 func (c *Control) DescribeNetworkInterfaces(ctx context.Context, caller iam.Caller, in *ec2.DescribeNetworkInterfacesRequest) (*ec2.DescribeNetworkInterfacesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeNetworkInterfacesResponse, error) {
+	return view(ctx, c, caller, "DescribeNetworkInterfaces", func(op *call) (*ec2.DescribeNetworkInterfacesResponse, error) {
 		all, err := instances.all(op)
 		if err != nil {
 			return nil, err
@@ -73,7 +73,7 @@ func (c *Control) DescribeNetworkInterfaces(ctx context.Context, caller iam.Call
 
 // DescribeRouteTables lists the main route tables of VPCs.
 func (c *Control) DescribeRouteTables(ctx context.Context, caller iam.Caller, in *ec2.DescribeRouteTablesRequest) (*ec2.DescribeRouteTablesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeRouteTablesResponse, error) {
+	return view(ctx, c, caller, "DescribeRouteTables", func(op *call) (*ec2.DescribeRouteTablesResponse, error) {
 		all, err := vpcs.all(op)
 		if err != nil {
 			return nil, err
@@ -104,7 +104,7 @@ const lastACLEntry = 32767
 
 // DescribeNetworkACLs lists the default network ACLs of VPCs.
 func (c *Control) DescribeNetworkACLs(ctx context.Context, caller iam.Caller, in *ec2.DescribeNetworkACLsRequest) (*ec2.DescribeNetworkACLsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeNetworkACLsResponse, error) {
+	return view(ctx, c, caller, "DescribeNetworkAcls", func(op *call) (*ec2.DescribeNetworkACLsResponse, error) {
 		all, err := vpcs.all(op)
 		if err != nil {
 			return nil, err

@@ -2,7 +2,8 @@
 // inventory, as large as VPC Lattice and the tools around it need; the nodes make what it lists.
 //
 // Package api has already enforced the check tags of the requests before an operation here is called. A caller sees
-// and changes what its own account owns: what others own does not exist for it.
+// and changes what its own account owns, as far as its policies let it: what others own does not exist for it.
+// Describing needs permission on all resources; any other operation on each of those that it names or makes.
 //
 // # Statuses
 //
@@ -22,6 +23,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
+	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -47,6 +49,8 @@ type Control struct {
 	now    func() time.Time
 	random io.Reader
 	log    *slog.Logger
+
+	authority *authority.Authority
 }
 
 // New makes the service. States of instances move only while Settle runs, here or in another process.
@@ -61,37 +65,49 @@ func New(cfg Config) *Control {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	c.authority = authority.New(authority.Config{Service: "ec2", Region: c.region, Now: c.now})
 	return c
 }
 
-// call is one operation under way: for whom, and in which transaction.
+// call is one operation under way: for whom, in which transaction, and what it asks about the caller.
 type call struct {
 	*Control
 	*store.Tx
+	*authority.Inquiry
 	account string
 }
 
+func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
+	return &call{c, tx, c.authority.Ask(tx, caller, action), caller.Account}
+}
+
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
 	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
-		answer, err = f(&call{c, tx, caller.Account})
-		return err
+		op := c.call(tx, caller, action)
+		answer, err = f(op)
+		return op.Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
 // view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
-		answer, err = f(&call{c, tx, caller.Account})
-		return err
+		op := c.call(tx, caller, action)
+		answer, err = f(op)
+		return op.Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
-// unavailable puts an outage of the store into words that clients try again for.
-func unavailable(err error) error {
-	if errors.Is(err, store.ErrUnavailable) {
+// explained puts refusals, and outages of the store, into the words of the service.
+func explained(err error) error {
+	var denied *authority.Denied
+	switch {
+	case errors.As(err, &denied):
+		return &aws.Error{Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. " + denied.Message, Status: 403}
+	case errors.Is(err, store.ErrUnavailable):
 		return &aws.Error{Code: "Unavailable", Message: "The store does not answer; try again", Status: 503}
 	}
 	return err

@@ -40,6 +40,11 @@ type world struct {
 	seconds atomic.Int64
 }
 
+// root is an account's root user, who needs no policies.
+func root(account string) iam.Caller {
+	return iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account, Type: iam.TypeAccount}
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -54,7 +59,7 @@ func newWorld(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, ctx: ctx, caller: iam.Caller{Account: "100000000001"}, store: objects}
+	w := &world{t: t, ctx: ctx, caller: root("100000000001"), store: objects}
 	w.Control = ec2.New(ec2.Config{
 		Store: objects, Region: "us-west-2", Logger: log,
 		Now: func() time.Time { return time.Unix(1_800_000_000+w.seconds.Load(), 0) },
@@ -529,11 +534,12 @@ func TestDerived(t *testing.T) {
 }
 
 func TestZones(t *testing.T) {
+	w := newWorld(t)
 	for region, want := range map[string]string{
 		"us-west-2": "usw2-az1", "ap-southeast-1": "apse1-az1", "eu-central-1": "euc1-az1", "us-gov-west-1": "usgw1-az1",
 	} {
-		c := ec2.New(ec2.Config{Region: region})
-		answer, err := c.DescribeAvailabilityZones(t.Context(), iam.Caller{}, &nouns.DescribeAvailabilityZonesRequest{Names: []string{region + "a"}})
+		c := ec2.New(ec2.Config{Store: w.store, Region: region})
+		answer, err := c.DescribeAvailabilityZones(t.Context(), w.caller, &nouns.DescribeAvailabilityZonesRequest{Names: []string{region + "a"}})
 		if err != nil || len(answer.Zones) != 1 || answer.Zones[0].ID != want {
 			t.Errorf("%s: %+v, %v, want %s", region, answer, err, want)
 		}

@@ -36,7 +36,10 @@ func (c *Control) RunInstances(ctx context.Context, caller iam.Caller, in *ec2.R
 	if err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, func(op *call) (*ec2.RunInstancesResponse, error) {
+	return update(ctx, c, caller, "RunInstances", func(op *call) (*ec2.RunInstancesResponse, error) {
+		if err := op.mayLaunch(launch); err != nil {
+			return nil, err
+		}
 		if in.ClientToken == "" {
 			return op.launch(launch)
 		}
@@ -54,6 +57,16 @@ func (c *Control) RunInstances(ctx context.Context, caller iam.Caller, in *ec2.R
 		}
 		return answer, launches.Put(op.Tx, key, digest+" "+answer.ReservationID)
 	})
+}
+
+// mayLaunch asks whether the caller may launch instances. What they are launched into is asked about when it is read.
+func (op *call) mayLaunch(l launch) error {
+	tags, err := instances.tagsOf(l.TagSpecification)
+	if err != nil {
+		return err
+	}
+	op.Set("ec2:InstanceType", l.instanceType)
+	return instances.mayCreate(op, tags)
 }
 
 func launchKey(account, token string) string { return account + "/" + token }
@@ -233,12 +246,12 @@ func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, erro
 	if i.State == ec2.InstanceTerminated {
 		return d, nil // what it had may be gone or belong to another by now
 	}
-	subnet, err := subnets.find(op, i.Subnet)
+	subnet, err := subnets.read(op, i.Subnet)
 	if err != nil {
 		return d, err
 	}
 	for _, id := range i.SecurityGroups {
-		group, err := groups.find(op, id)
+		group, err := groups.read(op, id)
 		if err != nil {
 			return d, err
 		}
@@ -283,7 +296,7 @@ func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
 
 // DescribeInstances lists instances, gathered by reservation.
 func (c *Control) DescribeInstances(ctx context.Context, caller iam.Caller, in *ec2.DescribeInstancesRequest) (*ec2.DescribeInstancesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeInstancesResponse, error) {
+	return view(ctx, c, caller, "DescribeInstances", func(op *call) (*ec2.DescribeInstancesResponse, error) {
 		found, next, err := instances.selected(op, selection{in.IDs, in.Filters, in.Page})
 		if err != nil {
 			return nil, err
@@ -311,7 +324,7 @@ func (c *Control) DescribeInstances(ctx context.Context, caller iam.Caller, in *
 // TerminateInstances ends instances: all those named, or none if one does not exist. They are shutting down until the
 // nodes have forgotten them.
 func (c *Control) TerminateInstances(ctx context.Context, caller iam.Caller, in *ec2.TerminateInstancesRequest) (*ec2.TerminateInstancesResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.TerminateInstancesResponse, error) {
+	return update(ctx, c, caller, "TerminateInstances", func(op *call) (*ec2.TerminateInstancesResponse, error) {
 		answer := &ec2.TerminateInstancesResponse{}
 		for _, id := range in.IDs {
 			instance, err := instances.find(op, id)

@@ -34,7 +34,7 @@ func (c *Control) ModifyInstanceMetadataOptions(ctx context.Context, caller iam.
 	if in.MetadataOptionsChanges == (ec2.MetadataOptionsChanges{}) {
 		return nil, aws.Errorf("InvalidParameterCombination", "The request must set one of the options at least")
 	}
-	return update(ctx, c, caller, func(op *call) (*ec2.ModifyMetadataOptionsResponse, error) {
+	return update(ctx, c, caller, "ModifyInstanceMetadataOptions", func(op *call) (*ec2.ModifyMetadataOptionsResponse, error) {
 		instance, err := instances.find(op, in.InstanceID)
 		if err != nil {
 			return nil, err

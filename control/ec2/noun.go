@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -48,8 +49,26 @@ var (
 	}
 )
 
-// find reads an object of the caller's account.
+// arn names an object, whether there is one or not.
+func (n noun[T]) arn(op *call, id string) string { return op.arn(n.resourceType + "/" + id) }
+
+// find reads an object that the operation is about, if the caller may perform it on that. Who may not does not learn
+// whether there is one.
 func (n noun[T]) find(op *call, id string) (*T, error) {
+	object, err := n.read(op, id)
+	if err != nil {
+		return nil, cmp.Or(op.May(n.arn(op, id), nil), err)
+	}
+	return object, op.May(n.arn(op, id), *n.head(object).tags)
+}
+
+// mayCreate asks whether the caller may make an object with tags.
+func (n noun[T]) mayCreate(op *call, tags map[string]string) error {
+	return op.MayCreate(n.arn(op, "*"), tags, "CreateTags")
+}
+
+// read reads an object of the caller's account.
+func (n noun[T]) read(op *call, id string) (*T, error) {
 	if !strings.HasPrefix(id, n.prefix) || strings.Contains(id, "/") {
 		return nil, aws.Errorf(n.malformed, "Invalid id: '%s' (expecting '%s...')", id, n.prefix)
 	}
@@ -118,7 +137,7 @@ func (n noun[T]) candidates(op *call, ids []string) ([]*T, error) {
 	}
 	var objects []*T
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		object, err := n.find(op, id)
+		object, err := n.read(op, id)
 		if err != nil {
 			return nil, err
 		}

@@ -19,13 +19,15 @@ const maxPermissions = 60
 
 // direction is one of a group's two lists of permissions.
 type direction struct {
+	// name ends the actions that change the list.
+	name     string
 	isEgress bool
 	of       func(*ec2.SecurityGroup) *[]ec2.Permission
 }
 
 var (
-	ingress = direction{false, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Ingress }}
-	egress  = direction{true, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Egress }}
+	ingress = direction{"Ingress", false, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Ingress }}
+	egress  = direction{"Egress", true, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Egress }}
 )
 
 // AuthorizeSecurityGroupIngress lets traffic in.
@@ -49,7 +51,7 @@ func (c *Control) RevokeSecurityGroupEgress(ctx context.Context, caller iam.Call
 }
 
 func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest, d direction) (*ec2.AuthorizeSecurityGroupResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	return update(ctx, c, caller, "AuthorizeSecurityGroup"+d.name, func(op *call) (*ec2.AuthorizeSecurityGroupResponse, error) {
 		group, added, err := op.permissions(in)
 		if err != nil {
 			return nil, err
@@ -73,7 +75,7 @@ func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.Perm
 }
 
 func (c *Control) revoke(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest, d direction) (*ec2.RevokeSecurityGroupResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.RevokeSecurityGroupResponse, error) {
+	return update(ctx, c, caller, "RevokeSecurityGroup"+d.name, func(op *call) (*ec2.RevokeSecurityGroupResponse, error) {
 		group, named, err := op.permissions(&in.PermissionsRequest)
 		if err != nil {
 			return nil, err
@@ -165,7 +167,7 @@ func (op *call) spread(in ec2.IPPermission) (all []ec2.Permission, err error) {
 		add(ec2.Permission{CIDR: cidr, Description: peer.Description})
 	}
 	for _, peer := range in.Groups {
-		if _, err := groups.find(op, peer.ID); err != nil {
+		if _, err := groups.read(op, peer.ID); err != nil {
 			return nil, err
 		}
 		add(ec2.Permission{Group: peer.ID, Description: peer.Description})

@@ -12,8 +12,11 @@ import (
 	"pergola/store"
 )
 
-// Instance profiles belong to IAM. They are only read here, in the transaction that relies on them.
-var profiles = store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile)
+// Instance profiles and their roles belong to IAM. They are only read here, in the transaction that relies on them.
+var (
+	profiles = store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile)
+	roles    = store.NewKind[iam.Role](iam.KindRole)
+)
 
 // profile finds the instance profile that a request names, or returns nil if it names none. It must have a role.
 func (op *call) profile(s ec2.ProfileSpecification) (*iam.InstanceProfile, error) {
@@ -36,7 +39,18 @@ func (op *call) profile(s ec2.ProfileSpecification) (*iam.InstanceProfile, error
 	case profile.Role == "":
 		return nil, aws.Errorf("InvalidParameterValue", "IAM Instance Profile %q has no associated IAM Roles", profile.ARN())
 	}
-	return &profile, nil
+	return &profile, op.mayPass(&profile)
+}
+
+// mayPass asks whether the caller may let instances have the role of a profile (IAM user guide, "Grant a user permissions
+// to pass a role to an AWS service").
+func (op *call) mayPass(profile *iam.InstanceProfile) error {
+	role, err := roles.Get(op.Tx, iam.ID(op.account, profile.Role))
+	if err != nil {
+		return err
+	}
+	op.Set("iam:PassedToService", "ec2.amazonaws.com")
+	return op.MayAlso("iam:PassRole", role.ARN(), role.Tags)
 }
 
 // associate makes the association of an instance with a profile; nil with nil.
@@ -60,7 +74,7 @@ func (op *call) requiredProfile(s ec2.ProfileSpecification) (*iam.InstanceProfil
 
 // AssociateIAMInstanceProfile gives an instance that has none an instance profile.
 func (c *Control) AssociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.AssociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.ProfileAssociationResponse, error) {
+	return update(ctx, c, caller, "AssociateIamInstanceProfile", func(op *call) (*ec2.ProfileAssociationResponse, error) {
 		instance, err := instances.find(op, in.InstanceID)
 		if err != nil {
 			return nil, err
@@ -74,7 +88,7 @@ func (c *Control) AssociateIAMInstanceProfile(ctx context.Context, caller iam.Ca
 
 // ReplaceIAMInstanceProfileAssociation gives an instance another instance profile. The association gets another id.
 func (c *Control) ReplaceIAMInstanceProfileAssociation(ctx context.Context, caller iam.Caller, in *ec2.ReplaceProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.ProfileAssociationResponse, error) {
+	return update(ctx, c, caller, "ReplaceIamInstanceProfileAssociation", func(op *call) (*ec2.ProfileAssociationResponse, error) {
 		instance, err := op.associated(in.AssociationID)
 		if err != nil {
 			return nil, err
@@ -103,7 +117,7 @@ func isEnding(i *ec2.Instance) bool {
 
 // DisassociateIAMInstanceProfile takes an instance's instance profile away.
 func (c *Control) DisassociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.DisassociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.ProfileAssociationResponse, error) {
+	return update(ctx, c, caller, "DisassociateIamInstanceProfile", func(op *call) (*ec2.ProfileAssociationResponse, error) {
 		instance, err := op.associated(in.AssociationID)
 		if err != nil {
 			return nil, err
@@ -128,7 +142,7 @@ func (op *call) associated(id string) (*ec2.Instance, error) {
 	}
 	for _, instance := range all {
 		if instance.Profile.ID == id {
-			return instance, nil
+			return instance, op.May(instances.arn(op, instance.ID), instance.Tags)
 		}
 	}
 	return nil, aws.Errorf(noAssociation, "An invalid association-id of '%s' was given", id)
@@ -142,7 +156,7 @@ func describeAssociation(i *ec2.Instance, state ec2.AssociationState) ec2.Profil
 
 // DescribeIAMInstanceProfileAssociations lists the associations of instances with instance profiles.
 func (c *Control) DescribeIAMInstanceProfileAssociations(ctx context.Context, caller iam.Caller, in *ec2.DescribeProfileAssociationsRequest) (*ec2.DescribeProfileAssociationsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeProfileAssociationsResponse, error) {
+	return view(ctx, c, caller, "DescribeIamInstanceProfileAssociations", func(op *call) (*ec2.DescribeProfileAssociationsResponse, error) {
 		all, err := op.withProfiles()
 		if err != nil {
 			return nil, err

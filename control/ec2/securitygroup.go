@@ -78,7 +78,14 @@ func (c *Control) CreateSecurityGroup(ctx context.Context, caller iam.Caller, in
 	case strings.HasPrefix(in.Name, "sg-"):
 		return nil, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", in.Name)
 	}
-	return update(ctx, c, caller, func(op *call) (*ec2.CreateSecurityGroupResponse, error) {
+	return update(ctx, c, caller, "CreateSecurityGroup", func(op *call) (*ec2.CreateSecurityGroupResponse, error) {
+		tags, err := groups.tagsOf(in.TagSpecification)
+		if err != nil {
+			return nil, err
+		}
+		if err := groups.mayCreate(op, tags); err != nil {
+			return nil, err
+		}
 		vpc, err := vpcs.find(op, in.VPCID)
 		if err != nil {
 			return nil, err
@@ -87,9 +94,7 @@ func (c *Control) CreateSecurityGroup(ctx context.Context, caller iam.Caller, in
 			return nil, err
 		}
 		group := op.newGroup(vpc, in.Name, in.Description)
-		if group.Tags, err = groups.tagsOf(in.TagSpecification); err != nil {
-			return nil, err
-		}
+		group.Tags = tags
 		return &ec2.CreateSecurityGroupResponse{
 			ID: group.ID, ARN: op.arn("security-group/" + group.ID), Tags: sortedTags(group.Tags),
 		}, op.putNew(group)
@@ -141,7 +146,7 @@ func (c *Control) DescribeSecurityGroups(ctx context.Context, caller iam.Caller,
 	if len(in.Names) > 0 {
 		filters = append(filters, ec2.Filter{Name: "group-name", Values: in.Names})
 	}
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeSecurityGroupsResponse, error) {
+	return view(ctx, c, caller, "DescribeSecurityGroups", func(op *call) (*ec2.DescribeSecurityGroupsResponse, error) {
 		found, next, err := groups.selected(op, selection{in.IDs, filters, in.Page})
 		answer := &ec2.DescribeSecurityGroupsResponse{NextToken: next}
 		for _, group := range found {
@@ -153,7 +158,7 @@ func (c *Control) DescribeSecurityGroups(ctx context.Context, caller iam.Caller,
 
 // DeleteSecurityGroup deletes a group that nothing is in and that no other group names.
 func (c *Control) DeleteSecurityGroup(ctx context.Context, caller iam.Caller, in *ec2.DeleteSecurityGroupRequest) (*ec2.DeleteSecurityGroupResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.DeleteSecurityGroupResponse, error) {
+	return update(ctx, c, caller, "DeleteSecurityGroup", func(op *call) (*ec2.DeleteSecurityGroupResponse, error) {
 		group, err := groups.find(op, in.ID)
 		if err != nil {
 			return nil, err

@@ -173,7 +173,7 @@ func (s *settling) advance(ctx context.Context, from seen) error {
 		if err != nil {
 			return err
 		}
-		op := &call{s.Control, tx, instance.Account}
+		op := &call{Control: s.Control, Tx: tx, account: instance.Account}
 		switch instance.State {
 		case ec2.InstancePending:
 			instance.State = ec2.InstanceRunning

@@ -23,16 +23,19 @@ func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.C
 	if err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, func(op *call) (*ec2.CreateSubnetResponse, error) {
+	return update(ctx, c, caller, "CreateSubnet", func(op *call) (*ec2.CreateSubnetResponse, error) {
+		tags, err := subnets.tagsOf(in.TagSpecification)
+		if err != nil {
+			return nil, err
+		}
+		if err := subnets.mayCreate(op, tags); err != nil {
+			return nil, err
+		}
 		vpc, err := vpcs.find(op, in.VPCID)
 		if err != nil {
 			return nil, err
 		}
 		if err := op.fits(cidr, vpc); err != nil {
-			return nil, err
-		}
-		tags, err := subnets.tagsOf(in.TagSpecification)
-		if err != nil {
 			return nil, err
 		}
 		subnet := &ec2.Subnet{ID: c.newID("subnet-"), Account: op.account, VPC: vpc.ID, CIDR: cidr, AvailabilityZone: zone.Name, Tags: tags}
@@ -94,7 +97,7 @@ func subnetAttributes(op *call, s *ec2.Subnet) map[string][]string {
 
 // DescribeSubnets lists subnets.
 func (c *Control) DescribeSubnets(ctx context.Context, caller iam.Caller, in *ec2.DescribeSubnetsRequest) (*ec2.DescribeSubnetsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeSubnetsResponse, error) {
+	return view(ctx, c, caller, "DescribeSubnets", func(op *call) (*ec2.DescribeSubnetsResponse, error) {
 		found, next, err := subnets.selected(op, selection{in.IDs, in.Filters, in.Page})
 		if err != nil {
 			return nil, err
@@ -113,7 +116,7 @@ func (c *Control) DescribeSubnets(ctx context.Context, caller iam.Caller, in *ec
 
 // DeleteSubnet deletes a subnet in which no instance is left.
 func (c *Control) DeleteSubnet(ctx context.Context, caller iam.Caller, in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) {
+	return update(ctx, c, caller, "DeleteSubnet", func(op *call) (*ec2.Done, error) {
 		subnet, err := subnets.find(op, in.ID)
 		if err != nil {
 			return nil, err

@@ -29,7 +29,12 @@ func addTags(to map[string]string, tags []ec2.Tag) error {
 
 // CreateTags adds tags to resources, or gives new values to those that they have.
 func (c *Control) CreateTags(ctx context.Context, caller iam.Caller, in *ec2.CreateTagsRequest) (*ec2.Done, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) {
+	return update(ctx, c, caller, "CreateTags", func(op *call) (*ec2.Done, error) {
+		given := map[string]string{}
+		for _, tag := range in.Tags {
+			given[tag.Key] = tag.Value
+		}
+		op.SetTags(given)
 		return done(), op.retag(in.Resources, func(tags map[string]string) error { return addTags(tags, in.Tags) })
 	})
 }
@@ -47,7 +52,14 @@ func (c *Control) DeleteTags(ctx context.Context, caller iam.Caller, in *ec2.Del
 		}
 		return nil
 	}
-	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) { return done(), op.retag(in.Resources, remove) })
+	return update(ctx, c, caller, "DeleteTags", func(op *call) (*ec2.Done, error) {
+		var keys []string
+		for _, tag := range in.Tags {
+			keys = append(keys, tag.Key)
+		}
+		op.Set("aws:TagKeys", keys...)
+		return done(), op.retag(in.Resources, remove)
+	})
 }
 
 // tagged is a noun as its tags see it.
@@ -104,7 +116,7 @@ func (n noun[T]) describeTags(op *call) (all []ec2.TagDescription, err error) {
 
 // DescribeTags lists tags of all nouns, in order of resource and key. A page ends where its last resource and key do.
 func (c *Control) DescribeTags(ctx context.Context, caller iam.Caller, in *ec2.DescribeTagsRequest) (*ec2.DescribeTagsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeTagsResponse, error) {
+	return view(ctx, c, caller, "DescribeTags", func(op *call) (*ec2.DescribeTagsResponse, error) {
 		var all []ec2.TagDescription
 		for _, n := range c.tagged() {
 			tags, err := n.describeTags(op)

@@ -20,9 +20,12 @@ func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.Crea
 	if in.AmazonIPv6 {
 		return nil, aws.Errorf("UnsupportedOperation", "VPCs have IPv4 addresses only; leave out AmazonProvidedIpv6CidrBlock")
 	}
-	return update(ctx, c, caller, func(op *call) (*ec2.CreateVPCResponse, error) {
+	return update(ctx, c, caller, "CreateVpc", func(op *call) (*ec2.CreateVPCResponse, error) {
 		tags, err := vpcs.tagsOf(in.TagSpecification)
 		if err != nil {
+			return nil, err
+		}
+		if err := vpcs.mayCreate(op, tags); err != nil {
 			return nil, err
 		}
 		vpc := &ec2.VPC{ID: c.newID("vpc-"), Account: op.account, CIDR: cidr, Tags: tags, DNSSupport: true}
@@ -65,7 +68,7 @@ func vpcAttributes(_ *call, v *ec2.VPC) map[string][]string {
 
 // DescribeVPCs lists VPCs.
 func (c *Control) DescribeVPCs(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeVPCsResponse, error) {
+	return view(ctx, c, caller, "DescribeVpcs", func(op *call) (*ec2.DescribeVPCsResponse, error) {
 		found, next, err := vpcs.selected(op, selection{in.IDs, in.Filters, in.Page})
 		answer := &ec2.DescribeVPCsResponse{NextToken: next}
 		for _, vpc := range found {
@@ -77,7 +80,7 @@ func (c *Control) DescribeVPCs(ctx context.Context, caller iam.Caller, in *ec2.D
 
 // DeleteVPC deletes a VPC with its default security group, once nothing else is in it and nothing refers to it.
 func (c *Control) DeleteVPC(ctx context.Context, caller iam.Caller, in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
-	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) {
+	return update(ctx, c, caller, "DeleteVpc", func(op *call) (*ec2.Done, error) {
 		vpc, err := vpcs.find(op, in.ID)
 		if err != nil {
 			return nil, err
@@ -92,7 +95,7 @@ func (c *Control) DeleteVPC(ctx context.Context, caller iam.Caller, in *ec2.Dele
 
 // DescribeVPCAttribute tells one attribute of a VPC.
 func (c *Control) DescribeVPCAttribute(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCAttributeRequest) (*ec2.DescribeVPCAttributeResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*ec2.DescribeVPCAttributeResponse, error) {
+	return view(ctx, c, caller, "DescribeVpcAttribute", func(op *call) (*ec2.DescribeVPCAttributeResponse, error) {
 		vpc, err := vpcs.find(op, in.ID)
 		if err != nil {
 			return nil, err
@@ -124,7 +127,7 @@ func (c *Control) ModifyVPCAttribute(ctx context.Context, caller iam.Caller, in 
 	case in.AddressUsageMetrics != nil && in.AddressUsageMetrics.Value:
 		return nil, aws.Errorf("UnsupportedOperation", "enableNetworkAddressUsageMetrics cannot be switched on")
 	}
-	return update(ctx, c, caller, func(op *call) (*ec2.Done, error) {
+	return update(ctx, c, caller, "ModifyVpcAttribute", func(op *call) (*ec2.Done, error) {
 		vpc, err := vpcs.find(op, in.ID)
 		if err != nil {
 			return nil, err

@@ -44,25 +44,27 @@ func (c *Control) zone(name, id string) (ec2.AvailabilityZone, error) {
 }
 
 // DescribeAvailabilityZones lists the zones of the region.
-func (c *Control) DescribeAvailabilityZones(_ context.Context, _ iam.Caller, in *ec2.DescribeAvailabilityZonesRequest) (*ec2.DescribeAvailabilityZonesResponse, error) {
-	for _, name := range in.Names {
-		if _, err := c.zone(name, ""); err != nil {
-			return nil, err
+func (c *Control) DescribeAvailabilityZones(ctx context.Context, caller iam.Caller, in *ec2.DescribeAvailabilityZonesRequest) (*ec2.DescribeAvailabilityZonesResponse, error) {
+	return view(ctx, c, caller, "DescribeAvailabilityZones", func(*call) (*ec2.DescribeAvailabilityZonesResponse, error) {
+		for _, name := range in.Names {
+			if _, err := c.zone(name, ""); err != nil {
+				return nil, err
+			}
 		}
-	}
-	answer := &ec2.DescribeAvailabilityZonesResponse{}
-	for _, zone := range c.zones() {
-		match, err := matches(in.Filters, map[string][]string{
-			"zone-name": {zone.Name}, "zone-id": {zone.ID}, "zone-type": {zone.Type}, "region-name": {zone.RegionName},
-			"state": {zone.State}, "opt-in-status": {zone.OptInStatus}, "group-name": {zone.GroupName},
-		}, nil)
-		if err != nil {
-			return nil, err
+		answer := &ec2.DescribeAvailabilityZonesResponse{}
+		for _, zone := range c.zones() {
+			match, err := matches(in.Filters, map[string][]string{
+				"zone-name": {zone.Name}, "zone-id": {zone.ID}, "zone-type": {zone.Type}, "region-name": {zone.RegionName},
+				"state": {zone.State}, "opt-in-status": {zone.OptInStatus}, "group-name": {zone.GroupName},
+			}, nil)
+			if err != nil {
+				return nil, err
+			}
+			wanted := (len(in.Names) == 0 || slices.Contains(in.Names, zone.Name)) && (len(in.IDs) == 0 || slices.Contains(in.IDs, zone.ID))
+			if match && wanted {
+				answer.Zones = append(answer.Zones, zone)
+			}
 		}
-		wanted := (len(in.Names) == 0 || slices.Contains(in.Names, zone.Name)) && (len(in.IDs) == 0 || slices.Contains(in.IDs, zone.ID))
-		if match && wanted {
-			answer.Zones = append(answer.Zones, zone)
-		}
-	}
-	return answer, nil
+		return answer, nil
+	})
 }

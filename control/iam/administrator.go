@@ -56,10 +56,8 @@ func (op *call) administratorKey() (iam.AccessKey, error) {
 func (op *call) newAdministrator() (sealing.Credential, error) {
 	user, err := users.objects.Get(op.Tx, iam.ID(op.account, administratorName))
 	if errors.Is(err, store.ErrNotFound) {
-		var made *iam.User
-		if made, err = op.createUser(&iam.CreateUserRequest{Name: administratorName}); err == nil {
-			user = *made
-		}
+		user.Entity, err = op.newEntity(iam.PrefixUser, administratorName, "/", nil)
+		err = errors.Join(err, users.create(op, &user))
 	}
 	if err != nil {
 		return sealing.Credential{}, err

@@ -23,12 +23,15 @@ func membership(account, group, user string) string {
 
 // CreateGroup makes a group.
 func (c *Control) CreateGroup(ctx context.Context, caller iam.Caller, in *iam.CreateGroupRequest) (*iam.CreateGroupResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*iam.CreateGroupResponse, error) {
+	return update(ctx, c, caller, "CreateGroup", func(op *call) (*iam.CreateGroupResponse, error) {
 		e, err := op.newEntity(iam.PrefixGroup, in.Name, in.Path, nil)
 		if err != nil {
 			return nil, err
 		}
 		group := &iam.Group{Entity: e}
+		if err := groups.mayCreate(op, group); err != nil {
+			return nil, err
+		}
 		return &iam.CreateGroupResponse{Group: describeGroup(group)}, groups.create(op, group)
 	})
 }
@@ -39,7 +42,7 @@ func describeGroup(g *iam.Group) iam.GroupDescription {
 
 // GetGroup tells about a group and lists its users.
 func (c *Control) GetGroup(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.GetGroupResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.GetGroupResponse, error) {
+	return view(ctx, c, caller, "GetGroup", func(op *call) (*iam.GetGroupResponse, error) {
 		group, err := groups.subject(op, in.Subject)
 		if err != nil {
 			return nil, err
@@ -66,7 +69,7 @@ func (c *Control) GetGroup(ctx context.Context, caller iam.Caller, in *iam.Subje
 
 // ListGroups lists groups.
 func (c *Control) ListGroups(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListGroupsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListGroupsResponse, error) {
+	return view(ctx, c, caller, "ListGroups", func(op *call) (*iam.ListGroupsResponse, error) {
 		found, rest, err := groups.list(op, in)
 		return &iam.ListGroupsResponse{Groups: describeAll(found, describeGroup), Rest: rest}, err
 	})
@@ -74,7 +77,7 @@ func (c *Control) ListGroups(ctx context.Context, caller iam.Caller, in *iam.Lis
 
 // DeleteGroup deletes a group that has no users and no policies any more.
 func (c *Control) DeleteGroup(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "DeleteGroup", func(op *call) error {
 		group, err := groups.subject(op, in.Subject)
 		if err != nil {
 			return err
@@ -96,7 +99,7 @@ func (c *Control) DeleteGroup(ctx context.Context, caller iam.Caller, in *iam.Su
 
 // members reads the group and the user that a request names.
 func (op *call) members(in *iam.MembershipRequest) (*iam.Group, *iam.User, error) {
-	group, err := groups.find(op, in.GroupName)
+	group, err := groups.about(op, in.GroupName)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,7 +109,7 @@ func (op *call) members(in *iam.MembershipRequest) (*iam.Group, *iam.User, error
 
 // AddUserToGroup puts a user into a group. Once more does no harm.
 func (c *Control) AddUserToGroup(ctx context.Context, caller iam.Caller, in *iam.MembershipRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "AddUserToGroup", func(op *call) error {
 		group, user, err := op.members(in)
 		switch {
 		case err != nil:
@@ -124,7 +127,7 @@ func (c *Control) AddUserToGroup(ctx context.Context, caller iam.Caller, in *iam
 
 // RemoveUserFromGroup takes a user out of a group.
 func (c *Control) RemoveUserFromGroup(ctx context.Context, caller iam.Caller, in *iam.MembershipRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "RemoveUserFromGroup", func(op *call) error {
 		group, user, err := op.members(in)
 		if err != nil {
 			return err
@@ -141,7 +144,7 @@ func (c *Control) RemoveUserFromGroup(ctx context.Context, caller iam.Caller, in
 
 // ListGroupsForUser lists the groups that a user is in.
 func (c *Control) ListGroupsForUser(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListGroupsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListGroupsResponse, error) {
+	return view(ctx, c, caller, "ListGroupsForUser", func(op *call) (*iam.ListGroupsResponse, error) {
 		user, err := users.subject(op, in.Subject)
 		if err != nil {
 			return nil, err

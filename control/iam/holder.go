@@ -8,6 +8,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/control/authority"
 	"pergola/store"
 )
 
@@ -54,7 +55,7 @@ func (h Holders[T]) PutPolicy(ctx context.Context, caller iam.Caller, in *iam.Pu
 	if err := checkPermissions(in.Document); err != nil {
 		return nil, err
 	}
-	return h.change(ctx, caller, in.Subject, func(_ *call, object *T) error {
+	return h.change(ctx, caller, edit{action: "Put" + h.holder.action + "Policy", subject: in.Subject}, func(_ *call, object *T) error {
 		p := h.holder.permissions(object)
 		if p.Inline == nil {
 			p.Inline = map[string]string{}
@@ -73,7 +74,7 @@ func (h Holders[T]) PutPolicy(ctx context.Context, caller iam.Caller, in *iam.Pu
 
 // GetPolicy tells an inline policy.
 func (h Holders[T]) GetPolicy(ctx context.Context, caller iam.Caller, in *iam.InlinePolicyRequest) (*iam.InlinePolicyResponse, error) {
-	return view(ctx, h.c, caller, func(op *call) (*iam.InlinePolicyResponse, error) {
+	return view(ctx, h.c, caller, "Get"+h.holder.action+"Policy", func(op *call) (*iam.InlinePolicyResponse, error) {
 		object, err := h.holder.subject(op, in.Subject)
 		if err != nil {
 			return nil, err
@@ -92,7 +93,7 @@ func (h Holders[T]) noInline(object *T, policy string) error {
 
 // DeletePolicy deletes an inline policy.
 func (h Holders[T]) DeletePolicy(ctx context.Context, caller iam.Caller, in *iam.InlinePolicyRequest) (*iam.Empty, error) {
-	return h.change(ctx, caller, in.Subject, func(_ *call, object *T) error {
+	return h.change(ctx, caller, edit{action: "Delete" + h.holder.action + "Policy", subject: in.Subject}, func(_ *call, object *T) error {
 		p := h.holder.permissions(object)
 		if _, ok := p.Inline[in.Name]; !ok {
 			return h.noInline(object, in.Name)
@@ -104,7 +105,7 @@ func (h Holders[T]) DeletePolicy(ctx context.Context, caller iam.Caller, in *iam
 
 // ListPolicies lists the names of the inline policies.
 func (h Holders[T]) ListPolicies(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListInlinePoliciesResponse, error) {
-	return view(ctx, h.c, caller, func(op *call) (*iam.ListInlinePoliciesResponse, error) {
+	return view(ctx, h.c, caller, "List"+h.holder.action+"Policies", func(op *call) (*iam.ListInlinePoliciesResponse, error) {
 		object, err := h.holder.subject(op, in.Subject)
 		if err != nil {
 			return nil, err
@@ -116,7 +117,9 @@ func (h Holders[T]) ListPolicies(ctx context.Context, caller iam.Caller, in *iam
 
 // AttachPolicy attaches a managed policy. Once more does no harm.
 func (h Holders[T]) AttachPolicy(ctx context.Context, caller iam.Caller, in *iam.AttachmentRequest) (*iam.Empty, error) {
-	return h.change(ctx, caller, in.Subject, func(op *call, object *T) error {
+	d := edit{"Attach" + h.holder.action + "Policy", in.Subject, authority.Keys{}}
+	d.keys.Set("iam:PolicyARN", in.ARN)
+	return h.change(ctx, caller, d, func(op *call, object *T) error {
 		return h.holder.attach(op, object, in.ARN)
 	})
 }
@@ -142,7 +145,9 @@ func (n holder[T]) attach(op *call, object *T, arn string) error {
 
 // DetachPolicy detaches a managed policy.
 func (h Holders[T]) DetachPolicy(ctx context.Context, caller iam.Caller, in *iam.AttachmentRequest) (*iam.Empty, error) {
-	return h.change(ctx, caller, in.Subject, func(op *call, object *T) error {
+	d := edit{"Detach" + h.holder.action + "Policy", in.Subject, authority.Keys{}}
+	d.keys.Set("iam:PolicyARN", in.ARN)
+	return h.change(ctx, caller, d, func(op *call, object *T) error {
 		p := h.holder.permissions(object)
 		i := slices.Index(p.Attached, in.ARN)
 		if i < 0 {
@@ -156,7 +161,7 @@ func (h Holders[T]) DetachPolicy(ctx context.Context, caller iam.Caller, in *iam
 
 // ListAttached lists the managed policies that are attached.
 func (h Holders[T]) ListAttached(ctx context.Context, caller iam.Caller, in *iam.ListAttachedRequest) (*iam.ListAttachedResponse, error) {
-	return view(ctx, h.c, caller, func(op *call) (*iam.ListAttachedResponse, error) {
+	return view(ctx, h.c, caller, "ListAttached"+h.holder.action+"Policies", func(op *call) (*iam.ListAttachedResponse, error) {
 		object, err := h.holder.subject(op, in.Subject)
 		if err != nil {
 			return nil, err
@@ -178,14 +183,16 @@ func (h Holders[T]) ListAttached(ctx context.Context, caller iam.Caller, in *iam
 
 // PutBoundary sets the permissions boundary, in place of one that there may be.
 func (h Holders[T]) PutBoundary(ctx context.Context, caller iam.Caller, in *iam.PutBoundaryRequest) (*iam.Empty, error) {
-	return h.change(ctx, caller, in.Subject, func(op *call, object *T) error {
+	d := edit{"Put" + h.holder.action + "PermissionsBoundary", in.Subject, authority.Keys{}}
+	d.keys.Set("iam:PermissionsBoundary", in.Boundary)
+	return h.change(ctx, caller, d, func(op *call, object *T) error {
 		return h.holder.bound(op, object, in.Boundary)
 	})
 }
 
 // DeleteBoundary removes the permissions boundary.
 func (h Holders[T]) DeleteBoundary(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return h.change(ctx, caller, in.Subject, func(op *call, object *T) error {
+	return h.change(ctx, caller, edit{action: "Delete" + h.holder.action + "PermissionsBoundary", subject: in.Subject}, func(op *call, object *T) error {
 		if h.holder.permissions(object).Boundary == "" {
 			return noSuchEntity("The %s %s has no permissions boundary.", h.holder.label, h.holder.entity(object).Name)
 		}

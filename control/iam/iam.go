@@ -1,7 +1,7 @@
 // Package iam keeps identities: users, groups and roles with their policies, and the access keys of users.
 //
 // Package api has already enforced the check tags of the requests before an operation here is called. A caller sees and
-// changes what its own account owns, and sees the policies that are built in. Names are found whatever their case. Each
+// changes what its own account owns, and sees the policies that are built in, as far as its own policies let it. Names are found whatever their case. Each
 // operation is one transaction of the store.
 package iam
 
@@ -14,6 +14,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/store"
@@ -40,6 +41,8 @@ type Control struct {
 	box    *sealing.Box
 	now    func() time.Time
 	random io.Reader
+
+	authority *authority.Authority
 }
 
 // New makes the service.
@@ -51,43 +54,55 @@ func New(cfg Config) *Control {
 	if c.random == nil {
 		c.random = rand.Reader
 	}
+	c.authority = authority.New(authority.Config{Service: "iam", Region: authority.GlobalRegion, Now: c.now})
 	return c
 }
 
-// call is one operation under way: for whom, and in which transaction.
+// call is one operation under way: for whom, in which transaction, and what it asks about the caller.
 type call struct {
 	*Control
 	*store.Tx
+	*authority.Inquiry
 	account string
 	caller  iam.Caller
 }
 
+func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
+	return &call{c, tx, c.authority.Ask(tx, caller, action), caller.Account, caller}
+}
+
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
 	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
-		answer, err = f(&call{c, tx, caller.Account, caller})
-		return err
+		op := c.call(tx, caller, action)
+		answer, err = f(op)
+		return op.Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
 // change is an update that has nothing to tell.
-func change(ctx context.Context, c *Control, caller iam.Caller, f func(*call) error) (*iam.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*iam.Empty, error) { return &iam.Empty{}, f(op) })
+func change(ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) error) (*iam.Empty, error) {
+	return update(ctx, c, caller, action, func(op *call) (*iam.Empty, error) { return &iam.Empty{}, f(op) })
 }
 
 // view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
-		answer, err = f(&call{c, tx, caller.Account, caller})
-		return err
+		op := c.call(tx, caller, action)
+		answer, err = f(op)
+		return op.Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
-// unavailable puts an outage of the store into words that clients try again for.
-func unavailable(err error) error {
-	if errors.Is(err, store.ErrUnavailable) {
+// explained puts refusals, and outages of the store, into the words of the service.
+func explained(err error) error {
+	var denied *authority.Denied
+	switch {
+	case errors.As(err, &denied):
+		return &aws.Error{Code: "AccessDenied", Message: denied.Message, Status: 403}
+	case errors.Is(err, store.ErrUnavailable):
 		return &aws.Error{Code: "ServiceUnavailable", Message: "The store does not answer; try again", Status: 503}
 	}
 	return err

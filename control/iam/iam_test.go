@@ -40,6 +40,11 @@ type world struct {
 	caller nouns.Caller
 }
 
+// root is an account's root user, who needs no policies.
+func root(account string) nouns.Caller {
+	return nouns.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account, Type: nouns.TypeAccount}
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -59,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	}
 	return &world{
 		Control: iam.New(iam.Config{Store: objects, Box: box, Now: func() time.Time { return now }}), t: t, ctx: ctx,
-		caller: nouns.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/admin", Type: nouns.TypeUser},
+		caller: root(account),
 	}
 }
 
@@ -143,9 +148,7 @@ func TestUsers(t *testing.T) {
 	refused(w, w.CreateUser, nouns.CreateUserRequest{Name: "ada"}, "EntityAlreadyExists")
 	refused(w, w.CreateUser, nouns.CreateUserRequest{Name: "bob", Boundary: "arn:aws:iam::aws:policy/Nothing"}, "NoSuchEntity")
 	refused(w, w.GetUser, named(user("bob")), "NoSuchEntity")
-	refused(w, w.GetUser, nouns.SubjectRequest{}, "NoSuchEntity") // there is no admin yet
-	session := nouns.Caller{Account: account, Type: nouns.TypeAssumedRole}
-	refused(w.as(session), w.GetUser, nouns.SubjectRequest{}, "ValidationError")
+	refused(w, w.GetUser, nouns.SubjectRequest{}, "ValidationError") // the root user is not one of the users
 	refused(w, w.DeleteUser, nouns.SubjectRequest{}, "ValidationError")
 
 	w.createUser("bob")
@@ -153,7 +156,7 @@ func TestUsers(t *testing.T) {
 	if len(listed.Users) != 1 || listed.Users[0].Name != "Ada" || listed.Users[0].Tags != nil || listed.IsTruncated {
 		t.Errorf("listed %+v", listed)
 	}
-	stranger := w.as(nouns.Caller{Account: "100000000002"})
+	stranger := w.as(root("100000000002"))
 	refused(stranger, w.GetUser, named(user("Ada")), "NoSuchEntity")
 	if listed := must(stranger, w.ListUsers, nouns.ListRequest{}); len(listed.Users) != 0 {
 		t.Errorf("a stranger sees %+v", listed.Users)
@@ -199,7 +202,8 @@ func TestRenamedUser(t *testing.T) {
 func TestAccessKeys(t *testing.T) {
 	w := newWorld(t)
 	w.createUser("ada")
-	w.createUser("admin")
+	admin := w.createUser("admin")
+	must(w, w.Users().AttachPolicy, attach(user("admin"), "arn:aws:iam::aws:policy/AdministratorAccess"))
 	key := must(w, w.CreateAccessKey, named(user("ada"))).Key
 	if got, ok := nouns.AccountOfKey(key.ID); !ok || got != account || len(key.ID) != 20 || len(key.Secret) != 40 || key.Status != "Active" {
 		t.Errorf("made %+v of account %s", key, got)
@@ -210,6 +214,7 @@ func TestAccessKeys(t *testing.T) {
 	}
 	must(w, w.CreateAccessKey, named(user("ada")))
 	refused(w, w.CreateAccessKey, named(user("ada")), "LimitExceeded")
+	w = w.as(nouns.Caller{Account: account, ARN: admin.User.ARN, UserID: admin.User.ID, Type: nouns.TypeUser})
 	own := must(w, w.CreateAccessKey, nouns.SubjectRequest{}).Key
 	if own.UserName != "admin" {
 		t.Errorf("the caller's own key is of %s", own.UserName)
@@ -541,7 +546,7 @@ func TestListedPolicies(t *testing.T) {
 			t.Errorf("%+v: %+v", c.in, got)
 		}
 	}
-	if got := must(w.as(nouns.Caller{Account: "100000000002"}), w.GetPolicy, policyARN(fullARN)).Policy; got.Attachments != 0 {
+	if got := must(w.as(root("100000000002")), w.GetPolicy, policyARN(fullARN)).Policy; got.Attachments != 0 {
 		t.Errorf("another account sees %d attachments", got.Attachments)
 	}
 	refused(w, w.ListEntitiesForPolicy, nouns.ListEntitiesRequest{ARN: "arn:aws:iam::aws:policy/Nothing"}, "NoSuchEntity")
@@ -687,7 +692,7 @@ func TestAdministrator(t *testing.T) {
 			must(own, w.DeleteAccessKey, nouns.AccessKeyRequest{ID: id})
 		}
 		must(own, w.Users().DetachPolicy, attach(user("admin"), "arn:aws:iam::aws:policy/AdministratorAccess"))
-		must(own, w.DeleteUser, named(user("admin")))
+		must(w.as(root(account)), w.DeleteUser, named(user("admin")))
 		if _, err := w.Administrator(w.ctx, account); err != nil {
 			t.Errorf("after the user was deleted: %v", err)
 		}

@@ -93,7 +93,7 @@ func (op *call) renameKeys(user *iam.User, name string) error {
 
 // CreateAccessKey makes an access key for a user; for the caller, if it names none. Its secret is told this once.
 func (c *Control) CreateAccessKey(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.CreateAccessKeyResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*iam.CreateAccessKeyResponse, error) {
+	return update(ctx, c, caller, "CreateAccessKey", func(op *call) (*iam.CreateAccessKeyResponse, error) {
 		user, err := op.user(in.Subject)
 		if err != nil {
 			return nil, err
@@ -122,7 +122,7 @@ func describeKey(key iam.AccessKey) iam.KeyDescription {
 
 // ListAccessKeys lists the access keys of a user; of the caller, if it names none.
 func (c *Control) ListAccessKeys(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListAccessKeysResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListAccessKeysResponse, error) {
+	return view(ctx, c, caller, "ListAccessKeys", func(op *call) (*iam.ListAccessKeysResponse, error) {
 		user, err := op.user(in.Subject)
 		if err != nil {
 			return nil, err
@@ -158,7 +158,7 @@ func (op *call) key(in *iam.AccessKeyRequest) (iam.AccessKey, error) {
 
 // UpdateAccessKey makes an access key inactive, or active again. A key that is inactive signs nothing.
 func (c *Control) UpdateAccessKey(ctx context.Context, caller iam.Caller, in *iam.UpdateAccessKeyRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "UpdateAccessKey", func(op *call) error {
 		key, err := op.key(&in.AccessKeyRequest)
 		if err != nil {
 			return err
@@ -170,7 +170,7 @@ func (c *Control) UpdateAccessKey(ctx context.Context, caller iam.Caller, in *ia
 
 // DeleteAccessKey deletes an access key.
 func (c *Control) DeleteAccessKey(ctx context.Context, caller iam.Caller, in *iam.AccessKeyRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "DeleteAccessKey", func(op *call) error {
 		key, err := op.key(in)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/lattice"
 	"pergola/store"
 )
 
@@ -19,8 +20,10 @@ type noun[T any] struct {
 	// label names the noun in messages. parameter is how requests name one of it, and name takes that from a request;
 	// there are none for nouns that requests name by their ARNs.
 	label, parameter string
-	name             func(iam.Subject) string
-	entity           func(*T) *iam.Entity
+	// action is the noun in the names of actions, and resourceType in ARNs.
+	action, resourceType string
+	name                 func(iam.Subject) string
+	entity               func(*T) *iam.Entity
 	// quota is how many an account may have (IAM user guide, "IAM and AWS STS quotas").
 	quota int
 }
@@ -35,27 +38,27 @@ type holder[T any] struct {
 
 var (
 	users = holder[iam.User]{noun[iam.User]{
-		store.NewKind[iam.User](iam.KindUser), iam.KindUser, "user", "userName",
+		store.NewKind[iam.User](iam.KindUser), iam.KindUser, "user", "userName", "User", "user",
 		func(s iam.Subject) string { return s.UserName }, func(u *iam.User) *iam.Entity { return &u.Entity }, 5000,
 	}, func(u *iam.User) *iam.Permissions { return &u.Permissions }, 2048}
 	groups = holder[iam.Group]{noun[iam.Group]{
-		store.NewKind[iam.Group](iam.KindGroup), iam.KindGroup, "group", "groupName",
+		store.NewKind[iam.Group](iam.KindGroup), iam.KindGroup, "group", "groupName", "Group", "group",
 		func(s iam.Subject) string { return s.GroupName }, func(g *iam.Group) *iam.Entity { return &g.Entity }, 300,
 	}, func(g *iam.Group) *iam.Permissions { return &g.Permissions }, 5120}
 	roles = holder[iam.Role]{noun[iam.Role]{
-		store.NewKind[iam.Role](iam.KindRole), iam.KindRole, "role", "roleName",
+		store.NewKind[iam.Role](iam.KindRole), iam.KindRole, "role", "roleName", "Role", "role",
 		func(s iam.Subject) string { return s.RoleName }, func(r *iam.Role) *iam.Entity { return &r.Entity }, 1000,
 	}, func(r *iam.Role) *iam.Permissions { return &r.Permissions }, 10240}
 	profiles = noun[iam.InstanceProfile]{
-		store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile), iam.KindInstanceProfile, "instance profile", "instanceProfileName",
+		store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile), iam.KindInstanceProfile, "instance profile", "instanceProfileName", "InstanceProfile", "instance-profile",
 		func(s iam.Subject) string { return s.InstanceProfileName }, func(p *iam.InstanceProfile) *iam.Entity { return &p.Entity }, 1000,
 	}
 	policies = noun[iam.ManagedPolicy]{
-		store.NewKind[iam.ManagedPolicy](iam.KindPolicy), iam.KindPolicy, "policy", "",
+		store.NewKind[iam.ManagedPolicy](iam.KindPolicy), iam.KindPolicy, "policy", "", "Policy", "policy",
 		nil, func(p *iam.ManagedPolicy) *iam.Entity { return &p.Entity }, 1500,
 	}
 	providers = noun[iam.Provider]{
-		store.NewKind[iam.Provider](iam.KindProvider), iam.KindProvider, "OpenID Connect provider", "",
+		store.NewKind[iam.Provider](iam.KindProvider), iam.KindProvider, "OpenID Connect provider", "", "OpenIDConnectProvider", "oidc-provider",
 		nil, func(p *iam.Provider) *iam.Entity { return &p.Entity }, 100,
 	}
 )
@@ -72,13 +75,35 @@ func (n noun[T]) find(op *call, name string) (*T, error) {
 	return &object, err
 }
 
-// subject reads the entity that a request is about.
+// arn names an entity.
+func (n noun[T]) arn(e *iam.Entity) string {
+	return lattice.ARN{Service: "iam", Account: e.Account, Resource: n.resourceType + e.Path + e.Name}.String()
+}
+
+// may asks whether the caller may perform the operation on an entity.
+func (n noun[T]) may(op *call, object *T) error {
+	e := n.entity(object)
+	return op.May(n.arn(e), e.Tags)
+}
+
+// subject reads the entity that an operation is about, if the caller may perform it on that.
 func (n noun[T]) subject(op *call, s iam.Subject) (*T, error) {
 	name := n.name(s)
 	if name == "" {
 		return nil, missing(n.parameter)
 	}
-	return n.find(op, name)
+	return n.about(op, name)
+}
+
+// about is subject for an entity with a name. Who may not perform the operation does not learn whether there is one; the
+// path of one that there is not is taken to be a slash.
+func (n noun[T]) about(op *call, name string) (*T, error) {
+	object, err := n.find(op, name)
+	if err != nil {
+		absent := n.arn(&iam.Entity{Account: op.account, Path: "/", Name: name})
+		return nil, cmp.Or(op.May(absent, nil), err)
+	}
+	return object, n.may(op, object)
 }
 
 func missing(parameter string) error {
@@ -88,6 +113,12 @@ func missing(parameter string) error {
 func (n noun[T]) put(op *call, object *T) error {
 	e := n.entity(object)
 	return n.objects.Put(op.Tx, iam.ID(e.Account, e.Name), *object)
+}
+
+// mayCreate asks whether the caller may make an entity with tags.
+func (n noun[T]) mayCreate(op *call, object *T) error {
+	e := n.entity(object)
+	return op.MayCreate(n.arn(e), e.Tags, "Tag"+n.action)
 }
 
 // create writes an entity that must be new, if there is room for it.
@@ -125,6 +156,9 @@ func (n noun[T]) delete(op *call, object *T) {
 
 // list reads one page of the entities of the caller's account whose paths begin with a prefix.
 func (n noun[T]) list(op *call, in *iam.ListRequest) ([]*T, iam.Rest, error) {
+	if err := n.mayList(op, in.PathPrefix); err != nil {
+		return nil, iam.Rest{}, err
+	}
 	entries, _, err := n.objects.List(op.Tx, op.account+"/", "", 0)
 	if err != nil {
 		return nil, iam.Rest{}, err
@@ -136,6 +170,11 @@ func (n noun[T]) list(op *call, in *iam.ListRequest) ([]*T, iam.Rest, error) {
 		}
 	}
 	return paginate(found, func(object *T) string { return strings.ToLower(n.entity(object).Name) }, in.Page)
+}
+
+// mayList asks whether the caller may list the entities whose paths begin with a prefix.
+func (n noun[T]) mayList(op *call, prefix string) error {
+	return op.May(n.arn(&iam.Entity{Account: op.account, Path: cmp.Or(prefix, "/")}), nil)
 }
 
 // defaultPage is how many items a page has unless the request says otherwise.

@@ -35,9 +35,18 @@ func (op *call) policy(arn string) (*iam.ManagedPolicy, error) {
 	return &policy, nil
 }
 
-// ownPolicy reads a managed policy that the caller may change.
-func (op *call) ownPolicy(arn string) (*iam.ManagedPolicy, error) {
+// aboutPolicy reads the managed policy that an operation is about, if the caller may perform it on that.
+func (op *call) aboutPolicy(arn string) (*iam.ManagedPolicy, error) {
 	policy, err := op.policy(arn)
+	if err != nil {
+		return nil, cmp.Or(op.May(arn, nil), err)
+	}
+	return policy, policies.may(op, policy)
+}
+
+// ownPolicy is aboutPolicy for one that is to be changed, which those that are built in cannot be.
+func (op *call) ownPolicy(arn string) (*iam.ManagedPolicy, error) {
+	policy, err := op.aboutPolicy(arn)
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +58,15 @@ func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *iam.C
 	if err := checkManaged(in.Document); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, func(op *call) (*iam.PolicyResponse, error) {
+	return update(ctx, c, caller, "CreatePolicy", func(op *call) (*iam.PolicyResponse, error) {
 		e, err := op.newEntity(iam.PrefixPolicy, in.Name, in.Path, in.Tags)
 		if err != nil {
 			return nil, err
 		}
 		policy := &iam.ManagedPolicy{Entity: e, Description: in.Description}
+		if err := policies.mayCreate(op, policy); err != nil {
+			return nil, err
+		}
 		op.addVersion(policy, in.Document)
 		policy.DefaultVersion = policy.Versions[0].ID
 		if err := policies.create(op, policy); err != nil {
@@ -93,8 +105,8 @@ func (op *call) describePolicy(p *iam.ManagedPolicy) (iam.PolicyDescription, err
 
 // GetPolicy tells about a managed policy.
 func (c *Control) GetPolicy(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.PolicyResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.PolicyResponse, error) {
-		policy, err := op.policy(in.PolicyARN)
+	return view(ctx, c, caller, "GetPolicy", func(op *call) (*iam.PolicyResponse, error) {
+		policy, err := op.aboutPolicy(in.PolicyARN)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +117,10 @@ func (c *Control) GetPolicy(ctx context.Context, caller iam.Caller, in *iam.Subj
 // ListPolicies lists the managed policies of the account and those that are built in, without their descriptions and
 // tags.
 func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *iam.ListPoliciesRequest) (*iam.ListPoliciesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListPoliciesResponse, error) {
+	return view(ctx, c, caller, "ListPolicies", func(op *call) (*iam.ListPoliciesResponse, error) {
+		if err := policies.mayList(op, in.PathPrefix); err != nil {
+			return nil, err
+		}
 		all, err := op.policiesInScope(in.Scope)
 		if err != nil {
 			return nil, err
@@ -154,7 +169,7 @@ func isUsed(d iam.PolicyDescription, in *iam.ListPoliciesRequest) bool {
 
 // DeletePolicy deletes a managed policy that nobody uses, with its only version.
 func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "DeletePolicy", func(op *call) error {
 		policy, err := op.ownPolicy(in.PolicyARN)
 		if err != nil {
 			return err
@@ -180,7 +195,7 @@ func (c *Control) CreatePolicyVersion(ctx context.Context, caller iam.Caller, in
 	if err := checkManaged(in.Document); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, func(op *call) (*iam.PolicyVersionResponse, error) {
+	return update(ctx, c, caller, "CreatePolicyVersion", func(op *call) (*iam.PolicyVersionResponse, error) {
 		policy, err := op.ownPolicy(in.ARN)
 		if err != nil {
 			return nil, err
@@ -203,8 +218,8 @@ func summariseVersion(p *iam.ManagedPolicy, v iam.PolicyVersion) iam.VersionDesc
 
 // GetPolicyVersion tells a version of a managed policy.
 func (c *Control) GetPolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.PolicyVersionResponse, error) {
-		policy, err := op.policy(in.ARN)
+	return view(ctx, c, caller, "GetPolicyVersion", func(op *call) (*iam.PolicyVersionResponse, error) {
+		policy, err := op.aboutPolicy(in.ARN)
 		if err != nil {
 			return nil, err
 		}
@@ -224,8 +239,8 @@ func noVersion(in *iam.PolicyVersionRequest) error {
 
 // ListPolicyVersions lists the versions of a managed policy, the newest first.
 func (c *Control) ListPolicyVersions(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListPolicyVersionsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListPolicyVersionsResponse, error) {
-		policy, err := op.policy(in.PolicyARN)
+	return view(ctx, c, caller, "ListPolicyVersions", func(op *call) (*iam.ListPolicyVersionsResponse, error) {
+		policy, err := op.aboutPolicy(in.PolicyARN)
 		if err != nil {
 			return nil, err
 		}
@@ -242,8 +257,8 @@ func (c *Control) ListPolicyVersions(ctx context.Context, caller iam.Caller, in 
 }
 
 // changeVersion changes a managed policy in which a version must be.
-func (c *Control) changeVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest, f func(*iam.ManagedPolicy) error) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+func (c *Control) changeVersion(ctx context.Context, caller iam.Caller, action string, in *iam.PolicyVersionRequest, f func(*iam.ManagedPolicy) error) (*iam.Empty, error) {
+	return change(ctx, c, caller, action, func(op *call) error {
 		policy, err := op.ownPolicy(in.ARN)
 		if err != nil {
 			return err
@@ -261,7 +276,7 @@ func (c *Control) changeVersion(ctx context.Context, caller iam.Caller, in *iam.
 
 // DeletePolicyVersion deletes a version that is not in force.
 func (c *Control) DeletePolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.Empty, error) {
-	return c.changeVersion(ctx, caller, in, func(p *iam.ManagedPolicy) error {
+	return c.changeVersion(ctx, caller, "DeletePolicyVersion", in, func(p *iam.ManagedPolicy) error {
 		if in.Version == p.DefaultVersion {
 			return deleteConflict("Cannot delete the default version of a policy.")
 		}
@@ -272,7 +287,7 @@ func (c *Control) DeletePolicyVersion(ctx context.Context, caller iam.Caller, in
 
 // SetDefaultPolicyVersion puts a version in force.
 func (c *Control) SetDefaultPolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.Empty, error) {
-	return c.changeVersion(ctx, caller, in, func(p *iam.ManagedPolicy) error {
+	return c.changeVersion(ctx, caller, "SetDefaultPolicyVersion", in, func(p *iam.ManagedPolicy) error {
 		p.DefaultVersion = in.Version
 		return nil
 	})
@@ -283,8 +298,8 @@ type policyUser struct{ kind, name string }
 
 // ListEntitiesForPolicy lists the users, groups and roles that have a managed policy.
 func (c *Control) ListEntitiesForPolicy(ctx context.Context, caller iam.Caller, in *iam.ListEntitiesRequest) (*iam.ListEntitiesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListEntitiesResponse, error) {
-		if _, err := op.policy(in.ARN); err != nil {
+	return view(ctx, c, caller, "ListEntitiesForPolicy", func(op *call) (*iam.ListEntitiesResponse, error) {
+		if _, err := op.aboutPolicy(in.ARN); err != nil {
 			return nil, err
 		}
 		found, err := op.policyUsers(in)

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -25,12 +26,15 @@ func (c *Control) CreateOpenIDConnectProvider(ctx context.Context, caller iam.Ca
 	if len(in.ClientIDs) > maxClientIDs {
 		return nil, limitExceeded("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: %d", maxClientIDs)
 	}
-	return update(ctx, c, caller, func(op *call) (*iam.CreateProviderResponse, error) {
+	return update(ctx, c, caller, "CreateOpenIDConnectProvider", func(op *call) (*iam.CreateProviderResponse, error) {
 		e, err := op.newEntity("", name, "/", in.Tags)
 		if err != nil {
 			return nil, err
 		}
 		provider := &iam.Provider{Entity: e, URL: in.URL, ClientIDs: in.ClientIDs, Thumbprints: in.Thumbprints}
+		if err := providers.mayCreate(op, provider); err != nil {
+			return nil, err
+		}
 		return &iam.CreateProviderResponse{ARN: provider.ARN(), Tags: sortedTags(e.Tags)}, providers.create(op, provider)
 	})
 }
@@ -70,10 +74,19 @@ func (op *call) provider(arn string) (*iam.Provider, error) {
 	return &provider, nil
 }
 
+// aboutProvider reads the provider that an operation is about, if the caller may perform it on that.
+func (op *call) aboutProvider(arn string) (*iam.Provider, error) {
+	provider, err := op.provider(arn)
+	if err != nil {
+		return nil, cmp.Or(op.May(arn, nil), err)
+	}
+	return provider, providers.may(op, provider)
+}
+
 // GetOpenIDConnectProvider tells about a provider.
 func (c *Control) GetOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.GetProviderResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.GetProviderResponse, error) {
-		p, err := op.provider(in.ProviderARN)
+	return view(ctx, c, caller, "GetOpenIDConnectProvider", func(op *call) (*iam.GetProviderResponse, error) {
+		p, err := op.aboutProvider(in.ProviderARN)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +99,10 @@ func (c *Control) GetOpenIDConnectProvider(ctx context.Context, caller iam.Calle
 
 // ListOpenIDConnectProviders lists the providers.
 func (c *Control) ListOpenIDConnectProviders(ctx context.Context, caller iam.Caller, _ *iam.ListProvidersRequest) (*iam.ListProvidersResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListProvidersResponse, error) {
+	return view(ctx, c, caller, "ListOpenIDConnectProviders", func(op *call) (*iam.ListProvidersResponse, error) {
+		if err := providers.mayList(op, ""); err != nil {
+			return nil, err
+		}
 		entries, _, err := providers.objects.List(op.Tx, op.account+"/", "", 0)
 		answer := &iam.ListProvidersResponse{}
 		for _, entry := range entries {
@@ -98,8 +114,8 @@ func (c *Control) ListOpenIDConnectProviders(ctx context.Context, caller iam.Cal
 
 // DeleteOpenIDConnectProvider deletes a provider. That it does not exist is no error, as in AWS.
 func (c *Control) DeleteOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
-		provider, err := op.provider(in.ProviderARN)
+	return change(ctx, c, caller, "DeleteOpenIDConnectProvider", func(op *call) error {
+		provider, err := op.aboutProvider(in.ProviderARN)
 		var refused *aws.Error
 		switch {
 		case errors.As(err, &refused) && refused.Code == "NoSuchEntity":
@@ -114,7 +130,7 @@ func (c *Control) DeleteOpenIDConnectProvider(ctx context.Context, caller iam.Ca
 
 // AddClientIDToOpenIDConnectProvider adds an audience. Once more does no harm.
 func (c *Control) AddClientIDToOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest) (*iam.Empty, error) {
-	return c.changeClientIDs(ctx, caller, in, func(ids []string) []string {
+	return c.changeClientIDs(ctx, caller, "AddClientIDToOpenIDConnectProvider", in, func(ids []string) []string {
 		if slices.Contains(ids, in.ClientID) {
 			return ids
 		}
@@ -124,14 +140,13 @@ func (c *Control) AddClientIDToOpenIDConnectProvider(ctx context.Context, caller
 
 // RemoveClientIDFromOpenIDConnectProvider removes an audience. That there is none such is no error.
 func (c *Control) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest) (*iam.Empty, error) {
-	return c.changeClientIDs(ctx, caller, in, func(ids []string) []string {
+	return c.changeClientIDs(ctx, caller, "RemoveClientIDFromOpenIDConnectProvider", in, func(ids []string) []string {
 		return slices.DeleteFunc(ids, func(id string) bool { return id == in.ClientID })
 	})
 }
 
-func (c *Control) changeClientIDs(ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest, f func([]string) []string) (*iam.Empty, error) {
-	subject := iam.Subject{ProviderARN: in.ProviderARN}
-	return c.Providers().change(ctx, caller, subject, func(_ *call, p *iam.Provider) error {
+func (c *Control) changeClientIDs(ctx context.Context, caller iam.Caller, action string, in *iam.ClientIDRequest, f func([]string) []string) (*iam.Empty, error) {
+	return c.Providers().change(ctx, caller, edit{action: action, subject: iam.Subject{ProviderARN: in.ProviderARN}}, func(_ *call, p *iam.Provider) error {
 		if p.ClientIDs = f(p.ClientIDs); len(p.ClientIDs) > maxClientIDs {
 			return limitExceeded("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: %d", maxClientIDs)
 		}

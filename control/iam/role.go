@@ -20,7 +20,7 @@ func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.Cre
 	if err := checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, func(op *call) (*iam.RoleResponse, error) {
+	return update(ctx, c, caller, "CreateRole", func(op *call) (*iam.RoleResponse, error) {
 		e, err := op.newEntity(iam.PrefixRole, in.Name, in.Path, in.Tags)
 		if err != nil {
 			return nil, err
@@ -28,6 +28,10 @@ func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.Cre
 		role := &iam.Role{Entity: e, Trust: in.Trust, Description: in.Description, MaxSession: in.MaxSession}
 		if role.MaxSession == 0 {
 			role.MaxSession = defaultSession
+		}
+		op.Set("iam:PermissionsBoundary", in.Boundary)
+		if err := roles.mayCreate(op, role); err != nil {
+			return nil, err
 		}
 		if err := roles.bound(op, role, in.Boundary); err != nil {
 			return nil, err
@@ -46,7 +50,7 @@ func describeRole(r *iam.Role) iam.RoleDescription {
 
 // GetRole tells about a role.
 func (c *Control) GetRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.RoleResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.RoleResponse, error) {
+	return view(ctx, c, caller, "GetRole", func(op *call) (*iam.RoleResponse, error) {
 		role, err := roles.subject(op, in.Subject)
 		if err != nil {
 			return nil, err
@@ -57,7 +61,7 @@ func (c *Control) GetRole(ctx context.Context, caller iam.Caller, in *iam.Subjec
 
 // ListRoles lists roles, without their tags and boundaries.
 func (c *Control) ListRoles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListRolesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListRolesResponse, error) {
+	return view(ctx, c, caller, "ListRoles", func(op *call) (*iam.ListRolesResponse, error) {
 		found, rest, err := roles.list(op, in)
 		return &iam.ListRolesResponse{Roles: describeAll(found, summariseRole), Rest: rest}, err
 	})
@@ -70,8 +74,8 @@ func summariseRole(r *iam.Role) iam.RoleDescription {
 }
 
 // changeRole changes a role.
-func (c *Control) changeRole(ctx context.Context, caller iam.Caller, name string, f func(*iam.Role)) (*iam.Empty, error) {
-	return c.Roles().change(ctx, caller, iam.Subject{RoleName: name}, func(_ *call, role *iam.Role) error {
+func (c *Control) changeRole(ctx context.Context, caller iam.Caller, action, name string, f func(*iam.Role)) (*iam.Empty, error) {
+	return c.Roles().change(ctx, caller, edit{action: action, subject: iam.Subject{RoleName: name}}, func(_ *call, role *iam.Role) error {
 		f(role)
 		return nil
 	})
@@ -79,7 +83,7 @@ func (c *Control) changeRole(ctx context.Context, caller iam.Caller, name string
 
 // UpdateRole changes the description of a role and how long its sessions may last. What the request leaves out stays.
 func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.UpdateRoleRequest) (*iam.Empty, error) {
-	return c.changeRole(ctx, caller, in.Name, func(role *iam.Role) {
+	return c.changeRole(ctx, caller, "UpdateRole", in.Name, func(role *iam.Role) {
 		if in.Description != nil {
 			role.Description = *in.Description
 		}
@@ -94,12 +98,12 @@ func (c *Control) UpdateAssumeRolePolicy(ctx context.Context, caller iam.Caller,
 	if err := checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
-	return c.changeRole(ctx, caller, in.Name, func(role *iam.Role) { role.Trust = in.Trust })
+	return c.changeRole(ctx, caller, "UpdateAssumeRolePolicy", in.Name, func(role *iam.Role) { role.Trust = in.Trust })
 }
 
 // DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
 func (c *Control) DeleteRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "DeleteRole", func(op *call) error {
 		role, err := roles.subject(op, in.Subject)
 		if err != nil {
 			return err
@@ -121,12 +125,15 @@ func (c *Control) DeleteRole(ctx context.Context, caller iam.Caller, in *iam.Sub
 
 // CreateInstanceProfile makes an instance profile without a role.
 func (c *Control) CreateInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.CreateInstanceProfileRequest) (*iam.InstanceProfileResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*iam.InstanceProfileResponse, error) {
+	return update(ctx, c, caller, "CreateInstanceProfile", func(op *call) (*iam.InstanceProfileResponse, error) {
 		e, err := op.newEntity(iam.PrefixInstanceProfile, in.Name, in.Path, in.Tags)
 		if err != nil {
 			return nil, err
 		}
 		profile := &iam.InstanceProfile{Entity: e}
+		if err := profiles.mayCreate(op, profile); err != nil {
+			return nil, err
+		}
 		if err := profiles.create(op, profile); err != nil {
 			return nil, err
 		}
@@ -156,7 +163,7 @@ func (op *call) profileResponse(p *iam.InstanceProfile) (*iam.InstanceProfileRes
 
 // GetInstanceProfile tells about an instance profile and its role.
 func (c *Control) GetInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.InstanceProfileResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.InstanceProfileResponse, error) {
+	return view(ctx, c, caller, "GetInstanceProfile", func(op *call) (*iam.InstanceProfileResponse, error) {
 		profile, err := profiles.subject(op, in.Subject)
 		if err != nil {
 			return nil, err
@@ -167,7 +174,7 @@ func (c *Control) GetInstanceProfile(ctx context.Context, caller iam.Caller, in 
 
 // ListInstanceProfiles lists instance profiles.
 func (c *Control) ListInstanceProfiles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListInstanceProfilesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListInstanceProfilesResponse, error) {
+	return view(ctx, c, caller, "ListInstanceProfiles", func(op *call) (*iam.ListInstanceProfilesResponse, error) {
 		found, rest, err := profiles.list(op, in)
 		if err != nil {
 			return nil, err
@@ -190,7 +197,7 @@ func (op *call) listProfiles(found []*iam.InstanceProfile, rest iam.Rest) (*iam.
 
 // ListInstanceProfilesForRole lists the instance profiles that have a role.
 func (c *Control) ListInstanceProfilesForRole(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListInstanceProfilesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListInstanceProfilesResponse, error) {
+	return view(ctx, c, caller, "ListInstanceProfilesForRole", func(op *call) (*iam.ListInstanceProfilesResponse, error) {
 		role, err := roles.subject(op, in.Subject)
 		if err != nil {
 			return nil, err
@@ -217,7 +224,7 @@ func (c *Control) ListInstanceProfilesForRole(ctx context.Context, caller iam.Ca
 
 // DeleteInstanceProfile deletes an instance profile that has no role any more.
 func (c *Control) DeleteInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "DeleteInstanceProfile", func(op *call) error {
 		profile, err := profiles.subject(op, in.Subject)
 		switch {
 		case err != nil:
@@ -232,13 +239,17 @@ func (c *Control) DeleteInstanceProfile(ctx context.Context, caller iam.Caller, 
 
 // AddRoleToInstanceProfile gives an instance profile its role. It may have one.
 func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
-	return c.InstanceProfiles().change(ctx, caller, iam.Subject{InstanceProfileName: in.ProfileName}, func(op *call, profile *iam.InstanceProfile) error {
+	add := edit{action: "AddRoleToInstanceProfile", subject: iam.Subject{InstanceProfileName: in.ProfileName}}
+	return c.InstanceProfiles().change(ctx, caller, add, func(op *call, profile *iam.InstanceProfile) error {
 		role, err := roles.find(op, in.RoleName)
 		switch {
 		case err != nil:
 			return err
 		case profile.Role != "":
 			return limitExceeded("Cannot exceed quota for RolesPerInstanceProfile: 1")
+		}
+		if err := op.MayAlso("iam:PassRole", role.ARN(), role.Tags); err != nil {
+			return err
 		}
 		profile.Role = role.Name
 		return profilesByRole.Put(op.Tx, iam.ID(op.account, role.Name)+"/"+strings.ToLower(profile.Name), "")
@@ -247,7 +258,8 @@ func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Calle
 
 // RemoveRoleFromInstanceProfile takes the role out of an instance profile.
 func (c *Control) RemoveRoleFromInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
-	return c.InstanceProfiles().change(ctx, caller, iam.Subject{InstanceProfileName: in.ProfileName}, func(op *call, profile *iam.InstanceProfile) error {
+	remove := edit{action: "RemoveRoleFromInstanceProfile", subject: iam.Subject{InstanceProfileName: in.ProfileName}}
+	return c.InstanceProfiles().change(ctx, caller, remove, func(op *call, profile *iam.InstanceProfile) error {
 		if !strings.EqualFold(profile.Role, in.RoleName) {
 			return noSuchEntity("The role with name %s is not in the instance profile %s.", in.RoleName, profile.Name)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/control/authority"
 )
 
 // maxTags is how many tags one entity may have (IAM user guide, "Tagging").
@@ -49,7 +50,7 @@ func sortedTags(tags map[string]string) aws.Members[iam.Tag] {
 type Entities[T any] struct {
 	c    *Control
 	noun noun[T]
-	// find reads the entity that a request is about.
+	// find reads the entity that an operation is about, if the caller may perform it on that.
 	find func(*call, iam.Subject) (*T, error)
 }
 
@@ -60,18 +61,26 @@ func (c *Control) InstanceProfiles() Entities[iam.InstanceProfile] {
 
 // Policies are the managed policies as entities.
 func (c *Control) Policies() Entities[iam.ManagedPolicy] {
-	return Entities[iam.ManagedPolicy]{c, policies, func(op *call, s iam.Subject) (*iam.ManagedPolicy, error) { return op.policy(s.PolicyARN) }}
+	return Entities[iam.ManagedPolicy]{c, policies, func(op *call, s iam.Subject) (*iam.ManagedPolicy, error) { return op.aboutPolicy(s.PolicyARN) }}
 }
 
 // Providers are the OpenID Connect providers as entities.
 func (c *Control) Providers() Entities[iam.Provider] {
-	return Entities[iam.Provider]{c, providers, func(op *call, s iam.Subject) (*iam.Provider, error) { return op.provider(s.ProviderARN) }}
+	return Entities[iam.Provider]{c, providers, func(op *call, s iam.Subject) (*iam.Provider, error) { return op.aboutProvider(s.ProviderARN) }}
+}
+
+// edit is the change of one entity, as the policies of its caller see it.
+type edit struct {
+	action  string
+	subject iam.Subject
+	keys    authority.Keys // condition keys of the request
 }
 
 // change changes the entity that a request is about, unless it is AWS's own.
-func (e Entities[T]) change(ctx context.Context, caller iam.Caller, s iam.Subject, f func(*call, *T) error) (*iam.Empty, error) {
-	return change(ctx, e.c, caller, func(op *call) error {
-		object, err := e.find(op, s)
+func (e Entities[T]) change(ctx context.Context, caller iam.Caller, d edit, f func(*call, *T) error) (*iam.Empty, error) {
+	return change(ctx, e.c, caller, d.action, func(op *call) error {
+		maps.Copy(op.Keys, d.keys)
+		object, err := e.find(op, d.subject)
 		if err != nil {
 			return err
 		}
@@ -95,12 +104,20 @@ func changeable(e *iam.Entity) error {
 
 // Tag adds tags to an entity, or gives new values to those that it has.
 func (e Entities[T]) Tag(ctx context.Context, caller iam.Caller, in *iam.TagRequest) (*iam.Empty, error) {
-	return e.change(ctx, caller, in.Subject, func(_ *call, object *T) error { return addTags(e.noun.entity(object), in.Tags) })
+	given := map[string]string{}
+	for _, tag := range in.Tags {
+		given[tag.Key] = tag.Value
+	}
+	tag := edit{"Tag" + e.noun.action, in.Subject, authority.Keys{}}
+	tag.keys.SetTags(given)
+	return e.change(ctx, caller, tag, func(_ *call, object *T) error { return addTags(e.noun.entity(object), in.Tags) })
 }
 
 // Untag removes tags from an entity. Keys that it does not have are passed over.
 func (e Entities[T]) Untag(ctx context.Context, caller iam.Caller, in *iam.UntagRequest) (*iam.Empty, error) {
-	return e.change(ctx, caller, in.Subject, func(_ *call, object *T) error {
+	untag := edit{"Untag" + e.noun.action, in.Subject, authority.Keys{}}
+	untag.keys.Set("aws:TagKeys", in.TagKeys...)
+	return e.change(ctx, caller, untag, func(_ *call, object *T) error {
 		maps.DeleteFunc(e.noun.entity(object).Tags, func(key, _ string) bool {
 			return slices.ContainsFunc(in.TagKeys, func(unwanted string) bool { return strings.EqualFold(key, unwanted) })
 		})
@@ -110,7 +127,7 @@ func (e Entities[T]) Untag(ctx context.Context, caller iam.Caller, in *iam.Untag
 
 // ListTags lists the tags of an entity in the order of their keys.
 func (e Entities[T]) ListTags(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListTagsResponse, error) {
-	return view(ctx, e.c, caller, func(op *call) (*iam.ListTagsResponse, error) {
+	return view(ctx, e.c, caller, "List"+e.noun.action+"Tags", func(op *call) (*iam.ListTagsResponse, error) {
 		object, err := e.find(op, in.Subject)
 		if err != nil {
 			return nil, err

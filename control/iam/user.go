@@ -9,25 +9,21 @@ import (
 
 // CreateUser makes a user, who has no keys yet.
 func (c *Control) CreateUser(ctx context.Context, caller iam.Caller, in *iam.CreateUserRequest) (*iam.UserResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*iam.UserResponse, error) {
-		user, err := op.createUser(in)
+	return update(ctx, c, caller, "CreateUser", func(op *call) (*iam.UserResponse, error) {
+		e, err := op.newEntity(iam.PrefixUser, in.Name, in.Path, in.Tags)
 		if err != nil {
 			return nil, err
 		}
-		return &iam.UserResponse{User: describeUser(user)}, nil
+		user := &iam.User{Entity: e}
+		op.Set("iam:PermissionsBoundary", in.Boundary)
+		if err := users.mayCreate(op, user); err != nil {
+			return nil, err
+		}
+		if err := users.bound(op, user, in.Boundary); err != nil {
+			return nil, err
+		}
+		return &iam.UserResponse{User: describeUser(user)}, users.create(op, user)
 	})
-}
-
-func (op *call) createUser(in *iam.CreateUserRequest) (*iam.User, error) {
-	e, err := op.newEntity(iam.PrefixUser, in.Name, in.Path, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	user := &iam.User{Entity: e}
-	if err := users.bound(op, user, in.Boundary); err != nil {
-		return nil, err
-	}
-	return user, users.create(op, user)
 }
 
 func describeUser(u *iam.User) iam.UserDescription {
@@ -50,7 +46,7 @@ func (op *call) user(s iam.Subject) (*iam.User, error) {
 
 // GetUser tells about a user; about the caller, if it names none.
 func (c *Control) GetUser(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.UserResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.UserResponse, error) {
+	return view(ctx, c, caller, "GetUser", func(op *call) (*iam.UserResponse, error) {
 		user, err := op.user(in.Subject)
 		if err != nil {
 			return nil, err
@@ -61,7 +57,7 @@ func (c *Control) GetUser(ctx context.Context, caller iam.Caller, in *iam.Subjec
 
 // ListUsers lists users, without their tags and boundaries.
 func (c *Control) ListUsers(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListUsersResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*iam.ListUsersResponse, error) {
+	return view(ctx, c, caller, "ListUsers", func(op *call) (*iam.ListUsersResponse, error) {
 		found, rest, err := users.list(op, in)
 		return &iam.ListUsersResponse{Users: describeAll(found, summariseUser), Rest: rest}, err
 	})
@@ -75,8 +71,8 @@ func summariseUser(u *iam.User) iam.UserDescription {
 
 // UpdateUser gives a user another name or path. Keys, groups and policies stay with the user.
 func (c *Control) UpdateUser(ctx context.Context, caller iam.Caller, in *iam.UpdateUserRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
-		user, err := users.find(op, in.Name)
+	return change(ctx, c, caller, "UpdateUser", func(op *call) error {
+		user, err := users.about(op, in.Name)
 		if err != nil {
 			return err
 		}
@@ -118,7 +114,7 @@ func (op *call) renameUser(user *iam.User, name string) error {
 
 // DeleteUser deletes a user that has no keys, no policies and no groups any more.
 func (c *Control) DeleteUser(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, func(op *call) error {
+	return change(ctx, c, caller, "DeleteUser", func(op *call) error {
 		user, err := users.subject(op, in.Subject)
 		if err != nil {
 			return err

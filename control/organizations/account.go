@@ -33,20 +33,23 @@ func (op *call) accounts(keep func(*organizations.Account) bool) ([]organization
 // inOrganization accepts all but the accounts that stand alone.
 func inOrganization(a *organizations.Account) bool { return a.Parent != "" }
 
-// account reads an account of the organisation.
+// account reads the account of the organisation that an operation is about.
 func (op *call) account(id string) (*organizations.Account, error) {
 	account, err := accountObjects.Get(op.Tx, id)
 	if err == nil && !inOrganization(&account) {
 		err = store.ErrNotFound
 	}
-	return &account, missing(err, "AccountNotFoundException", "Account %s is not in the organization", id)
+	return &account, op.may(id, account.Tags, missing(err, "AccountNotFoundException", "Account %s is not in the organization", id))
 }
 
 // CreateAccount makes an account below the root.
 func (c *Control) CreateAccount(ctx context.Context, caller iam.Caller, in *organizations.CreateAccountRequest) (*organizations.CreateAccountResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*organizations.CreateAccountResponse, error) {
+	return update(ctx, c, caller, "CreateAccount", func(op *call) (*organizations.CreateAccountResponse, error) {
 		tags, err := newTags(in.Tags)
 		if err != nil {
+			return nil, err
+		}
+		if err := op.MayCreate("*", tags, "TagResource"); err != nil {
 			return nil, err
 		}
 		creation := organizations.AccountCreation{
@@ -103,7 +106,7 @@ func describeCreation(c organizations.AccountCreation) organizations.AccountCrea
 
 // DescribeCreateAccountStatus says what has become of a request to make an account.
 func (c *Control) DescribeCreateAccountStatus(ctx context.Context, caller iam.Caller, in *organizations.DescribeCreateAccountStatusRequest) (*organizations.DescribeCreateAccountStatusResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.DescribeCreateAccountStatusResponse, error) {
+	return view(ctx, c, caller, "DescribeCreateAccountStatus", func(op *call) (*organizations.DescribeCreateAccountStatusResponse, error) {
 		creation, err := creationObjects.Get(op.Tx, in.ID)
 		if err != nil {
 			return nil, missing(err, "CreateAccountStatusNotFoundException", "There is no request %s to create an account", in.ID)
@@ -114,7 +117,7 @@ func (c *Control) DescribeCreateAccountStatus(ctx context.Context, caller iam.Ca
 
 // ListCreateAccountStatus lists the requests to make accounts that are in one of some states, or all.
 func (c *Control) ListCreateAccountStatus(ctx context.Context, caller iam.Caller, in *organizations.ListCreateAccountStatusRequest) (*organizations.ListCreateAccountStatusResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListCreateAccountStatusResponse, error) {
+	return view(ctx, c, caller, "ListCreateAccountStatus", func(op *call) (*organizations.ListCreateAccountStatusResponse, error) {
 		entries, _, err := creationObjects.List(op.Tx, "", "", 0)
 		if err != nil {
 			return nil, err
@@ -132,7 +135,7 @@ func (c *Control) ListCreateAccountStatus(ctx context.Context, caller iam.Caller
 
 // DescribeAccount describes one account.
 func (c *Control) DescribeAccount(ctx context.Context, caller iam.Caller, in *organizations.DescribeAccountRequest) (*organizations.DescribeAccountResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.DescribeAccountResponse, error) {
+	return view(ctx, c, caller, "DescribeAccount", func(op *call) (*organizations.DescribeAccountResponse, error) {
 		account, err := op.account(in.ID)
 		if err != nil {
 			return nil, err
@@ -155,14 +158,14 @@ func (op *call) describeAccount(a organizations.Account, paths map[string]string
 
 // ListAccounts lists all accounts of the organisation.
 func (c *Control) ListAccounts(ctx context.Context, caller iam.Caller, in *organizations.ListAccountsRequest) (*organizations.ListAccountsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListAccountsResponse, error) {
+	return view(ctx, c, caller, "ListAccounts", func(op *call) (*organizations.ListAccountsResponse, error) {
 		return op.listAccounts(in.Page, inOrganization)
 	})
 }
 
 // ListAccountsForParent lists the accounts that are right below the root or a unit.
 func (c *Control) ListAccountsForParent(ctx context.Context, caller iam.Caller, in *organizations.ListAccountsForParentRequest) (*organizations.ListAccountsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListAccountsResponse, error) {
+	return view(ctx, c, caller, "ListAccountsForParent", func(op *call) (*organizations.ListAccountsResponse, error) {
 		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
 			return nil, err
 		}
@@ -186,7 +189,7 @@ func (op *call) listAccounts(p organizations.Page, keep func(*organizations.Acco
 
 // MoveAccount moves an account to another parent.
 func (c *Control) MoveAccount(ctx context.Context, caller iam.Caller, in *organizations.MoveAccountRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "MoveAccount", func(op *call) (*lattice.Empty, error) {
 		account, err := op.account(in.ID)
 		if err != nil {
 			return nil, err
@@ -207,7 +210,7 @@ func (c *Control) MoveAccount(ctx context.Context, caller iam.Caller, in *organi
 
 // RemoveAccountFromOrganization lets an account stand alone.
 func (c *Control) RemoveAccountFromOrganization(ctx context.Context, caller iam.Caller, in *organizations.RemoveAccountFromOrganizationRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "RemoveAccountFromOrganization", func(op *call) (*lattice.Empty, error) {
 		account, err := op.account(in.ID)
 		if err != nil {
 			return nil, err

@@ -41,21 +41,22 @@ func (op *call) accountTarget(a *organizations.Account) target {
 	return target{a.ID, a.Name, organizations.TypeAccount, "account", &a.Policies, &a.Tags, func() error { return accountObjects.Put(op.Tx, a.ID, *a) }}
 }
 
-// target reads what an id names.
+// target reads what an id names, which an operation is about.
 func (op *call) target(id string) (target, error) {
 	const absent, text = "TargetNotFoundException", "There is no root, organizational unit or account %s in the organization"
 	switch {
 	case id == op.organization.Root.ID:
-		return op.rootTarget(), nil
+		root := op.rootTarget()
+		return root, op.may(id, *root.tags, nil)
 	case strings.HasPrefix(id, organizations.UnitPrefix):
 		unit, err := unitObjects.Get(op.Tx, id)
-		return op.unitTarget(&unit), missing(err, absent, text, id)
+		return op.unitTarget(&unit), op.may(id, unit.Tags, missing(err, absent, text, id))
 	}
 	account, err := accountObjects.Get(op.Tx, id)
 	if err == nil && !inOrganization(&account) {
 		err = store.ErrNotFound
 	}
-	return op.accountTarget(&account), missing(err, absent, text, id)
+	return op.accountTarget(&account), op.may(id, account.Tags, missing(err, absent, text, id))
 }
 
 // targets lists everything that policies attach to.
@@ -88,8 +89,8 @@ func (op *call) firstPolicies() []string {
 
 // EnablePolicyType enables service control policies: the built-in one is attached to everything.
 func (c *Control) EnablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*organizations.PolicyTypeResponse, error) {
-		if err := op.available(in.PolicyType); err != nil {
+	return update(ctx, c, caller, "EnablePolicyType", func(op *call) (*organizations.PolicyTypeResponse, error) {
+		if err := op.may(in.RootID, op.organization.Root.Tags, op.available(in.PolicyType)); err != nil {
 			return nil, err
 		}
 		if op.organization.PoliciesEnabled {
@@ -101,8 +102,8 @@ func (c *Control) EnablePolicyType(ctx context.Context, caller iam.Caller, in *o
 
 // DisablePolicyType disables service control policies: all are detached from everything.
 func (c *Control) DisablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*organizations.PolicyTypeResponse, error) {
-		if err := op.enabled(in.PolicyType); err != nil {
+	return update(ctx, c, caller, "DisablePolicyType", func(op *call) (*organizations.PolicyTypeResponse, error) {
+		if err := op.may(in.RootID, op.organization.Root.Tags, op.enabled(in.PolicyType)); err != nil {
 			return nil, err
 		}
 		return op.setPoliciesEnabled(in.RootID, false)
@@ -137,7 +138,7 @@ func (op *call) setPoliciesEnabled(root string, enabled bool) (*organizations.Po
 
 // AttachPolicy attaches a policy to the root, a unit or an account.
 func (c *Control) AttachPolicy(ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "AttachPolicy", func(op *call) (*lattice.Empty, error) {
 		to, err := op.attachment(in)
 		if err != nil {
 			return nil, err
@@ -155,7 +156,7 @@ func (c *Control) AttachPolicy(ctx context.Context, caller iam.Caller, in *organ
 
 // attachment finds the target of a request, whose policy must exist too.
 func (op *call) attachment(in *organizations.AttachmentRequest) (target, error) {
-	if _, err := op.policy(in.PolicyID); err != nil {
+	if _, err := op.aboutPolicy(in.PolicyID); err != nil {
 		return target{}, err
 	}
 	to, err := op.target(in.TargetID)
@@ -167,7 +168,7 @@ func (op *call) attachment(in *organizations.AttachmentRequest) (target, error) 
 
 // DetachPolicy detaches a policy from what it is attached to.
 func (c *Control) DetachPolicy(ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "DetachPolicy", func(op *call) (*lattice.Empty, error) {
 		from, err := op.attachment(in)
 		if err != nil {
 			return nil, err
@@ -186,7 +187,7 @@ func (c *Control) DetachPolicy(ctx context.Context, caller iam.Caller, in *organ
 
 // ListPoliciesForTarget lists the policies that are attached to the root, a unit or an account itself.
 func (c *Control) ListPoliciesForTarget(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesForTargetRequest) (*organizations.ListPoliciesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListPoliciesResponse, error) {
+	return view(ctx, c, caller, "ListPoliciesForTarget", func(op *call) (*organizations.ListPoliciesResponse, error) {
 		of, err := op.target(in.TargetID)
 		if err != nil {
 			return nil, err
@@ -205,8 +206,8 @@ func (c *Control) ListPoliciesForTarget(ctx context.Context, caller iam.Caller, 
 
 // ListTargetsForPolicy lists what a policy is attached to.
 func (c *Control) ListTargetsForPolicy(ctx context.Context, caller iam.Caller, in *organizations.ListTargetsForPolicyRequest) (*organizations.ListTargetsForPolicyResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListTargetsForPolicyResponse, error) {
-		if _, err := op.policy(in.ID); err != nil {
+	return view(ctx, c, caller, "ListTargetsForPolicy", func(op *call) (*organizations.ListTargetsForPolicyResponse, error) {
+		if _, err := op.aboutPolicy(in.ID); err != nil {
 			return nil, err
 		}
 		found, err := op.targetsOf(in.ID)

@@ -41,13 +41,12 @@ func membership(tx *store.Tx, account string) (*organizations.Organization, erro
 func (c *Control) CreateOrganization(ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationRequest) (answer *organizations.CreateOrganizationResponse, err error) {
 	_, err = c.store.Update(ctx, func(tx *store.Tx) error {
 		organization, err := c.create(tx, caller.Account, in.FeatureSet)
-		if err != nil {
-			return err
+		if err == nil {
+			answer = &organizations.CreateOrganizationResponse{Organization: describe(organization)}
 		}
-		answer = &organizations.CreateOrganizationResponse{Organization: describe(organization)}
-		return nil
+		return c.authority.Ask(tx, caller, "CreateOrganization").Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
 func (c *Control) create(tx *store.Tx, account string, features organizations.FeatureSet) (*organizations.Organization, error) {
@@ -98,19 +97,18 @@ func enabledPolicyTypes() []organizations.PolicyType {
 func (c *Control) DescribeOrganization(ctx context.Context, caller iam.Caller, _ *organizations.DescribeOrganizationRequest) (answer *organizations.DescribeOrganizationResponse, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		organization, err := membership(tx, caller.Account)
-		if err != nil {
-			return err
+		if err == nil {
+			answer = &organizations.DescribeOrganizationResponse{Organization: describe(organization)}
 		}
-		answer = &organizations.DescribeOrganizationResponse{Organization: describe(organization)}
-		return nil
+		return c.authority.Ask(tx, caller, "DescribeOrganization").Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
 // DeleteOrganization deletes an organisation that has no account but the management account, with its units and
 // policies.
 func (c *Control) DeleteOrganization(ctx context.Context, caller iam.Caller, _ *organizations.DeleteOrganizationRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "DeleteOrganization", func(op *call) (*lattice.Empty, error) {
 		members, err := op.accounts(inOrganization)
 		if err != nil {
 			return nil, err
@@ -129,7 +127,7 @@ func (c *Control) DeleteOrganization(ctx context.Context, caller iam.Caller, _ *
 
 // ListRoots lists the one root.
 func (c *Control) ListRoots(ctx context.Context, caller iam.Caller, in *organizations.ListRootsRequest) (*organizations.ListRootsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListRootsResponse, error) {
+	return view(ctx, c, caller, "ListRoots", func(op *call) (*organizations.ListRootsResponse, error) {
 		roots, next := page([]organizations.RootDescription{op.root()}, in.Page, func(r organizations.RootDescription) string { return r.ID })
 		return &organizations.ListRootsResponse{Roots: roots, NextToken: next}, nil
 	})

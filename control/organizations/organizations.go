@@ -15,18 +15,23 @@
 //   - An account that is removed stands alone: what it owns stays, and its credentials go on working. It can be
 //     removed at once, and cannot come back.
 //   - Accounts and policies have no quota.
+//   - Permission is asked for the accounts, units, roots and policies that an operation names; for CreateAccount,
+//     listings of everything, and what is about the organisation as a whole, on all resources.
 package organizations
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/aws/organizations"
+	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -49,6 +54,8 @@ type Control struct {
 	first  string
 	now    func() time.Time
 	random io.Reader
+
+	authority *authority.Authority
 }
 
 // New makes the service.
@@ -60,6 +67,7 @@ func New(cfg Config) *Control {
 	if c.random == nil {
 		c.random = rand.Reader
 	}
+	c.authority = authority.New(authority.Config{Service: "organizations", Region: authority.GlobalRegion, Now: c.now})
 	return c
 }
 
@@ -72,47 +80,54 @@ var (
 	creationObjects     = store.NewKind[organizations.AccountCreation](organizations.KindAccountCreation)
 )
 
-// call is one operation of the management account under way, in one transaction.
+// call is one operation of the management account under way, in one transaction, with what it asks about the caller.
 type call struct {
 	*Control
 	*store.Tx
+	*authority.Inquiry
 	organization *organizations.Organization
 }
 
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
 	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
-		answer, err = manage(c, tx, caller, f)
-		return err
+		inquiry := c.authority.Ask(tx, caller, action)
+		answer, err = manage(&call{Control: c, Tx: tx, Inquiry: inquiry}, caller, f)
+		return inquiry.Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
 // view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
-		answer, err = manage(c, tx, caller, f)
-		return err
+		inquiry := c.authority.Ask(tx, caller, action)
+		answer, err = manage(&call{Control: c, Tx: tx, Inquiry: inquiry}, caller, f)
+		return inquiry.Conclude(err)
 	})
-	return answer, unavailable(err)
+	return answer, explained(err)
 }
 
 // manage carries out an operation if the caller may: it must belong to the management account.
-func manage[R any](c *Control, tx *store.Tx, caller iam.Caller, f func(*call) (*R, error)) (*R, error) {
-	organization, err := membership(tx, caller.Account)
+func manage[R any](op *call, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
+	op.organization, err = membership(op.Tx, caller.Account)
 	if err != nil {
 		return nil, err
 	}
-	if caller.Account != organization.Management {
+	if caller.Account != op.organization.Management {
 		return nil, aws.Errorf("AccessDeniedException",
-			"You don't have permissions to access this resource: only account %s, which manages the organization, has", organization.Management)
+			"You don't have permissions to access this resource: only account %s, which manages the organization, has", op.organization.Management)
 	}
-	return f(&call{c, tx, organization})
+	return f(op)
 }
 
-// unavailable puts an outage of the store into words that clients try again for.
-func unavailable(err error) error {
-	if errors.Is(err, store.ErrUnavailable) {
+// explained puts refusals, and outages of the store, into the words of the service.
+func explained(err error) error {
+	var denied *authority.Denied
+	switch {
+	case errors.As(err, &denied):
+		return aws.Errorf("AccessDeniedException", "%s", denied.Message)
+	case errors.Is(err, store.ErrUnavailable):
 		return &aws.Error{Code: "ServiceException", Message: "The store does not answer; try again", Status: 500}
 	}
 	return err
@@ -147,6 +162,27 @@ func (op *call) arn(resourceType, id string) string { return arn(op.organization
 
 func arn(o *organizations.Organization, resourceType, id string) string {
 	return lattice.ARN{Service: "organizations", Account: o.Management, Resource: resourceType + "/" + o.ID + "/" + id}.String()
+}
+
+// named is the ARN of what an id stands for, whether there is one or not.
+func (op *call) named(id string) string {
+	switch {
+	case id == organizations.FullAccessID:
+		return lattice.ARN{Service: "organizations", Account: "aws", Resource: "policy/service_control_policy/" + id}.String()
+	case strings.HasPrefix(id, organizations.PolicyPrefix):
+		return op.arn("policy", "service_control_policy/"+id)
+	case strings.HasPrefix(id, organizations.RootPrefix):
+		return op.arn("root", id)
+	case strings.HasPrefix(id, organizations.UnitPrefix):
+		return op.arn("ou", id)
+	}
+	return op.arn("account", id)
+}
+
+// may asks whether the caller may perform the operation on what an id stands for. err is how reading it went, which the
+// caller learns only if it may.
+func (op *call) may(id string, tags map[string]string, err error) error {
+	return cmp.Or(op.May(op.named(id), tags), err)
 }
 
 // done is the answer of operations that have nothing to tell.

@@ -40,6 +40,11 @@ type world struct {
 	caller iam.Caller
 }
 
+// root is an account's root user, who needs no policies.
+func root(account string) iam.Caller {
+	return iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account, Type: iam.TypeAccount}
+}
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -50,7 +55,7 @@ func newWorld(t testing.TB) *world {
 	}
 	t.Cleanup(func() { _ = objects.Close() }) // a test may have closed it
 	c := New(Config{Store: objects, FirstAccount: management, Now: func() time.Time { return testNow }})
-	return &world{c, t, ctx, iam.Caller{Account: management}}
+	return &world{c, t, ctx, root(management)}
 }
 
 // newOrganization is a world with an organisation in it.
@@ -696,7 +701,7 @@ func TestOutage(t *testing.T) {
 	if _, err := w.ListRoots(w.ctx, w.caller, &nouns.ListRootsRequest{}); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("a closed store: %v", err)
 	}
-	if got := codeOf(unavailable(fmt.Errorf("put: %w", store.ErrUnavailable))); got != "Service" {
+	if got := codeOf(explained(fmt.Errorf("put: %w", store.ErrUnavailable))); got != "Service" {
 		t.Errorf("an unavailable store: %s", got)
 	}
 	if _, err := w.Exists(w.ctx, "100000000002"); err == nil {

@@ -53,22 +53,34 @@ func (op *call) policy(id string) (*organizations.Policy, error) {
 	return &policy, missing(err, "PolicyNotFoundException", "There is no policy %s", id)
 }
 
-// ownPolicy reads a policy that may be changed.
+// aboutPolicy reads the policy that an operation is about.
+func (op *call) aboutPolicy(id string) (*organizations.Policy, error) {
+	policy, err := op.policy(id)
+	if err != nil {
+		return nil, op.may(id, nil, err)
+	}
+	return policy, op.may(id, policy.Tags, nil)
+}
+
+// ownPolicy is aboutPolicy for one that may be changed.
 func (op *call) ownPolicy(id string) (*organizations.Policy, error) {
 	if id == organizations.FullAccessID {
 		return nil, invalid("IMMUTABLE_POLICY", "Policy %s is built in and cannot be changed; make another one", id)
 	}
-	return op.policy(id)
+	return op.aboutPolicy(id)
 }
 
 // CreatePolicy makes a service control policy.
 func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *organizations.CreatePolicyRequest) (*organizations.PolicyResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*organizations.PolicyResponse, error) {
+	return update(ctx, c, caller, "CreatePolicy", func(op *call) (*organizations.PolicyResponse, error) {
 		if err := op.available(in.Type); err != nil {
 			return nil, err
 		}
 		tags, err := newTags(in.Tags)
 		if err != nil {
+			return nil, err
+		}
+		if err := op.MayCreate("*", tags, "TagResource"); err != nil {
 			return nil, err
 		}
 		return op.putPolicy(organizations.Policy{
@@ -113,8 +125,8 @@ func (op *call) policySummary(p organizations.Policy) organizations.PolicySummar
 
 // DescribePolicy describes one policy.
 func (c *Control) DescribePolicy(ctx context.Context, caller iam.Caller, in *organizations.DescribePolicyRequest) (*organizations.PolicyResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.PolicyResponse, error) {
-		policy, err := op.policy(in.ID)
+	return view(ctx, c, caller, "DescribePolicy", func(op *call) (*organizations.PolicyResponse, error) {
+		policy, err := op.aboutPolicy(in.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +136,7 @@ func (c *Control) DescribePolicy(ctx context.Context, caller iam.Caller, in *org
 
 // UpdatePolicy changes what the request has of a policy.
 func (c *Control) UpdatePolicy(ctx context.Context, caller iam.Caller, in *organizations.UpdatePolicyRequest) (*organizations.PolicyResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*organizations.PolicyResponse, error) {
+	return update(ctx, c, caller, "UpdatePolicy", func(op *call) (*organizations.PolicyResponse, error) {
 		policy, err := op.ownPolicy(in.ID)
 		if err != nil {
 			return nil, err
@@ -140,7 +152,7 @@ func (c *Control) UpdatePolicy(ctx context.Context, caller iam.Caller, in *organ
 
 // DeletePolicy deletes a policy that is attached to nothing.
 func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *organizations.DeletePolicyRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "DeletePolicy", func(op *call) (*lattice.Empty, error) {
 		if _, err := op.ownPolicy(in.ID); err != nil {
 			return nil, err
 		}
@@ -158,7 +170,7 @@ func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *organ
 
 // ListPolicies lists the policies of a type.
 func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesRequest) (*organizations.ListPoliciesResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListPoliciesResponse, error) {
+	return view(ctx, c, caller, "ListPolicies", func(op *call) (*organizations.ListPoliciesResponse, error) {
 		all, err := op.policies()
 		return op.listPolicies(all, in.Filter, in.Page), err
 	})

@@ -44,14 +44,17 @@ func (op *call) tagged(id string) (tags *map[string]string, put func() error, er
 		t, err := op.target(id)
 		return t.tags, t.put, err
 	}
-	policy, err := op.policy(id)
+	policy, err := op.aboutPolicy(id)
+	if err != nil {
+		return nil, nil, err
+	}
 	put = func() error {
 		if _, err := op.ownPolicy(id); err != nil {
 			return err
 		}
 		return policyObjects.Put(op.Tx, id, *policy)
 	}
-	return &policy.Tags, put, err
+	return &policy.Tags, put, nil
 }
 
 // retag changes the tags of a resource.
@@ -71,14 +74,20 @@ func (op *call) retag(id string, change func(map[string]string) error) (*lattice
 
 // TagResource adds tags to a resource, or gives new values to those that it has.
 func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *organizations.TagResourceRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "TagResource", func(op *call) (*lattice.Empty, error) {
+		given := map[string]string{}
+		for _, tag := range in.Tags {
+			given[tag.Key] = tag.Value
+		}
+		op.SetTags(given)
 		return op.retag(in.ResourceID, func(tags map[string]string) error { return addTags(tags, in.Tags) })
 	})
 }
 
 // UntagResource removes tags from a resource.
 func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *organizations.UntagResourceRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "UntagResource", func(op *call) (*lattice.Empty, error) {
+		op.Set("aws:TagKeys", in.TagKeys...)
 		return op.retag(in.ResourceID, func(tags map[string]string) error {
 			for _, key := range in.TagKeys {
 				delete(tags, key)
@@ -90,7 +99,7 @@ func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *orga
 
 // ListTagsForResource lists the tags of a resource, in order of their keys, all on one page.
 func (c *Control) ListTagsForResource(ctx context.Context, caller iam.Caller, in *organizations.ListTagsForResourceRequest) (*organizations.ListTagsForResourceResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListTagsForResourceResponse, error) {
+	return view(ctx, c, caller, "ListTagsForResource", func(op *call) (*organizations.ListTagsForResourceResponse, error) {
 		tags, _, err := op.tagged(in.ResourceID)
 		if err != nil {
 			return nil, err

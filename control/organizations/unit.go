@@ -33,26 +33,29 @@ func (op *call) paths() (map[string]string, error) {
 	return organizations.Paths(*op.organization, all)
 }
 
-// unit reads a unit.
+// unit reads the unit that an operation is about.
 func (op *call) unit(id string) (*organizations.Unit, error) {
 	unit, err := unitObjects.Get(op.Tx, id)
-	return &unit, missing(err, "OrganizationalUnitNotFoundException", "There is no organizational unit %s", id)
+	return &unit, op.may(id, unit.Tags, missing(err, "OrganizationalUnitNotFoundException", "There is no organizational unit %s", id))
 }
 
-// parent checks that an id is that of the root or of a unit; code is the error if not.
+// parent checks that an id, which an operation is about, is that of the root or of a unit; code is the error if not.
 func (op *call) parent(id, code string) error {
-	if id == op.organization.Root.ID {
-		return nil
+	if root := op.organization.Root; id == root.ID {
+		return op.may(id, root.Tags, nil)
 	}
-	_, err := unitObjects.Get(op.Tx, id)
-	return missing(err, code, "There is no root or organizational unit %s", id)
+	unit, err := unitObjects.Get(op.Tx, id)
+	return op.may(id, unit.Tags, missing(err, code, "There is no root or organizational unit %s", id))
 }
 
 // CreateOrganizationalUnit makes a unit below the root or below another unit.
 func (c *Control) CreateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*organizations.UnitResponse, error) {
+	return update(ctx, c, caller, "CreateOrganizationalUnit", func(op *call) (*organizations.UnitResponse, error) {
 		tags, err := newTags(in.Tags)
 		if err != nil {
+			return nil, err
+		}
+		if err := op.MayCreate(op.named(in.ParentID), tags, "TagResource"); err != nil {
 			return nil, err
 		}
 		all, err := op.units()
@@ -112,7 +115,7 @@ func (op *call) unitDescription(u organizations.Unit, paths map[string]string) o
 
 // DescribeOrganizationalUnit describes one unit.
 func (c *Control) DescribeOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DescribeOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.UnitResponse, error) {
+	return view(ctx, c, caller, "DescribeOrganizationalUnit", func(op *call) (*organizations.UnitResponse, error) {
 		unit, err := op.unit(in.ID)
 		if err != nil {
 			return nil, err
@@ -123,7 +126,7 @@ func (c *Control) DescribeOrganizationalUnit(ctx context.Context, caller iam.Cal
 
 // UpdateOrganizationalUnit renames a unit.
 func (c *Control) UpdateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.UpdateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return update(ctx, c, caller, func(op *call) (*organizations.UnitResponse, error) {
+	return update(ctx, c, caller, "UpdateOrganizationalUnit", func(op *call) (*organizations.UnitResponse, error) {
 		unit, err := op.unit(in.ID)
 		if err != nil {
 			return nil, err
@@ -141,7 +144,7 @@ func (c *Control) UpdateOrganizationalUnit(ctx context.Context, caller iam.Calle
 
 // DeleteOrganizationalUnit deletes a unit that has neither accounts nor units.
 func (c *Control) DeleteOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DeleteOrganizationalUnitRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, func(op *call) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "DeleteOrganizationalUnit", func(op *call) (*lattice.Empty, error) {
 		if _, err := op.unit(in.ID); err != nil {
 			return nil, err
 		}
@@ -177,7 +180,7 @@ func (op *call) childUnits(parent string) (below []organizations.Unit, err error
 
 // ListOrganizationalUnitsForParent lists the units that are right below the root or a unit.
 func (c *Control) ListOrganizationalUnitsForParent(ctx context.Context, caller iam.Caller, in *organizations.ListOrganizationalUnitsForParentRequest) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
+	return view(ctx, c, caller, "ListOrganizationalUnitsForParent", func(op *call) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
 		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
 			return nil, err
 		}
@@ -197,7 +200,7 @@ func (c *Control) ListOrganizationalUnitsForParent(ctx context.Context, caller i
 
 // ListParents lists the one parent of an account or a unit.
 func (c *Control) ListParents(ctx context.Context, caller iam.Caller, in *organizations.ListParentsRequest) (*organizations.ListParentsResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListParentsResponse, error) {
+	return view(ctx, c, caller, "ListParents", func(op *call) (*organizations.ListParentsResponse, error) {
 		id, err := op.parentOf(in.ChildID)
 		if err != nil {
 			return nil, err
@@ -217,18 +220,18 @@ func (op *call) parentOf(child string) (string, error) {
 	const absent, text = "ChildNotFoundException", "There is no account or organizational unit %s"
 	if strings.HasPrefix(child, organizations.UnitPrefix) {
 		unit, err := unitObjects.Get(op.Tx, child)
-		return unit.Parent, missing(err, absent, text, child)
+		return unit.Parent, op.may(child, unit.Tags, missing(err, absent, text, child))
 	}
 	account, err := accountObjects.Get(op.Tx, child)
 	if err == nil && !inOrganization(&account) {
 		err = store.ErrNotFound
 	}
-	return account.Parent, missing(err, absent, text, child)
+	return account.Parent, op.may(child, account.Tags, missing(err, absent, text, child))
 }
 
 // ListChildren lists the accounts or the units that are right below the root or a unit.
 func (c *Control) ListChildren(ctx context.Context, caller iam.Caller, in *organizations.ListChildrenRequest) (*organizations.ListChildrenResponse, error) {
-	return view(ctx, c, caller, func(op *call) (*organizations.ListChildrenResponse, error) {
+	return view(ctx, c, caller, "ListChildren", func(op *call) (*organizations.ListChildrenResponse, error) {
 		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
 			return nil, err
 		}

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"time"
 
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/aws/sts"
+	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/store"
@@ -41,7 +43,11 @@ func (c *Control) AssumeRole(ctx context.Context, caller iam.Caller, in *sts.Ass
 	if err != nil {
 		return nil, err
 	}
-	if role == nil || !trusts(role, principalOf(caller), session.actions("sts:AssumeRole"), session.conditions(caller, in, c.now())) {
+	allowed, err := c.mayAssume(ctx, caller, role, session, in)
+	if err != nil {
+		return nil, err
+	}
+	if !allowed {
 		return nil, accessDenied("User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.ARN, in.RoleARN)
 	}
 	duration, err := sessionDuration(role, in.Seconds, caller.Type == iam.TypeAssumedRole)
@@ -57,6 +63,33 @@ func (c *Control) AssumeRole(ctx context.Context, caller iam.Caller, in *sts.Ass
 		Credentials: credentials, AssumedRole: sts.AssumedRole{ID: principal.UserID, ARN: principal.ARN},
 		PackedSize: packed, SourceIdentity: session.sourceIdentity,
 	}, err
+}
+
+// mayAssume reports whether the role trusts the caller, and the caller's own policies let it assume the role. The caller
+// is told no reason, from which it could tell whether there is such a role.
+func (c *Control) mayAssume(ctx context.Context, caller iam.Caller, role *iam.Role, session *roleSession, in *sts.AssumeRoleRequest) (bool, error) {
+	principal, actions := authority.PrincipalOf(caller), session.actions("sts:AssumeRole")
+	conditions := session.conditions(caller, in, c.now())
+	if role == nil || !trusts(role, principal, actions, conditions) {
+		return false, nil
+	}
+	principal.Account = "" // so that the account alone does not name it
+	named := caller.Account == role.Account && trusts(role, principal, actions, conditions)
+	err := c.store.View(ctx, func(tx *store.Tx) error {
+		inquiry := c.authority.Ask(tx, caller, "AssumeRole")
+		maps.Copy(inquiry.Keys, authority.Keys(conditions))
+		for _, action := range actions {
+			if err := inquiry.MayTrusted(action, role.ARN(), role.Tags, named); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	var denied *authority.Denied
+	if errors.As(err, &denied) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // role reads the role that a request names. It is nil if there is no such role, which callers must not be able to tell

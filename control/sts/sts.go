@@ -8,11 +8,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/aws/sts"
+	"pergola/control/authority"
 	"pergola/sealing"
 	"pergola/store"
 )
@@ -20,6 +22,8 @@ import (
 // Config is what the package needs from outside. Store and Box are required.
 type Config struct {
 	Store *store.Store
+	// Region is the region of the service, which policies may ask for; "" is none.
+	Region string
 	// Box seals sessions.
 	Box *sealing.Box
 	// Now tells the time; nil means time.Now.
@@ -35,6 +39,8 @@ type Control struct {
 	box     *sealing.Box
 	now     func() time.Time
 	issuers *issuers
+
+	authority *authority.Authority
 }
 
 // New makes the service.
@@ -42,7 +48,10 @@ func New(cfg Config) *Control {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Control{store: cfg.Store, box: cfg.Box, now: cfg.Now, issuers: newIssuers(cfg.Client, cfg.Now)}
+	return &Control{
+		store: cfg.Store, box: cfg.Box, now: cfg.Now, issuers: newIssuers(cfg.Client, cfg.Now),
+		authority: authority.New(authority.Config{Service: "sts", Region: cfg.Region, Now: cfg.Now}),
+	}
 }
 
 // The nouns that this package reads.
@@ -53,9 +62,13 @@ var (
 	accessKeys = store.NewKind[iam.AccessKey](iam.KindAccessKey)
 )
 
-// view reads the store, and puts an outage of it into words that clients try again for.
+// view reads the store, and puts refusals, and outages of the store, into the words of the service.
 func (c *Control) view(ctx context.Context, f func(*store.Tx) error) error {
 	err := c.store.View(ctx, f)
+	var denied *authority.Denied
+	if errors.As(err, &denied) {
+		return accessDenied("%s", denied.Message)
+	}
 	if errors.Is(err, store.ErrUnavailable) {
 		return &aws.Error{Code: "ServiceUnavailable", Message: "The store does not answer; try again", Status: http.StatusServiceUnavailable}
 	}
@@ -76,30 +89,34 @@ func (*Control) GetCallerIdentity(_ context.Context, caller iam.Caller, _ *sts.G
 
 // GetAccessKeyInfo tells the account of an access key. A long-term key must exist; that of a session tells its account
 // itself, and nothing more is known of it here.
-func (c *Control) GetAccessKeyInfo(ctx context.Context, _ iam.Caller, in *sts.GetAccessKeyInfoRequest) (*sts.GetAccessKeyInfoResponse, error) {
-	account, ok := iam.AccountOfKey(in.ID)
+func (c *Control) GetAccessKeyInfo(ctx context.Context, caller iam.Caller, in *sts.GetAccessKeyInfoRequest) (answer *sts.GetAccessKeyInfoResponse, err error) {
+	err = c.view(ctx, func(tx *store.Tx) error {
+		account, err := accountOf(tx, in.ID)
+		answer = &sts.GetAccessKeyInfoResponse{Account: account}
+		return c.authority.Ask(tx, caller, "GetAccessKeyInfo").Conclude(err)
+	})
+	return answer, err
+}
+
+func accountOf(tx *store.Tx, key string) (string, error) {
+	account, ok := iam.AccountOfKey(key)
+	if ok && strings.HasPrefix(key, iam.PrefixAccessKey) {
+		_, err := accessKeys.Get(tx, key)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return "", err
+		}
+		ok = err == nil
+	}
 	if !ok {
-		return nil, aws.Errorf("ValidationError", "Invalid access key: %s", in.ID)
+		return "", aws.Errorf("ValidationError", "Invalid access key: %s", key)
 	}
-	if in.ID[:len(iam.PrefixAccessKey)] == iam.PrefixAccessKey {
-		err := c.view(ctx, func(tx *store.Tx) error {
-			_, err := accessKeys.Get(tx, in.ID)
-			return err
-		})
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, aws.Errorf("ValidationError", "Invalid access key: %s", in.ID)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return &sts.GetAccessKeyInfoResponse{Account: account}, nil
+	return account, nil
 }
 
 // defaultUserSession is how long the session of a user lasts unless the request says otherwise.
 const defaultUserSession = 12 * time.Hour
 
-// GetSessionToken hands a user a session of its own. There are no MFA devices, so no code of one is right.
+// GetSessionToken hands a user a session of its own, for which it needs no permission. There are no MFA devices, so no code of one is right.
 func (c *Control) GetSessionToken(_ context.Context, caller iam.Caller, in *sts.GetSessionTokenRequest) (*sts.GetSessionTokenResponse, error) {
 	switch {
 	case caller.Session != nil:

@@ -69,7 +69,29 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, ctx: ctx, objects: objects, box: box}
 	w.iam = iamcontrol.New(iamcontrol.Config{Store: objects, Box: box, Now: w.now})
 	w.Control = sts.New(sts.Config{Store: objects, Box: box, Now: w.now})
+	for _, of := range []string{account, foreign} {
+		for _, name := range []string{"ada", "eve"} {
+			w.user(of, name, "arn:aws:iam::aws:policy/AdministratorAccess")
+		}
+	}
 	return w
+}
+
+// user makes a user with a managed policy, or with none.
+func (w *world) user(account, name, policy string) iam.Caller {
+	w.t.Helper()
+	caller := user(account, name)
+	object := iam.User{Entity: iam.Entity{Account: account, Name: name, Path: "/", UniqueID: caller.UserID}}
+	if policy != "" {
+		object.Attached = []string{policy}
+	}
+	_, err := w.objects.Update(w.ctx, func(tx *store.Tx) error {
+		return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(account, name), object)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return caller
 }
 
 func user(account, name string) iam.Caller {
@@ -174,6 +196,34 @@ func TestAssumeRole(t *testing.T) {
 	}
 	if want := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`; s.Policy != want {
 		t.Errorf("the session policy is %s", s.Policy)
+	}
+}
+
+// TestTheCallersOwnPolicies assumes roles that trust a user without any policies, and one who is denied it.
+func TestTheCallersOwnPolicies(t *testing.T) {
+	w := newWorld(t)
+	poor, stranger := w.user(account, "poor", ""), w.user(foreign, "poor", "")
+	for i, c := range []struct {
+		principal string
+		caller    iam.Caller
+		want      bool
+	}{
+		{`{"AWS":"` + account + `"}`, poor, false},
+		{`{"AWS":"` + poor.ARN + `"}`, poor, true},
+		{anyone, poor, true},
+		{`{"AWS":"` + stranger.ARN + `"}`, stranger, false}, // the other account has not agreed
+		{anyone, stranger, false},
+	} {
+		arn := w.role(fmt.Sprintf("own%d", i), trust(c.principal, assume, ""))
+		in := request(arn)
+		if _, err := w.AssumeRole(w.ctx, c.caller, &in); (err == nil) != c.want {
+			t.Errorf("%s by %s: %v, want %v", c.principal, c.caller.ARN, err, c.want)
+		}
+		denied := iam.InlinePolicyRequest{Subject: iam.Subject{UserName: "poor"}, Name: "no"}
+		deny := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:*","Resource":"*"}}`
+		ok(w, w.iam.Users().PutPolicy, root(c.caller.Account), iam.PutPolicyRequest{InlinePolicyRequest: denied, Document: deny})
+		refused(w, w.AssumeRole, c.caller, in, "AccessDenied: User: "+c.caller.ARN+" is not authorized to perform: sts:AssumeRole on resource: "+arn)
+		ok(w, w.iam.Users().DeletePolicy, root(c.caller.Account), denied)
 	}
 }
 

@@ -25,16 +25,6 @@ func trusts(role *iam.Role, principal policy.Principal, actions []string, condit
 	})
 }
 
-// principalOf is a caller as policies see it.
-func principalOf(caller iam.Caller) policy.Principal {
-	types := map[iam.PrincipalType]policy.PrincipalType{
-		iam.TypeAccount: policy.Root, iam.TypeUser: policy.User, iam.TypeAssumedRole: policy.AssumedRole,
-	}
-	return policy.Principal{
-		Type: types[caller.Type], Account: caller.Account, ARN: caller.ARN, RoleARN: caller.RoleARN, ID: caller.UserID,
-	}
-}
-
 // actions are what the trust policy must allow, beside the action itself, for what the session carries (IAM user guide,
 // "Pass session tags in AWS STS" and "Monitor and control actions taken with assumed roles").
 func (s *roleSession) actions(action string) []string {
