@@ -49,9 +49,9 @@ func fillStore(ctx context.Context, dir string, size estateSize) (made estate, e
 			lattice.QuotaServices.Code: size.services, lattice.QuotaServiceAssociations.Code: size.services,
 			lattice.QuotaRules.Code: size.rules,
 		}}),
+		// The root user of the account may do everything.
 		caller: iam.Caller{
-			Account: iamcontrol.ManagementAccount,
-			ARN:     "arn:aws:iam::" + iamcontrol.ManagementAccount + ":user/bench", UserID: "AIDABENCH",
+			Account: iamcontrol.ManagementAccount, ARN: "arn:aws:iam::" + iamcontrol.ManagementAccount + ":root", Type: iam.TypeAccount,
 		},
 	}
 	network, err := b.control.CreateServiceNetwork(ctx, b.caller, &lattice.CreateServiceNetworkRequest{Name: "bench"})
