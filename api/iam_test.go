@@ -68,21 +68,21 @@ func TestCLIOfIAM(t *testing.T) {
 		{"iam get-policy-version --policy-arn {policy} --version-id v1 --query PolicyVersion.Document.Statement[0].Effect", "", "Allow"},
 		{"iam create-policy-version --policy-arn {policy} --set-as-default --policy-document " + allowAll + " --query PolicyVersion.VersionId", "", "v2"},
 		{"iam list-policies --scope Local --query Policies[].[PolicyName,DefaultVersionId]", "", "v2"},
-		{"iam create-role --role-name work --assume-role-policy-document " + trustAll + " --permissions-boundary {policy} --query Role.AssumeRolePolicyDocument.Statement[0].Action", "", "sts:AssumeRole"},
+		{"iam create-role --role-name worker --assume-role-policy-document " + trustAll + " --permissions-boundary {policy} --query Role.AssumeRolePolicyDocument.Statement[0].Action", "", "sts:AssumeRole"},
 		{"iam create-role --role-name bad --assume-role-policy-document " + allowAll, "", "MalformedPolicyDocument"},
-		{"iam attach-role-policy --role-name work --policy-arn {policy}", "", ""},
+		{"iam attach-role-policy --role-name worker --policy-arn {policy}", "", ""},
 		{"iam delete-policy --policy-arn {policy}", "", "DeleteConflict"},
 		{"iam create-instance-profile --instance-profile-name machines --query InstanceProfile.Roles", "", "[]"},
-		{"iam add-role-to-instance-profile --instance-profile-name machines --role-name work", "", ""},
-		{"iam list-instance-profiles-for-role --role-name work --query InstanceProfiles[0].Roles[0].RoleName", "", "work"},
+		{"iam add-role-to-instance-profile --instance-profile-name machines --role-name worker", "", ""},
+		{"iam list-instance-profiles-for-role --role-name worker --query InstanceProfiles[0].Roles[0].RoleName", "", "worker"},
 		{"iam create-open-id-connect-provider --url https://issuer.example.com/a --client-id-list sts --query OpenIDConnectProviderArn", "provider", "oidc-provider/issuer.example.com/a"},
 		{"iam get-open-id-connect-provider --open-id-connect-provider-arn {provider} --query [Url,ClientIDList]", "", "issuer.example.com/a"},
-		{"sts assume-role --role-arn arn:aws:iam::100000000001:role/work --role-session-name a!b", "", "ValidationError"},
-		{"sts assume-role --role-arn arn:aws:iam::100000000001:role/work --role-session-name one --tags Key=a,Value=b", "", "AccessDenied"},
-		{"sts assume-role --role-arn arn:aws:iam::100000000001:role/work --role-session-name one --query AssumedRoleUser.Arn", "", "assumed-role/work/one"},
+		{"sts assume-role --role-arn arn:aws:iam::100000000001:role/worker --role-session-name a!b", "", "ValidationError"},
+		{"sts assume-role --role-arn arn:aws:iam::100000000001:role/worker --role-session-name one --tags Key=a,Value=b", "", "AccessDenied"},
+		{"sts assume-role --role-arn arn:aws:iam::100000000001:role/worker --role-session-name one --query AssumedRoleUser.Arn", "", "assumed-role/worker/one"},
 		{"sts assume-role --role-arn arn:aws:iam::100000000001:role/none --role-session-name one", "", "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::100000000001:role/none"},
 		{"sts get-session-token --query Credentials.AccessKeyId", "", "ASIA"},
-		{"sts assume-role-with-web-identity --role-arn arn:aws:iam::100000000001:role/work --role-session-name one --web-identity-token abcd", "", "InvalidIdentityToken"},
+		{"sts assume-role-with-web-identity --role-arn arn:aws:iam::100000000001:role/worker --role-session-name one --web-identity-token abcd", "", "InvalidIdentityToken"},
 		{"sts get-caller-identity --no-sign-request", "", "MissingAuthenticationToken"},
 		{"iam list-users --region us-east-1 --query Users[0].UserName", "", "ada"},
 		{"ec2 describe-vpcs --region us-east-1", "", "valid Region"},
@@ -194,14 +194,14 @@ func (p plane) listServices(t *testing.T, c *ststypes.Credentials) string {
 
 func TestSDKAssumesRole(t *testing.T) {
 	p := newPlane(t)
-	arn := p.makeRole(t, "work", trustAll)
+	arn := p.makeRole(t, "worker", trustAll)
 	admin := p.sts(awscredentials.NewStaticCredentialsProvider(p.credential.AccessKeyID, p.credential.Secret, ""))
 	assumed, err := admin.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(arn), RoleSessionName: aws.String("one")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := assumed.Credentials
-	if *assumed.AssumedRoleUser.Arn != "arn:aws:sts::100000000001:assumed-role/work/one" || time.Until(*c.Expiration) > time.Hour {
+	if *assumed.AssumedRoleUser.Arn != "arn:aws:sts::100000000001:assumed-role/worker/one" || time.Until(*c.Expiration) > time.Hour {
 		t.Errorf("assumed %+v until %v", assumed.AssumedRoleUser, c.Expiration)
 	}
 	temporary := p.sts(awscredentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken))

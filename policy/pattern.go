@@ -71,7 +71,7 @@ const (
 // headParts is how many parts of an ARN come before the resource part.
 const headParts = 5
 
-// variable is a placeholder for the value of a condition key.
+// variable stands for the value of a condition key.
 type variable struct {
 	key        Key
 	written    string // "${aws:username}"

@@ -64,7 +64,7 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, _ iam.Caller, i
 	}, err
 }
 
-// verify finds the provider that has issued a token and checks that it has, for one of its audiences, and for now.
+// verify finds the provider that has issued a token and checks that it has, for one of its audiences, and that the token is valid at present.
 func (c *Control) verify(ctx context.Context, account string, t *webToken) (*iam.Provider, error) {
 	provider, err := c.provider(ctx, account, t.issuer)
 	if err != nil {
