@@ -37,7 +37,7 @@ func measurePropagation(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	began = time.Now()
-	d, err := deployment.Start(ctx, deployment.Config{Dir: dir, Listen: "127.0.0.1:0", Network: "loopback", Region: region})
+	d, err := deployment.Start(ctx, deployment.Config{Dir: dir, Listen: "127.0.0.1:0", Network: "loopback", Region: region, RequestsPerSecond: -1})
 	if err != nil {
 		return err
 	}

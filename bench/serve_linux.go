@@ -91,6 +91,7 @@ func servePergola(ctx context.Context, at netip.AddrPort) error {
 	requests := proxy.New(proxy.Config{
 		Snapshot: current, Guard: access.New(access.Config{Region: deployment.DefaultRegion, Box: box, Snapshot: current}),
 		Picker: picker{targets}, Dial: sockets.dial, Log: slog.New(slog.DiscardHandler),
+		RequestsPerSecond: -1,
 	})
 	defer requests.Close()
 	plane = dataplane.New(dataplane.Config{
@@ -241,7 +242,7 @@ func serveDeployment(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	d, err := deployment.Start(ctx, deployment.Config{Dir: dir, Listen: "127.0.0.1:0", Network: "loopback"})
+	d, err := deployment.Start(ctx, deployment.Config{Dir: dir, Listen: "127.0.0.1:0", Network: "loopback", RequestsPerSecond: -1})
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ type Config struct {
 	// ResolvConf names the file whose nameservers answer for names that are not services; "" means
 	// /etc/resolv.conf.
 	ResolvConf string
+	// RequestsPerSecond is how many requests each service takes in a second; 0 means 10,000, a negative number no limit
+	// (user guide, "Quotas").
+	RequestsPerSecond int
 	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.
 	NoSync bool
 	// Logger hears what goes wrong; nil is silent.
@@ -122,7 +125,7 @@ func (d *Deployment) start(ctx, background context.Context) error {
 	}
 	d.node = node.New(node.Config{
 		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: d.cfg.Region, Store: d.store, Fabric: d.fabric,
-		Box: d.box, ResolvConf: d.cfg.ResolvConf, Logger: d.cfg.Logger,
+		Box: d.box, ResolvConf: d.cfg.ResolvConf, RequestsPerSecond: d.cfg.RequestsPerSecond, Logger: d.cfg.Logger,
 	})
 	d.run("node", func() error { return d.node.Run(background) })
 	listener, err := d.openAPI(background)

@@ -42,7 +42,9 @@ type Config struct {
 	Box *sealing.Box
 	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
 	ResolvConf string
-	Logger     *slog.Logger
+	// RequestsPerSecond is how many requests each service takes in a second; see proxy.Config.
+	RequestsPerSecond int
+	Logger            *slog.Logger
 }
 
 // Node is a running share of the data plane.
@@ -76,6 +78,7 @@ func New(cfg Config) *Node {
 	n.guard = access.New(access.Config{Region: cfg.Region, Box: cfg.Box, Snapshot: n.current})
 	n.proxy = proxy.New(proxy.Config{
 		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
+		RequestsPerSecond: cfg.RequestsPerSecond,
 	})
 	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.serve, Logger: cfg.Logger})
 	n.fixtures = newFixtures(cfg, n.plane.Snapshot)

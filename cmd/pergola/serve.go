@@ -22,6 +22,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	region := set.String("region", deployment.DefaultRegion, "`region` in ARNs and names")
 	network := networkFlag(set)
 	etcd := set.String("etcd", "", "comma-separated `URLs` of an etcd to use instead of the embedded one")
+	rate := set.Int("requests-per-second", 0, "how many requests each service takes in a second: 0 is the default of 10,000, -1 takes the limit away")
 	if err := c.parse(set, args); err != nil {
 		return exitUsage, err
 	}
@@ -35,7 +36,8 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	d, err := deployment.Start(starting, deployment.Config{
-		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd), Logger: log,
+		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd),
+		RequestsPerSecond: *rate, Logger: log,
 	})
 	if err != nil {
 		return exitFailure, err

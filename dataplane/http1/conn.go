@@ -31,11 +31,9 @@ func NewConn(conn net.Conn, config Config) *Conn {
 	return c
 }
 
-// NetConn returns the connection below.
-func (c *Conn) NetConn() net.Conn { return c.stream.conn }
-
-// Born is when NewConn took over the connection.
-func (c *Conn) Born() time.Time { return c.stream.born }
+// Cut breaks the connection off: whoever reads or writes fails at once. Any goroutine may call it, and Close is called
+// all the same.
+func (c *Conn) Cut() { c.stream.conn.Close() }
 
 // SetIdleTimeout changes the idle timeout from now on.
 func (c *Conn) SetIdleTimeout(d time.Duration) { c.stream.idle.Store(int64(d)) }

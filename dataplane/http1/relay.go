@@ -2,10 +2,22 @@ package http1
 
 import "io"
 
+// Source is a body that arrives: a Body, or one that came by another version of HTTP.
+type Source interface {
+	Next() ([]byte, error)
+	Fill() error
+}
+
+// Sink takes a body: a Writer, or one to a peer that speaks another version of HTTP.
+type Sink interface {
+	io.Writer
+	Flush() error
+}
+
 // Relay passes a body on as it arrives, and returns at its end with the last of it still pending in dst, so that it can
 // leave together with trailers and what ends the message. Before it waits for more it flushes what it has. One of its
 // two errors is nil, so that the caller knows which side failed.
-func Relay(dst *Writer, src *Body) (readErr, writeErr error) {
+func Relay(dst Sink, src Source) (readErr, writeErr error) {
 	for {
 		if readErr, writeErr = RelayArrived(dst, src); readErr != nil || writeErr != nil {
 			if readErr == io.EOF {
@@ -23,7 +35,7 @@ func Relay(dst *Writer, src *Body) (readErr, writeErr error) {
 }
 
 // RelayArrived passes on what has arrived of a body, without waiting for more. readErr is io.EOF if that was all of it.
-func RelayArrived(dst *Writer, src *Body) (readErr, writeErr error) {
+func RelayArrived(dst Sink, src Source) (readErr, writeErr error) {
 	for {
 		view, err := src.Next()
 		if view == nil {

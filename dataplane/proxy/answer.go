@@ -25,6 +25,10 @@ func reason(status int) string {
 		return "Forbidden"
 	case 404:
 		return "Not Found"
+	case 421:
+		return "Misdirected Request"
+	case 429:
+		return "Too Many Requests"
 	case 500:
 		return "Internal Server Error"
 	case 502:
@@ -37,7 +41,7 @@ func reason(status int) string {
 // still be sending is read and dropped up to a bound.
 func (x *exchange) answer(status int, body string) (keep bool) {
 	framing := x.request.Framing()
-	keep = x.mayKeep() && !x.unansweredExpectation() && framing <= maxDiscard && x.upload == nil
+	keep = x.mayKeep() && !x.unansweredExpectation() && framing <= maxDiscard && x.upload == nil && !x.request.HTTP2
 	err := x.writeAnswer(status, body, keep)
 	if err != nil {
 		x.record.Failure = ClientConnectionClosed
@@ -47,7 +51,7 @@ func (x *exchange) answer(status int, body string) (keep bool) {
 	case err != nil:
 		x.client.Close()
 		return false
-	case keep && x.client.In.Body().Discard(maxDiscard) == nil:
+	case keep && x.client.body.Discard(maxDiscard) == nil:
 		return true
 	}
 	x.client.Linger(maxDiscard, lingerTime)
@@ -55,8 +59,11 @@ func (x *exchange) answer(status int, body string) (keep bool) {
 }
 
 func (x *exchange) writeAnswer(status int, body string, keep bool) error {
+	if x.isGRPC() {
+		return x.writeGRPCAnswer(status, body)
+	}
 	x.record.Status = status
-	out := &x.client.Out
+	out := x.client.out
 	out.StartResponse(status, []byte(reason(status)))
 	if body != "" {
 		out.Field("content-type", "text/plain")

@@ -74,8 +74,8 @@ func serving(t testing.TB, now *snapshot.Snapshot) string {
 		Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address.String())
 		},
-		Record: func(*Record) {},
-		Log:    slog.New(slog.DiscardHandler),
+		Record: func(*Record) {}, RequestsPerSecond: -1,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	go func() {
 		for {

@@ -55,7 +55,7 @@ func appendUUID(b []byte, high, low uint64) []byte {
 // writeRequestHead writes the request head for the target: the client's fields that go end to end, and what the proxy
 // says about client, network and target (user guide, "HTTP targets").
 func (x *exchange) writeRequestHead(framing http1.Framing) {
-	out := &x.to.Out
+	out := x.to.out
 	out.StartRequest(x.request.Method, x.request.Target)
 	out.FieldBytes("host", x.request.Host)
 	for _, f := range x.request.All() {
@@ -77,7 +77,7 @@ func (x *exchange) writeRequestHead(framing http1.Framing) {
 
 // writeForwarded writes the x-forwarded fields. The address of the client goes behind those that the client names, as is
 // common among proxies; a target that trusts only the last one cannot be lied to.
-func (x *exchange) writeForwarded(out *http1.Writer) {
+func (x *exchange) writeForwarded(out writer) {
 	b := x.scratch[:0]
 	for _, f := range x.request.All() {
 		if http1.EqualFold(f.Name, "x-forwarded-for") && len(f.Value) > 0 {
@@ -88,8 +88,15 @@ func (x *exchange) writeForwarded(out *http1.Writer) {
 	out.FieldBytes("x-forwarded-for", b)
 	b = strconv.AppendUint(b[:0], uint64(x.record.Listener.Port), 10)
 	out.FieldBytes("x-forwarded-port", b)
-	out.Field("x-forwarded-proto", "http")
+	out.Field("x-forwarded-proto", x.scheme())
 	x.scratch = b
+}
+
+func (x *exchange) scheme() string {
+	if x.client.arrival.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 func appendAddress(b []byte, a netip.Addr) []byte {
@@ -100,7 +107,7 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 }
 
 // writeLattice writes the fields that only the proxy may write.
-func (x *exchange) writeLattice(out *http1.Writer) {
+func (x *exchange) writeLattice(out writer) {
 	r := &x.record
 	b := append(x.scratch[:0], "SourceVpcArn="...)
 	b = append(b, r.VPC.ARN...)
@@ -122,7 +129,7 @@ func (x *exchange) writeLattice(out *http1.Writer) {
 
 // writeIdentity tells the target who signed the request (user guide, "Caller identity headers"). A key without a value
 // is sent all the same.
-func (x *exchange) writeIdentity(out *http1.Writer) {
+func (x *exchange) writeIdentity(out writer) {
 	c := &x.record.Caller
 	b := append(x.scratch[:0], "Principal="...)
 	b = append(b, c.Principal...)
@@ -206,7 +213,7 @@ func hasFolded(name []byte, lower string) bool {
 
 // writeResponseHead writes the response head for the client.
 func (x *exchange) writeResponseHead(framing http1.Framing, keep bool) {
-	out := &x.client.Out
+	out := x.client.out
 	x.record.Status = x.response.Status
 	out.StartResponse(x.response.Status, x.response.Reason)
 	x.copyResponseFields()
@@ -222,23 +229,25 @@ func (x *exchange) writeResponseHead(framing http1.Framing, keep bool) {
 func (x *exchange) copyResponseFields() {
 	for _, f := range x.response.All() {
 		if !f.Hop && !http1.EqualFold(f.Name, "x-amzn-requestid") {
-			x.client.Out.Copy(f)
+			x.client.out.Copy(f)
 		}
 	}
 }
 
-// writeConnection says whether the connection goes on, where the version does not say it already.
+// writeConnection says whether the connection goes on, where the version does not say it already. In HTTP/2 nothing
+// that is said of one request concerns the connection.
 func (x *exchange) writeConnection(keep bool) {
 	switch {
+	case x.request.HTTP2:
 	case !keep:
-		x.client.Out.Field("connection", "close")
+		x.client.out.Field("connection", "close")
 	case x.request.HTTP10:
-		x.client.Out.Field("connection", "keep-alive")
+		x.client.out.Field("connection", "keep-alive")
 	}
 }
 
 // copyTrailers passes trailer fields on, except those that a recipient could take for the proxy's.
-func copyTrailers(out *http1.Writer, trailers []http1.Field) {
+func copyTrailers(out writer, trailers []http1.Field) {
 	for _, f := range trailers {
 		if !reserved(f.Name) {
 			out.Trailer(f)

@@ -2,6 +2,9 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -9,16 +12,19 @@ import (
 	"pergola/dataplane/http1"
 )
 
-// place is where a target is: an address means something only together with its VPC.
+// place is where a target is, and how it is spoken to there. An address means something only together with its VPC.
 type place struct {
 	vpc     string
 	address netip.AddrPort
+	// serverName is whom a connection by TLS is for; "" for a connection without TLS.
+	serverName string
 }
 
 // targetConn is a connection to a target.
 type targetConn struct {
-	*http1.Conn
+	side
 	at        place
+	born      time.Time
 	kept      bool // it has served a request before this one
 	continued bool // the target has sent a 1xx for the current request
 	since     time.Time
@@ -29,10 +35,23 @@ func (p *Proxy) dial(at place) (*targetConn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.DialTimeout)
 	defer cancel()
 	conn, err := p.config.Dial(ctx, at.vpc, at.address)
+	if err == nil && at.serverName != "" {
+		conn, err = encrypt(ctx, conn, at.serverName)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &targetConn{Conn: http1.NewConn(conn, p.http), at: at}, nil
+	return &targetConn{side: http1Side(http1.NewConn(conn, p.http)), at: at, born: time.Now()}, nil
+}
+
+// encrypt starts TLS with a target. Whatever certificate the target shows is good: it is the VPC that says who has an
+// address.
+func encrypt(ctx context.Context, conn net.Conn, serverName string, protocols ...string) (net.Conn, error) {
+	secure := tls.Client(conn, &tls.Config{ServerName: serverName, InsecureSkipVerify: true, NextProtos: protocols})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return secure, nil
 }
 
 // sweepEvery is how often kept connections are looked through, and how long one may be kept at most.
@@ -82,7 +101,7 @@ func (p *pool) keep(c *targetConn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	conns := p.idle[c.at]
-	if p.closed || len(conns) >= p.perPlace || c.since.Sub(c.Born()) >= p.lifetime {
+	if p.closed || len(conns) >= p.perPlace || c.since.Sub(c.born) >= p.lifetime {
 		return false
 	}
 	p.idle[c.at] = append(conns, c)
@@ -115,7 +134,7 @@ func (p *pool) sweep() {
 func (p *pool) sweepPlace(conns []*targetConn) []*targetConn {
 	kept := conns[:0]
 	for _, c := range conns {
-		if time.Since(c.since) >= sweepEvery || time.Since(c.Born()) >= p.lifetime {
+		if time.Since(c.since) >= sweepEvery || time.Since(c.born) >= p.lifetime {
 			c.Close()
 			continue
 		}

@@ -11,7 +11,9 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -34,6 +36,8 @@ const (
 	DefaultLifetime         = 10 * time.Minute
 	DefaultDialTimeout      = 5 * time.Second
 	DefaultMaxIdlePerTarget = 256
+
+	DefaultRequestsPerSecond = 10000
 )
 
 const (
@@ -44,6 +48,8 @@ const (
 	// maxDiscard is how much of a request body is read and dropped to keep a connection after an answer that did not
 	// need it, or to let that answer reach a client that is still sending.
 	maxDiscard = 256 << 10
+	// lifetimeGrace is how long a request may go on beyond the lifetime of its connection.
+	lifetimeGrace = time.Minute
 	// lingerTime is how long that may take where the connection is to be closed, and how long a body that outlasts its
 	// response may go on.
 	lingerTime = time.Second
@@ -87,8 +93,12 @@ type Config struct {
 	// Random is the source of request ids and of choices between weighted target groups; it must be safe for concurrent
 	// use. nil means math/rand/v2, which is seeded by the system.
 	Random func() uint64
-	// Lifetime is the age at which a connection takes no further request. 0 means DefaultLifetime.
+	// Lifetime is the age at which a connection takes its last request. A minute later it is closed, whatever is under
+	// way. 0 means DefaultLifetime.
 	Lifetime time.Duration
+	// RequestsPerSecond is how many requests each service takes in a second (user guide, "Quotas"). 0 means
+	// DefaultRequestsPerSecond; a negative number takes the limit away.
+	RequestsPerSecond int
 	// DialTimeout bounds each attempt to connect to a target. 0 means DefaultDialTimeout.
 	DialTimeout time.Duration
 	// MaxIdlePerTarget bounds the idle connections kept to one address. 0 means DefaultMaxIdlePerTarget.
@@ -100,6 +110,7 @@ type Proxy struct {
 	config    Config
 	http      http1.Config
 	pool      *pool
+	rates     *rates
 	exchanges sync.Pool
 }
 
@@ -122,6 +133,7 @@ func New(config Config) *Proxy {
 	}
 	p := &Proxy{config: config, http: http1.Config{Memory: new(http1.Memory)}}
 	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
+	p.rates = newRates(config.RequestsPerSecond)
 	p.exchanges.New = func() any { return &exchange{proxy: p} }
 	return p
 }
@@ -130,6 +142,16 @@ func New(config Config) *Proxy {
 type Arrival struct {
 	VPC  string
 	Port uint16
+	// TLS is the state of the TLS that ended here; nil for a connection without.
+	TLS *tls.ConnectionState
+}
+
+// protocol is the protocol of the listeners that a connection can be for.
+func (a *Arrival) protocol() lattice.Protocol {
+	if a.TLS != nil {
+		return lattice.ProtocolHTTPS
+	}
+	return lattice.ProtocolHTTP
 }
 
 // ServeConn serves a client connection until it ends, and closes it. When finish ends, the request at hand is the last;
@@ -138,6 +160,7 @@ func (p *Proxy) ServeConn(finish, cut context.Context, conn net.Conn, arrival Ar
 	c := newClient(conn, arrival, p.http)
 	defer context.AfterFunc(finish, c.finish)()
 	defer context.AfterFunc(cut, c.cut)()
+	defer time.AfterFunc(p.config.Lifetime+lifetimeGrace, c.expire).Stop()
 	for c.wait() {
 		x := p.exchanges.Get().(*exchange)
 		x.client = c
@@ -183,8 +206,8 @@ func (x *exchange) reset() {
 func (x *exchange) serve() (keep bool) {
 	p, c := x.proxy, x.client
 	x.record.Start = time.Now()
-	x.before = c.Out.Sent()
-	if err := c.In.ReadRequest(&x.request); err != nil {
+	x.before = c.out.Sent()
+	if err := c.in.ReadRequest(&x.request); err != nil {
 		return x.answerUnreadable(err)
 	}
 	x.note()
@@ -192,10 +215,18 @@ func (x *exchange) serve() (keep bool) {
 	// Match: the listener by port and name, in the service network of the client's VPC.
 	vpc, listener := x.listener(p.config.Snapshot())
 	if listener == nil {
-		return x.answer(404, "Not Found")
+		return x.answer(404, reason(404))
 	}
 	x.record.VPC, x.record.Network, x.record.Listener = vpc, vpc.Network, listener
 	c.SetIdleTimeout(idleTimeout(listener.Service))
+	if x.isMisdirected() {
+		x.record.Failure = ClientProtocolError
+		return x.answer(421, reason(421))
+	}
+	if !p.rates.allow(listener.Service.ID, x.record.Start) {
+		x.record.Failure = ClientRateLimited
+		return x.answer(429, reason(429))
+	}
 
 	// Authorise.
 	decision := x.authorise()
@@ -217,13 +248,14 @@ func (x *exchange) serve() (keep bool) {
 		return x.answer(503, "Service Unavailable")
 	}
 	x.record.TargetGroup = group
-	if !speaksHTTP1(group) {
-		return x.fail(502, TargetProtocolError, errors.New("targets are reached by HTTP/1.1 over TCP alone"))
+	if !x.suits(group) {
+		return x.fail(502, TargetProtocolError, nil)
 	}
 	return x.forward(group)
 }
 
-// listener returns the listener that the request is for, and the VPC that it comes from.
+// listener returns the listener that the request is for, and the VPC that it comes from. A listener serves the requests
+// that come by its own protocol: to those that come by another it is not there.
 func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.Listener) {
 	if s == nil {
 		return nil, nil
@@ -232,7 +264,18 @@ func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.List
 	if vpc == nil || vpc.Network == nil {
 		return nil, nil
 	}
-	return vpc, vpc.Network.Ports[x.client.arrival.Port].Listener(x.request.Host)
+	listener := vpc.Network.Ports[x.client.arrival.Port].Listener(x.request.Host)
+	if listener == nil || listener.Protocol != x.client.arrival.protocol() {
+		return vpc, nil
+	}
+	return vpc, listener
+}
+
+// isMisdirected reports whether the request is for another service than the one for which TLS was ended, so that the
+// client never saw a certificate of the service that it calls (RFC 9110 §15.5.20).
+func (x *exchange) isMisdirected() bool {
+	state := x.client.arrival.TLS
+	return state != nil && x.record.Network.Service([]byte(state.ServerName)) != x.record.Listener.Service
 }
 
 // choose takes one of the target groups of an action at random, in proportion to their weights. With no weight at all
@@ -254,8 +297,17 @@ func (x *exchange) choose(action *snapshot.Action) *snapshot.TargetGroup {
 	return nil
 }
 
-func speaksHTTP1(g *snapshot.TargetGroup) bool {
-	return g.Protocol == lattice.TargetHTTP && g.ProtocolVersion == lattice.HTTP1 && g.Type != lattice.TargetLambda
+// suits reports whether the request can be sent to the targets of a group: a request that came by HTTP/1.1 to those that
+// speak HTTP/1.1, a gRPC call not to these, and to those that speak gRPC only what can be a call (user guide, "Protocol
+// version": the table of request protocols and protocol versions).
+func (x *exchange) suits(g *snapshot.TargetGroup) bool {
+	switch g.ProtocolVersion {
+	case lattice.HTTP2:
+		return x.request.HTTP2
+	case lattice.GRPC:
+		return x.request.HTTP2 && string(x.request.Method) == "POST"
+	}
+	return !x.isGRPC()
 }
 
 func idleTimeout(s *snapshot.Service) time.Duration {
@@ -275,7 +327,7 @@ func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 		if x.target == nil && !x.pick(group) {
 			return x.answer(503, "Service Unavailable")
 		}
-		if err := x.connect(group.VPC, fresh); err != nil {
+		if err := x.connect(group, fresh); err != nil {
 			x.proxy.config.Log.Debug("cannot connect to a target", "targetGroup", group.ID, "target", x.record.Target, "error", err)
 			if dials++; dials == maxDials {
 				return x.fail(503, TargetConnectionError, nil)
@@ -316,8 +368,11 @@ func (x *exchange) releaseTarget() {
 }
 
 // connect takes a kept connection to the target, unless a fresh one is asked for, or makes one.
-func (x *exchange) connect(vpc string, fresh bool) (err error) {
-	p, at := x.proxy, place{vpc, x.record.Target}
+func (x *exchange) connect(group *snapshot.TargetGroup, fresh bool) (err error) {
+	p, at := x.proxy, place{vpc: group.VPC, address: x.record.Target}
+	if group.Protocol == lattice.TargetHTTPS {
+		at.serverName = x.serverName()
+	}
 	if !fresh {
 		x.to = p.pool.take(at)
 	}
@@ -331,10 +386,22 @@ func (x *exchange) connect(vpc string, fresh bool) (err error) {
 	return err
 }
 
+// serverName is the name by which the client calls the service. Its target is called by the same in TLS and in Host.
+func (x *exchange) serverName() string {
+	s, host := x.record.Listener.Service, x.request.Host
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	if s.CustomDomainName != "" && http1.EqualFold(host, s.CustomDomainName) {
+		return s.CustomDomainName
+	}
+	return s.DomainName
+}
+
 // send sends the request, as much of it as has arrived. A request that is complete goes out in one write; a body that is
 // not gets a goroutine to follow.
 func (x *exchange) send() error {
-	body := x.client.In.Body()
+	body := x.client.body
 	if !x.hasBody() {
 		x.writeRequestHead(x.request.Framing())
 		return x.to.SendAndWait()
@@ -343,7 +410,7 @@ func (x *exchange) send() error {
 		return err
 	}
 	x.writeRequestHead(x.request.Framing())
-	switch readErr, writeErr := http1.RelayArrived(&x.to.Out, body); {
+	switch readErr, writeErr := http1.RelayArrived(x.to.out, body); {
 	case writeErr != nil:
 		return writeErr
 	case readErr == io.EOF:
@@ -351,7 +418,7 @@ func (x *exchange) send() error {
 	case readErr != nil:
 		return &clientError{readErr}
 	}
-	if err := x.to.Out.Flush(); err != nil {
+	if err := x.to.out.Flush(); err != nil {
 		return err
 	}
 	x.startUpload()
@@ -360,8 +427,8 @@ func (x *exchange) send() error {
 
 // endRequest passes on the trailers and ends the request.
 func (x *exchange) endRequest() error {
-	copyTrailers(&x.to.Out, x.client.In.Body().Trailers())
-	return x.to.Out.End()
+	copyTrailers(x.to.out, x.client.body.Trailers())
+	return x.to.out.End()
 }
 
 // mayRepeat reports whether the request can be sent again on another connection after err.
@@ -395,7 +462,7 @@ func safe(method []byte) bool {
 // which do not know them (RFC 9110 §15.2).
 func (x *exchange) readResponse() error {
 	for range maxInformational {
-		if err := x.to.In.ReadResponse(&x.response, x.request.IsHead()); err != nil {
+		if err := x.to.in.ReadResponse(&x.response, x.request.IsHead()); err != nil {
 			return err
 		}
 		if !x.response.Informational() {
@@ -405,7 +472,7 @@ func (x *exchange) readResponse() error {
 		if x.request.HTTP10 {
 			continue
 		}
-		out := &x.client.Out
+		out := x.client.out
 		out.StartResponse(x.response.Status, x.response.Reason)
 		x.copyResponseFields()
 		out.EndHead(http1.Bodiless)
@@ -420,14 +487,14 @@ var errTooManyInformational = errors.New("the target sent too many informational
 
 // relayResponse sends the response whose head has been read on to the client.
 func (x *exchange) relayResponse() (keep bool) {
-	c, out := x.client, &x.client.Out
+	c, out := x.client, x.client.out
 	started := time.Now()
 	framing := x.responseFraming()
 	keep = x.mayKeep() && framing != http1.UntilClose && !x.unansweredExpectation()
 	x.writeResponseHead(framing, keep)
-	readErr, writeErr := http1.Relay(out, x.to.In.Body())
+	readErr, writeErr := http1.Relay(out, x.to.body)
 	if readErr == nil && writeErr == nil {
-		copyTrailers(out, x.to.In.Body().Trailers())
+		copyTrailers(out, x.to.body.Trailers())
 		writeErr = out.End()
 	}
 	ended := time.Now()
@@ -486,7 +553,7 @@ func (x *exchange) responseFraming() http1.Framing {
 
 // mayKeep reports whether the client connection may take another request.
 func (x *exchange) mayKeep() bool {
-	return !x.request.Close() && x.record.Start.Sub(x.client.Born()) < x.proxy.config.Lifetime && !x.client.finishing.Load()
+	return !x.request.Close() && x.record.Start.Sub(x.client.born) < x.proxy.config.Lifetime && !x.client.finishing.Load()
 }
 
 // unansweredExpectation reports whether the client may never send the body that it announced, because nobody told it to.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -42,9 +43,9 @@ func TestAnswers(t *testing.T) {
 		{name: "unknown name", request: "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "absolute-form names another", request: "GET http://other.example/ HTTP/1.1\r\nHost: s.example\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "no name in HTTP/1.0", request: "GET / HTTP/1.0\r\n\r\n", status: 404, body: "Not Found"},
-		{name: "port without listener", at: Arrival{"vpc-client", 81}, status: 404, body: "Not Found"},
-		{name: "VPC without network", at: Arrival{"vpc-alone", 80}, status: 404, body: "Not Found"},
-		{name: "unknown VPC", at: Arrival{"vpc-none", 80}, status: 404, body: "Not Found"},
+		{name: "port without listener", at: Arrival{VPC: "vpc-client", Port: 81}, status: 404, body: "Not Found"},
+		{name: "VPC without network", at: Arrival{VPC: "vpc-alone", Port: 80}, status: 404, body: "Not Found"},
+		{name: "unknown VPC", at: Arrival{VPC: "vpc-none", Port: 80}, status: 404, body: "Not Found"},
 		{name: "no snapshot", world: func(w *world) { w.now = nil }, status: 404, body: "Not Found"},
 		{name: "malformed", request: "GET / HTTP/1.1\r\nHost: s.example\r\nA : b\r\n\r\n", status: 400, body: "Bad Request", failure: ClientProtocolError},
 		{name: "denied by the network", world: func(w *world) {
@@ -62,12 +63,26 @@ func TestAnswers(t *testing.T) {
 			target: ok, status: 200, body: "hello"},
 		{name: "fixed 404", world: func(w *world) { w.listener().Rules[0].Action = snapshot.Action{FixedStatus: 404} }, status: 404},
 		{name: "fixed 500", world: func(w *world) { w.listener().Rules[0].Action = snapshot.Action{FixedStatus: 500} }, status: 500},
+		{name: "too many requests", world: func(w *world) {
+			w.proxy.rates = newRates(1)
+			w.proxy.rates.allow("svc-1", time.Now())
+		}, status: 429, body: "Too Many Requests", failure: ClientRateLimited},
+		{name: "by TLS to an HTTP listener", at: Arrival{VPC: "vpc-client", Port: 80, TLS: &tls.ConnectionState{ServerName: "s.example"}},
+			status: 404, body: "Not Found"},
+		{name: "without TLS to an HTTPS listener", world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, status: 404, body: "Not Found"},
+		{name: "by TLS", at: Arrival{VPC: "vpc-client", Port: 80, TLS: &tls.ConnectionState{ServerName: "s.example"}},
+			world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, target: ok, status: 200, body: "hello"},
+		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Port: 80, TLS: &tls.ConnectionState{ServerName: "other.example"}},
+			world:  func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS },
+			status: 421, body: "Misdirected Request", failure: ClientProtocolError},
 		{name: "all weights 0", world: func(w *world) {
 			w.listener().Rules[0].Action.TotalWeight, w.listener().Rules[0].Action.Forward[0].Weight = 0, 0
 		}, status: 503, body: "Service Unavailable"},
 		{name: "no targets", world: func(w *world) { w.order = nil }, status: 503, body: "Service Unavailable"},
 		{name: "targets refuse", status: 503, body: "Service Unavailable", failure: TargetConnectionError},
-		{name: "HTTPS targets", world: func(w *world) { w.listener().Rules[0].Action.Forward[0].Group.Protocol = lattice.TargetHTTPS },
+		{name: "targets that speak HTTP/2", world: func(w *world) { w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = lattice.HTTP2 },
+			target: ok, status: 502, body: "Bad Gateway", failure: TargetProtocolError},
+		{name: "targets that speak gRPC", world: func(w *world) { w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = lattice.GRPC },
 			target: ok, status: 502, body: "Bad Gateway", failure: TargetProtocolError},
 		{name: "target hangs up", target: "HANGUP", status: 502, body: "Bad Gateway", failure: TargetConnectionClosed},
 		{name: "target hangs up within the head", target: "HTTP/1.1 200 OK\r\nHANGUP", status: 502, body: "Bad Gateway", failure: TargetConnectionClosed},
@@ -560,8 +575,8 @@ func TestRecord(t *testing.T) {
 	w.ask(request)
 	waitRecorded(w, 1)
 	r := w.last()
-	got := fmt.Sprintf("%s %s %s %s %s %v %v %v %d", r.Method, r.Path, r.Host, r.UserAgent, r.RequestID, r.Arrival, r.Client, r.Target, r.Status)
-	if want := "POST /a s.example test mine {vpc-client 80} 10.0.0.5:40000 10.0.0.10:8080 200"; got != want {
+	got := fmt.Sprintf("%s %s %s %s %s %s %d %v %v %d", r.Method, r.Path, r.Host, r.UserAgent, r.RequestID, r.Arrival.VPC, r.Arrival.Port, r.Client, r.Target, r.Status)
+	if want := "POST /a s.example test mine vpc-client 80 10.0.0.5:40000 10.0.0.10:8080 200"; got != want {
 		t.Errorf("recorded %s, want %s", got, want)
 	}
 	if r.VPC.ID != "vpc-client" || r.Network.ID != "sn-1" || r.Listener.ID != "listener-1" || r.Rule.ID != "rule-1" || r.TargetGroup.ID != "tg-1" {

@@ -18,9 +18,12 @@ const (
 	TargetDataTimeout      Failure = "TargetDataTimeout"
 	TargetConnectionClosed Failure = "TargetConnectionClosed"
 	ClientConnectionClosed Failure = "ClientConnectionClosed"
+	ClientRateLimited      Failure = "ClientRateLimited"
 	ClientAccessDenied     Failure = "ClientAccessDenied"
 	ClientProtocolError    Failure = "ClientProtocolError"
 	InternalError          Failure = "InternalError"
+
+	ConnectionDurationExceeded Failure = "ConnectionDurationExceeded"
 )
 
 // Record is what is known of a request at its end. It is the proxy's memory: whoever receives one takes what it needs
@@ -74,7 +77,7 @@ func (x *exchange) note() {
 
 // noteSent notes when the target had been sent the request, as far as it was. No upload may be going on.
 func (x *exchange) noteSent() {
-	x.record.RequestToTarget = max(0, x.to.Out.LastWrite().Sub(x.record.Start))
+	x.record.RequestToTarget = max(0, x.to.out.LastWrite().Sub(x.record.Start))
 }
 
 // finish completes the record, at the given time, and hands it over. The client's buffer still holds the head of the request then.
@@ -83,8 +86,11 @@ func (x *exchange) finish(now time.Time) {
 		return
 	}
 	r := &x.record
+	if r.Failure != "" && x.client.expired.Load() {
+		r.Failure = ConnectionDurationExceeded
+	}
 	r.Duration = now.Sub(r.Start)
-	r.BytesReceived = int64(x.request.Size) + x.client.In.Body().Received()
-	r.BytesSent = x.client.Out.Sent() - x.before
+	r.BytesReceived = int64(x.request.Size) + x.client.body.Received()
+	r.BytesSent = x.client.out.Sent() - x.before
 	x.proxy.config.Record(r)
 }

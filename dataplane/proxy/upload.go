@@ -26,14 +26,14 @@ func (x *exchange) startUpload() {
 // target fails its response may still be on its way.
 func (u *upload) run(from *client, to *targetConn) {
 	defer close(u.done)
-	u.readErr, u.writeErr = http1.Relay(&to.Out, from.In.Body())
+	u.readErr, u.writeErr = http1.Relay(to.out, from.body)
 	switch {
 	case u.readErr != nil:
 		u.failed.Store(true)
 		to.StopReading()
 	case u.writeErr == nil:
-		copyTrailers(&to.Out, from.In.Body().Trailers())
-		u.writeErr = to.Out.End()
+		copyTrailers(to.out, from.body.Trailers())
+		u.writeErr = to.out.End()
 	}
 }
 
@@ -72,7 +72,7 @@ func (x *exchange) abandonUpload() error {
 		return u.readErr
 	}
 	x.client.StopReading()
-	x.to.NetConn().Close() // ends a write that is under way; the Conn is closed later, by its user
+	x.to.Cut() // ends a write that is under way; the Conn is closed later, by its user
 	<-u.done
 	return nil
 }

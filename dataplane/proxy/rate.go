@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// rates bounds how many requests each service takes in a second. A service that was idle takes a second's worth at
+// once. What is kept of a service is one number, and it stays when the service is gone.
+type rates struct {
+	interval time.Duration // between requests that come as fast as they may; 0 for no limit
+	epoch    time.Time
+	services sync.Map // of *atomic.Int64 by service id: when the requests so far would all be due, in ns since epoch
+}
+
+func newRates(perSecond int) *rates {
+	switch {
+	case perSecond < 0:
+		return &rates{}
+	case perSecond == 0:
+		perSecond = DefaultRequestsPerSecond
+	}
+	return &rates{interval: max(1, time.Second/time.Duration(perSecond)), epoch: time.Now()}
+}
+
+// allow reports whether a service may take one more request, and counts it if so.
+func (r *rates) allow(service string, now time.Time) bool {
+	if r.interval == 0 {
+		return true
+	}
+	due, ok := r.services.Load(service)
+	if !ok {
+		due, _ = r.services.LoadOrStore(service, new(atomic.Int64))
+	}
+	counter, at := due.(*atomic.Int64), int64(now.Sub(r.epoch))
+	for {
+		before := counter.Load()
+		after := max(before, at) + int64(r.interval)
+		if after > at+int64(time.Second) {
+			return false
+		}
+		if counter.CompareAndSwap(before, after) {
+			return true
+		}
+	}
+}
