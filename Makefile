@@ -14,6 +14,7 @@ FUZZ = \
 	control:FuzzNotes \
 	control:FuzzResume \
 	dataplane/access:FuzzParameter \
+	dataplane/clienthello:FuzzClientHello \
 	dataplane/http1:FuzzChunks \
 	dataplane/http1:FuzzRequest \
 	dataplane/http1:FuzzResponse \

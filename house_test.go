@@ -51,6 +51,8 @@ var mayImport = map[string][]string{
 	"metadata":          {"lattice", "aws…", "sealing"},
 	"fabric":            {},
 
+	"dataplane/clienthello": {},
+
 	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
 	"operator":   {},
 	"deployment": {"lattice", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "node", "operator"},

@@ -72,6 +72,9 @@ type Request struct {
 	Secure bool
 	// HTTP is the request itself. Policies are asked about the path as it was sent, which is also what rules match.
 	HTTP sigv4.Request
+
+	// opaque says that this is a Connection, of which HTTP knows nothing.
+	opaque bool
 }
 
 // guarded reports whether the service network or the service asks for authorisation. Where neither does, signatures are
@@ -137,7 +140,7 @@ func (g *Guard) Authorize(r *Request) Decision {
 // authenticate finds out who signed a request. Any signature must be good, even where nobody in particular is asked for
 // (user guide, "SIGv4 authenticated requests").
 func (g *Guard) authenticate(r *Request) (signer, error) {
-	if !sigv4.Signed(&r.HTTP) {
+	if r.opaque || !sigv4.Signed(&r.HTTP) {
 		return signer{}, nil
 	}
 	identity, err := g.verifier.Verify(&r.HTTP)
@@ -166,6 +169,37 @@ type Explanation struct {
 	Levels []policy.LevelExplanation
 }
 
+// Connection is a TLS connection that is passed through to a target. Nothing in it can be read, so nobody can sign it.
+type Connection struct {
+	// VPC is where the connection comes from, and Network its service network.
+	VPC     *snapshot.VPC
+	Network *snapshot.Network
+	// Listener is the listener that the connection is for, and with it the service.
+	Listener *snapshot.Listener
+	// Client is the address of the client in its VPC.
+	Client netip.Addr
+}
+
+// request is the connection as policies are asked about it: the action is Connect, the resource is the service itself, and
+// keys that tell of a request have no value (service authorization reference, "Amazon VPC Lattice Services"; user guide,
+// "TLS listeners").
+func (c *Connection) request() Request {
+	return Request{VPC: c.VPC, Network: c.Network, Listener: c.Listener, Client: c.Client, Secure: true, opaque: true}
+}
+
+// AuthorizeConnection decides about one connection. Its caller is nobody: only what is allowed to anonymous principals is
+// allowed. The connection has nowhere to put a Refusal, so it is for those who explain.
+func (g *Guard) AuthorizeConnection(c *Connection) Decision {
+	r := c.request()
+	return g.Authorize(&r)
+}
+
+// ExplainConnection decides as AuthorizeConnection does, and tells why.
+func (g *Guard) ExplainConnection(c *Connection) (Explanation, error) {
+	r := c.request()
+	return g.Explain(&r, "")
+}
+
 // Explain decides as Authorize does, and tells why. With as, the ARN of a user, of a role or of a session of a role, it
 // decides as if that principal had signed, whatever the request carries. The error says that there is no such principal,
 // or why no decision could be made.
@@ -180,7 +214,7 @@ func (g *Guard) Explain(r *Request, as string) (x Explanation, err error) {
 		return Explanation{Decision: Decision{Allowed: true}}, nil
 	}
 	x.Guarded = true
-	if as == "" && sigv4.Signed(&r.HTTP) {
+	if as == "" && !r.opaque && sigv4.Signed(&r.HTTP) {
 		signature := g.verifier.Explain(&r.HTTP)
 		x.Signature = &signature
 		if s, err = g.authenticate(r); err != nil {

@@ -11,8 +11,12 @@ import (
 	"pergola/snapshot"
 )
 
-// invoke is the action of every request (service authorization reference, "Amazon VPC Lattice Services").
-const invoke = "vpc-lattice-svcs:Invoke"
+// The actions of requests, and of connections that are passed through (service authorization reference, "Amazon VPC
+// Lattice Services").
+const (
+	invoke  = "vpc-lattice-svcs:Invoke"
+	connect = "vpc-lattice-svcs:Connect"
+)
 
 // What messages call the levels of the resource.
 const (
@@ -57,9 +61,11 @@ func (e *evaluation) prepare(r *Request, s signer) {
 	e.access.Resource = e.levels[:0]
 	e.attach(levelNetwork, r.Network.AuthType, r.Network.Policy)
 	e.attach(levelService, r.Listener.Service.AuthType, r.Listener.Service.Policy)
-	e.question.Action, e.question.Context = invoke, e
-	e.text = append(append(e.text, r.Listener.Service.ARN...), r.HTTP.Path...)
-	e.question.Resource = e.written(0)
+	e.question.Action, e.question.Resource, e.question.Context = connect, r.Listener.Service.ARN, e
+	if !r.opaque {
+		e.text = append(append(e.text, r.Listener.Service.ARN...), r.HTTP.Path...)
+		e.question.Action, e.question.Resource = invoke, e.written(0)
+	}
 	if s.principal == nil {
 		return
 	}
@@ -147,18 +153,22 @@ func (e *evaluation) caller() Caller {
 // guide, "AWS global condition context keys".
 func (e *evaluation) Value(key policy.Key, i int) (string, bool) {
 	switch key.Name() {
-	case "vpc-lattice-svcs:requestheader":
-		return e.header(key.Part(), i)
-	case "vpc-lattice-svcs:requestquerystring":
-		return e.parameter(key.Part(), i)
 	case "aws:principaltag":
 		return e.tags.Value(key.Part(), i)
 	case "aws:resourcetag":
 		return e.request.Listener.Service.Tags.Value(key.Part(), i)
-	case "aws:useragent":
-		return e.header("user-agent", i)
-	case "aws:referer":
-		return e.header("referer", i)
+	}
+	if !e.request.opaque {
+		switch key.Name() {
+		case "vpc-lattice-svcs:requestheader":
+			return e.header(key.Part(), i)
+		case "vpc-lattice-svcs:requestquerystring":
+			return e.parameter(key.Part(), i)
+		case "aws:useragent":
+			return e.header("user-agent", i)
+		case "aws:referer":
+			return e.header("referer", i)
+		}
 	}
 	if i > 0 {
 		return "", false
