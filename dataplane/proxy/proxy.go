@@ -223,7 +223,7 @@ func (x *exchange) serve() (keep bool) {
 	return x.forward(group)
 }
 
-// listener returns the listener that the request is for, and the VPC that it comes from.
+// listener returns the HTTP listener that the request is for, and the VPC that it comes from.
 func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.Listener) {
 	if s == nil {
 		return nil, nil
@@ -232,7 +232,11 @@ func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.List
 	if vpc == nil || vpc.Network == nil {
 		return nil, nil
 	}
-	return vpc, vpc.Network.Ports[x.client.arrival.Port].Listener(x.request.Host)
+	listener := vpc.Network.Ports[x.client.arrival.Port].Listener(x.request.Host)
+	if listener == nil || listener.Protocol != lattice.ProtocolHTTP {
+		return nil, nil
+	}
+	return vpc, listener
 }
 
 // choose takes one of the target groups of an action at random, in proportion to their weights. With no weight at all

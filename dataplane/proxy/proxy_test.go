@@ -43,6 +43,7 @@ func TestAnswers(t *testing.T) {
 		{name: "absolute-form names another", request: "GET http://other.example/ HTTP/1.1\r\nHost: s.example\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "no name in HTTP/1.0", request: "GET / HTTP/1.0\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "port without listener", at: Arrival{"vpc-client", 81}, status: 404, body: "Not Found"},
+		{name: "listener of another protocol", world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, status: 404, body: "Not Found"},
 		{name: "VPC without network", at: Arrival{"vpc-alone", 80}, status: 404, body: "Not Found"},
 		{name: "unknown VPC", at: Arrival{"vpc-none", 80}, status: 404, body: "Not Found"},
 		{name: "no snapshot", world: func(w *world) { w.now = nil }, status: 404, body: "Not Found"},
