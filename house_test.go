@@ -26,13 +26,17 @@ var mayImport = map[string][]string{
 	"store":   {},
 	"sealing": {"lattice", "aws…"},
 
+	"certificate": {},
+
 	"aws":               {},
+	"aws/acm":           {},
 	"aws/ec2":           {"aws"},
 	"aws/iam":           {"aws", "lattice"},
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control":               {"lattice", "aws…", "control/authority", "policy", "store"},
+	"control":               {"lattice", "aws…", "certificate", "control/authority", "policy", "store"},
+	"control/acm":           {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
 	"control/authority":     {"lattice", "aws…", "policy", "store"},
 	"control/ec2":           {"lattice", "aws…", "control/authority", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
@@ -52,6 +56,7 @@ var mayImport = map[string][]string{
 	"fabric":            {},
 
 	"dataplane/clienthello": {},
+	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot"},
 
 	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
 	"operator":   {},

@@ -42,16 +42,19 @@ type Compiler struct {
 	serviceLinks map[string]*link[serviceState]
 	vpcLinks     map[string]*link[vpcState]
 	instances    map[string]*ec2.Instance
+	certificates map[string]*certificateState
+	authority    *Certificate
 	// placements are the target groups in which an instance is registered, by instance id and target key.
 	placements map[string]map[string]*groupState
 	callers    *identityCompiler
 
 	// What the Apply under way has to look at.
-	staleServices marks[serviceState]
-	staleNetworks marks[networkState]
-	staleGroups   marks[groupState]
-	staleVPCs     marks[vpcState]
-	problems      []error
+	staleServices     marks[serviceState]
+	staleNetworks     marks[networkState]
+	staleGroups       marks[groupState]
+	staleVPCs         marks[vpcState]
+	staleCertificates marks[certificateState]
+	problems          []error
 }
 
 // marks are states that an Apply has to look at. Those marked true have to be compiled.
@@ -68,29 +71,31 @@ func (m marks[S]) compile(state *S) { m[state] = true }
 // NewCompiler makes a Compiler that knows no objects yet.
 func NewCompiler(region string) *Compiler {
 	return &Compiler{
-		region:        region,
-		current:       &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}},
-		services:      map[string]*serviceState{},
-		networks:      map[string]*networkState{},
-		groups:        map[string]*groupState{},
-		vpcs:          map[string]*vpcState{},
-		serviceLinks:  map[string]*link[serviceState]{},
-		vpcLinks:      map[string]*link[vpcState]{},
-		instances:     map[string]*ec2.Instance{},
-		placements:    map[string]map[string]*groupState{},
-		callers:       newIdentityCompiler(),
-		staleServices: marks[serviceState]{},
-		staleNetworks: marks[networkState]{},
-		staleGroups:   marks[groupState]{},
-		staleVPCs:     marks[vpcState]{},
+		region:            region,
+		current:           &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}},
+		services:          map[string]*serviceState{},
+		networks:          map[string]*networkState{},
+		groups:            map[string]*groupState{},
+		vpcs:              map[string]*vpcState{},
+		serviceLinks:      map[string]*link[serviceState]{},
+		vpcLinks:          map[string]*link[vpcState]{},
+		instances:         map[string]*ec2.Instance{},
+		certificates:      map[string]*certificateState{},
+		placements:        map[string]map[string]*groupState{},
+		callers:           newIdentityCompiler(),
+		staleServices:     marks[serviceState]{},
+		staleNetworks:     marks[networkState]{},
+		staleGroups:       marks[groupState]{},
+		staleVPCs:         marks[vpcState]{},
+		staleCertificates: marks[certificateState]{},
 	}
 }
 
 // Apply makes the next snapshot. With reset, the changes are all the objects there are, and all that was known before
 // is forgotten. The error is that of Compile, limited to what the changes brought about.
 //
-// Each step compiles what was marked, and marks what stands on it: target groups carry services, services carry
-// service networks, and these carry VPCs.
+// Each step compiles what was marked, and marks what stands on it: target groups and certificates carry services,
+// services carry service networks, and these carry VPCs.
 func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapshot, error) {
 	if reset {
 		*c = *NewCompiler(c.region)
@@ -106,7 +111,9 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 		TargetGroups: c.compileGroups(),
 		VPCs:         c.current.VPCs,
 		Identities:   c.callers.compile(),
+		Authority:    c.authority,
 	}
+	c.compileCertificates()
 	c.compileServices()
 	c.compileNetworks()
 	c.current.VPCs = c.compileVPCs()
@@ -120,6 +127,7 @@ func (c *Compiler) finish() error {
 	sweep(c.networks, c.staleNetworks)
 	sweep(c.groups, c.staleGroups)
 	sweep(c.vpcs, c.staleVPCs)
+	sweep(c.certificates, c.staleCertificates)
 	problems := append(c.problems, c.callers.problems...)
 	c.problems, c.callers.problems = nil, nil
 	slices.SortFunc(problems, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })

@@ -2,7 +2,9 @@ package snapshot
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -36,6 +38,7 @@ func (s *Snapshot) Dump(w io.Writer) error {
 		d.group(g)
 	}
 	d.identities(s.Identities)
+	d.certificate(0, "authority", s.Authority)
 	return d.w.Flush()
 }
 
@@ -88,6 +91,7 @@ func (d dumper) network(n *Network, services map[string]*Service) {
 func (d dumper) service(s *Service) {
 	d.line(0, "service %s %s name %s auth %s idle %s", s.ID, s.ARN, s.Name, s.AuthType, s.IdleTimeout)
 	d.line(1, "domain %q custom %q", s.DomainName, s.CustomDomainName)
+	d.certificate(1, "certificate", s.Certificate)
 	d.policies(s.Policy)
 	d.tags(s.Tags)
 	for _, l := range s.Listeners {
@@ -96,6 +100,20 @@ func (d dumper) service(s *Service) {
 			d.rule(&l.Rules[i])
 		}
 	}
+}
+
+// certificate writes a certificate, if there is one, and no key: of that only a digest, which tells keys apart.
+func (d dumper) certificate(depth int, what string, c *Certificate) {
+	if c == nil {
+		return
+	}
+	d.line(depth, "%s %q of %d, %x with key %x", what, c.ARN, len(c.Chain), digest(c.Chain...), digest(c.SealedKey))
+}
+
+// digest tells contents apart, for people.
+func digest(parts ...[]byte) []byte {
+	sum := sha256.Sum256(bytes.Join(parts, nil))
+	return sum[:4]
 }
 
 func (d dumper) rule(r *Rule) {

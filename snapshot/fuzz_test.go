@@ -10,7 +10,9 @@ import (
 // FuzzApply changes one object of a small world to anything at all: a snapshot comes out that can be dumped, and that
 // is the one compiled from nothing.
 func FuzzApply(f *testing.F) {
-	base := append(story(), people()...)
+	base := slices.Concat(story(), people(), []Change{
+		anAuthority("first"), aCertificate("1", "first"), certifiedService("svc-2", "own.example.com", "1"), aServiceAssociation("snsa-2", "sn-1", "svc-2", 3),
+	})
 	for _, change := range base {
 		f.Add(change.Key, change.Value)
 		f.Add(change.Key, []byte("null"))

@@ -68,7 +68,14 @@ func checkCoherent(t *testing.T, s *Snapshot) {
 			}
 		}
 	}
+	certificates := map[string]*Certificate{}
 	for _, service := range services {
+		if c := service.Certificate; c != nil {
+			if known := certificates[c.ARN]; known != nil && known != c {
+				t.Fatalf("two of certificate %s", c.ARN)
+			}
+			certificates[c.ARN] = c
+		}
 		for _, l := range service.Listeners {
 			for _, rule := range l.Rules {
 				for _, f := range rule.Action.Forward {
@@ -93,7 +100,10 @@ func checkForgets(t *testing.T, c *Compiler, objects map[string]Change) {
 	bounds := &c.callers.bounds
 	left := len(c.callers.managed) + len(c.callers.holders) + len(c.callers.keys) +
 		len(bounds.organizations) + len(bounds.units) + len(bounds.accounts) + len(bounds.policies) + len(bounds.broken) + len(bounds.compiled)
-	left += len(c.services) + len(c.networks) + len(c.groups) + len(c.vpcs) + len(c.serviceLinks) + len(c.vpcLinks) + len(c.instances) + len(c.placements)
+	if c.authority != nil {
+		left++
+	}
+	left += len(c.certificates) + len(c.services) + len(c.networks) + len(c.groups) + len(c.vpcs) + len(c.serviceLinks) + len(c.vpcLinks) + len(c.instances) + len(c.placements)
 	if left != 0 || dump(t, c.current) != "revision 99\n" {
 		t.Errorf("%d things are left after all was deleted: %+v\n%s", left, c, dump(t, c.current))
 	}
@@ -126,7 +136,7 @@ func randomPut(r *rand.Rand) Change {
 	}
 	svc, l := one("svc-", 4), one("listener-", 2)
 	attached := []*lattice.AuthPolicy{nil, guarding("a"), guarding("b"), {Policy: "{}"}}[r.IntN(4)]
-	switch r.IntN(18) {
+	switch r.IntN(20) {
 	case 0:
 		return aVPC(one("vpc-", 3))
 	case 1:
@@ -150,13 +160,12 @@ func randomPut(r *rand.Rand) Change {
 		s.Status, s.AuthPolicy = status, attached
 		if r.IntN(2) == 0 {
 			s.CustomDomainName = one("www", 2) + ".example.com"
+			s.CertificateARN = certificateARN(one("", 3))
 		}
 		return put("service/"+svc, s)
 	case 7:
 		o := listener(svc, l, int32(80+r.IntN(2)), action())
-		if r.IntN(4) == 0 {
-			o.Protocol = lattice.ProtocolHTTPS
-		}
+		o.Protocol = []lattice.Protocol{lattice.ProtocolHTTP, lattice.ProtocolHTTP, lattice.ProtocolHTTPS, lattice.ProtocolTLSPassthrough}[r.IntN(4)]
 		return put("listener/"+svc+"/"+l, o)
 	case 8:
 		return aRule(svc, l, one("rule-", 3), int32(1+r.IntN(3)), one("/", 5), action())
@@ -165,6 +174,10 @@ func randomPut(r *rand.Rand) Change {
 		return aGroup(one("tg-", 3), kinds[r.IntN(2)])
 	case 10, 11, 12, 13, 14, 15, 16:
 		return randomIdentity(r)
+	case 17:
+		return aCertificate(one("", 3), one("v", 3))
+	case 18:
+		return anAuthority(one("v", 3))
 	}
 	return aTarget(one("tg-", 3), one("i-", 3), int32(80+r.IntN(2)))
 }
@@ -176,7 +189,9 @@ func TestUnchangedIsShared(t *testing.T) {
 		aService("svc-2"), aServiceAssociation("snsa-2", "sn-2", "svc-2", 2),
 		aListener("svc-2", "listener-2", 80, forward("tg-2")), aGroup("tg-2", lattice.TargetIP),
 		aService("svc-3"), aServiceAssociation("snsa-3", "sn-1", "svc-3", 3),
-		aListener("svc-3", "listener-3", 80, fixed(404)))
+		aListener("svc-3", "listener-3", 80, fixed(404)),
+		anAuthority("first"), aCertificate("1", "first"), aCertificate("2", "first"),
+		certifiedService("svc-4", "own.example.com", "1"), aServiceAssociation("snsa-4", "sn-1", "svc-4", 4))
 	for _, test := range []struct {
 		name   string
 		change Change
@@ -192,6 +207,9 @@ func TestUnchangedIsShared(t *testing.T) {
 		{"instance that is a target", gone("instance/i-1"), []string{"tg-1", "svc-1", "sn-1", "vpc-1"}},
 		{"vpc", aVPC("vpc-3"), []string{"vpc-3"}},
 		{"auth type of a network", aNetwork("sn-2"), []string{"sn-2", "vpc-2"}},
+		{"certificate", aCertificate("1", "second"), []string{"svc-4", "sn-1", "vpc-1"}},
+		{"certificate that nobody uses", aCertificate("2", "second"), nil},
+		{"authority", anAuthority("second"), nil},
 		{"kind of no concern", Change{"subnet/subnet-1", []byte("{}")}, nil},
 	} {
 		c := NewCompiler(region)

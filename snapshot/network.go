@@ -116,7 +116,8 @@ func (n *networkState) members() []*Service {
 	return members
 }
 
-// enter enters a service into the tables under one of its names.
+// enter enters a service into the tables under one of its names. TLS_PASSTHROUGH listeners are found by the custom
+// domain name only (user guide, "TLS listeners").
 func (n *networkState) enter(name string, s *Service) {
 	if name == "" {
 		return
@@ -125,7 +126,7 @@ func (n *networkState) enter(name string, s *Service) {
 		n.compiled.Names[name] = s
 	}
 	for _, l := range s.Listeners {
-		if l.Protocol != lattice.ProtocolHTTP { // the one protocol that nodes speak to clients
+		if l.Protocol == lattice.ProtocolTLSPassthrough && name != s.CustomDomainName {
 			continue
 		}
 		port := n.port(l.Port)

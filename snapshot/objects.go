@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"pergola/aws/acm"
 	"pergola/aws/ec2"
 	"pergola/lattice"
 )
@@ -23,8 +24,10 @@ type serviceState struct {
 	listeners map[string]*listenerState
 	links     links[serviceState]
 	// groups are the target groups that the listeners forward to.
-	groups   map[*groupState]bool
-	compiled *Service
+	groups map[*groupState]bool
+	// certificate is the one that the service refers to, existing or not; nil if it refers to none.
+	certificate *certificateState
+	compiled    *Service
 }
 
 func (s *serviceState) name() string { return s.id }
@@ -170,6 +173,10 @@ func (c *Compiler) take(change Change) (err error) {
 		c.staleVPCs.compile(v)
 	case ec2.KindInstance:
 		return c.takeInstance(change, id)
+	case acm.KindCertificate:
+		return c.takeCertificate(change, id)
+	case acm.KindAuthority:
+		return c.takeAuthority(change, id)
 	default:
 		return c.callers.take(kind, id, change)
 	}
@@ -179,6 +186,7 @@ func (c *Compiler) take(change Change) (err error) {
 func (c *Compiler) takeService(change Change, id string) (err error) {
 	s := c.service(id)
 	s.object, err = decode[lattice.Service](change)
+	c.certify(s)
 	c.staleServices.compile(s)
 	if s.object == nil {
 		return errors.Join(err, s.policy.read(id, nil))

@@ -45,6 +45,9 @@ func (c *Compiler) compileService(s *serviceState) *Service {
 		Tags:             NewTags(s.object.Tags),
 		IdleTimeout:      time.Duration(cmp.Or(s.object.IdleTimeoutSeconds, lattice.DefaultIdleTimeoutSeconds)) * time.Second,
 	}
+	if s.certificate != nil {
+		service.Certificate = s.certificate.compiled
+	}
 	for id, l := range s.listeners {
 		if l.object != nil {
 			service.Listeners = append(service.Listeners, c.compileListener(id, l, service))

@@ -26,6 +26,20 @@ type Snapshot struct {
 	TargetGroups map[string]*TargetGroup
 	// Identities are the callers that can be recognised.
 	Identities *Identities
+	// Authority is the built-in authority, which certifies generated names; nil until there is one. Its key is sealed
+	// for acm.AuthorityID.
+	Authority *Certificate
+}
+
+// Certificate is a certificate with its private key. The same certificate is the same *Certificate from one snapshot to
+// the next until it is replaced.
+type Certificate struct {
+	// ARN is empty for the built-in authority.
+	ARN string
+	// Chain is the certificate itself and then those that certify it, each in DER. There is at least one.
+	Chain [][]byte
+	// SealedKey is the private key in PKCS #8, sealed with the deployment's key.
+	SealedKey []byte
 }
 
 // VPC is a VPC as its clients and targets see it.
@@ -60,7 +74,8 @@ type Network struct {
 
 // Port is one port of a service network.
 type Port struct {
-	// Listeners holds the listeners of the port by the names of their services, in lower case.
+	// Listeners holds the listeners of the port, of every protocol, by the names of their services, in lower case. A
+	// TLS_PASSTHROUGH listener is there under the custom domain name only (user guide, "TLS listeners").
 	Listeners map[string]*Listener
 }
 
@@ -74,8 +89,10 @@ type Service struct {
 	Policy      *policy.Policy
 	Tags        Tags
 	IdleTimeout time.Duration
-	// Listeners are the service's listeners of every protocol, ordered by port. Only those that a node can serve are
-	// in the Ports of a Network.
+	// Certificate is what HTTPS listeners show to clients of the custom domain name; nil without one, and where it does
+	// not exist any more.
+	Certificate *Certificate
+	// Listeners are the service's listeners of every protocol, ordered by port.
 	Listeners []*Listener
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"pergola/aws/acm"
 	"pergola/aws/ec2"
 	"pergola/lattice"
 )
@@ -51,6 +52,28 @@ func aService(id string) Change { return put("service/"+id, service(id)) }
 func namedService(id, custom string) Change {
 	s := service(id)
 	s.CustomDomainName = custom
+	return put("service/"+id, s)
+}
+
+func certificateARN(id string) string {
+	return "arn:aws:acm:" + region + ":111122223333:certificate/" + id
+}
+
+// aCertificate is one whose contents say which version of it this is.
+func aCertificate(id, version string) Change {
+	return put("certificate/111122223333/"+id, acm.Certificate{
+		ARN: certificateARN(id), Chain: [][]byte{[]byte("leaf " + version), []byte("issuer")}, SealedKey: []byte("key " + version),
+	})
+}
+
+func anAuthority(version string) Change {
+	return put("certificateauthority/built-in", acm.Authority{Certificate: []byte("authority " + version), SealedKey: []byte("key " + version)})
+}
+
+// certifiedService is a service with a custom domain name and a certificate.
+func certifiedService(id, custom, certificate string) Change {
+	s := service(id)
+	s.CustomDomainName, s.CertificateARN = custom, certificateARN(certificate)
 	return put("service/"+id, s)
 }
 

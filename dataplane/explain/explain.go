@@ -150,10 +150,10 @@ func (w *walk) port() bool {
 	}
 	w.listener = w.vpc.Network.Ports[uint16(port)].Listener([]byte(w.url.Host))
 	if w.listener == nil {
-		return w.stop("listener", "unreachable", "no listener of the service serves HTTP on port %d", port)
+		return w.stop("listener", "unreachable", "no listener of the service serves %s on port %d", w.url.Hostname(), port)
 	}
-	if w.url.Scheme == "https" {
-		return w.stop("listener", "unreachable", "%s on port %d speaks %s, the request TLS", w.listener.ID, port, w.listener.Protocol)
+	if !strings.EqualFold(w.url.Scheme, string(w.listener.Protocol)) {
+		return w.stop("listener", "unreachable", "%s on port %d speaks %s, the request %s", w.listener.ID, port, w.listener.Protocol, w.url.Scheme)
 	}
 	return w.pass("listener", "%s serves %s on port %d", w.listener.ID, w.listener.Protocol, port)
 }
