@@ -76,7 +76,7 @@ func (n *Network) with(replaced []replacement) *Network {
 // ownPort is a port of the network, copied if it is still that of the network before.
 func (n *Network) ownPort(before *Network, number uint16) *Port {
 	if n.Ports[number] == before.Ports[number] {
-		n.Ports[number] = &Port{Listeners: maps.Clone(before.Ports[number].Listeners)}
+		n.Ports[number] = &Port{maps.Clone(before.Ports[number].Listeners), before.Ports[number].TLS}
 	}
 	return n.Ports[number]
 }
@@ -130,6 +130,7 @@ func (n *networkState) enter(name string, s *Service) {
 			continue
 		}
 		port := n.port(l.Port)
+		port.TLS = port.TLS || l.Protocol != lattice.ProtocolHTTP
 		switch other := port.Listeners[name]; {
 		case other == nil:
 			port.Listeners[name] = l

@@ -77,6 +77,8 @@ type Port struct {
 	// Listeners holds the listeners of the port, of every protocol, by the names of their services, in lower case. A
 	// TLS_PASSTHROUGH listener is there under the custom domain name only (user guide, "TLS listeners").
 	Listeners map[string]*Listener
+	// TLS says that some listener of the port speaks TLS, so that a connection must say first whether it does.
+	TLS bool
 }
 
 // Service is a service as requests meet it.

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"math/bits"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -281,20 +280,11 @@ func (x *exchange) isMisdirected() bool {
 // choose takes one of the target groups of an action at random, in proportion to their weights. With no weight at all
 // there is nowhere to go, and nil is returned.
 func (x *exchange) choose(action *snapshot.Action) *snapshot.TargetGroup {
-	if action.TotalWeight <= 0 {
-		return nil
-	}
-	n := 0
+	random := uint64(0)
 	if len(action.Forward) > 1 {
-		high, _ := bits.Mul64(x.proxy.config.Random(), uint64(action.TotalWeight))
-		n = int(high)
+		random = x.proxy.config.Random()
 	}
-	for _, share := range action.Forward {
-		if n -= share.Weight; n < 0 {
-			return share.Group
-		}
-	}
-	return nil
+	return action.Choose(random)
 }
 
 // suits reports whether the request can be sent to the targets of a group: a request that came by HTTP/1.1 to those that

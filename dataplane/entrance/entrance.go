@@ -1,0 +1,157 @@
+// Package entrance finds out what a new connection is and gives it to whoever serves it: requests in plain text to the
+// proxy; TLS that an HTTPS listener ends, once it has been ended, to the proxy as well; TLS that a TLS_PASSTHROUGH listener
+// passes through to the relay. Listeners of all three kinds may share a port: the first byte tells TLS from plain text, and
+// the server name in the ClientHello tells the listener.
+package entrance
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"pergola/dataplane/clienthello"
+	"pergola/dataplane/passthrough"
+	"pergola/dataplane/proxy"
+	"pergola/lattice"
+	"pergola/snapshot"
+)
+
+// Terminator ends TLS.
+type Terminator interface {
+	// Handshake ends TLS on a connection whose ClientHello, still to be read, names a service by one of its names. It
+	// leaves closing the connection to the caller.
+	Handshake(ctx context.Context, conn net.Conn, s *snapshot.Snapshot, service *snapshot.Service, name string) (*tls.Conn, error)
+}
+
+// Requests serves connections that carry requests, and closes them.
+type Requests interface {
+	// ServeConn serves one that speaks HTTP/1.1.
+	ServeConn(finish, cut context.Context, conn net.Conn, arrival proxy.Arrival)
+	// ServeHTTP2 serves one that speaks HTTP/2.
+	ServeHTTP2(finish, cut context.Context, conn net.Conn, arrival proxy.Arrival)
+}
+
+// Relay serves connections whose TLS is passed through, and closes them.
+type Relay interface {
+	Serve(cut context.Context, conn net.Conn, arrival passthrough.Arrival)
+}
+
+// Config is what an Entrance needs. All but Log and Limits is required.
+type Config struct {
+	// Snapshot returns the newest snapshot.
+	Snapshot   func() *snapshot.Snapshot
+	Terminator Terminator
+	Requests   Requests
+	Relay      Relay
+	// Limits bound ClientHellos.
+	Limits clienthello.Limits
+	// Log receives what an operator may want to know when a client complains. nil discards it.
+	Log *slog.Logger
+}
+
+// Entrance gives connections to whoever serves them. It is safe for concurrent use.
+type Entrance struct {
+	config    Config
+	malformed atomic.Uint64
+	unknown   atomic.Uint64
+}
+
+// New returns an Entrance.
+func New(config Config) *Entrance {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Entrance{config: config}
+}
+
+// Refusals are the numbers of TLS connections that met no listener, by cause.
+type Refusals struct {
+	// Malformed had no valid ClientHello.
+	Malformed uint64
+	// Unknown named no service that listens there.
+	Unknown uint64
+}
+
+// Refusals returns how many TLS connections have met no listener so far.
+func (e *Entrance) Refusals() Refusals { return Refusals{e.malformed.Load(), e.unknown.Load()} }
+
+// Serve serves a connection that came in at a port of a VPC, and closes it. When finish ends, what is under way is the
+// last; when cut ends, it is broken off.
+func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) {
+	arrival := proxy.Arrival{VPC: vpcID, Port: port}
+	if _, _, p := e.find(arrival); p == nil || !p.TLS {
+		e.config.Requests.ServeConn(finish, cut, conn, arrival)
+		return
+	}
+	hello, isTLS, replay, err := clienthello.Peek(finish, conn, e.config.Limits)
+	switch {
+	case err != nil:
+		e.refuse(conn, err)
+	case !isTLS:
+		e.config.Requests.ServeConn(finish, cut, replay, arrival)
+	default:
+		e.serveTLS(finish, cut, replay, hello, arrival)
+	}
+}
+
+// find is what a connection meets at its port: the snapshot, the VPC that it comes from, and the port of the service
+// network. The last two are nil where there is none.
+func (e *Entrance) find(arrival proxy.Arrival) (*snapshot.Snapshot, *snapshot.VPC, *snapshot.Port) {
+	s := e.config.Snapshot()
+	if s == nil {
+		return nil, nil, nil
+	}
+	vpc := s.VPCs[arrival.VPC]
+	if vpc == nil || vpc.Network == nil {
+		return s, nil, nil
+	}
+	return s, vpc, vpc.Network.Ports[arrival.Port]
+}
+
+// refuse ends a connection that sent no whole ClientHello. A client that left, or said nothing, is told nothing.
+func (e *Entrance) refuse(conn net.Conn, err error) {
+	var malformed *clienthello.Error
+	if !errors.As(err, &malformed) {
+		_ = conn.Close()
+		return
+	}
+	e.malformed.Add(1)
+	e.config.Log.Debug("a TLS connection was refused", "client", conn.RemoteAddr(), "error", err)
+	clienthello.Refuse(conn, malformed.Alert)
+}
+
+// serveTLS serves a connection by the listener that its ClientHello names. The wait for that may have been long, so it is
+// the snapshot of now that counts.
+func (e *Entrance) serveTLS(finish, cut context.Context, conn net.Conn, hello clienthello.Hello, arrival proxy.Arrival) {
+	s, vpc, port := e.find(arrival)
+	listener := port.Listener([]byte(hello.ServerName))
+	switch {
+	case listener == nil || listener.Protocol == lattice.ProtocolHTTP:
+		e.unknown.Add(1)
+		e.config.Log.Debug("a TLS connection names no service that listens for it", "client", conn.RemoteAddr(), "vpc", arrival.VPC, "port", arrival.Port, "serverName", hello.ServerName)
+		clienthello.Refuse(conn, clienthello.UnrecognizedName)
+	case listener.Protocol == lattice.ProtocolTLSPassthrough:
+		e.config.Relay.Serve(cut, conn, passthrough.Arrival{VPC: vpc, Listener: listener, Hello: hello})
+	default:
+		secure, err := e.config.Terminator.Handshake(cut, conn, s, listener.Service, hello.ServerName)
+		if err != nil {
+			_ = conn.Close() // the terminator has counted the failure, and told the client
+			return
+		}
+		e.serveSecure(finish, cut, secure, arrival)
+	}
+}
+
+// serveSecure serves a connection whose TLS has been ended, by the version of HTTP that was agreed on.
+func (e *Entrance) serveSecure(finish, cut context.Context, conn *tls.Conn, arrival proxy.Arrival) {
+	state := conn.ConnectionState()
+	arrival.TLS = &state
+	if state.NegotiatedProtocol == "h2" {
+		e.config.Requests.ServeHTTP2(finish, cut, conn, arrival)
+		return
+	}
+	e.config.Requests.ServeConn(finish, cut, conn, arrival)
+}
