@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"snapshot":          {"lattice", "aws…", "policy"},
 	"dataplane":         {"lattice", "snapshot"},
 	"dataplane/http1":   {},
+	"dataplane/http2":   {"dataplane/http1"},
 	"dataplane/access":  {"lattice", "aws…", "policy", "sealing", "sigv4", "snapshot"},
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access"},
 	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/http1"},
@@ -74,6 +75,7 @@ var onlyImporter = map[string]string{
 	"github.com/vishvananda":       "fabric",
 	"github.com/creack/pty":        "cmd/pergola",
 	"golang.org/x/net/dns":         "dns",
+	"golang.org/x/net/http2":       "dataplane/http2",
 	"github.com/aws/aws-sdk-go-v2": "internal/testenv",
 }
 

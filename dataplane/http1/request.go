@@ -23,9 +23,9 @@ type Request struct {
 	Host []byte
 	// HTTP10 says that the request is HTTP/1.0: its response may be neither chunked nor preceded by a 1xx.
 	HTTP10 bool
-	// HTTP2 says that the request came by HTTP/2, which has its own ways to frame a body and to end a connection.
+	// HTTP2 says that the request came by HTTP/2; see Assemble.
 	HTTP2 bool
-	// Size is the length of the head in bytes.
+	// Size is the length of the head in bytes; of an assembled one, how long it would be as text.
 	Size int
 }
 

@@ -1,0 +1,484 @@
+package http2
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+
+	"pergola/dataplane/http1"
+)
+
+// conn is a connection of either side.
+type conn struct {
+	net    net.Conn
+	cfg    Config
+	server bool
+	born   time.Time
+	start  func(*Stream) // gives a stream of a client to a handler; called with mu held
+	// idleWorkers dismisses the goroutines that wait for streams; called with mu held.
+	idleWorkers func()
+	input       input // belongs to the goroutine that reads
+
+	mu      sync.Mutex // guards all below and what a Stream says that it guards
+	streams map[uint32]*Stream
+	running int    // streams that somebody uses, on the wire or not
+	opening int    // streams that have no id yet
+	last    uint32 // the highest stream that was opened
+	closed  closedStreams
+	err     error // why nothing more is sent or received; nil until then
+	heard   int64 // when something was read last, as now gives it
+	out     output
+	flow    connFlow
+	peer    peerSettings
+	head    headBlock
+	decoder *hpack.Decoder
+	ready   []*Stream // to be started or woken when all that has arrived was looked at
+	blocked []*Stream // writers who wait for room
+	clock   clock
+	budget  budget
+	leaving leaving
+}
+
+// connFlow is the connection's share of flow control.
+type connFlow struct {
+	send    int64 // what may be sent
+	receive int64 // what the peer may send
+	credit  int64 // what was consumed and not yet given back to the peer
+
+	bringing int // streams on which something may still come
+}
+
+// peerSettings is what the peer has said in SETTINGS.
+type peerSettings struct {
+	seen       bool
+	window     int64 // of a new stream
+	maxStreams uint32
+}
+
+func newConn(nc net.Conn, cfg Config, server bool) *conn {
+	c := &conn{
+		net: nc, cfg: cfg.withDefaults(server), server: server, born: time.Now(),
+		streams: map[uint32]*Stream{},
+		flow:    connFlow{send: defaultWindow},
+		peer:    peerSettings{window: defaultWindow, maxStreams: initialMaxStreams},
+		budget:  budget{tokens: fullBudget},
+		leaving: leaving{last: maxID, peerLast: maxID},
+	}
+	c.flow.receive = int64(c.cfg.ConnWindow)
+	c.decoder = hpack.NewDecoder(tableSize, c.emit)
+	c.decoder.SetMaxStringLength(2 * c.cfg.MaxHeadBytes) // a block that is taken at all cannot hold longer ones
+	c.out.quiet.ch = make(chan struct{}, 1)
+	return c
+}
+
+const (
+	// initialMaxStreams is how many streams are opened before the peer has said how many it takes: RFC 9113 §6.5.2 asks for
+	// no fewer.
+	initialMaxStreams = 100
+	// tableSize bounds the dynamic table of the peer's header blocks; it is the default, and not announced.
+	tableSize = 4096
+)
+
+// now is the age of the connection in nanoseconds, at least 1.
+func (c *conn) now() int64 { return max(1, int64(time.Since(c.born))) }
+
+// announce appends the settings, and the window of the connection.
+func (c *conn) announce() {
+	settings := []setting{
+		{settingInitialWindow, uint32(min(c.cfg.Window, maxWindow))},
+		{settingMaxHeadBytes, uint32(c.cfg.MaxHeadBytes + 32*c.cfg.MaxFields)}, // 32 a field: RFC 9113 §6.5.2
+	}
+	if c.server {
+		settings = append(settings, setting{settingMaxStreams, c.cfg.MaxStreams})
+	} else {
+		settings = append(settings, setting{settingPush, 0})
+	}
+	c.out.reserve(c, 128)
+	c.out.blk.data = appendSettings(c.out.blk.data, settings...)
+	if more := int64(c.cfg.ConnWindow) - defaultWindow; more > 0 {
+		c.out.blk.data = appendWindow(c.out.blk.data, 0, more)
+	}
+}
+
+// run reads until the connection ends, and closes it. It returns nil if it ended in order.
+func (c *conn) run() error {
+	err := c.read()
+	c.mu.Lock()
+	var broken *ConnError
+	ours, quiet := errors.As(err, &broken) && c.err == nil, len(c.streams) == 0
+	if ours {
+		c.goAway(broken.Code)
+	}
+	orderly := err == errLeft
+	c.end(err)
+	c.mu.Unlock()
+	if ours || orderly {
+		c.hangUp()
+	}
+	c.net.Close()
+	c.input.release(c.cfg.Memory)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.waitQuiet(c)
+	c.clock.stop()
+	if orderly || err == io.EOF && quiet {
+		return nil
+	}
+	return err
+}
+
+// errLeft ends the reading when everything was done that was to be done.
+var errLeft = errors.New("http2: the connection has done its work")
+
+// hangUp sends what is pending and reads on for a moment, because closing with unread bytes would reset the connection and
+// could destroy what is on its way, as in http1.Conn.Linger.
+func (c *conn) hangUp() {
+	c.net.SetDeadline(time.Now().Add(lingerTime))
+	c.mu.Lock()
+	c.flush()
+	c.out.waitQuiet(c)
+	c.mu.Unlock()
+	half, ok := c.net.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	for most := maxLinger; most > 0; {
+		n, err := c.net.Read(c.input.tiny[:])
+		if err != nil {
+			return
+		}
+		most -= n
+	}
+}
+
+const (
+	lingerTime = time.Second
+	maxLinger  = 256 << 10
+)
+
+// end makes everything under way fail with err. mu is held.
+func (c *conn) end(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	for _, s := range c.streams {
+		c.kill(s, c.ended(s))
+	}
+	c.wakeBlocked()
+}
+
+// ended is the error of a stream whose connection has ended.
+func (c *conn) ended(s *Stream) error {
+	switch {
+	case s.id == 0 && !c.server:
+		return &staleError{c.err}
+	case c.err == io.EOF && (c.server || s.in.headed):
+		return io.ErrUnexpectedEOF
+	}
+	return c.err
+}
+
+// staleError says that the peer did not look at a request, and why.
+type staleError struct{ err error }
+
+func (e *staleError) Error() string { return "http2: the request was not looked at: " + e.err.Error() }
+func (e *staleError) Unwrap() error { return http1.ErrStale }
+
+// stop ends the reading, with err. mu is held.
+func (c *conn) stop(err error) {
+	if c.input.stopped == nil {
+		c.input.stopped = err
+		c.net.SetReadDeadline(c.born)
+	}
+}
+
+// cut ends the connection at once.
+func (c *conn) cut(err error) error {
+	c.mu.Lock()
+	c.end(err)
+	c.mu.Unlock()
+	return c.net.Close()
+}
+
+// add makes a stream known under its id. mu is held.
+func (c *conn) add(s *Stream) {
+	s.in.window, s.out.window = int64(c.cfg.Window), c.peer.window
+	c.streams[s.id] = s
+	c.flow.bringing++
+}
+
+// remove forgets a stream that is closed on the wire. mu is held.
+func (c *conn) remove(s *Stream, byUs bool) {
+	if s.gone {
+		return
+	}
+	s.gone = true
+	if s.id == 0 {
+		return
+	}
+	delete(c.streams, s.id)
+	if !s.in.ended {
+		c.flow.bringing--
+	}
+	c.closed.add(s.id, byUs)
+	if len(c.streams) == 0 {
+		c.emptied()
+	}
+}
+
+// settle forgets a stream if both sides have ended it. mu is held.
+func (c *conn) settle(s *Stream) {
+	if s.in.ended && s.out.ended {
+		c.remove(s, false)
+	}
+}
+
+// kill ends a stream with err for its user. mu is held.
+func (c *conn) kill(s *Stream, err error) {
+	if s.gone {
+		return
+	}
+	if s.err == nil {
+		s.err = err
+	}
+	c.remove(s, false)
+	s.readable.signal()
+	s.writable.signal()
+	s.notify()
+}
+
+// reset ends a stream with err for its user, and with a code for the peer. mu is held.
+func (c *conn) reset(s *Stream, code Code, err error) {
+	if s.gone {
+		return
+	}
+	c.appendReset(s.id, code)
+	c.closed.add(s.id, true)
+	c.kill(s, err)
+}
+
+func (c *conn) appendReset(id uint32, code Code) {
+	if id == 0 {
+		return
+	}
+	c.out.reserve(c, frameHeader+4)
+	c.out.blk.data = appendReset(c.out.blk.data, id, code)
+}
+
+// closedStreams remembers the streams that were closed last, and by whom.
+type closedStreams struct {
+	ids  [64]uint32
+	byUs [64]bool
+	next int
+}
+
+func (r *closedStreams) add(id uint32, byUs bool) {
+	if slices.Contains(r.ids[:], id) {
+		return
+	}
+	r.ids[r.next%len(r.ids)], r.byUs[r.next%len(r.ids)] = id, byUs
+	r.next++
+}
+
+func (r *closedStreams) find(id uint32) (known, byUs bool) {
+	for i := range r.ids {
+		if r.ids[i] == id {
+			return true, r.byUs[i]
+		}
+	}
+	return false, false
+}
+
+// input is the read buffer. What has arrived and was not taken is buf[r:w].
+type input struct {
+	tiny    [512]byte // while nothing is under way
+	blk     *block
+	buf     []byte
+	r, w    int
+	idle    bool // nothing is expected but new streams
+	started bool // the preface was read
+	stopped error
+}
+
+// fill reads more, behind what is there. A block has room for any frame; one that was filled to its end gets a larger one,
+// because that much comes at once.
+func (in *input) fill(c *conn) error {
+	full := in.w == len(in.buf)
+	switch {
+	case in.r == in.w && in.idle && !full:
+		in.release(c.cfg.Memory)
+	case in.blk == nil:
+		in.grow(c.cfg.Memory, mediumBlock)
+	case full && len(in.buf) < largeBlock:
+		in.grow(c.cfg.Memory, largeBlock)
+	default:
+		in.w = copy(in.buf, in.buf[in.r:in.w])
+		in.r = 0
+	}
+	n, err := c.net.Read(in.buf[in.w:])
+	in.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+func (in *input) grow(memory *Memory, size int) {
+	to := memory.get(size)
+	buf := to.data[:cap(to.data)]
+	n := copy(buf, in.buf[in.r:in.w])
+	memory.put(in.blk)
+	in.blk, in.buf, in.r, in.w = to, buf, 0, n
+}
+
+// release gives the memory back; what is in it is gone.
+func (in *input) release(memory *Memory) {
+	memory.put(in.blk)
+	in.blk, in.buf, in.r, in.w = nil, in.tiny[:], 0, 0
+}
+
+// read reads and takes frames until the connection ends.
+func (c *conn) read() error {
+	in := &c.input
+	in.buf, in.idle, in.started = in.tiny[:], true, !c.server
+	for {
+		if err := in.fill(c); err != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			switch {
+			case in.stopped != nil:
+				return in.stopped
+			case c.err != nil:
+				return c.err
+			}
+			return err
+		}
+		if err := c.takeAll(); err != nil {
+			return err
+		}
+	}
+}
+
+// takeAll takes what has arrived, as far as its frames are complete.
+func (c *conn) takeAll() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	in := &c.input
+	c.heard = c.now()
+	if !in.started {
+		if more, err := c.takePreface(); more || err != nil {
+			return err
+		}
+	}
+	for {
+		f, size, err := nextFrame(in.buf[in.r:in.w])
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			break
+		}
+		in.r += size
+		if err := c.take(&f); err != nil {
+			return err
+		}
+	}
+	c.noteIncomplete()
+	c.wakeReady()
+	in.idle = c.flow.bringing == 0
+	if c.out.pending() > maxPending {
+		return connError(EnhanceYourCalm, "nothing is read of what is sent")
+	}
+	c.flushSoon()
+	return in.stopped
+}
+
+// takePreface takes the client's first bytes; more says that they are not all there.
+func (c *conn) takePreface() (more bool, err error) {
+	in := &c.input
+	arrived := in.buf[in.r:in.w]
+	n := min(len(arrived), len(preface))
+	if string(arrived[:n]) != preface[:n] {
+		return false, connError(ProtocolError, "the connection does not start with the preface of HTTP/2")
+	}
+	if n < len(preface) {
+		return true, nil
+	}
+	in.r += n
+	in.started = true
+	return false, nil
+}
+
+// noteIncomplete starts the clock for a frame that has arrived in part, unless it is DATA: that is the stream's matter.
+func (c *conn) noteIncomplete() {
+	rest := c.input.buf[c.input.r:c.input.w]
+	waits := c.head.open || !c.peer.seen || len(rest) > 0 && (len(rest) < frameHeader || frameKind(rest[3]) != kindData)
+	switch {
+	case !waits:
+		c.clock.partial = 0
+	case c.clock.partial == 0:
+		c.clock.partial = c.heard
+		c.arm(c.heard + int64(c.cfg.HeadTimeout))
+	}
+}
+
+// wakeReady starts and wakes the streams for which something has arrived. mu is held.
+func (c *conn) wakeReady() {
+	for i, s := range c.ready {
+		c.ready[i] = nil
+		s.queued = false
+		switch {
+		case s.fresh && s.gone && s.err != nil: // begun and taken back in one breath
+			c.running--
+			s.recycle()
+		case s.fresh:
+			s.fresh = false
+			c.start(s)
+		default:
+			s.readable.signal()
+		}
+	}
+	c.ready = c.ready[:0]
+}
+
+// wake has a stream started or woken when all that has arrived was looked at. mu is held.
+func (c *conn) wake(s *Stream) {
+	if !s.queued {
+		s.queued = true
+		c.ready = append(c.ready, s)
+	}
+}
+
+// waiter lets one goroutine wait. conn.mu guards it.
+type waiter struct {
+	ch chan struct{} // of capacity 1
+	on bool          // somebody waits
+}
+
+func (w *waiter) signal() {
+	if w.on {
+		w.on = false
+		w.ch <- struct{}{}
+	}
+}
+
+// wait waits for signal. mu is held, though not meanwhile.
+func (w *waiter) wait(c *conn) {
+	w.on = true
+	c.mu.Unlock()
+	<-w.ch
+	c.mu.Lock()
+}
+
+// never is a time that does not come.
+const never = math.MaxInt64

@@ -1,0 +1,223 @@
+package http2
+
+import "runtime"
+
+// maxGather is how much waits to be written before those who add to it have to wait, in bytes.
+const maxGather = 64 << 10
+
+// output is what is to be written to the connection. conn.mu guards it.
+type output struct {
+	blk     *block // whole frames; nil if there is nothing
+	writing bool   // somebody writes what was there before
+	since   int64  // when that began
+	failed  bool
+	began   bool   // the first header block was appended
+	quiet   waiter // for the end of writing
+}
+
+// reserve makes room for n bytes more.
+func (o *output) reserve(c *conn, n int) { o.blk = c.cfg.Memory.room(o.blk, n) }
+
+func (o *output) pending() int {
+	if o.blk == nil {
+		return 0
+	}
+	return len(o.blk.data)
+}
+
+// flush writes what is pending, and what is added meanwhile, unless somebody else is doing so. mu is held, though not while
+// writing. Where other streams are under way it lets them go first: what they add leaves in the same write.
+func (c *conn) flush() {
+	o := &c.out
+	for o.pending() > 0 && !o.writing && !o.failed {
+		o.writing = true
+		if c.running > 1 {
+			c.mu.Unlock()
+			runtime.Gosched()
+			c.mu.Lock()
+		}
+		blk := o.blk
+		o.blk = nil
+		o.since = c.now()
+		c.arm(o.since + int64(c.cfg.IdleTimeout))
+		c.mu.Unlock()
+		_, err := c.net.Write(blk.data)
+		c.mu.Lock()
+		c.cfg.Memory.put(blk)
+		o.writing = false
+		if err != nil {
+			o.failed = true
+			c.end(err)
+			c.stop(err)
+		}
+		c.wakeBlocked()
+	}
+	if !o.writing {
+		o.quiet.signal()
+	}
+}
+
+// flushSoon has what is pending written by somebody who may wait.
+func (c *conn) flushSoon() {
+	if c.out.pending() > 0 && !c.out.writing && !c.out.failed {
+		go func() {
+			c.mu.Lock()
+			c.flush()
+			c.mu.Unlock()
+		}()
+	}
+}
+
+// waitQuiet waits until nobody writes.
+func (o *output) waitQuiet(c *conn) {
+	for o.writing {
+		o.quiet.wait(c)
+	}
+}
+
+// wakeBlocked wakes the writers who wait for the connection. mu is held.
+func (c *conn) wakeBlocked() {
+	for i, s := range c.blocked {
+		c.blocked[i] = nil
+		s.writable.signal()
+	}
+	c.blocked = c.blocked[:0]
+}
+
+// await waits until the stream, or the connection, may have room. mu is held, though not meanwhile.
+func (c *conn) await(s *Stream) error {
+	c.blocked = append(c.blocked, s)
+	s.late, s.active = false, c.now()
+	c.arm(s.active + s.idle)
+	s.writable.wait(c)
+	for i := range c.blocked {
+		if c.blocked[i] == s {
+			c.blocked = append(c.blocked[:i], c.blocked[i+1:]...)
+			break
+		}
+	}
+	return s.writeError()
+}
+
+// room waits until there is room among what is pending. mu is held, though not meanwhile.
+func (c *conn) room(s *Stream) error {
+	for c.out.pending() >= maxGather {
+		c.flush()
+		if c.out.pending() < maxGather {
+			break
+		}
+		if err := c.await(s); err != nil {
+			return err
+		}
+	}
+	return s.writeError()
+}
+
+// sendHead appends a header block, which starts with dropTable. mu is held.
+func (c *conn) sendHead(s *Stream, block []byte, end bool) error {
+	if err := c.room(s); err != nil {
+		return err
+	}
+	if s.id == 0 {
+		if err := c.open(s); err != nil {
+			return err
+		}
+	}
+	if c.out.began {
+		block = block[1:]
+	}
+	c.out.began = true
+	c.out.reserve(c, len(block)+frameHeader*(len(block)/maxFrame+1))
+	before := len(c.out.blk.data)
+	c.out.blk.data = appendBlock(c.out.blk.data, s.id, block, end)
+	s.Out.sent += int64(len(c.out.blk.data) - before)
+	if end {
+		s.endOutbound()
+	}
+	return nil
+}
+
+// sendData appends p as the windows allow it, and waits for them to open. mu is held, though not while waiting.
+func (c *conn) sendData(s *Stream, p []byte, end bool) error {
+	for {
+		if err := c.room(s); err != nil {
+			return err
+		}
+		n := int(min(int64(len(p)), maxFrame, s.out.window, c.flow.send))
+		if n <= 0 && len(p) > 0 {
+			c.flush() // what is pending may be what the peer waits for
+			if min(s.out.window, c.flow.send) > 0 {
+				continue
+			}
+			if err := c.await(s); err != nil {
+				return err
+			}
+			continue
+		}
+		n = max(n, 0)
+		last, flags := n == len(p), byte(0)
+		if last && end {
+			flags = flagEndStream
+		}
+		c.out.reserve(c, frameHeader+n)
+		c.out.blk.data = appendFrameHeader(c.out.blk.data, kindData, flags, frameSize{s.id, n})
+		c.out.blk.data = append(c.out.blk.data, p[:n]...)
+		s.Out.sent += int64(frameHeader + n)
+		s.out.window -= int64(n)
+		c.flow.send -= int64(n)
+		c.earn(earnData)
+		if p = p[n:]; last {
+			if end {
+				s.endOutbound()
+			}
+			return nil
+		}
+	}
+}
+
+// endOutbound notes that the last frame of the stream was appended. mu is held.
+func (s *Stream) endOutbound() {
+	s.out.ended = true
+	s.c.settle(s)
+}
+
+// giveBack returns credit for the connection's window, a quarter of it at a time. mu is held.
+func (c *conn) giveBack(n int64) {
+	c.flow.credit += n
+	if c.flow.credit < int64(c.cfg.ConnWindow)/4 {
+		return
+	}
+	c.out.reserve(c, frameHeader+4)
+	c.out.blk.data = appendWindow(c.out.blk.data, 0, c.flow.credit)
+	c.flow.receive += c.flow.credit
+	c.flow.credit = 0
+}
+
+// giveBackOn returns credit for the window of a stream. mu is held.
+func (c *conn) giveBackOn(s *Stream, n int64) {
+	if s.in.ended || s.gone {
+		return
+	}
+	s.in.credit += n
+	if s.in.credit < int64(c.cfg.Window)/4 {
+		return
+	}
+	c.out.reserve(c, frameHeader+4)
+	c.out.blk.data = appendWindow(c.out.blk.data, s.id, s.in.credit)
+	s.in.window += s.in.credit
+	s.in.credit = 0
+}
+
+// goAway says that no further stream is taken, with a code if that is because of an error. mu is held.
+func (c *conn) goAway(code Code) {
+	last := uint32(0)
+	if c.server {
+		last = min(c.last, c.leaving.last)
+	}
+	c.appendGoAway(last, code)
+}
+
+func (c *conn) appendGoAway(last uint32, code Code) {
+	c.out.reserve(c, frameHeader+8)
+	c.out.blk.data = appendGoAway(c.out.blk.data, last, code)
+}

@@ -1,0 +1,120 @@
+package http2
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// Server is the server's side of a connection.
+type Server struct {
+	c      *conn
+	handle func(*Stream)
+	all    sync.WaitGroup
+	idle   []chan *Stream // workers that wait for a stream; conn.mu guards it
+}
+
+// workerTime is how long goroutines are kept for the next streams of a connection that has none.
+const workerTime = 5 * time.Second
+
+// NewServer takes over a connection, on which a client is about to send the preface.
+func NewServer(conn net.Conn, cfg Config) *Server {
+	return &Server{c: newConn(conn, cfg, true)}
+}
+
+// Serve reads until the connection ends, and closes it. It calls handle for each request, in a goroutine that has the
+// stream until it returns: a response that was not ended by then is cancelled. Serve returns when all of them have
+// returned; nil if the connection ended between requests.
+func (s *Server) Serve(handle func(*Stream)) error {
+	c := s.c
+	s.handle = handle
+	c.start, c.idleWorkers = s.start, s.dismiss
+	c.mu.Lock()
+	c.announce()
+	c.clock.partial = c.now()
+	c.arm(c.clock.partial + int64(c.cfg.HeadTimeout))
+	c.flushSoon()
+	c.mu.Unlock()
+	err := c.run()
+	c.mu.Lock()
+	s.dismiss()
+	c.mu.Unlock()
+	s.all.Wait()
+	return err
+}
+
+// start gives a stream to a worker. mu is held.
+func (s *Server) start(stream *Stream) {
+	if n := len(s.idle); n > 0 {
+		w := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		w <- stream
+		return
+	}
+	s.all.Add(1)
+	go s.work(make(chan *Stream, 1), stream)
+}
+
+// dismiss ends the workers that wait. mu is held.
+func (s *Server) dismiss() {
+	for _, w := range s.idle {
+		close(w)
+	}
+	s.idle = nil
+}
+
+// work handles streams one after the other: a goroutine's stack that has grown to what a request needs is kept.
+func (s *Server) work(w chan *Stream, stream *Stream) {
+	defer s.all.Done()
+	for stream != nil {
+		s.handle(stream)
+		if !s.finish(stream, w) {
+			return
+		}
+		stream = <-w
+	}
+}
+
+// finish ends a stream after its handler, and reports whether the worker is to wait for another.
+func (s *Server) finish(stream *Stream, w chan *Stream) bool {
+	c := s.c
+	c.mu.Lock()
+	c.finish(stream, Cancel)
+	c.running--
+	c.flush()
+	notified := stream.notified
+	more := c.err == nil
+	c.mu.Unlock()
+	if notified != nil {
+		<-notified
+	}
+	stream.recycle()
+	if !more {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return false
+	}
+	s.idle = append(s.idle, w)
+	return true
+}
+
+// Finish lets the connection end: the client is told to open no further streams, those that are under way are served,
+// then Serve returns.
+func (s *Server) Finish() {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.leave()
+}
+
+// Close ends the connection at once; all that is under way fails.
+func (s *Server) Close() error { return s.c.cut(ErrClosed) }
+
+// Active is the number of streams that are being handled.
+func (s *Server) Active() int {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.c.running
+}
