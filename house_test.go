@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"fabric":            {},
 
 	"dataplane/clienthello": {},
+	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello"},
 
 	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
 	"operator":   {},
