@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 
 	"dataplane/clienthello": {},
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot"},
+	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello"},
 
 	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
 	"operator":   {},

@@ -2,8 +2,13 @@ package target
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 
 	"pergola/dataplane/http1"
@@ -15,11 +20,10 @@ import (
 const userAgent = "Pergola-HealthChecker/1.0"
 
 // check does one health check over a connection of its own. Its time runs from the dial to the end of the response's
-// head. This is the place that knows which protocols checks can speak; one that they cannot fails the check, so that
-// nobody takes a target for healthy that was never asked.
+// head. TCP asks for no more than a connection.
 func (s *Set) check(ctx context.Context, t *Target, h *snapshot.HealthCheck) error {
-	if h.Protocol != lattice.TargetHTTP || h.ProtocolVersion != lattice.HTTP1 {
-		return fmt.Errorf("health checks by %s with version %s are not supported: set the health check to HTTP with version HTTP1, or disable it",
+	if !canAsk(h) {
+		return fmt.Errorf("health checks by %s with version %s are not supported: set the health check to HTTP or HTTPS with version HTTP1 or HTTP2, or disable it",
 			h.Protocol, h.ProtocolVersion)
 	}
 	address := t.address
@@ -35,7 +39,7 @@ func (s *Set) check(ctx context.Context, t *Target, h *snapshot.HealthCheck) err
 		return context.Cause(ctx)
 	case err != nil:
 		return err
-	case !isHealthy(status, h.Codes):
+	case h.Protocol != lattice.TargetTCP && !isHealthy(status, h.Codes):
 		return fmt.Errorf("GET %s at %v was answered with %d, which is none of the group's success codes", h.Path, address, status)
 	}
 	return nil
@@ -45,15 +49,73 @@ func isHealthy(status int, codes []snapshot.CodeRange) bool {
 	return slices.ContainsFunc(codes, func(r snapshot.CodeRange) bool { return r.From <= status && status <= r.To })
 }
 
-// ask sends a GET and returns the status of the response. The engine that carries requests also judges this response, so
-// a target whose messages it would refuse does not pass for healthy.
+// canAsk reports whether checks can speak what is asked for. One that cannot fails, so that nobody takes a target for
+// healthy that was never asked.
+func canAsk(h *snapshot.HealthCheck) bool {
+	switch h.Protocol {
+	case lattice.TargetTCP:
+		return true
+	case lattice.TargetHTTP, lattice.TargetHTTPS:
+		return h.ProtocolVersion == lattice.HTTP1 || h.ProtocolVersion == lattice.HTTP2
+	}
+	return false
+}
+
+// ask sends a GET and returns the status of the response; 0 over TCP, where there is nothing to ask.
 func (s *Set) ask(ctx context.Context, vpc string, address netip.AddrPort, h *snapshot.HealthCheck) (status int, err error) {
-	raw, err := s.dial(ctx, vpc, address)
+	conn, err := s.dial(ctx, vpc, address)
 	if err != nil {
 		return 0, err
 	}
-	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	conn := http1.NewConn(raw, http1.Config{IdleTimeout: h.Timeout, Memory: &s.memory})
+	defer conn.Close()
+	if h.Protocol == lattice.TargetTCP {
+		return 0, nil
+	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	over := conn
+	if h.Protocol == lattice.TargetHTTPS {
+		if over, err = secure(ctx, conn, h.ProtocolVersion); err != nil {
+			return 0, err
+		}
+	}
+	if h.ProtocolVersion == lattice.HTTP2 {
+		return askHTTP2(ctx, over, address, h)
+	}
+	return s.askHTTP1(over, address, h)
+}
+
+// suites are those of the user guide, "HTTPS listeners": connections to targets keep to the security policy of listeners
+// (user guide, "Routing configuration"). TLS 1.3 has its own, which are always the same.
+var suites = []uint16{
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+	tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_128_CBC_SHA,
+	tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
+}
+
+var errNoHTTP2 = errors.New("the target speaks TLS and does not agree on HTTP/2")
+
+// secure makes TLS of a connection, for a version of HTTP. The certificates of targets are not validated (user guide,
+// "Routing configuration").
+func secure(ctx context.Context, conn net.Conn, version lattice.ProtocolVersion) (net.Conn, error) {
+	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"http/1.1"}}
+	if version == lattice.HTTP2 {
+		config.NextProtos = []string{"h2"}
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("no TLS with the target: %w", err)
+	}
+	if version == lattice.HTTP2 && secured.ConnectionState().NegotiatedProtocol != "h2" {
+		return nil, errNoHTTP2
+	}
+	return secured, nil
+}
+
+// askHTTP1 asks by HTTP/1.1. The engine that carries requests also judges this response, so a target whose messages it
+// would refuse does not pass for healthy.
+func (s *Set) askHTTP1(over net.Conn, address netip.AddrPort, h *snapshot.HealthCheck) (status int, err error) {
+	conn := http1.NewConn(over, http1.Config{IdleTimeout: h.Timeout, Memory: &s.memory})
 	defer conn.Close()
 	conn.Out.StartRequest([]byte("GET"), []byte(h.Path))
 	conn.Out.Field("host", address.String())
@@ -77,4 +139,33 @@ func finalStatus(conn *http1.Conn) (int, error) {
 			return response.Status, nil
 		}
 	}
+}
+
+// askHTTP2 asks by HTTP/2: over TLS that has agreed on it, or at once (RFC 9113 §3.3).
+func askHTTP2(ctx context.Context, over net.Conn, address netip.AddrPort, h *snapshot.HealthCheck) (status int, err error) {
+	dial := func(context.Context, string, string) (net.Conn, error) { return over, nil }
+	transport := &http.Transport{
+		DialContext: dial, DialTLSContext: dial,
+		Protocols: new(http.Protocols), DisableCompression: true,
+		MaxResponseHeaderBytes: http1.DefaultMaxHeadBytes,
+	}
+	transport.Protocols.SetHTTP2(true)
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	// The path is opaque so that it goes out as it was written.
+	to := &url.URL{Scheme: "http", Host: address.String(), Opaque: h.Path}
+	if _, secured := over.(*tls.Conn); secured {
+		to.Scheme = "https"
+	}
+	conn, err := transport.NewClientConn(ctx, to.Scheme, to.Host)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	request := &http.Request{Method: http.MethodGet, URL: to, Header: http.Header{"User-Agent": {userAgent}}}
+	response, err := conn.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		return 0, fmt.Errorf("no valid response: %w", err)
+	}
+	response.Body.Close()
+	return response.StatusCode, nil
 }

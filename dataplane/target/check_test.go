@@ -1,11 +1,6 @@
 package target
 
 import (
-	"context"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,23 +63,5 @@ func TestWhichResponsesPass(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// A socket of the system is read in another way than a pipe, so one check goes through one.
-func TestCheckOverTCP(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.UserAgent() != userAgent {
-			w.WriteHeader(http.StatusTeapot)
-		}
-	}))
-	defer server.Close()
-	set := New(Config{Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", address.String())
-	}})
-	defer set.Close()
-	at := address(server.Listener.Addr().String())
-	if err := set.check(t.Context(), &Target{vpc: vpcID, address: at}, groupOf().HealthCheck); err != nil {
-		t.Error(err)
 	}
 }

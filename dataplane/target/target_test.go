@@ -588,7 +588,7 @@ func TestUnsupportedProtocolsFail(t *testing.T) {
 	tests := []struct {
 		protocol lattice.TargetProtocol
 		version  lattice.ProtocolVersion
-	}{{lattice.TargetHTTPS, lattice.HTTP1}, {lattice.TargetHTTP, lattice.HTTP2}}
+	}{{"UDP", lattice.HTTP1}, {lattice.TargetHTTPS, lattice.GRPC}}
 	for _, test := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			spec := groupOf(one)

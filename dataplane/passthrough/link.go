@@ -1,0 +1,114 @@
+package passthrough
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// link is the two connections that are joined. It ends both when nothing has moved for too long, or when they are too
+// old.
+type link struct {
+	client, target net.Conn
+	start          time.Time
+	moved          atomic.Int64 // when a byte last moved, in nanoseconds since start
+	answered       atomic.Bool  // the target has said something
+	finished       atomic.Bool  // the target has said all that it had to say
+
+	mu      sync.Mutex // guards what follows
+	timer   *time.Timer
+	closed  bool
+	failure Failure // the first
+}
+
+func newLink(client, target net.Conn, start time.Time) *link {
+	l := &link{client: client, target: target, start: start}
+	l.touch()
+	return l
+}
+
+// touch notes that a byte has moved, and returns when.
+func (l *link) touch() time.Duration {
+	now := time.Since(l.start)
+	l.moved.Store(int64(now))
+	return now
+}
+
+// watch ends the link after an idle time, never early, or at the end of its lifetime. Between two looks it is but a
+// timer, which bytes that move do not touch.
+func (l *link) watch(idle, lifetime time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer = time.AfterFunc(min(idle, lifetime), func() { l.look(idle, lifetime) })
+}
+
+func (l *link) look(idle, lifetime time.Duration) {
+	age := time.Since(l.start)
+	still := age - time.Duration(l.moved.Load())
+	switch {
+	case age >= lifetime:
+		l.close(ConnectionDurationExceeded)
+	case still < idle:
+		l.lookAgain(min(idle-still, lifetime-age))
+	case !l.answered.Load():
+		l.close(TargetDataTimeout)
+	default:
+		l.close("")
+	}
+}
+
+func (l *link) lookAgain(after time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.timer.Reset(after)
+	}
+}
+
+// fail notes that one side has broken off, unless that does not matter any more.
+func (l *link) fail(failure Failure) {
+	if l.finished.Load() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.note(failure)
+}
+
+// note notes a failure, unless there was one or the link was closed before it. The caller holds mu.
+func (l *link) note(failure Failure) {
+	if !l.closed && l.failure == "" {
+		l.failure = failure
+	}
+}
+
+func (l *link) failed() Failure {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+// close closes both connections, for a failure or for none. Any goroutine may call it, any number of times.
+func (l *link) close(failure Failure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.note(failure)
+	if !l.closed {
+		l.closed = true
+		l.timer.Stop()
+		l.client.Close()
+		l.target.Close()
+	}
+}
+
+// reset closes both connections because one side has broken off, which the other must not take for an end in good order.
+func (l *link) reset(failure Failure) {
+	l.fail(failure)
+	for _, conn := range []net.Conn{l.client, l.target} {
+		if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
+			tcp.SetLinger(0)
+		}
+	}
+	l.close("")
+}

@@ -1,0 +1,195 @@
+package passthrough
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+
+	"pergola/dataplane/clienthello"
+)
+
+// front listens on loopback and passes what comes on to one address, as a node does.
+func (w *world) front(target net.Addr) (address string) {
+	w.t.Helper()
+	w.config.Dial = func(ctx context.Context, _ string, _ netip.AddrPort) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", target.String())
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	var records sync.Mutex
+	w.config.Record = func(r *Record) {
+		records.Lock()
+		defer records.Unlock()
+		w.record = r
+	}
+	relay := New(w.config)
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				hello, isTLS, replay, err := clienthello.Peek(context.Background(), conn, clienthello.Limits{})
+				if err != nil || !isTLS {
+					w.t.Errorf("TLS %v: %v", isTLS, err)
+					return
+				}
+				arrival := w.arrival
+				arrival.Hello = hello
+				relay.Serve(context.Background(), replay, arrival)
+			})
+		}
+	})
+	w.t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return listener.Addr().String()
+}
+
+func TestTLSEndsAtTheTarget(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		io.Copy(rw, r.Body)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	w := newWorld(t)
+	address := w.front(server.Listener.Addr())
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		config := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		config.ServerName, config.MinVersion, config.MaxVersion = "example.com", version, version
+		transport := &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", address)
+			},
+			TLSClientConfig: config, ForceAttemptHTTP2: true,
+		}
+		body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+		response, err := (&http.Client{Transport: transport}).Post("https://example.com/", "text/plain", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(response.Body)
+		if err != nil || !bytes.Equal(got, body) || response.ProtoMajor != 2 || response.TLS.Version != version {
+			t.Errorf("%s: %d bytes by HTTP/%d: %v", tls.VersionName(version), len(got), response.ProtoMajor, err)
+		}
+		response.Body.Close()
+		transport.CloseIdleConnections()
+	}
+}
+
+// amount is how many bytes a connection carries in TestMemoryIsConstant, e.g. 1073741824.
+func amount(t *testing.T) int64 {
+	given := os.Getenv("PERGOLA_PASSTHROUGH_BYTES")
+	if given == "" {
+		return 64 << 20
+	}
+	n, err := strconv.ParseInt(given, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestMemoryIsConstant(t *testing.T) {
+	n := amount(t)
+	target, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	go func() { // echoes
+		conn, err := target.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		block := make([]byte, 32<<10)
+		for {
+			n, err := conn.Read(block)
+			if err != nil {
+				return
+			}
+			if _, err := conn.Write(block[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	w := newWorld(t)
+	client, err := net.Dial("tcp", w.front(target.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	io.WriteString(client, hello)
+	expect(t, client, hello)
+
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	block := make([]byte, 32<<10)
+	go func() {
+		pattern := bytes.Repeat([]byte{'x'}, 32<<10)
+		for left := n; left > 0; left -= int64(len(pattern)) {
+			client.Write(pattern[:min(left, int64(len(pattern)))])
+		}
+		client.(*net.TCPConn).CloseWrite()
+	}()
+	read := int64(0)
+	for {
+		got, err := client.Read(block)
+		if read += int64(got); err != nil {
+			break
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if read != n {
+		t.Errorf("%d bytes came back, want %d", read, n)
+	}
+	// With the race detector on, pools forget what they are given at random.
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 8<<20 && !raceEnabled {
+		t.Errorf("%d bytes of memory were allocated for %d carried", allocated, n)
+	}
+}
+
+func TestAResetIsPassedOn(t *testing.T) {
+	target, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	go func() {
+		conn, err := target.Accept()
+		if err != nil {
+			return
+		}
+		io.ReadFull(conn, make([]byte, len(hello)))
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}()
+	w := newWorld(t)
+	client, err := net.Dial("tcp", w.front(target.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	io.WriteString(client, hello)
+	if _, err := io.ReadAll(client); err == nil {
+		t.Error("the client sees an end in good order")
+	}
+}
