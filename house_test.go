@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"dataplane/http2":   {"dataplane/http1"},
 	"dataplane/access":  {"lattice", "aws…", "policy", "sealing", "sigv4", "snapshot"},
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access"},
-	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/http1"},
+	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/http1", "dataplane/http2"},
 	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1"},
 	"dns":               {"lattice", "snapshot"},
 	"metadata":          {"lattice", "aws…", "sealing"},

@@ -41,7 +41,7 @@ func reason(status int) string {
 // still be sending is read and dropped up to a bound.
 func (x *exchange) answer(status int, body string) (keep bool) {
 	framing := x.request.Framing()
-	keep = x.mayKeep() && !x.unansweredExpectation() && framing <= maxDiscard && x.upload == nil && !x.request.HTTP2
+	keep = x.mayKeep() && !x.unansweredExpectation() && framing <= maxDiscard && x.upload == nil
 	err := x.writeAnswer(status, body, keep)
 	if err != nil {
 		x.record.Failure = ClientConnectionClosed
@@ -114,7 +114,7 @@ func (x *exchange) answerUnreadable(err error) bool {
 // fail answers the request with an error that is not the client's. err is logged, not shown; it may be nil.
 func (x *exchange) fail(status int, failure Failure, err error) bool {
 	x.record.Failure = failure
-	if err != nil {
+	if err != nil && failure != ClientConnectionClosed {
 		x.proxy.config.Log.Warn("a request failed at its target", "targetGroup", x.record.TargetGroup.ID, "target", x.record.Target, "failure", failure, "error", err)
 	}
 	return x.answer(status, reason(status))
@@ -124,13 +124,13 @@ func (x *exchange) fail(status int, failure Failure, err error) bool {
 func (x *exchange) failTarget(err error) bool {
 	uploadErr := x.abandonUpload()
 	x.noteSent()
-	x.to.Close()
+	x.leave()
 	var client *clientError
 	if uploadErr != nil {
 		client = &clientError{uploadErr}
 	}
 	if client == nil && !errors.As(err, &client) {
-		return x.fail(502, targetFailure(err), err)
+		return x.fail(502, x.targetFailure(err), err)
 	}
 	return x.failClient(client.err)
 }
@@ -148,10 +148,13 @@ func (x *exchange) failClient(err error) bool {
 	return false
 }
 
-// targetFailure says what an error from a target means.
-func targetFailure(err error) Failure {
+// targetFailure says what an error from a target means. A target that was cut off because the client had gone did nothing
+// wrong.
+func (x *exchange) targetFailure(err error) Failure {
 	var malformed *http1.MalformedError
 	switch {
+	case x.client.wasCut():
+		return ClientConnectionClosed
 	case errors.As(err, &malformed), errors.Is(err, errTooManyInformational), errors.Is(err, http1.ErrStale):
 		return TargetProtocolError
 	case errors.Is(err, os.ErrDeadlineExceeded):

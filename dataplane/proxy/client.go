@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pergola/dataplane/http1"
+	"pergola/dataplane/http2"
 )
 
 // connection is what the requests of one client connection have in common.
@@ -15,7 +16,9 @@ type connection struct {
 	arrival Arrival
 	address netip.AddrPort
 	born    time.Time
-	// expired says that the connection is cut because it has outlived its time.
+	// finishing says that it takes no further request.
+	finishing atomic.Bool
+	// expired says that it is cut because it has outlived its time.
 	expired atomic.Bool
 }
 
@@ -28,50 +31,15 @@ func newConnection(conn net.Conn, arrival Arrival) *connection {
 	return c
 }
 
-// client is who sends requests: a connection that speaks HTTP/1.1, which sends one after the other. It holds little,
-// because most of them wait most of the time.
+// client is who sends a request: a connection that speaks HTTP/1.1, or a stream of one that speaks HTTP/2.
 type client struct {
 	*connection
 	side
-	wire *http1.Conn
-
-	waiting   atomic.Bool // between requests
-	finishing atomic.Bool // takes no further request
 
 	mu    sync.Mutex // guards what follows
 	isCut bool
 	// target is the connection to the target that the request under way occupies, for cut to break off.
 	target *targetConn
-}
-
-func newClient(conn net.Conn, arrival Arrival, config http1.Config) *client {
-	wire := http1.NewConn(conn, config)
-	return &client{connection: newConnection(conn, arrival), side: http1Side(wire), wire: wire}
-}
-
-// wait waits for the first bytes of a request, and reports whether there are any.
-func (c *client) wait() bool {
-	c.waiting.Store(true)
-	defer c.waiting.Store(false)
-	return !c.finishing.Load() && c.wire.In.Await() == nil
-}
-
-// finish ends the connection after the request at hand, or at once if there is none. The connection says that it waits
-// before it looks whether it should, so that one of the two sees the other. Any goroutine may call it.
-func (c *client) finish() {
-	c.finishing.Store(true)
-	if c.waiting.Load() {
-		c.StopReading()
-	}
-}
-
-// expire ends the connection because it has outlived its time: by cutting it, if a request is under way.
-func (c *client) expire() {
-	c.finish()
-	if !c.waiting.Load() {
-		c.expired.Store(true)
-		c.cut()
-	}
 }
 
 // occupy notes the connection to the target that the request occupies; nil for none. Once it has returned, the one
@@ -94,4 +62,72 @@ func (c *client) cut() {
 	if c.target != nil {
 		c.target.Cut()
 	}
+}
+
+// wasCut reports whether the client was broken off, or has gone.
+func (c *client) wasCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isCut
+}
+
+// lineClient is a connection that speaks HTTP/1.1 and sends one request after the other. It holds little, because most of
+// them wait most of the time.
+type lineClient struct {
+	client
+	in      *http1.Reader
+	waiting atomic.Bool // between requests
+}
+
+func newLineClient(conn net.Conn, arrival Arrival, config http1.Config) *lineClient {
+	wire := http1.NewConn(conn, config)
+	return &lineClient{client: client{connection: newConnection(conn, arrival), side: http1Side(wire)}, in: &wire.In}
+}
+
+// wait waits for the first bytes of a request, and reports whether there are any.
+func (c *lineClient) wait() bool {
+	c.waiting.Store(true)
+	defer c.waiting.Store(false)
+	return !c.finishing.Load() && c.in.Await() == nil
+}
+
+// finish ends the connection after the request at hand, or at once if there is none. The connection says that it waits
+// before it looks whether it should, so that one of the two sees the other. Any goroutine may call it.
+func (c *lineClient) finish() {
+	c.finishing.Store(true)
+	if c.waiting.Load() {
+		c.StopReading()
+	}
+}
+
+// expire ends the connection because it has outlived its time: by cutting it, if a request is under way.
+func (c *lineClient) expire() {
+	c.finish()
+	if !c.waiting.Load() {
+		c.expired.Store(true)
+		c.cut()
+	}
+}
+
+// streamClient is a stream of a connection that speaks HTTP/2. streamClients are recycled.
+type streamClient struct {
+	client
+	onReset func() // is cut, kept so that it is made once
+}
+
+func newStreamClient() *streamClient {
+	c := &streamClient{}
+	c.onReset = c.cut
+	return c
+}
+
+// begin takes on a stream. If the client gives it up, what is under way for it is broken off.
+func (c *streamClient) begin(on *connection, stream *http2.Stream) {
+	c.connection, c.side = on, http2Side(stream)
+	stream.OnReset(c.onReset)
+}
+
+// end forgets the stream, which has ended, so that nobody calls cut any more.
+func (c *streamClient) end() {
+	c.connection, c.side, c.isCut, c.target = nil, side{}, false, nil
 }

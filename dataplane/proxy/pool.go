@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"pergola/dataplane/http1"
+	"pergola/dataplane/http2"
 )
 
 // place is where a target is, and how it is spoken to there. An address means something only together with its VPC.
@@ -20,57 +22,109 @@ type place struct {
 	serverName string
 }
 
-// targetConn is a connection to a target.
+// targetConn is what a request occupies of a target: a connection of its own that speaks HTTP/1.1, or a stream of one that
+// speaks HTTP/2.
 type targetConn struct {
 	side
 	at        place
+	stream    bool
 	born      time.Time
-	kept      bool // it has served a request before this one
+	kept      bool // its connection has served a request before this one
 	continued bool // the target has sent a 1xx for the current request
 	since     time.Time
 }
 
-// dial makes a connection to a target.
-func (p *Proxy) dial(at place) (*targetConn, error) {
+// connect makes a connection to a place. protocols are those of which TLS must agree on one; none leaves TLS alone about
+// it.
+func (p *Proxy) connect(at place, protocols ...string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.DialTimeout)
 	defer cancel()
 	conn, err := p.config.Dial(ctx, at.vpc, at.address)
-	if err == nil && at.serverName != "" {
-		conn, err = encrypt(ctx, conn, at.serverName)
+	if err != nil || at.serverName == "" {
+		return conn, err
+	}
+	// Whatever certificate the target shows is good: it is the VPC that says who has an address.
+	secure := tls.Client(conn, &tls.Config{ServerName: at.serverName, InsecureSkipVerify: true, NextProtos: protocols})
+	err = secure.HandshakeContext(ctx)
+	if err == nil && len(protocols) > 0 && secure.ConnectionState().NegotiatedProtocol == "" {
+		err = fmt.Errorf("the target speaks none of %q", protocols)
 	}
 	if err != nil {
-		return nil, err
-	}
-	return &targetConn{side: http1Side(http1.NewConn(conn, p.http)), at: at, born: time.Now()}, nil
-}
-
-// encrypt starts TLS with a target. Whatever certificate the target shows is good: it is the VPC that says who has an
-// address.
-func encrypt(ctx context.Context, conn net.Conn, serverName string, protocols ...string) (net.Conn, error) {
-	secure := tls.Client(conn, &tls.Config{ServerName: serverName, InsecureSkipVerify: true, NextProtos: protocols})
-	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return secure, nil
 }
 
+// dial makes a connection that speaks HTTP/1.1.
+func (p *Proxy) dial(at place) (*targetConn, error) {
+	conn, err := p.connect(at)
+	if err != nil {
+		return nil, err
+	}
+	return &targetConn{side: http1Side(http1.NewConn(conn, p.http1)), at: at, born: time.Now()}, nil
+}
+
+// open opens a stream of a connection that speaks HTTP/2: of one that others use too, unless a fresh one is asked for and
+// where it has room. With prior knowledge the target is taken to speak it where there is no TLS (RFC 9113 §3.3).
+//
+// One connection to a place is made at a time, so that requests that come together share it.
+func (p *Proxy) open(at place, fresh bool) (stream *http2.Stream, kept bool, err error) {
+	if !fresh {
+		if stream := p.pool.open(at); stream != nil {
+			return stream, true, nil
+		}
+	}
+	shared := p.pool.shared(at)
+	shared.dialing.Lock()
+	defer shared.dialing.Unlock()
+	if !fresh {
+		if stream := p.pool.open(at); stream != nil {
+			return stream, true, nil
+		}
+	}
+	conn, err := p.connect(at, "h2")
+	if err != nil {
+		return nil, false, err
+	}
+	config := p.http2
+	config.Secure = at.serverName != ""
+	c := http2.NewClient(conn, config)
+	p.pool.share(at, c)
+	stream, err = c.Open()
+	return stream, false, err
+}
+
 // sweepEvery is how often kept connections are looked through, and how long one may be kept at most.
 const sweepEvery = 30 * time.Second
 
-// pool keeps connections to targets between requests. The last one given is the first taken, so that those beyond need
-// grow old and are closed.
+// pool keeps connections to targets between requests. Those that serve one request at a time lie in it while they serve
+// none: the last one given is the first taken, so that those beyond need grow old and are closed. Those that many
+// requests share are in it as long as they take any.
 type pool struct {
 	perPlace int
 	lifetime time.Duration
 
 	mu     sync.Mutex // guards all below
 	idle   map[place][]*targetConn
+	common map[place]*shared
 	timer  *time.Timer // set while connections are kept
 	closed bool
 }
 
+// shared are the connections to a place that many requests share. pool.mu guards all but dialing.
+type shared struct {
+	dialing sync.Mutex // held while a connection is made
+	clients []*sharedConn
+}
+
+// sharedConn is a connection that many requests share.
+type sharedConn struct {
+	*http2.Client
+	used bool // since it was last looked at
+}
+
 func newPool(perPlace int, lifetime time.Duration) *pool {
-	return &pool{perPlace: perPlace, lifetime: lifetime, idle: map[place][]*targetConn{}}
+	return &pool{perPlace: perPlace, lifetime: lifetime, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
 }
 
 // take returns a kept connection, or nil.
@@ -89,10 +143,58 @@ func (p *pool) take(at place) *targetConn {
 	return c
 }
 
-// give keeps a connection that is between messages since now, or closes it if it is too old or enough are kept.
+// open opens a stream of a connection that is there, or returns nil.
+func (p *pool) open(at place) *http2.Stream {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.common[at]
+	if s == nil {
+		return nil
+	}
+	for _, c := range s.clients {
+		if stream, err := c.Open(); err == nil {
+			c.used = true
+			return stream
+		}
+	}
+	return nil
+}
+
+// shared returns the connections to a place that many requests share, of which there may be none.
+func (p *pool) shared(at place) *shared {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.commonAt(at)
+}
+
+// commonAt is shared. mu is held.
+func (p *pool) commonAt(at place) *shared {
+	s := p.common[at]
+	if s == nil {
+		s = &shared{}
+		p.common[at] = s
+	}
+	p.wake()
+	return s
+}
+
+// share lets others use a connection.
+func (p *pool) share(at place, c *http2.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		c.Finish()
+		return
+	}
+	s := p.commonAt(at) // which may have been swept meanwhile
+	s.clients = append(s.clients, &sharedConn{c, true})
+}
+
+// give keeps a connection that is between messages since now, or closes it if it is too old or enough are kept. A stream
+// has served its purpose.
 func (p *pool) give(c *targetConn, now time.Time) {
 	c.since = now
-	if !p.keep(c) {
+	if c.stream || !p.keep(c) {
 		c.Close()
 	}
 }
@@ -105,28 +207,37 @@ func (p *pool) keep(c *targetConn) bool {
 		return false
 	}
 	p.idle[c.at] = append(conns, c)
-	if p.timer == nil {
+	p.wake()
+	return true
+}
+
+// wake makes sure that the pool is swept. mu is held.
+func (p *pool) wake() {
+	if p.timer == nil && !p.closed {
 		p.timer = time.AfterFunc(sweepEvery, p.sweep)
 	}
-	return true
 }
 
 // sweep closes the connections that were kept unused for a whole period, and comes again if others remain.
 func (p *pool) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := 0
 	for at, conns := range p.idle {
 		conns = p.sweepPlace(conns)
-		if left += len(conns); len(conns) == 0 {
-			delete(p.idle, at)
-			continue
-		}
 		p.idle[at] = conns
+		if len(conns) == 0 {
+			delete(p.idle, at)
+		}
+	}
+	for at, s := range p.common {
+		if s.sweep(); len(s.clients) == 0 && s.dialing.TryLock() {
+			delete(p.common, at)
+			s.dialing.Unlock()
+		}
 	}
 	p.timer = nil
-	if left > 0 && !p.closed {
-		p.timer = time.AfterFunc(sweepEvery, p.sweep)
+	if len(p.idle)+len(p.common) > 0 {
+		p.wake()
 	}
 }
 
@@ -144,10 +255,25 @@ func (p *pool) sweepPlace(conns []*targetConn) []*targetConn {
 	return kept
 }
 
+// sweep lets those connections go that take no further streams, or have had none for a whole period. What is under way on
+// them ends in order.
+func (s *shared) sweep() {
+	kept := s.clients[:0]
+	for _, c := range s.clients {
+		if !c.Usable() || !c.used && c.Active() == 0 {
+			c.Finish()
+			continue
+		}
+		c.used = false
+		kept = append(kept, c)
+	}
+	clear(s.clients[len(kept):])
+	s.clients = kept
+}
+
 // close closes all kept connections, and those still to be given.
 func (p *pool) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
 	if p.timer != nil {
 		p.timer.Stop()
@@ -157,5 +283,14 @@ func (p *pool) close() {
 			c.Close()
 		}
 		delete(p.idle, at)
+	}
+	var clients []*sharedConn
+	for _, s := range p.common {
+		clients = append(clients, s.clients...)
+	}
+	clear(p.common)
+	p.mu.Unlock()
+	for _, c := range clients {
+		c.Close()
 	}
 }

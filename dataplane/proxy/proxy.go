@@ -1,10 +1,13 @@
-// Package proxy carries HTTP/1.1 requests from the clients of a VPC to the targets of services: match, authorise, pick,
-// forward, record. This file is that path, to be read from top to bottom; the files beside it hold what the guard is
-// told of a request (guard.go), the headers (headers.go), the connections to targets (pool.go), request bodies that are still arriving (upload.go), the answers that
-// the proxy gives itself (answer.go) and what is recorded (record.go).
+// Package proxy carries requests from the clients of a VPC to the targets of services, by HTTP/1.1, HTTP/2 and gRPC:
+// match, authorise, pick, forward, record. This file is that path, to be read from top to bottom; the files beside it hold
+// what it needs of the versions of HTTP (side.go), who sends requests (client.go), what the guard is told of a request
+// (guard.go), the headers (headers.go), the connections to targets (pool.go), request bodies that are still arriving
+// (upload.go), the answers that the proxy gives itself (answer.go, grpc.go), how many requests a service takes (rate.go)
+// and what is recorded (record.go).
 //
-// A client connection has one goroutine, which sees the newest snapshot at each request. A request whose body has not
-// arrived with its head gets a second one for as long as the body takes, so that request and response can cross.
+// A client connection that speaks HTTP/1.1 has one goroutine, one that speaks HTTP/2 has one for each request; they see the
+// newest snapshot at each request. A request whose body has not arrived with its head gets a second one for as long as the
+// body takes, so that request and response can cross.
 //
 // An expectation of 100-continue is passed on, and so is the target's 100. If the target says nothing, it is for the
 // client to send the body after a while, as RFC 9110 §10.1.1 requires of clients.
@@ -26,6 +29,7 @@ import (
 
 	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
+	"pergola/dataplane/http2"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -107,10 +111,12 @@ type Config struct {
 // Proxy serves client connections. Make one with New; Close it.
 type Proxy struct {
 	config    Config
-	http      http1.Config
+	http1     http1.Config
+	http2     http2.Config
 	pool      *pool
 	rates     *rates
-	exchanges sync.Pool
+	exchanges sync.Pool // of *exchange
+	streams   sync.Pool // of *streamClient
 }
 
 // New returns a Proxy.
@@ -130,10 +136,15 @@ func New(config Config) *Proxy {
 	if config.MaxIdlePerTarget <= 0 {
 		config.MaxIdlePerTarget = DefaultMaxIdlePerTarget
 	}
-	p := &Proxy{config: config, http: http1.Config{Memory: new(http1.Memory)}}
+	p := &Proxy{
+		config: config,
+		http1:  http1.Config{Memory: new(http1.Memory)},
+		http2:  http2.Config{Memory: new(http2.Memory), Lifetime: config.Lifetime},
+	}
 	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
 	p.rates = newRates(config.RequestsPerSecond)
 	p.exchanges.New = func() any { return &exchange{proxy: p} }
+	p.streams.New = func() any { return newStreamClient() }
 	return p
 }
 
@@ -153,24 +164,51 @@ func (a *Arrival) protocol() lattice.Protocol {
 	return lattice.ProtocolHTTP
 }
 
-// ServeConn serves a client connection until it ends, and closes it. When finish ends, the request at hand is the last;
-// when cut ends, it is broken off.
+// ServeConn serves a client connection that speaks HTTP/1.1 until it ends, and closes it. When finish ends, the request at
+// hand is the last; when cut ends, it is broken off.
 func (p *Proxy) ServeConn(finish, cut context.Context, conn net.Conn, arrival Arrival) {
-	c := newClient(conn, arrival, p.http)
+	c := newLineClient(conn, arrival, p.http1)
 	defer context.AfterFunc(finish, c.finish)()
 	defer context.AfterFunc(cut, c.cut)()
 	defer time.AfterFunc(p.config.Lifetime+lifetimeGrace, c.expire).Stop()
 	for c.wait() {
-		x := p.exchanges.Get().(*exchange)
-		x.client = c
-		keep := x.serve()
-		x.reset()
-		p.exchanges.Put(x)
-		if !keep {
+		if !p.serve(&c.client) {
 			return // closed by whoever decided so
 		}
 	}
 	c.Close()
+}
+
+// ServeHTTP2 is ServeConn for a connection that speaks HTTP/2.
+func (p *Proxy) ServeHTTP2(finish, cut context.Context, conn net.Conn, arrival Arrival) {
+	server, c := http2.NewServer(conn, p.http2), newConnection(conn, arrival)
+	defer context.AfterFunc(finish, server.Finish)()
+	defer context.AfterFunc(cut, func() { server.Close() })()
+	defer time.AfterFunc(p.config.Lifetime+lifetimeGrace, func() {
+		c.expired.Store(true)
+		server.Close()
+	}).Stop()
+	err := server.Serve(func(stream *http2.Stream) {
+		client := p.streams.Get().(*streamClient)
+		client.begin(c, stream)
+		p.serve(&client.client)
+		stream.OnReset(nil)
+		client.end()
+		p.streams.Put(client)
+	})
+	if err != nil {
+		p.config.Log.Debug("a connection by HTTP/2 was broken off", "client", c.address, "error", err)
+	}
+}
+
+// serve serves one request of a client, and reports whether the client goes on. If not, it has been closed.
+func (p *Proxy) serve(c *client) (keep bool) {
+	x := p.exchanges.Get().(*exchange)
+	x.client = c
+	keep = x.serve()
+	x.reset()
+	p.exchanges.Put(x)
+	return keep
 }
 
 // Close closes the connections that are kept to targets. Call it when no connection is being served any more.
@@ -190,13 +228,15 @@ type exchange struct {
 
 	target Target // picked, until Done
 	to     *targetConn
-	upload *upload // nil unless the body outlives sending the head
-	before int64   // what the client had been sent before, in bytes
+	stream targetConn // what to is, where the target speaks HTTP/2
+	upload *upload    // nil unless the body outlives sending the head
+	before int64      // what the client had been sent before, in bytes
 }
 
 // reset forgets the exchange and keeps its memory.
 func (x *exchange) reset() {
 	x.client, x.target, x.to, x.upload = nil, nil, nil, nil
+	x.stream = targetConn{}
 	x.question = access.Request{}
 	x.record = Record{}
 }
@@ -312,7 +352,6 @@ func idleTimeout(s *snapshot.Service) time.Duration {
 // once, if it can be repeated and a kept connection ended without a byte of an answer (RFC 9112 §9.3.1).
 func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 	defer x.releaseTarget()
-	defer x.client.occupy(nil)
 	for dials, fresh := 0, false; ; {
 		if x.target == nil && !x.pick(group) {
 			return x.answer(503, "Service Unavailable")
@@ -333,7 +372,7 @@ func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 			return x.relayResponse()
 		}
 		if x.mayRepeat(err) {
-			x.to.Close()
+			x.leave()
 			x.to, fresh = nil, true
 			continue
 		}
@@ -357,23 +396,53 @@ func (x *exchange) releaseTarget() {
 	}
 }
 
-// connect takes a kept connection to the target, unless a fresh one is asked for, or makes one.
+// connect takes a connection to the target that was kept or is shared, unless a fresh one is asked for, or makes one.
 func (x *exchange) connect(group *snapshot.TargetGroup, fresh bool) (err error) {
-	p, at := x.proxy, place{vpc: group.VPC, address: x.record.Target}
+	at := place{vpc: group.VPC, address: x.record.Target}
 	if group.Protocol == lattice.TargetHTTPS {
 		at.serverName = x.serverName()
 	}
-	if !fresh {
-		x.to = p.pool.take(at)
-	}
-	if x.to == nil {
-		x.to, err = p.dial(at)
+	if group.ProtocolVersion != lattice.HTTP1 {
+		err = x.openStream(at, fresh)
+	} else {
+		err = x.takeConn(at, fresh)
 	}
 	if err == nil {
 		x.to.SetIdleTimeout(idleTimeout(x.record.Listener.Service))
 		x.client.occupy(x.to)
 	}
 	return err
+}
+
+func (x *exchange) takeConn(at place, fresh bool) (err error) {
+	if !fresh {
+		x.to = x.proxy.pool.take(at)
+	}
+	if x.to == nil {
+		x.to, err = x.proxy.dial(at)
+	}
+	return err
+}
+
+func (x *exchange) openStream(at place, fresh bool) error {
+	stream, kept, err := x.proxy.open(at, fresh)
+	if err == nil {
+		x.stream = targetConn{side: http2Side(stream), at: at, stream: true, kept: kept}
+		x.to = &x.stream
+	}
+	return err
+}
+
+// leave gives up what the request occupies of the target, which is of no more use.
+func (x *exchange) leave() {
+	x.client.occupy(nil)
+	x.to.Close()
+}
+
+// giveBack gives up what the request occupies of the target, which has been between two messages since now.
+func (x *exchange) giveBack(now time.Time) {
+	x.client.occupy(nil)
+	x.proxy.pool.give(x.to, now)
 }
 
 // serverName is the name by which the client calls the service. Its target is called by the same in TLS and in Host.
@@ -428,7 +497,7 @@ func (x *exchange) mayRepeat(err error) bool {
 		return false
 	}
 	if errors.Is(err, http1.ErrStale) {
-		return true
+		return x.client.body.Received() == 0 // what was passed on of a body is not there any more
 	}
 	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	return closed && !x.hasBody() && safe(x.request.Method)
@@ -493,7 +562,7 @@ func (x *exchange) relayResponse() (keep bool) {
 	case writeErr != nil:
 		x.record.Failure = ClientConnectionClosed
 	case readErr != nil:
-		x.record.Failure = targetFailure(readErr)
+		x.record.Failure = x.targetFailure(readErr)
 	}
 	broken := readErr != nil || writeErr != nil
 	uploaded := x.finishUpload(broken)
@@ -502,9 +571,9 @@ func (x *exchange) relayResponse() (keep bool) {
 		x.record.Failure = ClientConnectionClosed
 	}
 	if !broken && uploaded && !x.response.Close() && x.to.Rest() {
-		x.proxy.pool.give(x.to, ended)
+		x.giveBack(ended)
 	} else {
-		x.to.Close()
+		x.leave()
 	}
 	x.finish(ended)
 	switch {
@@ -519,9 +588,10 @@ func (x *exchange) relayResponse() (keep bool) {
 }
 
 // breakOff closes the client connection amid a response, which tells the client that it is incomplete. Where the end of
-// the connection would be the end of the body, only a reset can say so (RFC 9112 §8).
+// the connection would be the end of the body, only a reset can say so (RFC 9112 §8), and that is also what ends a stream
+// of HTTP/2 for a reason that is not the client's.
 func (x *exchange) breakOff(framing http1.Framing) {
-	if framing == http1.UntilClose {
+	if framing == http1.UntilClose || x.request.HTTP2 {
 		x.client.Reset()
 		return
 	}
@@ -543,7 +613,7 @@ func (x *exchange) responseFraming() http1.Framing {
 
 // mayKeep reports whether the client connection may take another request.
 func (x *exchange) mayKeep() bool {
-	return !x.request.Close() && x.record.Start.Sub(x.client.born) < x.proxy.config.Lifetime && !x.client.finishing.Load()
+	return !x.request.HTTP2 && !x.request.Close() && x.record.Start.Sub(x.client.born) < x.proxy.config.Lifetime && !x.client.finishing.Load()
 }
 
 // unansweredExpectation reports whether the client may never send the body that it announced, because nobody told it to.

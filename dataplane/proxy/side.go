@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pergola/dataplane/http1"
+	"pergola/dataplane/http2"
 )
 
 // side is one side of an exchange: the client or the target, by whatever version of HTTP it speaks. The path of a
@@ -19,6 +20,9 @@ type side struct {
 
 // http1Side is a connection that speaks HTTP/1.1.
 func http1Side(c *http1.Conn) side { return side{c, &c.In, c.In.Body(), &c.Out} }
+
+// http2Side is one stream of a connection that speaks HTTP/2.
+func http2Side(s *http2.Stream) side { return side{s, &s.In, s.In.Body(), &s.Out} }
 
 // peer is who is on a side. Its methods are those of http1.Conn, which tells what they do.
 type peer interface {
