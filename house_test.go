@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"fabric":            {},
 
 	"dataplane/clienthello": {},
+	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/passthrough", "dataplane/proxy"},
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello"},
 
