@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pergola/dataplane/clienthello"
@@ -20,6 +21,13 @@ import (
 
 // front listens on loopback and passes what comes on to one address, as a node does.
 func (w *world) front(target net.Addr) (address string) {
+	w.t.Helper()
+	address, _ = w.counted(target)
+	return address
+}
+
+// counted is front, and counts the buffers that are made.
+func (w *world) counted(target net.Addr) (address string, buffers *atomic.Int64) {
 	w.t.Helper()
 	w.config.Dial = func(ctx context.Context, _ string, _ netip.AddrPort) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", target.String())
@@ -35,7 +43,11 @@ func (w *world) front(target net.Addr) (address string) {
 		defer records.Unlock()
 		w.record = r
 	}
-	relay := New(w.config)
+	relay, buffers := New(w.config), new(atomic.Int64)
+	relay.buffers.New = func() any {
+		buffers.Add(1)
+		return new(buffer)
+	}
 	running.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -59,7 +71,69 @@ func (w *world) front(target net.Addr) (address string) {
 		listener.Close()
 		running.Wait()
 	})
-	return listener.Addr().String()
+	return listener.Addr().String(), buffers
+}
+
+// echo listens on loopback and says again what it hears.
+func echo(t *testing.T) net.Addr {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				for block := make([]byte, 32<<10); ; {
+					n, err := conn.Read(block)
+					if err != nil {
+						return
+					}
+					if _, err := conn.Write(block[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return listener.Addr()
+}
+
+// greeted is a connection to a front whose target has heard the hello.
+func greeted(t *testing.T, front string) net.Conn {
+	t.Helper()
+	client, err := net.Dial("tcp", front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	io.WriteString(client, hello)
+	expect(t, client, hello)
+	return client
+}
+
+func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
+	if raceEnabled {
+		t.Skip("with the race detector on, pools forget what they are given at random")
+	}
+	const connections = 100
+	front, buffers := newWorld(t).counted(echo(t))
+	for range connections {
+		greeted(t, front)
+	}
+	if n := buffers.Load(); n > connections/2 {
+		t.Errorf("%d buffers were made for %d idle connections", n, connections)
+	}
 }
 
 func TestTLSEndsAtTheTarget(t *testing.T) {
@@ -109,37 +183,7 @@ func amount(t *testing.T) int64 {
 
 func TestMemoryIsConstant(t *testing.T) {
 	n := amount(t)
-	target, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer target.Close()
-	go func() { // echoes
-		conn, err := target.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		block := make([]byte, 32<<10)
-		for {
-			n, err := conn.Read(block)
-			if err != nil {
-				return
-			}
-			if _, err := conn.Write(block[:n]); err != nil {
-				return
-			}
-		}
-	}()
-	w := newWorld(t)
-	client, err := net.Dial("tcp", w.front(target.Addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	io.WriteString(client, hello)
-	expect(t, client, hello)
-
+	client := greeted(t, newWorld(t).front(echo(t)))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	block := make([]byte, 32<<10)
