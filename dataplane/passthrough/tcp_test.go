@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,12 +17,24 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"pergola/dataplane/access"
 	"pergola/dataplane/clienthello"
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/sealing"
+	"pergola/snapshot"
 )
 
 // front listens on loopback and passes what comes on to one address, as a node does.
 func (w *world) front(target net.Addr) (address string) {
 	w.t.Helper()
+	return w.recorded(target, nil)
+}
+
+// recorded is front, and hands over the records.
+func (w *world) recorded(target net.Addr, record func(*Record)) (address string) {
+	w.t.Helper()
+	w.config.Record = record
 	address, _ = w.counted(target)
 	return address
 }
@@ -37,12 +50,6 @@ func (w *world) counted(target net.Addr) (address string, buffers *atomic.Int64)
 		w.t.Fatal(err)
 	}
 	var running sync.WaitGroup
-	var records sync.Mutex
-	w.config.Record = func(r *Record) {
-		records.Lock()
-		defer records.Unlock()
-		w.record = r
-	}
 	relay, buffers := New(w.config), new(atomic.Int64)
 	relay.buffers.New = func() any {
 		buffers.Add(1)
@@ -127,7 +134,9 @@ func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
 		t.Skip("with the race detector on, pools forget what they are given at random")
 	}
 	const connections = 100
-	front, buffers := newWorld(t).counted(echo(t))
+	w := newWorld(t)
+	w.config.Record = nil
+	front, buffers := w.counted(echo(t))
 	for range connections {
 		greeted(t, front)
 	}
@@ -165,6 +174,59 @@ func TestTLSEndsAtTheTarget(t *testing.T) {
 		}
 		response.Body.Close()
 		transport.CloseIdleConnections()
+	}
+}
+
+// A whole connection under real policies: the client is told, and the record says, at which level it ended.
+func TestPoliciesDecideWhoConnects(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	statement := func(action, condition string) *policy.Policy {
+		document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"` + action + `","Resource":"*"` + condition + `}]}`
+		parsed, err := policy.Parse([]byte(document), policy.Resource, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return policy.Compile(parsed)
+	}
+	box, err := sealing.New(make([]byte, sealing.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name             string
+		network, service *policy.Policy
+		by               access.DeniedBy
+	}{
+		{"both allow it", statement("vpc-lattice-svcs:Connect", ""), statement("vpc-lattice-svcs:*", `,"Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`), ""},
+		{"the service allows requests", statement("vpc-lattice-svcs:Connect", ""), statement("vpc-lattice-svcs:Invoke", ""), access.DeniedByService},
+		{"the network has no policy", nil, statement("vpc-lattice-svcs:Connect", ""), access.DeniedByNetwork},
+		{"not from this address", statement("vpc-lattice-svcs:Connect", `,"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`), statement("*", ""), access.DeniedByNetwork},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			network, service := w.arrival.VPC.Network, w.arrival.Listener.Service
+			network.AuthType, network.Policy, service.AuthType, service.Policy = lattice.AuthIAM, tt.network, lattice.AuthIAM, tt.service
+			w.config.Guard = access.New(access.Config{Region: "us-west-2", Box: box, Snapshot: func() *snapshot.Snapshot { return &snapshot.Snapshot{} }})
+			ended := make(chan *Record, 1)
+			conn, err := net.Dial("tcp", w.recorded(server.Listener.Addr(), func(r *Record) { ended <- r }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := tls.Client(conn, &tls.Config{ServerName: "orders.example", InsecureSkipVerify: true})
+			err = client.Handshake()
+			client.Close()
+			want := "<nil>"
+			if tt.by != "" {
+				want = "remote error: " + clienthello.AccessDenied.Error()
+			}
+			if got := fmt.Sprint(err); got != want {
+				t.Errorf("the client is told %q, want %q", got, want)
+			}
+			if r := <-ended; r.DeniedBy != tt.by || r.ServerName != "orders.example" || (r.Failure == ClientAccessDenied) != (tt.by != "") {
+				t.Errorf("recorded %+v", r)
+			}
+		})
 	}
 }
 
