@@ -98,11 +98,14 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// large is a key of 4,224 bits as far as its public part goes.
-type large struct{ *rsa.PrivateKey }
+// rsaOf is a key of so many bits as far as its public part goes, which is made in no time.
+type rsaOf struct {
+	*ecdsa.PrivateKey
+	bits int
+}
 
-func (l large) Public() crypto.PublicKey {
-	return &rsa.PublicKey{N: new(big.Int).SetBit(l.N, 4223, 1), E: l.E}
+func (k rsaOf) Public() crypto.PublicKey {
+	return &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), k.bits-1, 1), E: 65537}
 }
 
 func TestCheckFor(t *testing.T) {
@@ -115,7 +118,7 @@ func TestCheckFor(t *testing.T) {
 	}{
 		"good":        {good(keys().good), "a.example.com", ""},
 		"small key":   {good(keys().small), "a.example.com", "RSA key of 1024 bits"},
-		"large key":   {sign(t, &x509.Certificate{DNSNames: []string{"a.example.com"}}, large{keys().good}, &x509.Certificate{}, keys().curve), "a.example.com", "RSA key of 4224 bits"},
+		"large key":   {sign(t, &x509.Certificate{DNSNames: []string{"a.example.com"}}, rsaOf{keys().curve, 4224}, &x509.Certificate{}, keys().curve), "a.example.com", "RSA key of 4224 bits"},
 		"other key":   {good(keys().curve), "a.example.com", "ECDSA"},
 		"other name":  {good(keys().good), "b.example.com", "for a.example.com, not for b.example.com"},
 		"longer name": {good(keys().good), "x.a.example.com", "not for x.a.example.com"},
@@ -321,8 +324,12 @@ func TestOpenAuthorityRefuses(t *testing.T) {
 // FuzzImport holds that nothing crashes the reader, and that what it accepts can be served. The seeds have no good RSA
 // key: reading one takes most of a second where every branch is counted.
 func FuzzImport(f *testing.F) {
-	leaf := sign(f, &x509.Certificate{DNSNames: []string{"a.example.com"}}, keys().good, nil, nil)
-	f.Add([]byte(certOf(leaf)), []byte(pkcs8(f, keys().curve)), []byte(certOf(leaf)))
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	leaf := sign(f, &x509.Certificate{DNSNames: []string{"a.example.com"}}, rsaOf{curve, 2048}, &x509.Certificate{}, curve)
+	f.Add([]byte(certOf(leaf)), []byte(pkcs8(f, curve)), []byte(certOf(leaf)))
 	f.Add([]byte(certOf(leaf)), []byte(pemOf("RSA PRIVATE KEY", []byte{0x30, 0x03, 0x02, 0x01, 0x00})), []byte{})
 	f.Fuzz(func(t *testing.T, own, key, chain []byte) {
 		pair, err := certificate.Import(own, key, chain, now)
