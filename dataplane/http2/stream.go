@@ -97,7 +97,6 @@ func kept[T any](s []T, most int) []T {
 	if cap(s) > most {
 		return nil
 	}
-	clear(s)
 	return s[:0]
 }
 
