@@ -19,11 +19,6 @@ type Body struct {
 	trailers []http1.Field
 }
 
-func (b *Body) begin(framing http1.Framing) {
-	// A body that is known to be empty is not looked for. Its stream may still have to say that it ends.
-	b.ended = framing == http1.Bodiless || framing == 0
-}
-
 // Received is the number of bytes handed out so far.
 func (b *Body) Received() int64 { return b.received }
 

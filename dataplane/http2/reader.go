@@ -55,7 +55,7 @@ func (r *Reader) ReadRequest(request *http1.Request) error {
 	if err := request.Assemble(&parts); err != nil {
 		return err
 	}
-	r.body.begin(request.Framing())
+	r.body.ended = h.end
 	return nil
 }
 
@@ -82,7 +82,7 @@ func (r *Reader) ReadResponse(response *http1.Response, toHead bool) error {
 		return err
 	}
 	if !response.Informational() {
-		r.body.begin(response.Framing())
+		r.body.ended = h.end
 	}
 	return nil
 }
