@@ -171,6 +171,12 @@ func (c *conn) end(err error) {
 	for _, s := range c.streams {
 		c.kill(s, c.ended(s))
 	}
+	for _, s := range c.ready {
+		if s.fresh {
+			c.running-- // it was not started
+		}
+	}
+	c.ready = nil
 	c.wakeBlocked()
 }
 

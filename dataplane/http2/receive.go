@@ -388,7 +388,6 @@ func (c *conn) accept(id uint32, self bool) (*Stream, error) {
 	}
 	s := newStream(c)
 	s.id = id
-	c.running++
 	c.add(s)
 	return s, nil
 }
@@ -413,7 +412,10 @@ func (c *conn) takeHead(s *Stream, h head) error {
 		}
 	}
 	in.heads = append(in.heads, h)
-	s.fresh = c.server
+	if c.server {
+		s.fresh = true
+		c.running++
+	}
 	c.wake(s)
 	if h.end {
 		return c.takeEnd(s)
