@@ -78,8 +78,7 @@ func (c *conn) takeData(f *frame) error {
 	s.in.window -= size
 	s.in.got += int64(len(data))
 	if len(data) > 0 {
-		s.in.data = c.cfg.Memory.room(s.in.data, len(data))
-		s.in.data.data = append(s.in.data.data, data...)
+		s.in.data.push(c.cfg.Memory, data)
 		c.earn(earnInput)
 	}
 	c.giveBackOn(s, size-int64(len(data)))
