@@ -16,10 +16,11 @@ func ReadStored(name, document string, kind Kind) (*Policy, error) {
 // Refusal is a policy that denies everything to everyone. It stands for one that should be there and is not: what that
 // one would deny is not known.
 func Refusal(name string, kind Kind) *Policy {
-	document := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
-	if kind == Resource {
-		document = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}}`
+	elements := map[Kind]string{Resource: `"Principal":"*","Resource":"*"`, Trust: `"Principal":"*"`}[kind]
+	if elements == "" {
+		elements = `"Resource":"*"`
 	}
+	document := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*",` + elements + `}}`
 	parsed, err := Parse([]byte(document), kind, 0)
 	if err != nil {
 		panic(fmt.Sprintf("policy: the policy that denies everything: %v", err))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/aws/organizations"
 	nouns "pergola/aws/sts"
 	iamcontrol "pergola/control/iam"
 	"pergola/control/sts"
@@ -281,6 +283,48 @@ func TestTrustPolicies(t *testing.T) {
 			t.Errorf("%s\nby %s with %+v: %v, want %v", c.trust, c.caller.ARN, c.in, err, c.want)
 		}
 	}
+}
+
+// TestWhoIsGoneAssumesNothing has sessions of a user and of a role outlive them, and roles that trust them by name.
+func TestWhoIsGoneAssumesNothing(t *testing.T) {
+	w := newWorld(t)
+	first := w.role("first", trust(anyone, assume, ""))
+	trustFirst, trustAda := w.role("second", trust(`{"AWS":"`+first+`"}`, assume, "")), w.role("third", trust(`{"AWS":"`+user(account, "ada").ARN+`"}`, assume, ""))
+	session := w.open(ok(w, w.AssumeRole, user(account, "eve"), request(first)).Credentials)
+	ada := w.open(ok(w, w.GetSessionToken, user(account, "ada"), nouns.GetSessionTokenRequest{}).Credentials)
+	ok(w, w.AssumeRole, session, request(trustFirst))
+	ok(w, w.AssumeRole, ada, request(trustAda))
+
+	named := iam.SubjectRequest{Subject: iam.Subject{RoleName: "first"}}
+	ok(w, w.iam.DeleteRole, root(account), named)
+	refused(w, w.AssumeRole, session, request(trustFirst), "AccessDenied")
+	w.role("first", trust(anyone, assume, ""))
+	refused(w, w.AssumeRole, session, request(trustFirst), "AccessDenied")
+	ada.UserID = "AIDAformer"
+	refused(w, w.AssumeRole, ada, request(trustAda), "AccessDenied")
+}
+
+// TestTrustOfAnOrganization has a trust policy ask where a caller belongs and from where it calls.
+func TestTrustOfAnOrganization(t *testing.T) {
+	w := newWorld(t)
+	put := func(f func(tx *store.Tx) error) {
+		if _, err := w.objects.Update(w.ctx, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(func(tx *store.Tx) error {
+		return errors.Join(
+			store.NewKind[organizations.Organization](organizations.KindOrganization).Put(tx, "o-1", organizations.Organization{ID: "o-1", Management: account, Root: organizations.Root{ID: "r-1"}}),
+			store.NewKind[organizations.Account](organizations.KindAccount).Put(tx, account, organizations.Account{ID: account, Parent: "r-1"}))
+	})
+	in := request(w.role("inside", trust(anyone, assume, `{"StringEquals":{"aws:PrincipalOrgID":"o-1"},"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)))
+	ada, eve := user(account, "ada"), user(foreign, "eve")
+	near, far := iam.Origin{Address: netip.MustParseAddr("192.0.2.1")}, iam.Origin{Address: netip.MustParseAddr("198.51.100.1")}
+	ada.Origin, eve.Origin = near, near
+	ok(w, w.AssumeRole, ada, in)
+	refused(w, w.AssumeRole, eve, in, "AccessDenied")
+	ada.Origin = far
+	refused(w, w.AssumeRole, ada, in, "AccessDenied")
 }
 
 func TestRefusedSessions(t *testing.T) {
