@@ -29,7 +29,7 @@ func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.Cre
 		if role.MaxSession == 0 {
 			role.MaxSession = defaultSession
 		}
-		op.Set("iam:PermissionsBoundary", in.Boundary)
+		op.Set(boundaryKey, in.Boundary)
 		if err := roles.mayCreate(op, role); err != nil {
 			return nil, err
 		}
@@ -248,6 +248,7 @@ func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Calle
 		case profile.Role != "":
 			return limitExceeded("Cannot exceed quota for RolesPerInstanceProfile: 1")
 		}
+		op.Set("iam:PassedToService", "ec2.amazonaws.com")
 		if err := op.MayAlso("iam:PassRole", role.ARN(), role.Tags); err != nil {
 			return err
 		}
