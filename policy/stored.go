@@ -21,10 +21,7 @@ func Refusal(name string, kind Kind) *Policy {
 		elements = `"Resource":"*"`
 	}
 	document := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*",` + elements + `}}`
-	parsed, err := Parse([]byte(document), kind, 0)
-	if err != nil {
-		panic(fmt.Sprintf("policy: the policy that denies everything: %v", err))
-	}
+	parsed, _ := Parse([]byte(document), kind, 0) // which a test holds for every kind
 	parsed.Name = name
 	return Compile(parsed)
 }
