@@ -172,7 +172,7 @@ func (q *Inquiry) MayAssume(action string, role *iam.Role) error {
 	if err != nil {
 		return err
 	}
-	trust, access := q.authority.library.compile("trust policy of "+role.ARN(), role.Trust, policy.Trust), s.access
+	trust, access := q.authority.library.compileTrust(role), s.access
 	access.Resource = []policy.Level{{Name: "resource", Policies: []*policy.Policy{trust}}}
 	request := q.request(s, question{action, role.ARN(), role.Tags})
 	if s.exists && q.caller.Account == role.Account {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -429,4 +430,56 @@ func TestGetAccessKeyInfo(t *testing.T) {
 	for _, id := range []string{"AKIAIOSFODNN7EXAMPLE", "AKIA0000000000000000", "nothing-of-a-key-id"} {
 		refused(w, w.GetAccessKeyInfo, user(account, "ada"), nouns.GetAccessKeyInfoRequest{ID: id}, "ValidationError: Invalid access key")
 	}
+}
+
+// TestTrustIsInWhoWasNamed has a role trust a user and a role by name, who go, come back under the same names, and change
+// their names.
+func TestTrustIsInWhoWasNamed(t *testing.T) {
+	w := newWorld(t)
+	first := w.role("first", trust(anyone, assume, ""))
+	ada := ok(w, w.iam.CreateUser, root(account), iam.CreateUserRequest{Name: "grace"}).User
+	both := `{"AWS":["` + first + `","` + ada.ARN + `"]}`
+	in := request(w.role("vault", trust(both, assume, `{"ArnLike":{"aws:PrincipalArn":["`+first+`","arn:aws:iam::*:user/*"]}}`)))
+	session := func() iam.Caller {
+		return w.open(ok(w, w.AssumeRole, user(account, "eve"), request(first)).Credentials)
+	}
+	grace := func(name string) iam.Caller {
+		found := ok(w, w.iam.GetUser, root(account), iam.SubjectRequest{Subject: iam.Subject{UserName: name}}).User
+		return iam.Caller{Account: account, ARN: found.ARN, UserID: found.ID, Type: iam.TypeUser}
+	}
+	shown := func(role string) string {
+		got, err := url.PathUnescape(ok(w, w.iam.GetRole, root(account), iam.SubjectRequest{Subject: iam.Subject{RoleName: role}}).Role.Trust)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	ok(w, w.AssumeRole, session(), in)
+	ok(w, w.AssumeRole, grace("grace"), in)
+	if got := shown("vault"); !strings.Contains(got, both) {
+		t.Errorf("the trust policy is shown as %s", got)
+	}
+
+	former := session()
+	id, _, _ := strings.Cut(former.UserID, ":")
+	ok(w, w.iam.DeleteRole, root(account), iam.SubjectRequest{Subject: iam.Subject{RoleName: "first"}})
+	w.role("first", trust(anyone, assume, ""))
+	refused(w, w.AssumeRole, session(), in, "AccessDenied")
+	refused(w, w.AssumeRole, former, in, "AccessDenied")
+	if got := shown("vault"); !strings.Contains(got, `{"AWS":["`+id+`","`+ada.ARN+`"]}`) || !strings.Contains(got, `"aws:PrincipalArn":["`+first+`"`) {
+		t.Errorf("the trust policy is shown as %s", got)
+	}
+	ok(w, w.iam.UpdateUser, root(account), iam.UpdateUserRequest{Name: "grace", NewName: "hopper"})
+	ok(w, w.AssumeRole, grace("hopper"), in) // still whom it trusts
+	ok(w, w.iam.CreateUser, root(account), iam.CreateUserRequest{Name: "grace"})
+	refused(w, w.AssumeRole, grace("grace"), in, "AccessDenied")
+
+	ok(w, w.iam.UpdateAssumeRolePolicy, root(account), iam.UpdateAssumeRolePolicyRequest{Name: "vault", Trust: trust(both, assume, "")})
+	ok(w, w.AssumeRole, session(), in)
+	ok(w, w.AssumeRole, grace("grace"), in)
+	refused(w, w.AssumeRole, grace("hopper"), in, "AccessDenied")
+
+	later := request(w.role("early", trust(`{"AWS":"arn:aws:iam::`+account+`:user/later"}`, assume, "")))
+	ok(w, w.iam.CreateUser, root(account), iam.CreateUserRequest{Name: "later"})
+	ok(w, w.AssumeRole, grace("later"), later) // who was not there when it was named is known by name alone
 }
