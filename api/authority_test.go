@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"slices"
@@ -245,5 +246,26 @@ func denied(t *testing.T, err error, message string) {
 		t.Errorf("refused: %v", err)
 	case message != "" && (!errors.As(err, &refused) || refused.ErrorCode() != "AccessDeniedException" || !strings.HasPrefix(refused.ErrorMessage(), message)):
 		t.Errorf("got %v, want AccessDeniedException: %s", err, message)
+	}
+}
+
+// TestOriginOf reads how requests came, over TLS and not, and over connections that have no address.
+func TestOriginOf(t *testing.T) {
+	for _, c := range []struct {
+		url, remote, address string
+		secure               bool
+	}{
+		{"https://api.test/", "192.0.2.1:1234", "192.0.2.1", true},
+		{"http://api.test/", "[2001:db8::1]:1234", "2001:db8::1", false},
+		{"http://api.test/", "@", "invalid IP", false},
+	} {
+		r := httptest.NewRequest("GET", c.url, nil)
+		r.RemoteAddr = c.remote
+		r.Header.Set("User-Agent", "test")
+		r.Header.Set("X-Forwarded-For", "198.51.100.1")
+		r.Header.Set("X-Forwarded-Proto", "https")
+		if got := originOf(r); got.Address.String() != c.address || got.Secure != c.secure || got.UserAgent != "test" {
+			t.Errorf("%s from %s: %+v", c.url, c.remote, got)
+		}
 	}
 }
