@@ -41,6 +41,7 @@ FUZZ = \
 	sigv4:FuzzAuthorization \
 	sigv4:FuzzPath \
 	sigv4:FuzzQuery \
+	sigv4:FuzzTimestamp \
 	snapshot:FuzzApply \
 	snapshot:FuzzHost \
 	snapshot:FuzzParseCodes \

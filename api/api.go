@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -161,6 +162,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(err)
 		return
 	}
+	caller.Principal.Origin = originOf(r)
 	output, err := d.call(r.Context(), op, caller.Principal, input)
 	if err != nil {
 		refuse(err)
@@ -169,6 +171,13 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := service.protocol.answer(w, op, output, requestID); err != nil {
 		refuse(err)
 	}
+}
+
+// originOf is how a request came: over the connection that it came over. What a proxy may say about others in front of it
+// is not believed.
+func originOf(r *http.Request) iam.Origin {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // of a connection that has one
+	return iam.Origin{Address: peer.Addr(), Secure: r.TLS != nil, UserAgent: r.UserAgent()}
 }
 
 // serviceOf finds the service that a request is signed for. A form that is not signed can only be for the one service

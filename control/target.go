@@ -130,6 +130,16 @@ type targetPlace struct {
 func (op *call) placeOf(group *lattice.TargetGroup) (*targetPlace, error) {
 	p := &targetPlace{op: op, group: group}
 	var err error
+	if group.Type == lattice.TargetInstance || group.Type == lattice.TargetIP {
+		if err := op.mayDescribe("Subnets"); err != nil {
+			return nil, err
+		}
+	}
+	if group.Type == lattice.TargetInstance {
+		if err := op.mayDescribe("Instances"); err != nil {
+			return nil, err
+		}
+	}
 	if group.Type != lattice.TargetLambda {
 		if p.vpc, err = op.findVPC(group.Config.VPCIdentifier); err != nil {
 			return nil, err
