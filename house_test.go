@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 
 	"aws":               {},
 	"aws/ec2":           {"aws"},
+	"aws/elbv2":         {"aws", "lattice"},
 	"aws/iam":           {"aws", "lattice"},
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
@@ -35,6 +36,7 @@ var mayImport = map[string][]string{
 	"control":               {"lattice", "aws…", "control/authority", "policy", "store"},
 	"control/authority":     {"lattice", "aws…", "policy", "store"},
 	"control/ec2":           {"lattice", "aws…", "control/authority", "store"},
+	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},

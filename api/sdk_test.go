@@ -17,6 +17,7 @@ import (
 
 	"pergola/control"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	"pergola/control/iam"
 	"pergola/control/organizations"
 	stscontrol "pergola/control/sts"
@@ -53,6 +54,7 @@ func newPlane(t *testing.T) plane {
 	}
 	config := Config{
 		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
+		ELBv2:         elbv2.New(elbv2.Config{Store: objects, Region: testRegion}),
 		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
 		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),
 		IAM:           keys, STS: stscontrol.New(stscontrol.Config{Store: objects, Box: box}),

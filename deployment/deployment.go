@@ -20,6 +20,7 @@ import (
 	"pergola/api"
 	"pergola/control"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	"pergola/control/iam"
 	"pergola/control/organizations"
 	"pergola/control/sts"
@@ -182,7 +183,7 @@ func (d *Deployment) openAPI(background context.Context) (net.Listener, error) {
 	d.run("instances", func() error { return vpcs.Settle(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}), Organizations: d.accounts,
+			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region}), IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}), Organizations: d.accounts,
 			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
