@@ -44,6 +44,7 @@ type Compiler struct {
 	instances    map[string]*ec2.Instance
 	// placements are the target groups in which an instance is registered, by instance id and target key.
 	placements map[string]map[string]*groupState
+	balancers  balancers
 	callers    *identityCompiler
 
 	// What the Apply under way has to look at.
@@ -69,7 +70,7 @@ func (m marks[S]) compile(state *S) { m[state] = true }
 func NewCompiler(region string) *Compiler {
 	return &Compiler{
 		region:        region,
-		current:       &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}},
+		current:       &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}, LoadBalancers: map[string]*LoadBalancer{}},
 		services:      map[string]*serviceState{},
 		networks:      map[string]*networkState{},
 		groups:        map[string]*groupState{},
@@ -78,6 +79,7 @@ func NewCompiler(region string) *Compiler {
 		vpcLinks:      map[string]*link[vpcState]{},
 		instances:     map[string]*ec2.Instance{},
 		placements:    map[string]map[string]*groupState{},
+		balancers:     newBalancers(),
 		callers:       newIdentityCompiler(),
 		staleServices: marks[serviceState]{},
 		staleNetworks: marks[networkState]{},
@@ -101,12 +103,14 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 		}
 	}
 	c.updateUsers()
+	was := c.current
 	c.current = &Snapshot{
 		Revision:     revision,
 		TargetGroups: c.compileGroups(),
 		VPCs:         c.current.VPCs,
 		Identities:   c.callers.compile(),
 	}
+	c.current.LoadBalancers = c.compileBalancers(was.LoadBalancers)
 	c.compileServices()
 	c.compileNetworks()
 	c.current.VPCs = c.compileVPCs()

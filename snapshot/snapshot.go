@@ -24,6 +24,8 @@ type Snapshot struct {
 	VPCs map[string]*VPC
 	// TargetGroups holds every target group by id, in use or not.
 	TargetGroups map[string]*TargetGroup
+	// LoadBalancers holds every load balancer by id.
+	LoadBalancers map[string]*LoadBalancer
 	// Identities are the callers that can be recognised.
 	Identities *Identities
 }
@@ -36,6 +38,8 @@ type VPC struct {
 	Instances []Instance
 	// Network is the service network that the VPC is associated with, or nil.
 	Network *Network
+	// balancers are the load balancers in the VPC by their DNS names, in lower case and without a trailing dot.
+	balancers map[string]*LoadBalancer
 }
 
 // Instance is a place in a VPC where programs run.
@@ -135,8 +139,10 @@ type TargetGroup struct {
 type Target struct {
 	// Key identifies the target within its group (lattice.TargetKey).
 	Key string
-	// Address is where requests go. It is invalid for an instance that does not exist any more.
+	// Address is where requests go. It is invalid for an instance or a load balancer that does not exist any more.
 	Address netip.AddrPort
+	// More are the further addresses of a load balancer, which has one in each of its subnets: requests go to all in turn.
+	More []netip.AddrPort
 	// Draining targets finish what they have and receive nothing new.
 	Draining bool
 }
