@@ -50,10 +50,11 @@ var mayImport = map[string][]string{
 	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/http1"},
 	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1"},
 	"dns":               {"lattice", "snapshot"},
+	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
 	"metadata":          {"lattice", "aws…", "sealing"},
 	"fabric":            {},
 
-	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
+	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
 	"operator":   {},
 	"deployment": {"lattice", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "node", "operator"},
 
