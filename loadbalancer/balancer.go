@@ -27,6 +27,7 @@ type balancer struct {
 	doors   map[door]*http.Server
 	// transports are all that there have been, since some may still keep connections.
 	transports []*http.Transport
+	running    sync.WaitGroup // servers, their connections, and those that drain
 	// incomplete is whether a door could not be opened.
 	incomplete bool
 }
@@ -84,7 +85,7 @@ func (b *balancer) follow(ctx context.Context, open map[door]bool) error {
 	for d, server := range b.doors {
 		if !open[d] {
 			delete(b.doors, d)
-			b.set.running.Go(func() { drain(server) })
+			b.running.Go(func() { drain(server) })
 		}
 	}
 	var errs []error
@@ -138,7 +139,7 @@ func (b *balancer) open(ctx context.Context, d door) error {
 	}
 	server := &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, d) }),
-		ReadHeaderTimeout: headTimeout, IdleTimeout: keepAlive, ConnState: b.set.count,
+		ReadHeaderTimeout: headTimeout, IdleTimeout: keepAlive, ConnState: b.count,
 		ErrorLog: slog.NewLogLogger(b.set.log.Handler(), slog.LevelDebug),
 		// An empty map keeps HTTP/2 out of it.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
@@ -150,7 +151,7 @@ func (b *balancer) open(ctx context.Context, d door) error {
 		})
 	}
 	b.doors[d] = server
-	b.set.running.Go(func() {
+	b.running.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			b.set.log.Error("a listener of a load balancer has stopped", "address", b.places[d.place].Address, "port", d.port, "error", err)
 		}
@@ -158,13 +159,13 @@ func (b *balancer) open(ctx context.Context, d door) error {
 	return nil
 }
 
-// count lets Close wait for connections. The first state comes from within Serve, which is counted too.
-func (s *Set) count(_ net.Conn, state http.ConnState) {
+// count lets close wait for connections. The first state comes from within Serve, which is counted too.
+func (b *balancer) count(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		s.running.Add(1)
+		b.running.Add(1)
 	case http.StateClosed:
-		s.running.Done()
+		b.running.Done()
 	}
 }
 
@@ -173,21 +174,23 @@ func drain(server *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if server.Shutdown(ctx) != nil {
-		_ = server.Close() // of which the listener is closed already
+		cut(server)
 	}
 }
 
-// close ends the load balancer: its checks at once, and the rest when its requests have ended or had their time.
-func (b *balancer) close() {
+// cut closes the listener of a server and its connections, whatever they are at.
+func cut(server *http.Server) {
+	_ = server.Close() // the error is that of a listener that has ended with its place
+}
+
+// close ends the health checks at once and each server by end, and waits until nothing is left running.
+func (b *balancer) close(end func(*http.Server)) {
 	b.targets.Close()
-	var draining sync.WaitGroup
 	for _, server := range b.doors {
-		draining.Go(func() { drain(server) })
+		b.running.Go(func() { end(server) })
 	}
-	b.set.running.Go(func() {
-		draining.Wait()
-		for _, t := range b.transports {
-			t.CloseIdleConnections()
-		}
-	})
+	b.running.Wait()
+	for _, t := range b.transports {
+		t.CloseIdleConnections()
+	}
 }

@@ -46,11 +46,11 @@ type Config struct {
 // drainTime is how long the requests of a listener that is gone may go on.
 const drainTime = 3 * time.Second
 
-// Set is the load balancers of a node. Apply and Close must not be called at the same time; Report may be called at any.
+// Set is the load balancers of a node. Leave, Apply and Close must not be called at the same time; Report may be called at
+// any.
 type Set struct {
-	config  Config
-	log     *slog.Logger
-	running sync.WaitGroup // servers, and what waits for their requests
+	config Config
+	log    *slog.Logger
 
 	mu        sync.Mutex // guards balancers
 	balancers map[string]*balancer
@@ -65,22 +65,27 @@ func New(config Config) *Set {
 	return s
 }
 
-// Apply makes the Set follow a snapshot, whose networks must exist. A load balancer that is the one applied before costs a
-// map lookup. After an error the rest has been applied, and the same call tries what is missing again.
-func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) error {
+// Leave ends the load balancers that are not in a snapshot any more, before their places go: whoever waits for an answer
+// learns at once that there will be none.
+func (s *Set) Leave(snap *snapshot.Snapshot) {
 	for id, b := range s.all() {
 		if wanted := snap.LoadBalancers[id]; wanted == nil || wanted.VPC != b.vpc || !slices.Equal(wanted.Addresses, b.addresses()) {
 			s.forget(id)
-			b.close()
+			b.close(cut)
 		}
 	}
+}
+
+// Apply makes the Set follow a snapshot that Leave has seen and whose networks exist. A load balancer that is the one
+// applied before costs a map lookup. After an error the rest has been applied, and the same call tries what is missing
+// again.
+func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) error {
 	var errs []error
 	for id, wanted := range snap.LoadBalancers {
 		if snap.VPCs[wanted.VPC] == nil {
 			continue // its VPC is broken and left out, and with it the place where it would be
 		}
-		b := s.known(id, wanted)
-		if err := b.apply(ctx, wanted); err != nil {
+		if err := s.known(id, wanted).apply(ctx, wanted); err != nil {
 			errs = append(errs, fmt.Errorf("load balancer %s: %w", wanted.ARN, err))
 		}
 	}
@@ -120,9 +125,10 @@ func (s *Set) Report() map[string]lattice.TargetReport {
 
 // Close stops all load balancers. Requests in flight may end, for a few seconds at most; then nothing is left running.
 func (s *Set) Close() {
+	var closing sync.WaitGroup
 	for id, b := range s.all() {
 		s.forget(id)
-		b.close()
+		closing.Go(func() { b.close(drain) })
 	}
-	s.running.Wait()
+	closing.Wait()
 }

@@ -183,8 +183,10 @@ func (n *Node) health() map[string]lattice.TargetReport {
 }
 
 // apply makes this host serve a snapshot: networks first, then what listens in them. Health checks begin before the
-// first request can arrive, and load balancers serve before requests are forwarded to them.
+// first request can arrive, and load balancers serve before requests are forwarded
+// to them. What ends with its network is told so before.
 func (n *Node) apply(ctx context.Context, s *snapshot.Snapshot) error {
+	n.balancers.Leave(s)
 	if err := n.fabric.Apply(ctx, networksOf(s)); err != nil {
 		return err
 	}
