@@ -68,7 +68,7 @@ type CreateLoadBalancerRequest struct {
 	SubnetMappings []SubnetMapping `query:"SubnetMappings"`
 	SecurityGroups []string        `query:"SecurityGroups"`
 	Scheme         string          `query:"Scheme" check:"enum=internet-facing|internal"`
-	Type           string          `query:"Type" check:"enum=application|network|gateway"`
+	Kind           string          `query:"Type" check:"enum=application|network|gateway"`
 	IPAddressType  string          `query:"IpAddressType" check:"enum=ipv4|dualstack|dualstack-without-public-ipv4"`
 	CustomerPool   string          `query:"CustomerOwnedIpv4Pool"`
 	Tags           []Tag           `query:"Tags" check:"len=1..50"`

@@ -120,8 +120,8 @@ func checkCreation(in *elbv2.CreateLoadBalancerRequest) ([]string, error) {
 		ids = append(ids, mapping.SubnetID)
 	}
 	switch {
-	case in.Type != "" && in.Type != "application":
-		return nil, aws.Errorf(codeNotPermitted, "Load balancers of type '%s' are not made here; use the type application", in.Type)
+	case in.Kind != "" && in.Kind != "application":
+		return nil, aws.Errorf(codeNotPermitted, "Load balancers of type '%s' are not made here; use the type application", in.Kind)
 	case in.Scheme != "internal":
 		return nil, aws.Errorf("InvalidScheme", "Internet-facing load balancers are not made here, since no VPC has an internet gateway; use the scheme internal")
 	case in.IPAddressType != "" && in.IPAddressType != "ipv4":
