@@ -5,9 +5,12 @@ FUZZTIME ?= 30s
 # Every fuzz target, as package:target. A test fails for one that is not here.
 FUZZ = \
 	api:FuzzAWSJSON \
+	api:FuzzELBv2 \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
 	control/ec2:FuzzFilterValue \
+	control/elbv2:FuzzAreCodes \
+	control/elbv2:FuzzParts \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \

@@ -48,11 +48,11 @@ func (l *LoadBalancer) NodeID(i int) string { return "elb-" + l.ID + "-" + strco
 // LoadBalancer is the load balancer of the VPC that has a DNS name, or nil. Neither the case of its letters nor one
 // trailing dot counts. A nil VPC has none.
 func (v *VPC) LoadBalancer(name []byte) *LoadBalancer {
-	if v == nil || len(v.balancers) == 0 {
+	if v == nil || len(v.LoadBalancers) == 0 {
 		return nil
 	}
 	var folded [maxName]byte
-	return v.balancers[string(foldName(&folded, name))]
+	return v.LoadBalancers[string(foldName(&folded, name))]
 }
 
 // balancers is what a Compiler knows of load balancers and of their target groups.

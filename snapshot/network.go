@@ -177,7 +177,7 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 		}
 	}
 	slices.SortFunc(vpc.Instances, func(a, b Instance) int { return cmp.Compare(a.ID, b.ID) })
-	vpc.balancers = c.balancersOf(v.id)
+	vpc.LoadBalancers = c.balancersOf(v.id)
 	return vpc
 }
 

@@ -38,8 +38,8 @@ type VPC struct {
 	Instances []Instance
 	// Network is the service network that the VPC is associated with, or nil.
 	Network *Network
-	// balancers are the load balancers in the VPC by their DNS names, in lower case and without a trailing dot.
-	balancers map[string]*LoadBalancer
+	// LoadBalancers are those in the VPC by their DNS names, in lower case and without a trailing dot.
+	LoadBalancers map[string]*LoadBalancer
 }
 
 // Instance is a place in a VPC where programs run.
