@@ -17,7 +17,9 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -502,4 +504,60 @@ func selfSigned(t *testing.T) *tls.Certificate {
 		t.Fatal(err)
 	}
 	return &tls.Certificate{Certificate: [][]byte{encoded}, PrivateKey: key}
+}
+
+// TestNothingGoesOnOnceALoadBalancerIsGone wants no connection kept and no check made after the end.
+func TestNothingGoesOnOnceALoadBalancerIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		var connections, checks atomic.Int64
+		l, err := b.listen(vpc, netip.MustParseAddrPort("10.0.1.10:8080"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &http.Server{
+			Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/up" {
+					checks.Add(1)
+				}
+			}),
+			ConnState: func(_ net.Conn, state http.ConnState) {
+				switch state {
+				case http.StateNew:
+					connections.Add(1)
+				case http.StateClosed:
+					connections.Add(-1)
+				}
+			},
+		}
+		go server.Serve(l)
+		defer server.Close()
+		g := aGroup("g", "10.0.1.10")
+		g.HealthCheck = &snapshot.HealthCheck{
+			Protocol: lattice.TargetHTTP, ProtocolVersion: lattice.HTTP1, Path: "/up", Interval: time.Second, Timeout: time.Second,
+			HealthyThreshold: 2, UnhealthyThreshold: 2, Codes: []snapshot.CodeRange{{From: 200, To: 299}},
+		}
+		for _, end := range []func(){func() { b.apply() }, b.Close} {
+			b.apply(aBalancer(g))
+			client := b.client(first, 80)
+			if status, _ := b.getFrom(client, "http://shop.example/"); status != 200 {
+				t.Errorf("the target answers %d", status)
+			}
+			client.CloseIdleConnections()
+			time.Sleep(10 * time.Second)
+			if connections.Load() != 1 || checks.Load() < 9 {
+				t.Errorf("%d connections are kept, %d checks were made", connections.Load(), checks.Load())
+			}
+			end()
+			synctest.Wait()
+			if n := connections.Load(); n != 0 {
+				t.Errorf("%d connections are left", n)
+			}
+			checks.Store(0)
+			time.Sleep(10 * time.Second)
+			if n := checks.Load(); n != 0 {
+				t.Errorf("%d checks were made after the end", n)
+			}
+		}
+	})
 }
