@@ -413,27 +413,54 @@ func TestWhatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestRequestsEndWhenALoadBalancerGoes(t *testing.T) {
-	b := newBench(t, nil)
-	arrived := make(chan struct{})
-	b.target("10.0.1.10", func(_ http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		<-r.Context().Done()
+func TestRequestsEndAtOnceWhenALoadBalancerGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		arrived := make(chan struct{})
+		b.target("10.0.1.10", func(_ http.ResponseWriter, r *http.Request) {
+			close(arrived)
+			<-r.Context().Done()
+		})
+		b.apply(aBalancer(aGroup("g", "10.0.1.10")))
+		conn, err := b.dial(t.Context(), vpc, caller, netip.AddrPortFrom(first, 80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		<-arrived
+		before := time.Now()
+		b.apply()
+		if _, err := bufio.NewReader(conn).ReadByte(); err == nil {
+			t.Error("the connection goes on")
+		}
+		if waited := time.Since(before); waited != 0 { // in the time of the bubble
+			t.Errorf("the request went on for %v", waited)
+		}
 	})
-	b.apply(aBalancer(aGroup("g", "10.0.1.10")))
-	conn, err := b.dial(t.Context(), vpc, caller, netip.AddrPortFrom(first, 80))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	<-arrived
-	b.apply()
-	if _, err := bufio.NewReader(conn).ReadByte(); err == nil {
-		t.Error("the connection goes on")
-	}
+}
+
+func TestRequestsEndAsTheyWouldWhenTheNodeStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.target("10.0.1.10", func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Second)
+			io.WriteString(w, "done")
+		})
+		b.apply(aBalancer(aGroup("g", "10.0.1.10")))
+		client, answers := b.client(first, 80), make(chan string, 1)
+		go func() {
+			_, body := b.getFrom(client, "http://shop.example/")
+			answers <- body
+		}()
+		synctest.Wait()
+		b.Close()
+		if body := <-answers; body != "done" {
+			t.Errorf("the answer is %q", body)
+		}
+	})
 }
 
 func TestTheHealthOfTargets(t *testing.T) {

@@ -291,6 +291,9 @@ func TestListeners(t *testing.T) {
 	secure.Certificates = []nouns.Certificate{{ARN: "arn:aws:iam::100000000001:server-certificate/x"}}
 	refused(w, w.CreateListener, secure, "CertificateNotFound")
 	secure.Certificates = certificate
+	secure.SSLPolicy = "strict"
+	refused(w, w.CreateListener, secure, "SSLPolicyNotFound")
+	secure.SSLPolicy = ""
 	got := must(w, w.CreateListener, secure).Listeners[0]
 	if got.SSLPolicy == "" || got.Certificates[0].ARN != certificate[0].ARN || got.DefaultActions[0].Fixed.StatusCode != "404" {
 		t.Errorf("%+v", got)

@@ -15,6 +15,9 @@ import (
 // defaultSSLPolicy is the security policy of HTTPS listeners that name none (API reference, CreateListener).
 const defaultSSLPolicy = "ELBSecurityPolicy-2016-08"
 
+// sslPolicyPrefix begins the names of all security policies (user guide for Application Load Balancers, "Security policies").
+const sslPolicyPrefix = "ELBSecurityPolicy-"
+
 // listener reads the listener that an operation is about, with its load balancer, if the caller may perform it on that.
 // The listener is the load balancer's own.
 func (op *call) listener(arn string) (*elbv2.LoadBalancer, *elbv2.Listener, error) {
@@ -150,6 +153,9 @@ func checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings) error {
 			return aws.Errorf("CertificateNotFound", "Certificate '%s' is not the ARN of a certificate of ACM", listener.Certificate)
 		}
 		listener.SSLPolicy = cmp.Or(listener.SSLPolicy, defaultSSLPolicy)
+		if !strings.HasPrefix(listener.SSLPolicy, sslPolicyPrefix) {
+			return aws.Errorf("SSLPolicyNotFound", "SSL policy '%s' not found; their names begin with %s", listener.SSLPolicy, sslPolicyPrefix)
+		}
 	default:
 		return aws.Errorf("UnsupportedProtocol", "The protocol '%s' is not supported by application load balancers; use HTTP or HTTPS", listener.Protocol)
 	}
