@@ -5,11 +5,14 @@ FUZZTIME ?= 30s
 # Every fuzz target, as package:target. A test fails for one that is not here.
 FUZZ = \
 	api:FuzzAWSJSON \
+	api:FuzzELBv2 \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
 	certificate:FuzzImport \
 	certificate:FuzzMatches \
 	control/ec2:FuzzFilterValue \
+	control/elbv2:FuzzAreCodes \
+	control/elbv2:FuzzParts \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \

@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"aws":               {},
 	"aws/acm":           {},
 	"aws/ec2":           {"aws"},
+	"aws/elbv2":         {"aws", "lattice"},
 	"aws/iam":           {"aws", "lattice"},
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
@@ -39,6 +40,7 @@ var mayImport = map[string][]string{
 	"control/acm":           {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
 	"control/authority":     {"lattice", "aws…", "policy", "store"},
 	"control/ec2":           {"lattice", "aws…", "control/authority", "store"},
+	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
@@ -53,6 +55,7 @@ var mayImport = map[string][]string{
 	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/http1", "dataplane/http2"},
 	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1"},
 	"dns":               {"lattice", "snapshot"},
+	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
 	"metadata":          {"lattice", "aws…", "sealing"},
 	"fabric":            {},
 
@@ -61,7 +64,7 @@ var mayImport = map[string][]string{
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello"},
 
-	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
+	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
 	"operator":   {},
 	"deployment": {"lattice", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "node", "operator"},
 

@@ -28,6 +28,7 @@ import (
 	"pergola/control"
 	"pergola/control/acm"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	iamcontrol "pergola/control/iam"
 	"pergola/control/organizations"
 	"pergola/control/sts"
@@ -41,9 +42,10 @@ const maxBody = 1 << 20
 
 // Config is what the front door opens to.
 type Config struct {
-	// Lattice, EC2, IAM and STS are the services behind the door.
+	// Lattice, EC2, ELBv2, IAM and STS are the services behind the door.
 	Lattice *control.Control
 	EC2     *ec2.Control
+	ELBv2   *elbv2.Control
 	IAM     *iamcontrol.Control
 	STS     *sts.Control
 	// ACM keeps the certificates.
@@ -100,6 +102,8 @@ func New(cfg Config) http.Handler {
 		"ec2":         newQuery(ec2Style, ec2Operations(cfg.EC2)),
 		"iam":         newQuery(iamStyle, iamOperations(cfg.IAM)),
 		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
+
+		"elasticloadbalancing": newQuery(elbv2Style, elbv2Operations(cfg.ELBv2)),
 
 		"acm":           newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
 		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),

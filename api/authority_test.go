@@ -44,6 +44,10 @@ var plausible = map[string]any{
 	"CIDRBlock": "10.0.0.0/16", "VPCID": "vpc-0123456789abcdef0", "SubnetID": "subnet-0123456789abcdef0", "GroupID": "sg-0123456789abcdef0",
 	"InstanceID": "i-0123456789abcdef0", "DNSSupport": &ec2.AttributeValue{Value: true}, "Resources": []string{"vpc-0123456789abcdef0"},
 
+	"LoadBalancerARN": "arn:aws:elasticloadbalancing:us-west-2:100000000001:loadbalancer/app/web/0123456789abcdef", "Scheme": "internal", "Port": int32(80),
+	"ListenerARN": "arn:aws:elasticloadbalancing:us-west-2:100000000001:listener/app/web/0123456789abcdef/0123456789abcdef",
+	"Subnets":     []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
+
 	"UserName": "ada", "GroupName": "team", "RoleName": "work", "InstanceProfileName": "web", "ProfileName": "web",
 	"PolicyARN": "arn:aws:iam::100000000001:policy/p", "ProviderARN": "arn:aws:iam::100000000001:oidc-provider/issuer.test",
 	"URL": "https://issuer.test", "ARN": "arn:aws:iam::100000000001:policy/p",
@@ -88,6 +92,7 @@ func (p plane) tables() map[string][]operation {
 		"vpc-lattice": latticeOperations(p.config.Lattice), "ec2": ec2Operations(p.config.EC2), "iam": iamOperations(p.config.IAM),
 		"sts": stsOperations(p.config.STS), "organizations": organizationsOperations(p.config.Organizations),
 		"acm": acmOperations(p.config.ACM),
+		"elasticloadbalancing": elbv2Operations(p.config.ELBv2),
 	}
 }
 

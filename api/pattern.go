@@ -32,6 +32,9 @@ var patterns = map[string]pattern{
 	"printable":     {regexp.MustCompile(`^[ -~]+$`), "must have no characters but printable ASCII"},
 	"tagtext":       {regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`), "must have no characters but letters, digits, spaces and _.:/=+-@"},
 
+	"attribute":   {regexp.MustCompile(`^[a-zA-Z0-9._]+$`), "must have no characters but letters, digits, points and underscores"},
+	"fixedstatus": {regexp.MustCompile(`^[245]\d\d$`), "must be a status code 2XX, 4XX or 5XX"},
+
 	"entity":        {regexp.MustCompile(`^[\w+=,.@-]+$`), "must have no characters but letters, digits and _+=,.@-"},
 	"entitypath":    {regexp.MustCompile(`^/([!-~]+/)?$`), "must be a path that begins and ends with /"},
 	"policypath":    {regexp.MustCompile(`^(/[A-Za-z0-9.,+@=_-]+)*/$`), "must be a path that begins and ends with /, of letters, digits and .,+@=_-"},

@@ -18,6 +18,7 @@ import (
 	"pergola/control"
 	"pergola/control/acm"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	"pergola/control/iam"
 	"pergola/control/organizations"
 	stscontrol "pergola/control/sts"
@@ -54,6 +55,7 @@ func newPlane(t *testing.T) plane {
 	}
 	config := Config{
 		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
+		ELBv2:         elbv2.New(elbv2.Config{Store: objects, Region: testRegion}),
 		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
 		ACM:           acm.New(acm.Config{Store: objects, Region: testRegion, Box: box}),
 		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),

@@ -112,7 +112,7 @@ func (op *call) register(group *lattice.TargetGroup, good []lattice.Target) erro
 			return lattice.QuotaTargets.Exceeded(lattice.KindTarget, limit)
 		}
 		registered := lattice.RegisteredTarget{TargetGroupID: group.ID, ID: target.ID, Port: target.Port, RegisteredAt: op.time()}
-		if err := putTarget(op.tx, registered); err != nil {
+		if err := errors.Join(putTarget(op.tx, registered), claimLoadBalancer(op.tx, group, target.ID)); err != nil {
 			return err
 		}
 	}
@@ -125,6 +125,8 @@ type targetPlace struct {
 	group   *lattice.TargetGroup
 	vpc     ec2.VPC      // zero for functions
 	subnets []ec2.Subnet // of the VPC, for groups of type IP
+	// balancer is the load balancer of the request that was found good, for groups of type ALB.
+	balancer *lattice.Target
 }
 
 func (op *call) placeOf(group *lattice.TargetGroup) (*targetPlace, error) {
@@ -161,7 +163,7 @@ func (p *targetPlace) refusal(target lattice.Target) (string, error) {
 	case lattice.TargetLambda:
 		return "no Lambda function of that ARN exists in this deployment", nil
 	default:
-		return "no Application Load Balancer of that ARN exists in this deployment", nil
+		return p.refuseLoadBalancer(target)
 	}
 }
 
@@ -226,11 +228,11 @@ func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *
 		if err != nil {
 			return nil, err
 		}
-		return answer, op.deregister(known, answer.Successful)
+		return answer, op.deregister(group, known, answer.Successful)
 	})
 }
 
-func (op *call) deregister(known map[string]lattice.RegisteredTarget, gone []lattice.Target) error {
+func (op *call) deregister(group *lattice.TargetGroup, known map[string]lattice.RegisteredTarget, gone []lattice.Target) error {
 	now := op.time()
 	for _, target := range gone {
 		registered := known[lattice.TargetKey(target.ID, target.Port)]
@@ -238,6 +240,7 @@ func (op *call) deregister(known map[string]lattice.RegisteredTarget, gone []lat
 			continue
 		}
 		registered.DeregisteredAt = &now
+		releaseLoadBalancer(op.tx, group, target.ID)
 		if err := putTarget(op.tx, registered); err != nil {
 			return err
 		}

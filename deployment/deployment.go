@@ -21,6 +21,7 @@ import (
 	"pergola/control"
 	"pergola/control/acm"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	"pergola/control/iam"
 	"pergola/control/organizations"
 	"pergola/control/sts"
@@ -191,7 +192,9 @@ func (d *Deployment) openAPI(background context.Context) (net.Listener, error) {
 	d.run("certificates", func() error { return d.certificates.Renew(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}), Organizations: d.accounts, ACM: d.certificates,
+			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region}),
+			IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}),
+			Organizations: d.accounts, ACM: d.certificates,
 			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,

@@ -219,3 +219,27 @@ func BenchmarkApply(b *testing.B) {
 		}
 	})
 }
+
+func TestRequestsToALoadBalancerGoToAllItsAddresses(t *testing.T) {
+	t.Parallel()
+	set := New(Config{})
+	defer set.Close()
+	spec := &snapshot.TargetGroup{ID: "tg-1", Targets: []snapshot.Target{{
+		Key: "balancer", Address: address("10.0.1.4:80"), More: []netip.AddrPort{address("10.0.2.4:80"), address("10.0.3.4:80")},
+	}}}
+	set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{"tg-1": spec}})
+	counts := map[netip.AddrPort]int{}
+	for range 30 {
+		target, ok := set.Pick(spec)
+		if !ok {
+			t.Fatal("there is no target")
+		}
+		counts[target.Address()]++
+		target.Done()
+	}
+	for _, at := range append(spec.Targets[0].More, spec.Targets[0].Address) {
+		if counts[at] != 10 {
+			t.Errorf("%v received %d of 30 requests", at, counts[at])
+		}
+	}
+}

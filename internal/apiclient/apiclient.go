@@ -65,7 +65,9 @@ func (c *Client) Lattice(ctx context.Context, method, path string, in, out any) 
 }
 
 // queryVersions are the versions of the APIs that speak the query protocol.
-var queryVersions = map[string]string{"ec2": "2016-11-15", "iam": "2010-05-08", "sts": "2011-06-15"}
+var queryVersions = map[string]string{
+	"ec2": "2016-11-15", "iam": "2010-05-08", "sts": "2011-06-15", "elasticloadbalancing": "2015-12-01",
+}
 
 // Query calls an operation of a service that speaks the query protocol, and decodes the XML answer into out.
 func (c *Client) Query(ctx context.Context, service, action string, parameters url.Values, out any) error {
