@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"certificate": {},
 
 	"aws":               {},
-	"aws/acm":           {},
+	"aws/acm":           {"aws"},
 	"aws/ec2":           {"aws"},
 	"aws/iam":           {"aws", "lattice"},
 	"aws/organizations": {"aws"},

@@ -337,7 +337,7 @@ func TestRequestIsIdempotentForAnHour(t *testing.T) {
 		t.Error("it is one that was deleted")
 	}
 	in.Token = ""
-	if request() == request() {
+	if one, other := request(), request(); one == other {
 		t.Error("two requests without a token are one")
 	}
 }
