@@ -7,8 +7,10 @@ FUZZ = \
 	api:FuzzAWSJSON \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
+	aws/acm:FuzzID \
 	certificate:FuzzImport \
 	certificate:FuzzMatches \
+	control/acm:FuzzResume \
 	control/ec2:FuzzFilterValue \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
