@@ -8,8 +8,10 @@ FUZZ = \
 	api:FuzzELBv2 \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
+	aws/acm:FuzzID \
 	certificate:FuzzImport \
 	certificate:FuzzMatches \
+	control/acm:FuzzResume \
 	control/ec2:FuzzFilterValue \
 	control/elbv2:FuzzAreCodes \
 	control/elbv2:FuzzParts \

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"certificate": {},
 
 	"aws":               {},
-	"aws/acm":           {},
+	"aws/acm":           {"aws"},
 	"aws/ec2":           {"aws"},
 	"aws/elbv2":         {"aws", "lattice"},
 	"aws/iam":           {"aws", "lattice"},
