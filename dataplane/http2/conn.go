@@ -175,6 +175,7 @@ func (c *conn) end(err error) {
 		if s.fresh {
 			c.running-- // it was not started
 		}
+		s.readable.signal()
 	}
 	c.ready = nil
 	c.wakeBlocked()
@@ -457,6 +458,7 @@ func (c *conn) wakeReady() {
 		switch {
 		case s.fresh && s.gone && s.err != nil: // begun and taken back in one breath
 			c.running--
+			c.giveBack(int64(s.in.data.size))
 			s.recycle()
 		case s.fresh:
 			s.fresh = false
