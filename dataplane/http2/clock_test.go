@@ -176,6 +176,31 @@ func TestProgressKeepsAStreamAlive(t *testing.T) {
 	})
 }
 
+// TestAnUploadKeepsTheWaitForItsResponseAlive has a body leave slowly.
+func TestAnUploadKeepsTheWaitForItsResponseAlive(t *testing.T) {
+	withClient(t, Config{IdleTimeout: time.Minute}, func(p *peer, c *Client) {
+		s, _ := c.Open()
+		defer s.Close()
+		startGET(s)
+		s.Out.EndHead(http1.Chunked)
+		go func() {
+			for range 5 {
+				pass(50 * time.Second)
+				s.Out.Write([]byte("x"))
+				s.Out.Flush()
+			}
+			s.Out.End()
+			p.told <- nil
+			p.headers(1, true, ":status", "200")
+		}()
+		var r http1.Response
+		if err := s.In.ReadResponse(&r, false); err != nil || r.Status != 200 {
+			t.Errorf("got %d, %v", r.Status, err)
+		}
+		<-p.told
+	})
+}
+
 // TestOnResetTellsOnce covers the ways in which a peer can leave a stream.
 func TestOnResetTellsOnce(t *testing.T) {
 	for _, c := range []struct {
