@@ -162,6 +162,7 @@ func (w *Writer) push(p []byte, how pushing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w.last = c.now()
+	s.active = w.last
 	s.late = false
 	switch {
 	case s.out.ended && len(p) > 0:
