@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	xhttp2 "golang.org/x/net/http2"
@@ -280,4 +281,38 @@ func rush(t *testing.T, c *Client, random *rand.Rand, leave []func(*Stream)) {
 	if err := s.In.Body().Discard(1 << 20); err != nil && !errors.Is(err, errLate) && !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
+}
+
+// TestWriterWhoseConnectionEndsMeanwhile is not left waiting for a window when the connection ends while it writes out what
+// was pending.
+func TestWriterWhoseConnectionEndsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		s := NewServer(there, Config{})
+		returned := make(chan error, 1)
+		served := make(chan error, 1)
+		go func() {
+			served <- s.Serve(func(stream *Stream) {
+				stream.Out.StartResponse(200, nil)
+				stream.Out.EndHead(http1.Sized(gatherBody))
+				_, err := stream.Out.Write(make([]byte, gatherBody))
+				returned <- err
+			})
+		}()
+		p := newPeer(t, here)
+		go p.greet(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 10})
+		for range 3 { // SETTINGS, WINDOW_UPDATE, and the acknowledgement; what follows waits to be read
+			if _, err := p.fr.ReadFrame(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		p.headers(1, true, request("GET")...)
+		synctest.Wait()
+		s.Close()
+		if err := <-returned; err == nil {
+			t.Error("the body was written")
+		}
+		<-served
+	})
 }
