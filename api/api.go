@@ -24,9 +24,11 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	lambdanouns "pergola/aws/lambda"
 	"pergola/control"
 	"pergola/control/ec2"
 	iamcontrol "pergola/control/iam"
+	"pergola/control/lambda"
 	"pergola/control/organizations"
 	"pergola/control/sts"
 	"pergola/lattice"
@@ -34,8 +36,16 @@ import (
 	"pergola/sigv4"
 )
 
-// maxBody is the longest body that a request may have. The longest that the API's constraints allow is a tenth of it.
+// maxBody is the longest body that a request may have. The longest that the constraints of the other services allow is a
+// tenth of it; Lambda alone takes code, as base64 in JSON.
 const maxBody = 1 << 20
+
+// maxLambdaBody has room for the longest zip file and for what else belongs to a function.
+const maxLambdaBody = lambdanouns.MaxZip*4/3 + maxBody
+
+// largeBodies is how many requests with bodies longer than maxBody are read at once. Others wait: who sends them has not
+// proved yet who they are, since it is the body that their signature covers.
+const largeBodies = 4
 
 // Config is what the front door opens to.
 type Config struct {
@@ -46,6 +56,8 @@ type Config struct {
 	STS     *sts.Control
 	// Organizations keeps the accounts.
 	Organizations *organizations.Control
+	// Lambda keeps the functions.
+	Lambda *lambda.Control
 	// Keys knows the callers with long-term keys, and Box opens the tokens of those with temporary ones.
 	Keys Keys
 	Box  *sealing.Box
@@ -65,6 +77,7 @@ type door struct {
 	region   string
 	random   io.Reader
 	log      *slog.Logger
+	large    chan struct{} // holds one element for each large body that is being read
 }
 
 // service is one service: who may come in, signing for which regions, and the protocol that it speaks.
@@ -72,6 +85,7 @@ type service struct {
 	verifier *sigv4.Verifier[iam.Caller]
 	regions  []string
 	protocol protocol
+	maxBody  int64
 }
 
 // protocol is how a service puts operations, results and errors on the wire.
@@ -97,12 +111,14 @@ func New(cfg Config) http.Handler {
 		"iam":         newQuery(iamStyle, iamOperations(cfg.IAM)),
 		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
 
+		"lambda": newRESTJSON(lambdaOperations(cfg.Lambda)),
+
 		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),
 	})
 }
 
 func newDoor(cfg Config, protocols map[string]protocol) *door {
-	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger}
+	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger, large: make(chan struct{}, largeBodies)}
 	for name, protocol := range protocols {
 		regions := []string{cfg.Region}
 		if slices.Contains(globalServices(), name) {
@@ -111,7 +127,10 @@ func newDoor(cfg Config, protocols map[string]protocol) *door {
 		verifier := sigv4.New(sigv4.Config[iam.Caller]{
 			Rules: sigv4.ControlPlane(name, regions...), Credentials: credentials{cfg.Keys, cfg.Box}, Now: cfg.Now,
 		})
-		d.services[name] = &service{verifier, regions, protocol}
+		d.services[name] = &service{verifier, regions, protocol, maxBody}
+	}
+	if s := d.services["lambda"]; s != nil {
+		s.maxBody = maxLambdaBody
 	}
 	return d
 }
@@ -137,7 +156,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	refuse := func(err error) { service.protocol.refuse(w, d.explained(r, err, requestID), requestID) }
 
-	body, err := readBody(w, r)
+	body, err := d.readBody(w, r, service.maxBody)
 	if err != nil {
 		refuse(err)
 		return
@@ -205,8 +224,15 @@ func isForm(r *http.Request) bool {
 }
 
 // readBody reads the whole body, since its hash is signed.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+func (d *door) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if limit > maxBody && (r.ContentLength < 0 || r.ContentLength > maxBody) {
+		select {
+		case d.large <- struct{}{}:
+			defer func() { <-d.large }()
+		case <-r.Context().Done():
+		}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +80,10 @@ func join(path, name string) string {
 
 // value fills one value and checks it.
 func (b *binding) value(to reflect.Value, s *shape, c *checks, path string, from any) {
+	if s.typ == blobType {
+		b.blob(to, path, from)
+		return
+	}
 	switch s.typ.Kind() {
 	case reflect.Pointer:
 		to.Set(reflect.New(s.element.typ))
@@ -184,6 +189,14 @@ func (b *binding) scalar(to reflect.Value, c *checks, path string, from any) {
 			return
 		}
 		to.SetBool(value)
+	case reflect.Float64:
+		number, _ := from.(json.Number)
+		value, err := number.Float64()
+		if err != nil {
+			b.fault(path, "must be a number, is %s", describe(from))
+			return
+		}
+		to.SetFloat(value)
 	default:
 		n, message := integerOf(from, to.Type().Bits())
 		if message != "" {
@@ -193,6 +206,21 @@ func (b *binding) scalar(to reflect.Value, c *checks, path string, from any) {
 		to.SetInt(n)
 		b.faultIf(path, c.numberFault(n))
 	}
+}
+
+// blob fills bytes, which JSON has in base64 (RFC 4648 §4) and a payload as they are.
+func (b *binding) blob(to reflect.Value, path string, from any) {
+	value, ok := from.([]byte)
+	if encoded, isText := from.(string); isText {
+		var err error
+		value, err = base64.StdEncoding.DecodeString(encoded)
+		ok = err == nil
+	}
+	if !ok {
+		b.fault(path, "must be base64, is %s that is not", describe(from))
+		return
+	}
+	to.SetBytes(value)
 }
 
 func stringOf(from any) (string, bool) {

@@ -124,6 +124,7 @@ type targetPlace struct {
 	op      *call
 	group   *lattice.TargetGroup
 	vpc     ec2.VPC      // zero for functions
+	taken   string       // the function that a group of functions has, or ""
 	subnets []ec2.Subnet // of the VPC, for groups of type IP
 }
 
@@ -134,6 +135,9 @@ func (op *call) placeOf(group *lattice.TargetGroup) (*targetPlace, error) {
 		if p.vpc, err = op.findVPC(group.Config.VPCIdentifier); err != nil {
 			return nil, err
 		}
+	}
+	if group.Type == lattice.TargetLambda {
+		return p, p.findFunction()
 	}
 	if group.Type == lattice.TargetIP {
 		p.subnets, err = op.subnetsOf(group.Config.VPCIdentifier)
@@ -149,7 +153,7 @@ func (p *targetPlace) refusal(target lattice.Target) (string, error) {
 	case lattice.TargetIP:
 		return p.refuseAddress(target.ID), nil
 	case lattice.TargetLambda:
-		return "no Lambda function of that ARN exists in this deployment", nil
+		return p.refuseFunction(target)
 	default:
 		return "no Application Load Balancer of that ARN exists in this deployment", nil
 	}

@@ -40,6 +40,8 @@ type Config struct {
 	Fabric *fabric.Fabric
 	// Box opens the credentials that requests are signed with.
 	Box *sealing.Box
+	// Functions invokes the Lambda functions of target groups.
+	Functions proxy.Functions
 	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
 	ResolvConf string
 	Logger     *slog.Logger
@@ -75,7 +77,7 @@ func New(cfg Config) *Node {
 	n.targets = target.New(target.Config{Dial: n.dial, Logger: cfg.Logger, Changed: n.reports.wake})
 	n.guard = access.New(access.Config{Region: cfg.Region, Box: cfg.Box, Snapshot: n.current})
 	n.proxy = proxy.New(proxy.Config{
-		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
+		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Functions: cfg.Functions, Log: cfg.Logger,
 	})
 	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.serve, Logger: cfg.Logger})
 	n.fixtures = newFixtures(cfg, n.plane.Snapshot)

@@ -124,6 +124,8 @@ type TargetGroup struct {
 	VPC string
 	// HealthCheck is nil when the health of the targets is not checked.
 	HealthCheck *HealthCheck
+	// EventVersion is the structure of the events that functions get, V1 or V2; "" for all but LAMBDA.
+	EventVersion string
 	// InUse is true when a listener of a service that is associated with some service network forwards to the group.
 	// Only then are its targets checked.
 	InUse bool
@@ -137,6 +139,8 @@ type Target struct {
 	Key string
 	// Address is where requests go. It is invalid for an instance that does not exist any more.
 	Address netip.AddrPort
+	// Function is the ARN of a Lambda function, which has no address; "" for all others.
+	Function string
 	// Draining targets finish what they have and receive nothing new.
 	Draining bool
 }

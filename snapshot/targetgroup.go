@@ -88,10 +88,15 @@ func (c *Compiler) compileGroup(g *groupState) *TargetGroup {
 		group.Protocol = config.Protocol
 		group.ProtocolVersion = config.ProtocolVersion
 		group.VPC = config.VPCIdentifier
+		group.EventVersion = config.LambdaEventStructureVersion
 		group.HealthCheck = c.compileHealthCheck(g.object)
 	}
 	for key, t := range g.targets {
-		group.Targets = append(group.Targets, Target{key, c.address(group.Type, t), t.DeregisteredAt != nil})
+		target := Target{Key: key, Address: c.address(group.Type, t), Draining: t.DeregisteredAt != nil}
+		if group.Type == lattice.TargetLambda {
+			target.Function = t.ID
+		}
+		group.Targets = append(group.Targets, target)
 	}
 	slices.SortFunc(group.Targets, func(a, b Target) int { return cmp.Compare(a.Key, b.Key) })
 	return group

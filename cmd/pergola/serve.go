@@ -10,6 +10,7 @@ import (
 
 	"pergola/deployment"
 	"pergola/fabric"
+	"pergola/functions"
 )
 
 // startTimeout is how long a deployment may take to get ready.
@@ -22,6 +23,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	region := set.String("region", deployment.DefaultRegion, "`region` in ARNs and names")
 	network := networkFlag(set)
 	etcd := set.String("etcd", "", "comma-separated `URLs` of an etcd to use instead of the embedded one")
+	lambdaEndpoint := set.String("lambda-endpoint", "", "`URL` of the Lambda API for target functions that are not of this deployment; signed with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, if these are set")
 	if err := c.parse(set, args); err != nil {
 		return exitUsage, err
 	}
@@ -36,6 +38,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	defer cancel()
 	d, err := deployment.Start(starting, deployment.Config{
 		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd), Logger: log,
+		LambdaEndpoint: *lambdaEndpoint, LambdaCredentials: ownCredentials(),
 	})
 	if err != nil {
 		return exitFailure, err
@@ -48,6 +51,14 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	case err := <-d.Failed():
 		_ = d.Close() // its first failure says more than what follows from it
 		return exitFailure, err
+	}
+}
+
+// ownCredentials are those in the environment of this process.
+func ownCredentials() functions.Credentials {
+	return functions.Credentials{
+		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
 	}
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -19,6 +20,8 @@ type client struct {
 	isCut     atomic.Bool
 	// target is the connection to the target that the request under way occupies, for cut to close.
 	target atomic.Pointer[targetConn]
+	// call ends the invocation of a function that the request waits for.
+	call atomic.Pointer[context.CancelFunc]
 }
 
 func newClient(conn net.Conn, arrival Arrival, config http1.Config) *client {
@@ -57,11 +60,26 @@ func (c *client) occupy(target *targetConn) {
 	}
 }
 
-// cut closes the network connections to the client and to the target that it waits for. Any goroutine may call it.
+// await notes what ends the invocation that the request waits for; nil for none.
+func (c *client) await(end context.CancelFunc) {
+	if end == nil {
+		c.call.Store(nil)
+		return
+	}
+	c.call.Store(&end)
+	if c.isCut.Load() {
+		end()
+	}
+}
+
+// cut closes the network connections to the client and to the target that it waits for, and ends its invocation. Any goroutine may call it.
 func (c *client) cut() {
 	c.isCut.Store(true)
 	c.NetConn().Close()
 	if target := c.target.Load(); target != nil {
 		target.NetConn().Close()
+	}
+	if end := c.call.Load(); end != nil {
+		(*end)()
 	}
 }

@@ -79,6 +79,8 @@ type Config struct {
 	Picker Picker
 	// Dial connects to an address in a VPC.
 	Dial func(ctx context.Context, vpc string, address netip.AddrPort) (net.Conn, error)
+	// Functions invokes the Lambda functions that are targets; nil invokes none.
+	Functions Functions
 	// Record is called at the end of each request, on its goroutine; the Record and all in it is reused afterwards.
 	// nil records nothing.
 	Record func(*Record)
@@ -217,6 +219,9 @@ func (x *exchange) serve() (keep bool) {
 		return x.answer(503, "Service Unavailable")
 	}
 	x.record.TargetGroup = group
+	if group.Type == lattice.TargetLambda {
+		return x.invoke(group)
+	}
 	if !speaksHTTP1(group) {
 		return x.fail(502, TargetProtocolError, errors.New("targets are reached by HTTP/1.1 over TCP alone"))
 	}
@@ -255,7 +260,7 @@ func (x *exchange) choose(action *snapshot.Action) *snapshot.TargetGroup {
 }
 
 func speaksHTTP1(g *snapshot.TargetGroup) bool {
-	return g.Protocol == lattice.TargetHTTP && g.ProtocolVersion == lattice.HTTP1 && g.Type != lattice.TargetLambda
+	return g.Protocol == lattice.TargetHTTP && g.ProtocolVersion == lattice.HTTP1
 }
 
 func idleTimeout(s *snapshot.Service) time.Duration {

@@ -25,6 +25,7 @@ type Target struct {
 	key      string
 	vpc      string
 	address  netip.AddrPort
+	function string
 	inFlight atomic.Int64
 	draining atomic.Bool
 
@@ -35,6 +36,9 @@ type Target struct {
 
 // Address is where the target answers requests.
 func (t *Target) Address() netip.AddrPort { return t.address }
+
+// Function is the ARN of the Lambda function that the target is; "" for all others, which have an address.
+func (t *Target) Function() string { return t.function }
 
 // VPC is the id of the VPC in which the address is.
 func (t *Target) VPC() string { return t.vpc }
@@ -53,7 +57,7 @@ func (g *group) apply(spec *snapshot.TargetGroup) {
 	for _, s := range spec.Targets {
 		t := known[s.Key]
 		if t == nil || !t.stands(s) {
-			t = &Target{group: g, key: s.Key, vpc: spec.VPC, address: s.Address, health: unjudged()}
+			t = &Target{group: g, key: s.Key, vpc: spec.VPC, address: s.Address, function: s.Function, health: unjudged()}
 		}
 		g.targets[s.Key] = t
 	}
@@ -103,7 +107,7 @@ func (g *group) publish() {
 	var healthy, usable []*Target
 	for _, s := range g.spec.Targets {
 		t := g.targets[s.Key]
-		if s.Draining || !s.Address.IsValid() {
+		if s.Draining || !s.Address.IsValid() && s.Function == "" {
 			continue
 		}
 		usable = append(usable, t)
