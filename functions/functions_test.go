@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -188,6 +189,61 @@ func TestFailuresOfAFunction(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAProgramThatEndsAfterItsAnswer costs the next invocation nothing but a start.
+func TestAProgramThatEndsAfterItsAnswer(t *testing.T) {
+	w := newWorld(t, nil)
+	f := w.function(shell(respond + `$$; sleep 0.05; exit 1`))
+	seen := map[string]bool{}
+	for range 3 {
+		result := w.invoke(f, "{}")
+		if result.Error != "" {
+			t.Errorf("got %s", result.Payload)
+		}
+		seen[string(result.Payload)] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("%d processes, want 3", len(seen))
+	}
+}
+
+// TestForgottenFunctionsEnd ends what is kept warm.
+func TestForgottenFunctionsEnd(t *testing.T) {
+	w := newWorld(t, nil)
+	f := w.function(shell(respond + `$$`))
+	first := w.invoke(f, "{}")
+	w.Forget(f.ARN)
+	if left, _ := os.ReadDir(w.config.Dir); len(left) > 0 {
+		t.Errorf("%d temporary directories are left", len(left))
+	}
+	if second := w.invoke(f, "{}"); string(second.Payload) == string(first.Payload) {
+		t.Error("the same process still runs")
+	}
+}
+
+func TestIdleEnvironmentsEnd(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Idle = time.Millisecond })
+	w.invoke(w.function(shell(respond+`1`)), "{}")
+	for { // the test's own deadline ends it
+		if left, err := os.ReadDir(w.config.Dir); err != nil || len(left) == 0 {
+			break
+		}
+	}
+}
+
+// TestOutputIsBounded also holds that lines are whole in the log.
+func TestOutputIsBounded(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	f := w.function(shell(`head -c 5000 /dev/zero | tr '\0' x; echo; yes 0123456789 | head -c 1000000; printf 'the end'; ` + respond + `1`))
+	result := w.invoke(f, "{}")
+	if len(result.Log) > maxTail || !strings.Contains(string(result.Log), "\nEND RequestId") {
+		t.Errorf("the tail has %d bytes: …%s", len(result.Log), result.Log[max(0, len(result.Log)-200):])
+	}
+	if log.Len() > 2*maxOutput || !strings.Contains(log.String(), "is left out") || !strings.Contains(log.String(), "line="+strings.Repeat("x", maxLine)) {
+		t.Errorf("the log has %d bytes", log.Len())
 	}
 }
 

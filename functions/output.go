@@ -15,8 +15,10 @@ const (
 	maxLine = 4 << 10
 	// maxTail is how much of the log an invocation returns (Lambda API reference, LogType).
 	maxTail = 4 << 10
-	// maxOutput is how much of what an environment writes during one invocation, or between two, goes into the log.
+	// maxOutput is how much of what an environment writes during one invocation, or between two, goes into the log, where
+	// each line counts as lineCost more than it has.
 	maxOutput = 256 << 10
+	lineCost  = 200
 )
 
 // output is the pipe into which an environment writes. Whatever has been written before an answer was given is read
@@ -84,7 +86,7 @@ func (o *output) put() {
 	o.keep(o.line)
 	if line := bytes.TrimRight(o.line, "\r\n"); o.left > 0 && len(line) > 0 {
 		o.log.Info("a function writes", "line", string(line))
-		if o.left -= len(line); o.left <= 0 {
+		if o.left -= len(line) + lineCost; o.left <= 0 {
 			o.log.Warn("a function writes more than the log takes; the rest, up to its next invocation, is left out")
 		}
 	}

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -76,8 +75,7 @@ func ParseResponse(payload []byte) (*Response, error) {
 		return nil, ErrTooLarge
 	}
 	var in response
-	d := json.NewDecoder(bytes.NewReader(payload))
-	if err := d.Decode(&in); err != nil {
+	if err := json.Unmarshal(payload, &in); err != nil {
 		return nil, fmt.Errorf("the function's response is not one of HTTP: %w", err)
 	}
 	status, err := in.StatusCode.Int64()
