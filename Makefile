@@ -7,6 +7,7 @@ FUZZ = \
 	api:FuzzAWSJSON \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
+	aws/lambda:FuzzName \
 	control/ec2:FuzzFilterValue \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
@@ -14,6 +15,8 @@ FUZZ = \
 	control:FuzzNotes \
 	control:FuzzResume \
 	dataplane/access:FuzzParameter \
+	dataplane/event:FuzzResponse \
+	dataplane/event:FuzzTarget \
 	dataplane/http1:FuzzChunks \
 	dataplane/http1:FuzzRequest \
 	dataplane/http1:FuzzResponse \
@@ -24,6 +27,7 @@ FUZZ = \
 	fabric:FuzzParseStat \
 	fabric:FuzzProxyRequest \
 	fabric:FuzzSOCKS \
+	functions:FuzzZip \
 	metadata:FuzzPath \
 	metadata:FuzzToken \
 	policy:FuzzParse \

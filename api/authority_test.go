@@ -46,6 +46,8 @@ var plausible = map[string]any{
 	"URL": "https://issuer.test", "ARN": "arn:aws:iam::100000000001:policy/p",
 	"Document": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, "Trust": trustAll,
 
+	"FunctionName": "spots", "Resource": "arn:aws:lambda:us-west-2:100000000001:function:spots", "StatementID": "s",
+
 	"TargetID": "ou-ab12-01234567", "ResourceID": "ou-ab12-01234567", "ParentID": "ou-ab12-01234567", "ChildID": "ou-ab12-01234567",
 	"PolicyID": "p-0123456789", "RootID": "r-ab12", "RoleARN": "arn:aws:iam::100000000001:role/work", "Tokens": "required", "PolicyType": "SERVICE_CONTROL_POLICY",
 }
@@ -81,7 +83,7 @@ func fillIn(op string, in reflect.Value) {
 func (p plane) tables() map[string][]operation {
 	return map[string][]operation{
 		"vpc-lattice": latticeOperations(p.config.Lattice), "ec2": ec2Operations(p.config.EC2), "iam": iamOperations(p.config.IAM),
-		"sts": stsOperations(p.config.STS), "organizations": organizationsOperations(p.config.Organizations),
+		"sts": stsOperations(p.config.STS), "organizations": organizationsOperations(p.config.Organizations), "lambda": lambdaOperations(p.config.Lambda),
 	}
 }
 
@@ -131,6 +133,7 @@ func TestEveryOperationAsks(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				want := strings.Replace(name, "BatchUpdateRule", "UpdateRule", 1)
+				want = strings.Replace(want, "lambda:Invoke", "lambda:InvokeFunction", 1)
 				try := func(permissions []permission) permission {
 					p.putPolicy(t, "poor", permissions)
 					_, err := op.call(t.Context(), poor, plausibleInput(&op))

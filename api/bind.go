@@ -167,7 +167,8 @@ func (b *binding) entries(to reflect.Value, s *shape, c *checks, path string, fr
 		to.SetMapIndex(reflect.ValueOf(key), value)
 	}
 	b.faultIf(path, c.entriesFault(to.Len()))
-	if tags, ok := to.Convert(reflect.TypeFor[map[string]string]()).Interface().(map[string]string); ok && c.tags != nil {
+	if c.tags != nil {
+		tags := to.Convert(reflect.TypeFor[map[string]string]()).Interface().(map[string]string)
 		b.faultIf(path, c.tags(tags))
 	}
 }

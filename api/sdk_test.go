@@ -18,8 +18,10 @@ import (
 	"pergola/control"
 	"pergola/control/ec2"
 	"pergola/control/iam"
+	"pergola/control/lambda"
 	"pergola/control/organizations"
 	stscontrol "pergola/control/sts"
+	"pergola/functions"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/store"
@@ -51,7 +53,12 @@ func newPlane(t *testing.T) plane {
 	if err != nil {
 		t.Fatal(err)
 	}
+	codes, err := functions.OpenCodes(dir + "/code")
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := Config{
+		Lambda:        lambda.New(lambda.Config{Store: objects, Region: testRegion, Box: box, Codes: codes, Runner: runner{}}),
 		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
 		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
 		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),
