@@ -26,6 +26,10 @@ type Codes struct {
 
 // OpenCodes takes a directory, which it makes if need be. What was unpacked in it before is removed: it may not be whole.
 func OpenCodes(dir string) (*Codes, error) {
+	dir, err := filepath.Abs(dir) // functions run in it, and find themselves by it
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}

@@ -209,6 +209,20 @@ func TestAProgramThatEndsAfterItsAnswer(t *testing.T) {
 	}
 }
 
+// TestADataDirectoryMayBeRelative starts from where the deployment was started.
+func TestADataDirectoryMayBeRelative(t *testing.T) {
+	w := newWorld(t, nil)
+	t.Chdir(t.TempDir())
+	codes, err := OpenCodes("code")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.codes, w.config.Codes = codes, codes
+	if result := w.invoke(w.function(shell(respond+`1`)), "{}"); string(result.Payload) != "1" {
+		t.Errorf("got %s", result.Payload)
+	}
+}
+
 // TestForgottenFunctionsEnd ends what is kept warm.
 func TestForgottenFunctionsEnd(t *testing.T) {
 	w := newWorld(t, nil)
