@@ -27,6 +27,7 @@ FUZZ = \
 	fabric:FuzzParseStat \
 	fabric:FuzzProxyRequest \
 	fabric:FuzzSOCKS \
+	functions:FuzzTable \
 	functions:FuzzZip \
 	metadata:FuzzPath \
 	metadata:FuzzToken \

@@ -79,9 +79,11 @@ func (e *environment) open(ctx context.Context) error {
 	if e.dir, err = os.MkdirTemp(config.Dir, "tmp-*"); err != nil {
 		return err
 	}
-	if e.listener, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
 		return err
 	}
+	e.listener = guarded{listener}
 	e.server = &http.Server{Handler: e.handler(), ReadHeaderTimeout: initTimeout}
 	e.runtime.running.Go(func() { _ = e.server.Serve(e.listener) }) // it ends with close, and has no other end
 	credentials, err := f.Credentials(ctx)
