@@ -75,6 +75,8 @@ func TestLambdaCLI(t *testing.T) {
 		{create + "function --function-name more --timeout 901", "", "ValidationException"},
 		{create + "function --function-name more --memory-size 127", "", "alid"},
 		{create + "function --function-name more --layers arn:aws:lambda:us-west-2:100000000001:layer:a:1", "", "Layers asks for what is not served"},
+		{create + "function --function-name logged --logging-config LogFormat=JSON --query LoggingConfig.[LogFormat,LogGroup]", "", "JSON"},
+		{"lambda delete-function --function-name logged", "", ""},
 		{create + "function --function-name more --environment Variables={AWS_REGION=x}", "", "reserved keys"},
 		{"lambda wait function-active-v2 --function-name spots", "", ""},
 		{"lambda get-function --function-name spots --query [Configuration.Timeout,Configuration.Environment.Variables.COLOUR,Tags.team]", "", "red"},

@@ -51,8 +51,8 @@ func (p *Process) Wait() (int, error) {
 }
 
 // Start runs a program in an instance, in a short-lived instance of the VPC when the place is its router, or outside of all
-// VPCs, on this host's own network, when the place is the zero Place. When Start
-// returns the program runs: a program that cannot be executed is an error here. The context covers the start only.
+// VPCs, on this host's own network, when the place is the zero Place. When Start returns the program runs: a program that
+// cannot be executed is an error here. The context covers the start only.
 func (f *Fabric) Start(ctx context.Context, p Place, c Command) (*Process, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("fabric: start: no command given")

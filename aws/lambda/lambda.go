@@ -60,6 +60,8 @@ type Version struct {
 	Memory      int32             `json:"memory"`  // in MiB
 	Ephemeral   int32             `json:"ephemeral"`
 	Environment map[string]string `json:"environment,omitempty"`
+	// Logging is nil where the defaults hold. It is described, and changes nothing.
+	Logging *LoggingConfig `json:"logging,omitempty"`
 	// Architecture is x86_64 or arm64.
 	Architecture string `json:"architecture"`
 	// CodeSHA256 is that of the zip file, in hexadecimal, and CodeSize its length in bytes.

@@ -17,22 +17,29 @@ type CreateFunctionRequest struct {
 	Tags             map[string]string `json:"Tags" check:"len=0..50,pattern=tags"`
 	Architectures    []string          `json:"Architectures" check:"len=1..1,each=(enum=x86_64|arm64)"`
 	EphemeralStorage *EphemeralStorage `json:"EphemeralStorage"`
+	LoggingConfig    *LoggingConfig    `json:"LoggingConfig"`
 	Unserved
 }
 
 // Unserved are the members that ask for what is not served here. Those that ask for nothing are accepted.
 type Unserved struct {
-	VPCConfig            *VPCConfig     `json:"VpcConfig"`
-	DeadLetterConfig     *DeadLetter    `json:"DeadLetterConfig"`
-	KMSKeyARN            string         `json:"KMSKeyArn"`
-	TracingConfig        *Tracing       `json:"TracingConfig"`
-	Layers               []string       `json:"Layers"`
-	SnapStart            *SnapStart     `json:"SnapStart"`
-	LoggingConfig        *LoggingConfig `json:"LoggingConfig"`
-	CodeSigningConfigARN string         `json:"CodeSigningConfigArn"`
-	FileSystemConfigs    []FileSystem   `json:"FileSystemConfigs"`
-	ImageConfig          *ImageConfig   `json:"ImageConfig"`
+	VPCConfig              *VPCConfig   `json:"VpcConfig"`
+	DeadLetterConfig       *DeadLetter  `json:"DeadLetterConfig"`
+	KMSKeyARN              string       `json:"KMSKeyArn"`
+	TracingConfig          *Tracing     `json:"TracingConfig"`
+	Layers                 []string     `json:"Layers"`
+	SnapStart              *SnapStart   `json:"SnapStart"`
+	CodeSigningConfigARN   string       `json:"CodeSigningConfigArn"`
+	FileSystemConfigs      []FileSystem `json:"FileSystemConfigs"`
+	ImageConfig            *ImageConfig `json:"ImageConfig"`
+	CapacityProviderConfig *Anything    `json:"CapacityProviderConfig"`
+	DurableConfig          *Anything    `json:"DurableConfig"`
+	TenancyConfig          *Anything    `json:"TenancyConfig"`
+	PublishTo              string       `json:"PublishTo"`
 }
+
+// Anything is a structure of which it only matters whether it is there.
+type Anything struct{}
 
 // VPCConfig is how a function is attached to a VPC.
 type VPCConfig struct {
@@ -84,6 +91,7 @@ type Code struct {
 	S3Key           string `json:"S3Key"`
 	S3ObjectVersion string `json:"S3ObjectVersion"`
 	ImageURI        string `json:"ImageUri"`
+	SourceKMSKeyARN string `json:"SourceKMSKeyArn"`
 }
 
 // Environment are a function's variables.
@@ -163,6 +171,7 @@ type UpdateFunctionConfigurationRequest struct {
 	MemorySize       *int32            `json:"MemorySize" check:"range=128..10240"`
 	Environment      *Environment      `json:"Environment"`
 	EphemeralStorage *EphemeralStorage `json:"EphemeralStorage"`
+	LoggingConfig    *LoggingConfig    `json:"LoggingConfig"`
 	RevisionID       string            `json:"RevisionId"`
 	Unserved
 }
@@ -264,6 +273,7 @@ type AddPermissionRequest struct {
 	PrincipalOrgID      string `json:"PrincipalOrgID" check:"len=12..34"`
 	RevisionID          string `json:"RevisionId"`
 	FunctionURLAuthType string `json:"FunctionUrlAuthType" check:"enum=NONE|AWS_IAM"`
+	ViaFunctionURL      bool   `json:"InvokedViaFunctionUrl"`
 }
 
 type AddPermissionResponse struct {

@@ -72,7 +72,7 @@ func newVersion(in *lambda.CreateFunctionRequest) lambda.Version {
 		v.Architecture = architecture
 	}
 	settle(&v, &lambda.UpdateFunctionConfigurationRequest{
-		Timeout: in.Timeout, MemorySize: in.MemorySize, Environment: in.Environment, EphemeralStorage: in.EphemeralStorage,
+		Timeout: in.Timeout, MemorySize: in.MemorySize, Environment: in.Environment, EphemeralStorage: in.EphemeralStorage, LoggingConfig: in.LoggingConfig,
 	})
 	return v
 }
@@ -93,6 +93,9 @@ func settle(v *lambda.Version, in *lambda.UpdateFunctionConfigurationRequest) {
 	}
 	if in.EphemeralStorage != nil {
 		v.Ephemeral = in.EphemeralStorage.Size
+	}
+	if in.LoggingConfig != nil {
+		v.Logging = in.LoggingConfig
 	}
 	if in.Environment != nil {
 		v.Environment = in.Environment.Variables
@@ -119,15 +122,17 @@ func (op *call) configure(v *lambda.Version, asked *lambda.Unserved) error {
 // served refuses what would need something that is not served here.
 func served(asked *lambda.Unserved) error {
 	refused := map[string]bool{
-		"VpcConfig":            asked.VPCConfig != nil && len(asked.VPCConfig.SubnetIDs)+len(asked.VPCConfig.SecurityGroupIDs) > 0,
-		"DeadLetterConfig":     asked.DeadLetterConfig != nil && asked.DeadLetterConfig.TargetARN != "",
-		"KMSKeyArn":            asked.KMSKeyARN != "",
-		"TracingConfig":        asked.TracingConfig != nil && asked.TracingConfig.Mode == "Active",
-		"Layers":               len(asked.Layers) > 0,
-		"SnapStart":            asked.SnapStart != nil && asked.SnapStart.ApplyOn == "PublishedVersions",
-		"CodeSigningConfigArn": asked.CodeSigningConfigARN != "",
-		"FileSystemConfigs":    len(asked.FileSystemConfigs) > 0,
-		"ImageConfig":          asked.ImageConfig != nil,
+		"VpcConfig":              asked.VPCConfig != nil && len(asked.VPCConfig.SubnetIDs)+len(asked.VPCConfig.SecurityGroupIDs) > 0,
+		"DeadLetterConfig":       asked.DeadLetterConfig != nil && asked.DeadLetterConfig.TargetARN != "",
+		"KMSKeyArn":              asked.KMSKeyARN != "",
+		"TracingConfig":          asked.TracingConfig != nil && asked.TracingConfig.Mode == "Active",
+		"Layers":                 len(asked.Layers) > 0,
+		"SnapStart":              asked.SnapStart != nil && asked.SnapStart.ApplyOn == "PublishedVersions",
+		"CodeSigningConfigArn":   asked.CodeSigningConfigARN != "",
+		"FileSystemConfigs":      len(asked.FileSystemConfigs) > 0,
+		"ImageConfig":            asked.ImageConfig != nil,
+		"CapacityProviderConfig": asked.CapacityProviderConfig != nil, "DurableConfig": asked.DurableConfig != nil,
+		"TenancyConfig": asked.TenancyConfig != nil, "PublishTo": asked.PublishTo != "",
 	}
 	for _, member := range slices.Sorted(maps.Keys(refused)) {
 		if refused[member] {
@@ -198,8 +203,8 @@ func trusts(role *iam.Role) bool {
 func (c *Control) keeper(code *lambda.Code) func(*lambda.Version) error {
 	keep := sync.OnceValues(func() (string, error) {
 		switch {
-		case code.S3Bucket != "" || code.S3Key != "" || code.ImageURI != "":
-			return "", invalid("Code from S3 and images are not served here; give a zip file (aws lambda … --zip-file fileb://…)")
+		case code.S3Bucket != "" || code.S3Key != "" || code.ImageURI != "" || code.SourceKMSKeyARN != "":
+			return "", invalid("Code from S3, encrypted code and images are not served here; give a zip file (aws lambda … --zip-file fileb://…)")
 		case len(code.ZipFile) == 0:
 			return "", invalid("Please provide a source for function code.")
 		}
@@ -242,6 +247,11 @@ func describe(f *lambda.Function, v *lambda.Version, name lambda.Name) *lambda.C
 		TracingConfig: lambda.Tracing{Mode: "PassThrough"}, EphemeralStorage: lambda.EphemeralStorage{Size: v.Ephemeral},
 		SnapStart:     lambda.SnapStart{ApplyOn: "None", OptimizationStatus: "Off"},
 		LoggingConfig: lambda.LoggingConfig{LogFormat: "Text", LogGroup: "/aws/lambda/" + f.Name},
+	}
+	if given := v.Logging; given != nil {
+		d.LoggingConfig = *given
+		d.LoggingConfig.LogFormat = cmp.Or(given.LogFormat, "Text")
+		d.LoggingConfig.LogGroup = cmp.Or(given.LogGroup, "/aws/lambda/"+f.Name)
 	}
 	if len(v.Environment) > 0 {
 		d.Environment = &lambda.Environment{Variables: v.Environment}

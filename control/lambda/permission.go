@@ -18,8 +18,8 @@ func (c *Control) AddPermission(ctx context.Context, caller iam.Caller, in *lamb
 		if err != nil {
 			return nil, err
 		}
-		if in.FunctionURLAuthType != "" {
-			return nil, invalid("Function URLs are not served here; leave out FunctionUrlAuthType")
+		if in.FunctionURLAuthType != "" || in.ViaFunctionURL {
+			return nil, invalid("Function URLs are not served here; leave out FunctionUrlAuthType and InvokedViaFunctionUrl")
 		}
 		p := f.Policies[name.Qualifier]
 		if err := unchanged(in.RevisionID, p.Revision); err != nil {
