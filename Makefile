@@ -12,6 +12,7 @@ FUZZ = \
 	certificate:FuzzImport \
 	certificate:FuzzMatches \
 	control/acm:FuzzResume \
+	aws/lambda:FuzzName \
 	control/ec2:FuzzFilterValue \
 	control/elbv2:FuzzAreCodes \
 	control/elbv2:FuzzParts \
@@ -23,6 +24,8 @@ FUZZ = \
 	dataplane/access:FuzzParameter \
 	dataplane/clienthello:FuzzClientHello \
 	dataplane/http1:FuzzAssemble \
+	dataplane/event:FuzzResponse \
+	dataplane/event:FuzzTarget \
 	dataplane/http1:FuzzChunks \
 	dataplane/http1:FuzzRequest \
 	dataplane/http1:FuzzResponse \
@@ -37,6 +40,8 @@ FUZZ = \
 	fabric:FuzzParseStat \
 	fabric:FuzzProxyRequest \
 	fabric:FuzzSOCKS \
+	functions:FuzzTable \
+	functions:FuzzZip \
 	metadata:FuzzPath \
 	metadata:FuzzToken \
 	policy:FuzzParse \

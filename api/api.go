@@ -25,11 +25,13 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	lambdanouns "pergola/aws/lambda"
 	"pergola/control"
 	"pergola/control/acm"
 	"pergola/control/ec2"
 	"pergola/control/elbv2"
 	iamcontrol "pergola/control/iam"
+	"pergola/control/lambda"
 	"pergola/control/organizations"
 	"pergola/control/sts"
 	"pergola/lattice"
@@ -37,8 +39,16 @@ import (
 	"pergola/sigv4"
 )
 
-// maxBody is the longest body that a request may have. The longest that the API's constraints allow is a tenth of it.
+// maxBody is the longest body that a request may have. The longest that the constraints of the other services allow is a
+// tenth of it; Lambda alone takes code, as base64 in JSON.
 const maxBody = 1 << 20
+
+// maxLambdaBody has room for the longest zip file and for what else belongs to a function.
+const maxLambdaBody = lambdanouns.MaxZip*4/3 + maxBody
+
+// largeBodies is how many requests with bodies longer than maxBody are read at once. Others wait: who sends them has not
+// proved yet who they are, since it is the body that their signature covers.
+const largeBodies = 4
 
 // Config is what the front door opens to.
 type Config struct {
@@ -52,6 +62,8 @@ type Config struct {
 	ACM *acm.Control
 	// Organizations keeps the accounts.
 	Organizations *organizations.Control
+	// Lambda keeps the functions.
+	Lambda *lambda.Control
 	// Keys knows the callers with long-term keys, and Box opens the tokens of those with temporary ones.
 	Keys Keys
 	Box  *sealing.Box
@@ -71,6 +83,7 @@ type door struct {
 	region   string
 	random   io.Reader
 	log      *slog.Logger
+	large    chan struct{} // holds one element for each large body that is being read
 }
 
 // service is one service: who may come in, signing for which regions, and the protocol that it speaks.
@@ -78,6 +91,7 @@ type service struct {
 	verifier *sigv4.Verifier[iam.Caller]
 	regions  []string
 	protocol protocol
+	maxBody  int64
 }
 
 // protocol is how a service puts operations, results and errors on the wire.
@@ -105,13 +119,15 @@ func New(cfg Config) http.Handler {
 
 		"elasticloadbalancing": newQuery(elbv2Style, elbv2Operations(cfg.ELBv2)),
 
-		"acm":           newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
+		"acm":    newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
+		"lambda": newRESTJSON(lambdaOperations(cfg.Lambda)),
+
 		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),
 	})
 }
 
 func newDoor(cfg Config, protocols map[string]protocol) *door {
-	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger}
+	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger, large: make(chan struct{}, largeBodies)}
 	for name, protocol := range protocols {
 		regions := []string{cfg.Region}
 		if slices.Contains(globalServices(), name) {
@@ -120,7 +136,10 @@ func newDoor(cfg Config, protocols map[string]protocol) *door {
 		verifier := sigv4.New(sigv4.Config[iam.Caller]{
 			Rules: sigv4.ControlPlane(name, regions...), Credentials: credentials{cfg.Keys, cfg.Box}, Now: cfg.Now,
 		})
-		d.services[name] = &service{verifier, regions, protocol}
+		d.services[name] = &service{verifier, regions, protocol, maxBody}
+	}
+	if s := d.services["lambda"]; s != nil {
+		s.maxBody = maxLambdaBody
 	}
 	return d
 }
@@ -146,7 +165,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	refuse := func(err error) { service.protocol.refuse(w, d.explained(r, err, requestID), requestID) }
 
-	body, err := readBody(w, r)
+	body, err := d.readBody(w, r, service.maxBody)
 	if err != nil {
 		refuse(err)
 		return
@@ -222,8 +241,15 @@ func isForm(r *http.Request) bool {
 }
 
 // readBody reads the whole body, since its hash is signed.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+func (d *door) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if limit > maxBody && (r.ContentLength < 0 || r.ContentLength > maxBody) {
+		select {
+		case d.large <- struct{}{}:
+			defer func() { <-d.large }()
+		case <-r.Context().Done():
+		}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):

@@ -53,6 +53,8 @@ var plausible = map[string]any{
 	"URL": "https://issuer.test", "ARN": "arn:aws:iam::100000000001:policy/p",
 	"Document": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, "Trust": trustAll,
 
+	"FunctionName": "spots", "Resource": "arn:aws:lambda:us-west-2:100000000001:function:spots", "StatementID": "s",
+
 	"TargetID": "ou-ab12-01234567", "ResourceID": "ou-ab12-01234567", "ParentID": "ou-ab12-01234567", "ChildID": "ou-ab12-01234567",
 	"PolicyID": "p-0123456789", "RootID": "r-ab12", "RoleARN": "arn:aws:iam::100000000001:role/work", "Tokens": "required", "PolicyType": "SERVICE_CONTROL_POLICY",
 }
@@ -91,8 +93,9 @@ func (p plane) tables() map[string][]operation {
 	return map[string][]operation{
 		"vpc-lattice": latticeOperations(p.config.Lattice), "ec2": ec2Operations(p.config.EC2), "iam": iamOperations(p.config.IAM),
 		"sts": stsOperations(p.config.STS), "organizations": organizationsOperations(p.config.Organizations),
-		"acm": acmOperations(p.config.ACM),
+		"acm":                  acmOperations(p.config.ACM),
 		"elasticloadbalancing": elbv2Operations(p.config.ELBv2),
+		"lambda":               lambdaOperations(p.config.Lambda),
 	}
 }
 

@@ -44,6 +44,16 @@ var patterns = map[string]pattern{
 	"word":          {regexp.MustCompile(`^\w+$`), "must have no characters but letters, digits and underscores"},
 	"externalid":    {regexp.MustCompile(`^[\w+=,.@:/-]+$`), "must have no characters but letters, digits and _+=,.@:/-"},
 
+	"anyarn":          {regexp.MustCompile(`^arn:aws[a-zA-Z-]*:[a-zA-Z0-9-]+:([a-z]{2}(-[a-z]+)+-\d)?:(\d{12})?:.+$`), "must be an ARN"},
+	"rolearn":         {regexp.MustCompile(`^arn:aws[a-zA-Z-]*:iam::\d{12}:role/[a-zA-Z0-9_+=,.@/-]+$`), "must be the ARN of a role"},
+	"function":        {regexp.MustCompile(`^(arn:aws[a-zA-Z-]*:lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?[a-zA-Z0-9_-]+(:(\$LATEST|[a-zA-Z0-9_-]+))?$`), "must be the name or the ARN of a function"},
+	"qualifier":       {regexp.MustCompile(`^(\$LATEST|[a-zA-Z0-9_-]+)$`), "must be the name of an alias, the number of a version, or $LATEST"},
+	"alias":           {regexp.MustCompile(`^[0-9]*[a-zA-Z_-][a-zA-Z0-9_-]*$`), "must have no characters but letters, digits, - and _, and be no number"},
+	"functionversion": {regexp.MustCompile(`^(\$LATEST|[0-9]+)$`), "must be the number of a version, or $LATEST"},
+	"handler":         {regexp.MustCompile(`^\S*$`), "must have no spaces"},
+	"statementid":     {regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`), "must have no characters but letters, digits and _.-"},
+	"lambdaaction":    {regexp.MustCompile(`^(lambda:(\*|[a-zA-Z]+)|\*)$`), "must be an action of Lambda, such as lambda:InvokeFunction"},
+
 	"accountcreation":        {regexp.MustCompile(`^car-[a-z0-9]{8,32}$`), "must be the id of a request to create an account, car-…"},
 	"organizationroot":       {regexp.MustCompile(`^` + rootID + `$`), "must be the id of a root, r-…"},
 	"organizationunit":       {regexp.MustCompile(`^` + unitID + `$`), "must be the id of an organizational unit, ou-…"},

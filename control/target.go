@@ -124,6 +124,7 @@ type targetPlace struct {
 	op      *call
 	group   *lattice.TargetGroup
 	vpc     ec2.VPC      // zero for functions
+	taken   string       // the function that a group of functions has, or ""
 	subnets []ec2.Subnet // of the VPC, for groups of type IP
 	// balancer is the load balancer of the request that was found good, for groups of type ALB.
 	balancer *lattice.Target
@@ -147,6 +148,9 @@ func (op *call) placeOf(group *lattice.TargetGroup) (*targetPlace, error) {
 			return nil, err
 		}
 	}
+	if group.Type == lattice.TargetLambda {
+		return p, p.findFunction()
+	}
 	if group.Type == lattice.TargetIP {
 		p.subnets, err = op.subnetsOf(group.Config.VPCIdentifier)
 	}
@@ -161,7 +165,7 @@ func (p *targetPlace) refusal(target lattice.Target) (string, error) {
 	case lattice.TargetIP:
 		return p.refuseAddress(target.ID), nil
 	case lattice.TargetLambda:
-		return "no Lambda function of that ARN exists in this deployment", nil
+		return p.refuseFunction(target)
 	default:
 		return p.refuseLoadBalancer(target)
 	}

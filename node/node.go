@@ -45,6 +45,8 @@ type Config struct {
 	Fabric *fabric.Fabric
 	// Box opens the credentials that requests are signed with.
 	Box *sealing.Box
+	// Functions invokes the Lambda functions of target groups.
+	Functions proxy.Functions
 	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
 	ResolvConf string
 	// RequestsPerSecond is how many requests each service takes in a second; see proxy.Config.
@@ -87,7 +89,7 @@ func New(cfg Config) *Node {
 	n.guard = access.New(access.Config{Region: cfg.Region, Box: cfg.Box, Snapshot: n.current})
 	n.proxy = proxy.New(proxy.Config{
 		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
-		RequestsPerSecond: cfg.RequestsPerSecond,
+		Functions: cfg.Functions, RequestsPerSecond: cfg.RequestsPerSecond,
 	})
 	n.entrance = entrance.New(entrance.Config{
 		Snapshot: n.current, Requests: n.proxy, Log: cfg.Logger,

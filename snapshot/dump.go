@@ -160,6 +160,9 @@ func (p pattern) String() string {
 
 func (d dumper) group(g *TargetGroup) {
 	d.line(0, "targetgroup %s %s type %s speaks %q %q in %q in use %t", g.ID, g.ARN, g.Type, g.Protocol, g.ProtocolVersion, g.VPC, g.InUse)
+	if g.EventVersion != "" {
+		d.line(1, "events %s", g.EventVersion)
+	}
 	if h := g.HealthCheck; h != nil {
 		d.line(1, "check %s %s %s port %d every %s within %s up after %d down after %d codes %v",
 			h.Protocol, h.ProtocolVersion, h.Path, h.Port, h.Interval, h.Timeout, h.HealthyThreshold, h.UnhealthyThreshold, h.Codes)
@@ -193,6 +196,9 @@ func (d dumper) target(t Target) {
 	}
 	for _, more := range t.More {
 		address += " and " + more.String()
+	}
+	if t.Function != "" {
+		address = "function"
 	}
 	if t.Draining {
 		draining = " draining"

@@ -147,6 +147,8 @@ type TargetGroup struct {
 	VPC string
 	// HealthCheck is nil when the health of the targets is not checked.
 	HealthCheck *HealthCheck
+	// EventVersion is the structure of the events that functions get, V1 or V2; "" for all but LAMBDA.
+	EventVersion string
 	// InUse is true when a listener of a service that is associated with some service network forwards to the group.
 	// Only then are its targets checked.
 	InUse bool
@@ -162,6 +164,8 @@ type Target struct {
 	Address netip.AddrPort
 	// More are the further addresses of a load balancer, which has one in each of its subnets: requests go to all in turn.
 	More []netip.AddrPort
+	// Function is the ARN of a Lambda function, which has no address; "" for all others.
+	Function string
 	// Draining targets finish what they have and receive nothing new.
 	Draining bool
 }

@@ -88,11 +88,15 @@ func (c *Compiler) compileGroup(g *groupState) *TargetGroup {
 		group.Protocol = config.Protocol
 		group.ProtocolVersion = config.ProtocolVersion
 		group.VPC = config.VPCIdentifier
+		group.EventVersion = config.LambdaEventStructureVersion
 		group.HealthCheck = c.compileHealthCheck(g.object)
 	}
 	for key, t := range g.targets {
 		target := Target{Key: key, Draining: t.DeregisteredAt != nil}
 		target.Address, target.More = c.addresses(group.Type, t)
+		if group.Type == lattice.TargetLambda {
+			target.Function = t.ID
+		}
 		group.Targets = append(group.Targets, target)
 	}
 	slices.SortFunc(group.Targets, func(a, b Target) int { return cmp.Compare(a.Key, b.Key) })

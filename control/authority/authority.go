@@ -175,14 +175,33 @@ func (q *Inquiry) MayAssume(action string, role *iam.Role) error {
 	trust, access := q.authority.library.compileTrust(role), s.access
 	access.Resource = []policy.Level{{Name: "resource", Policies: []*policy.Policy{trust}}}
 	request := q.request(s, question{action, role.ARN(), role.Tags})
-	if s.exists && q.caller.Account == role.Account {
+	if q.caller.Account == role.Account {
 		itself := *request
 		itself.Principal.Account = "" // so that the account alone does not name it
-		if trust.Evaluate(&itself).Effect == policy.Allow {
-			access.Identity = append(slices.Clip(access.Identity), q.authority.library.administrator)
-		}
+		q.trust(s, &access, trust.Evaluate(&itself).Effect == policy.Allow)
 	}
 	return decide(&access, request)
+}
+
+// MayTrusted asks whether the caller may perform another action on a resource of any account whose own policy allows that
+// already; named says that this policy names the caller itself, of the resource's account. As with MayAssume, no identity
+// policy has to allow it then.
+func (q *Inquiry) MayTrusted(action, resource string, tags map[string]string, named bool) error {
+	s, err := q.standing()
+	if err != nil {
+		return err
+	}
+	access := s.access
+	q.trust(s, &access, named)
+	return decide(&access, q.request(s, question{action, resource, tags}))
+}
+
+// trust lets a caller that a resource's policy names do without identity policies. Whoever is gone is not the one that the
+// policy names.
+func (q *Inquiry) trust(s *standing, access *policy.Access, named bool) {
+	if named && s.exists {
+		access.Identity = append(slices.Clip(access.Identity), q.authority.library.administrator)
+	}
 }
 
 // question is what is asked of policies.

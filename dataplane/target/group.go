@@ -28,6 +28,7 @@ type Target struct {
 	address  netip.AddrPort
 	more     []netip.AddrPort // further addresses, of a load balancer
 	turn     atomic.Uint64    // counts the requests that went to address and more in turn
+	function string
 	inFlight atomic.Int64
 	draining atomic.Bool
 
@@ -48,6 +49,9 @@ func (t *Target) Address() netip.AddrPort {
 	return t.address
 }
 
+// Function is the ARN of the Lambda function that the target is; "" for all others, which have an address.
+func (t *Target) Function() string { return t.function }
+
 // VPC is the id of the VPC in which the address is.
 func (t *Target) VPC() string { return t.vpc }
 
@@ -65,7 +69,7 @@ func (g *group) apply(spec *snapshot.TargetGroup) {
 	for _, s := range spec.Targets {
 		t := known[s.Key]
 		if t == nil || !t.stands(s) {
-			t = &Target{group: g, key: s.Key, vpc: spec.VPC, address: s.Address, more: s.More, health: unjudged()}
+			t = &Target{group: g, key: s.Key, vpc: spec.VPC, address: s.Address, more: s.More, function: s.Function, health: unjudged()}
 		}
 		g.targets[s.Key] = t
 	}
@@ -117,7 +121,7 @@ func (g *group) publish() {
 	var healthy, usable []*Target
 	for _, s := range g.spec.Targets {
 		t := g.targets[s.Key]
-		if s.Draining || !s.Address.IsValid() {
+		if s.Draining || !s.Address.IsValid() && s.Function == "" {
 			continue
 		}
 		usable = append(usable, t)
