@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"os/exec"
@@ -167,15 +168,74 @@ func newCLI(t *testing.T) plane {
 		t.Skip("the AWS CLI is not installed")
 	}
 	if testing.Short() {
-		t.Skip("the AWS CLI takes a second for each command")
+		t.Skip("the AWS CLI takes its time")
 	}
 	return newPlane(t)
+}
+
+// A cli runs commands of the AWS CLI, as the root user of the management account.
+type cli struct {
+	env []string
+	// in and out are those of a Python process that has the CLI loaded, which takes a second; nil where the CLI is no
+	// library of the system's Python. Then each command is a process.
+	in  io.Writer
+	out *json.Decoder
+}
+
+// loaded runs one command for each line of its input, in one process, and prints what the command printed. Commands have
+// nothing in common but what was read of the services' models.
+const loaded = `
+import contextlib, io, json, sys
+from awscli.clidriver import create_clidriver
+models = create_clidriver().session.get_component("data_loader")
+for line in sys.stdin:
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            driver = create_clidriver()
+            driver.session.register_component("data_loader", models)
+            driver.main(json.loads(line))
+        except SystemExit:
+            pass
+    print(json.dumps(printed.buffer.getvalue().decode()), flush=True)
+`
+
+func (p plane) startCLI(t *testing.T) *cli {
+	t.Helper()
+	c := &cli{env: append(os.Environ(),
+		"AWS_ENDPOINT_URL="+p.url, "AWS_REGION="+testRegion, "AWS_DEFAULT_REGION="+testRegion, "AWS_PAGER=",
+		"AWS_ACCESS_KEY_ID="+p.credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+p.credential.Secret, "AWS_SESSION_TOKEN=",
+		"AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE="+t.TempDir()+"/none", "AWS_SHARED_CREDENTIALS_FILE="+t.TempDir()+"/none",
+		"AWS_EC2_METADATA_DISABLED=true",
+	)}
+	if exec.Command("python3", "-c", "import awscli.clidriver").Run() != nil {
+		return c
+	}
+	process := exec.CommandContext(t.Context(), "python3", "-c", loaded)
+	process.Env, process.Stderr = c.env, os.Stderr
+	in, err := process.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = process.Wait() // it may have been ended with the test's context
+	})
+	c.in, c.out = in, json.NewDecoder(out)
+	return c
 }
 
 // runCLI runs commands one after another.
 func (p plane) runCLI(t *testing.T, steps []step) {
 	t.Helper()
-	saved := map[string]string{}
+	saved, runner := map[string]string{}, p.startCLI(t)
 	for _, c := range steps {
 		fill := func(text string) string {
 			return regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(text, func(name string) string {
@@ -186,7 +246,7 @@ func (p plane) runCLI(t *testing.T, steps []step) {
 			})
 		}
 		command := fill(c.command)
-		output := p.cli(t, command)
+		output := runner.run(t, command)
 		if !strings.Contains(output, fill(c.want)) {
 			t.Fatalf("aws %s\n%s\nwant %s", command, output, fill(c.want))
 		}
@@ -200,16 +260,22 @@ func (p plane) runCLI(t *testing.T, steps []step) {
 	}
 }
 
-// cli runs one command and returns what it prints, errors included.
-func (p plane) cli(t *testing.T, command string) string {
+// run runs one command and returns what it prints, errors included.
+func (c *cli) run(t *testing.T, command string) string {
 	t.Helper()
-	run := exec.CommandContext(t.Context(), "aws", append([]string{"--output", "json"}, strings.Fields(command)...)...)
-	run.Env = append(os.Environ(),
-		"AWS_ENDPOINT_URL="+p.url, "AWS_REGION="+testRegion, "AWS_DEFAULT_REGION="+testRegion, "AWS_PAGER=",
-		"AWS_ACCESS_KEY_ID="+p.credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+p.credential.Secret, "AWS_SESSION_TOKEN=",
-		"AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE="+t.TempDir()+"/none", "AWS_SHARED_CREDENTIALS_FILE="+t.TempDir()+"/none",
-		"AWS_EC2_METADATA_DISABLED=true",
-	)
+	args := append([]string{"--output", "json"}, strings.Fields(command)...)
+	if c.in != nil {
+		var printed string
+		if err := json.NewEncoder(c.in).Encode(args); err != nil {
+			t.Fatalf("aws %s: %v", command, err)
+		}
+		if err := c.out.Decode(&printed); err != nil {
+			t.Fatalf("aws %s: %v", command, err)
+		}
+		return printed
+	}
+	run := exec.CommandContext(t.Context(), "aws", args...)
+	run.Env = c.env
 	output, err := run.CombinedOutput()
 	if err != nil && len(output) == 0 {
 		return fmt.Sprint(err)
