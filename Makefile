@@ -58,7 +58,7 @@ FUZZ = \
 	snapshot:FuzzPattern \
 
 
-.PHONY: all build lint test race fuzz bench bench-policy kills cross
+.PHONY: all build lint test race conformance fuzz bench bench-policy kills cross
 
 all: build lint test
 
@@ -75,6 +75,10 @@ test:
 
 race:
 	go test -race ./...
+
+# The test suites that others keep for the protocols, in a module of its own, which the targets above do not reach.
+conformance:
+	cd test/conformance && go vet ./... && go test ./...
 
 cross:
 	GOOS=darwin GOARCH=arm64 go build ./... && GOOS=darwin GOARCH=arm64 go vet ./...
