@@ -10,6 +10,7 @@ import (
 
 	"pergola/aws/acm"
 	"pergola/certificate"
+	"pergola/sealing"
 	"pergola/snapshot"
 )
 
@@ -96,7 +97,7 @@ func (f *face) certify(t *Terminator, s *snapshot.Snapshot, key faceKey) (err er
 	if key.by == s.Authority {
 		f.certificate, err = t.issue(key)
 	} else {
-		f.certificate, err = t.open(key.by)
+		f.certificate, err = Open(t.box, key.by)
 	}
 	f.original = &tls.Config{Time: f.now, MinVersion: tls.VersionTLS12, GetConfigForClient: f.choose}
 	return err
@@ -120,13 +121,13 @@ func (t *Terminator) issue(key faceKey) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: private}, err
 }
 
-// open opens the key of a certificate that belongs to a service.
-func (t *Terminator) open(c *snapshot.Certificate) (tls.Certificate, error) {
+// Open opens the key of a certificate that an account has, so that it can be shown.
+func Open(box *sealing.Box, c *snapshot.Certificate) (tls.Certificate, error) {
 	leaf, err := x509.ParseCertificate(c.Chain[0])
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("certificate %s: %w", c.ARN, err)
 	}
-	der, err := t.box.OpenKey(c.ARN, c.SealedKey)
+	der, err := box.OpenKey(c.ARN, c.SealedKey)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
