@@ -55,8 +55,8 @@ var mayImport = map[string][]string{
 	"dataplane/access":  {"lattice", "aws…", "policy", "sealing", "sigv4", "snapshot"},
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access"},
 	"dataplane/event":   {},
-	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/event", "dataplane/http1", "dataplane/http2"},
-	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1"},
+	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/event", "dataplane/http1", "dataplane/http2", "dataplane/security"},
+	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1", "dataplane/security"},
 	"dns":               {"lattice", "snapshot"},
 	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
 	"metadata":          {"lattice", "aws…", "sealing"},
@@ -64,8 +64,9 @@ var mayImport = map[string][]string{
 	"functions":         {"aws…", "fabric", "sigv4"},
 
 	"dataplane/clienthello": {},
+	"dataplane/security":    {},
 	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/passthrough", "dataplane/proxy"},
-	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot"},
+	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot", "dataplane/security"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello"},
 
 	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},

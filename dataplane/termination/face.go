@@ -10,6 +10,7 @@ import (
 
 	"pergola/aws/acm"
 	"pergola/certificate"
+	"pergola/dataplane/security"
 	"pergola/sealing"
 	"pergola/snapshot"
 )
@@ -43,7 +44,7 @@ type face struct {
 	renewAt  time.Time // when another takes its place; zero for never
 	original *tls.Config
 	// configs are made when they are first needed.
-	configs [len(suites)][protocolLists]atomic.Pointer[tls.Config]
+	configs [len(security.Suites)][protocolLists]atomic.Pointer[tls.Config]
 
 	certificate tls.Certificate
 	now         func() time.Time
@@ -99,7 +100,7 @@ func (f *face) certify(t *Terminator, s *snapshot.Snapshot, key faceKey) (err er
 	} else {
 		f.certificate, err = Open(t.box, key.by)
 	}
-	f.original = &tls.Config{Time: f.now, MinVersion: tls.VersionTLS12, GetConfigForClient: f.choose}
+	f.original = &tls.Config{Time: f.now, MinVersion: security.MinVersion, GetConfigForClient: f.choose}
 	return err
 }
 
@@ -145,8 +146,8 @@ func (f *face) config(suite int, list protocolList) *tls.Config {
 	}
 	// Of two that are made at once, one is used for one handshake only.
 	made := &tls.Config{
-		Time: f.now, MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{f.certificate},
-		CipherSuites: []uint16{suites[suite].id}, NextProtos: list.protocols(),
+		Time: f.now, MinVersion: security.MinVersion, Certificates: []tls.Certificate{f.certificate},
+		CipherSuites: []uint16{security.Suites[suite].ID}, NextProtos: list.protocols(),
 	}
 	f.configs[suite][list].Store(made)
 	return made
