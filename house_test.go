@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 
 	"snapshot":          {"lattice", "aws…", "policy"},
 	"dataplane":         {"lattice", "snapshot"},
-	"dataplane/http1":   {},
+	"dataplane/http1":   {"dataplane/descriptor"},
 	"dataplane/http2":   {"dataplane/http1"},
 	"dataplane/access":  {"lattice", "aws…", "policy", "sealing", "sigv4", "snapshot"},
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access"},
@@ -63,11 +63,12 @@ var mayImport = map[string][]string{
 	"fabric":            {},
 	"functions":         {"aws…", "fabric", "sigv4"},
 
-	"dataplane/clienthello": {},
+	"dataplane/clienthello": {"dataplane/descriptor"},
+	"dataplane/descriptor":  {},
 	"dataplane/security":    {},
 	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/passthrough", "dataplane/proxy"},
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot", "dataplane/security"},
-	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello"},
+	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello", "dataplane/descriptor"},
 
 	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
 	"operator":   {},
