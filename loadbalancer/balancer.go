@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,14 +38,15 @@ type state struct {
 	*snapshot.LoadBalancer
 	// transports reach the targets from each of the places.
 	transports []*http.Transport
+	// certificates are those of HTTPS listeners, by port.
+	certificates map[uint16]*tls.Certificate
 }
 
 // door is where a load balancer listens: a port of one of its places, and what is spoken there.
 type door struct {
-	place       int
-	port        uint16
-	protocol    lattice.Protocol
-	certificate string
+	place    int
+	port     uint16
+	protocol lattice.Protocol
 }
 
 func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
@@ -74,7 +76,7 @@ func (b *balancer) apply(ctx context.Context, wanted *snapshot.LoadBalancer) err
 		return nil
 	}
 	b.targets.Apply(&snapshot.Snapshot{TargetGroups: wanted.TargetGroups})
-	b.current.Store(&state{wanted, b.transportsFor(wanted)})
+	b.current.Store(&state{wanted, b.transportsFor(wanted), b.certificatesFor(wanted)})
 	err := b.follow(ctx, b.wantedDoors(wanted))
 	b.incomplete = err != nil
 	return err
@@ -110,15 +112,41 @@ func (b *balancer) transportsFor(wanted *snapshot.LoadBalancer) []*http.Transpor
 	return transports
 }
 
+// certificatesFor opens the certificates of HTTPS listeners. Handshakes with a listener that has none fail.
+func (b *balancer) certificatesFor(wanted *snapshot.LoadBalancer) map[uint16]*tls.Certificate {
+	certificates := map[uint16]*tls.Certificate{}
+	for _, l := range wanted.Listeners {
+		if l.Protocol != lattice.ProtocolHTTPS {
+			continue
+		}
+		opened, err := tls.Certificate{}, errNoCertificate
+		if l.Certificate != nil {
+			opened, err = b.set.config.Open(l.Certificate)
+		}
+		if err != nil {
+			b.set.log.Error("an HTTPS listener of a load balancer cannot be served", "loadBalancer", wanted.ARN, "port", l.Port, "error", err)
+			continue
+		}
+		certificates[l.Port] = &opened
+	}
+	return certificates
+}
+
+var errNoCertificate = errors.New("its certificate does not exist; give the listener another (aws elbv2 modify-listener)")
+
+// certificate is what is shown on a port.
+func (b *balancer) certificate(port uint16) (*tls.Certificate, error) {
+	if c := b.current.Load().certificates[port]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("the listener on port %d has no certificate that can be shown", port)
+}
+
 func (b *balancer) wantedDoors(wanted *snapshot.LoadBalancer) map[door]bool {
 	doors := map[door]bool{}
 	for _, l := range wanted.Listeners {
-		if l.Protocol == lattice.ProtocolHTTPS && b.set.config.Certificate == nil {
-			b.set.log.Warn("an HTTPS listener of a load balancer is not served: this node has no certificates", "loadBalancer", wanted.ARN, "port", l.Port)
-			continue
-		}
 		for i := range b.places {
-			doors[door{i, l.Port, l.Protocol, l.Certificate}] = true
+			doors[door{i, l.Port, l.Protocol}] = true
 		}
 	}
 	return doors
@@ -147,7 +175,7 @@ func (b *balancer) open(ctx context.Context, d door) error {
 	if d.protocol == lattice.ProtocolHTTPS {
 		listener = tls.NewListener(listener, &tls.Config{
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return b.set.config.Certificate(d.certificate) },
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return b.certificate(d.port) },
 		})
 	}
 	b.doors[d] = server

@@ -28,14 +28,14 @@ type Place struct {
 	Address       netip.Addr
 }
 
-// Config is what a Set needs. Listen and Dial are required.
+// Config is what a Set needs. Listen, Dial and Open are required.
 type Config struct {
 	// Listen opens a listener on a port of a place.
 	Listen func(ctx context.Context, at Place, port uint16) (net.Listener, error)
 	// Dial connects from a place to an address of its VPC.
 	Dial func(ctx context.Context, from Place, to netip.AddrPort) (net.Conn, error)
-	// Certificate is the certificate of an ARN, for one handshake. Nil: HTTPS listeners are not served.
-	Certificate func(arn string) (*tls.Certificate, error)
+	// Open opens the key of a certificate, for HTTPS listeners.
+	Open func(*snapshot.Certificate) (tls.Certificate, error)
 	// Changed is called when what Report returns may have changed. It must return at once and must not call the Set. Nil
 	// is for those who do not ask.
 	Changed func()

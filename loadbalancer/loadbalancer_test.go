@@ -2,6 +2,7 @@ package loadbalancer
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -134,7 +135,7 @@ var (
 	caller = netip.MustParseAddr("10.0.1.99")
 )
 
-func newBench(t *testing.T, certificate func(string) (*tls.Certificate, error)) *bench {
+func newBench(t *testing.T, open func(*snapshot.Certificate) (tls.Certificate, error)) *bench {
 	t.Helper()
 	b := &bench{memory: &memory{open: map[socket]*listener{}, refused: map[socket]bool{}}, t: t}
 	b.Set = New(Config{
@@ -144,7 +145,7 @@ func newBench(t *testing.T, certificate func(string) (*tls.Certificate, error)) 
 		Dial: func(ctx context.Context, from Place, to netip.AddrPort) (net.Conn, error) {
 			return b.dial(ctx, from.VPC, from.Address, to)
 		},
-		Certificate: certificate,
+		Open: open,
 	})
 	t.Cleanup(b.Set.Close)
 	return b
@@ -497,29 +498,49 @@ func TestTheHealthOfTargets(t *testing.T) {
 }
 
 func TestHTTPSListenersHaveTheirCertificate(t *testing.T) {
-	l := aBalancer()
-	l.Listeners = []snapshot.BalancerListener{{
-		Protocol: lattice.ProtocolHTTPS, Port: 443, Certificate: "arn:aws:acm:x", Fixed: &elbv2.FixedResponse{Status: 200, Body: "safe"},
-	}}
-	without := newBench(t, nil)
-	without.apply(l)
-	if without.sockets() != 0 {
-		t.Error("a listener for HTTPS without certificates is open")
-	}
-	made := selfSigned(t)
-	b := newBench(t, func(arn string) (*tls.Certificate, error) {
-		if arn != "arn:aws:acm:x" {
-			return nil, errors.New("no such certificate")
+	shown := map[string]tls.Certificate{"old": selfSigned(t), "new": selfSigned(t)}
+	b := newBench(t, func(c *snapshot.Certificate) (tls.Certificate, error) {
+		made, ok := shown[c.ARN]
+		if !ok {
+			return made, errors.New("its key was sealed with another sealing key")
 		}
 		return made, nil
 	})
-	b.apply(l)
-	if status, body := b.getFrom(b.client(first, 443), "https://shop.example/"); status != 200 || body != "safe" {
-		t.Errorf("%d %q", status, body)
+	with := func(c *snapshot.Certificate) {
+		l := aBalancer()
+		l.Listeners = append(l.Listeners, snapshot.BalancerListener{
+			Protocol: lattice.ProtocolHTTPS, Port: 443, Certificate: c, Fixed: &elbv2.FixedResponse{Status: 200, Body: "safe"},
+		})
+		b.apply(l)
+	}
+	for _, name := range []string{"old", "new"} {
+		with(&snapshot.Certificate{ARN: name})
+		client := b.client(first, 443)
+		if status, body := b.getFrom(client, "https://shop.example/"); status != 200 || body != "safe" {
+			t.Errorf("%s: %d %q", name, status, body)
+		}
+		conn, err := client.Transport.(*http.Transport).DialContext(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+		if err := secure.HandshakeContext(t.Context()); err != nil || !bytes.Equal(secure.ConnectionState().PeerCertificates[0].Raw, shown[name].Certificate[0]) {
+			t.Errorf("%s: another certificate is shown, %v", name, err)
+		}
+		_ = conn.Close()
+	}
+	for _, c := range []*snapshot.Certificate{nil, {ARN: "sealed by another"}} {
+		with(c)
+		if _, err := b.client(first, 443).Get("https://shop.example/"); err == nil {
+			t.Errorf("%v is served", c)
+		}
+		if status, _ := b.getFrom(b.client(first, 80), "http://shop.example/"); status != 503 {
+			t.Errorf("the other listener answers %d", status)
+		}
 	}
 }
 
-func selfSigned(t *testing.T) *tls.Certificate {
+func selfSigned(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -530,7 +551,7 @@ func selfSigned(t *testing.T) *tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{encoded}, PrivateKey: key}
+	return tls.Certificate{Certificate: [][]byte{encoded}, PrivateKey: key}
 }
 
 // TestNothingGoesOnOnceALoadBalancerIsGone wants no connection kept and no check made after the end.

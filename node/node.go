@@ -6,6 +6,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -85,7 +86,10 @@ func New(cfg Config) *Node {
 	}
 	n.reports = newReporter(cfg)
 	n.targets = target.New(target.Config{Dial: n.dial, Logger: cfg.Logger, Changed: n.reports.wake})
-	n.balancers = loadbalancer.New(loadbalancer.Config{Listen: n.listenAt, Dial: n.dialFrom, Changed: n.reports.wake, Logger: cfg.Logger})
+	n.balancers = loadbalancer.New(loadbalancer.Config{
+		Listen: n.listenAt, Dial: n.dialFrom, Changed: n.reports.wake, Logger: cfg.Logger,
+		Open: func(c *snapshot.Certificate) (tls.Certificate, error) { return termination.Open(cfg.Box, c) },
+	})
 	n.guard = access.New(access.Config{Region: cfg.Region, Box: cfg.Box, Snapshot: n.current})
 	n.proxy = proxy.New(proxy.Config{
 		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,

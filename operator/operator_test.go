@@ -20,7 +20,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fake is a deployment with one account and one instance, in which a program copies its input to its output until it
 // gets a signal.
-type fake struct{ signals chan os.Signal }
+type fake struct {
+	// sent are the signals that programs have been sent, for a test to read. What a program itself gets is another channel,
+	// since of two that wait for one signal only one has it.
+	sent chan os.Signal
+}
 
 func (f *fake) Environment(_ context.Context, account string) (operator.Environment, error) {
 	if account != "" && account != "100000000001" {
@@ -35,13 +39,13 @@ func (f *fake) Start(_ context.Context, program operator.Program, streams operat
 	}
 	// The caller closes its copies when Start returns, as it does for a program that has its own.
 	in, out := dup(streams.In), dup(streams.Out)
-	p := &process{signals: f.signals, ended: make(chan int, 1)}
+	p := &process{sent: f.sent, signals: make(chan os.Signal, 8), ended: make(chan int, 1)}
 	go func() {
 		defer in.Close()
 		defer out.Close()
 		io.Copy(out, in)
 		if len(program.Args) > 1 {
-			s := <-f.signals
+			s := <-p.signals
 			p.ended <- 128 + int(s.(syscall.Signal))
 			return
 		}
@@ -68,12 +72,17 @@ func dup(file *os.File) *os.File {
 }
 
 type process struct {
-	signals chan os.Signal
-	ended   chan int
+	sent, signals chan os.Signal
+	ended         chan int
 }
 
-func (p *process) Wait() (int, error)       { return <-p.ended, nil }
-func (p *process) Signal(s os.Signal) error { p.signals <- s; return nil }
+func (p *process) Wait() (int, error) { return <-p.ended, nil }
+
+func (p *process) Signal(s os.Signal) error {
+	p.sent <- s
+	p.signals <- s
+	return nil
+}
 
 // serve opens the door of a fake deployment in a directory of the test's own.
 func serve(t *testing.T) (dir string, f *fake) {
@@ -171,10 +180,9 @@ func TestAProgramEndsWithItsCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	if got := <-f.signals; got != syscall.SIGKILL {
+	if got := <-f.sent; got != syscall.SIGKILL {
 		t.Errorf("the program got %v", got)
 	}
-	f.signals <- syscall.SIGKILL // it dies of it
 }
 
 func TestRefusals(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package sealing encrypts credentials with the one key of a deployment: the secrets of long-term access keys and the
-// private keys of certificates, for the store, and sessions, for those who hold them.
+// Package sealing encrypts credentials with the one key of a deployment: the secrets of long-term access keys, the private
+// keys of certificates and the variables of functions, for the store, and sessions, for those who hold them.
 //
 // A session token is the session itself, sealed: whoever has the key can open it, check that it is whole and of now, and
 // knows its principal, with no call to anything. Nothing is kept of it. The secret that belongs to a session is derived
@@ -27,9 +27,10 @@ const KeySize = 32
 
 // Box seals and opens. It is safe for concurrent use.
 type Box struct {
-	secrets  cipher.AEAD
-	sessions cipher.AEAD
-	keys     cipher.AEAD
+	secrets   cipher.AEAD
+	sessions  cipher.AEAD
+	keys      cipher.AEAD
+	variables cipher.AEAD
 	// derive is the key from which the secrets of sessions come.
 	derive []byte
 }
@@ -58,11 +59,12 @@ func New(key []byte) (*Box, error) {
 		return nil, fmt.Errorf("a sealing key has %d bytes, this one %d", KeySize, len(key))
 	}
 	var b Box
-	var errs [4]error
+	var errs [5]error
 	b.secrets, errs[0] = newAEAD(key, "secrets of access keys")
 	b.sessions, errs[1] = newAEAD(key, "session tokens")
 	b.derive, errs[2] = hkdf.Expand(sha256.New, key, "secrets of sessions", sha256.Size)
 	b.keys, errs[3] = newAEAD(key, "private keys of certificates")
+	b.variables, errs[4] = newAEAD(key, "variables of functions")
 	return &b, errors.Join(errs[:]...)
 }
 
@@ -128,4 +130,19 @@ func (b *Box) OpenKey(name string, sealed []byte) ([]byte, error) {
 		return nil, fmt.Errorf("certificate %s: its private key was sealed with another sealing key; restore that key's file", name)
 	}
 	return key, nil
+}
+
+// SealVariables seals what the environment variables of a function are encoded as. It is bound to the function's ARN, so
+// that it opens for no other.
+func (b *Box) SealVariables(arn string, encoded []byte) []byte {
+	return b.variables.Seal(nil, nil, encoded, []byte(arn))
+}
+
+// OpenVariables opens what SealVariables made for that ARN.
+func (b *Box) OpenVariables(arn string, sealed []byte) ([]byte, error) {
+	encoded, err := b.variables.Open(nil, nil, sealed, []byte(arn))
+	if err != nil {
+		return nil, fmt.Errorf("function %s: its variables were sealed with another sealing key; restore that key's file", arn)
+	}
+	return encoded, nil
 }

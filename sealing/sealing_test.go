@@ -103,6 +103,26 @@ func TestPrivateKeysAreBoundToTheirCertificates(t *testing.T) {
 	}
 }
 
+func TestVariablesAreBoundToTheirFunction(t *testing.T) {
+	box, variables := newBox(t, 1), []byte(`{"TOKEN":"s3cret"}`)
+	sealed := box.SealVariables("arn:1", variables)
+	if bytes.Contains(sealed, []byte("s3cret")) {
+		t.Error("the variables are in clear")
+	}
+	if got, err := box.OpenVariables("arn:1", sealed); err != nil || !bytes.Equal(got, variables) {
+		t.Errorf("opened %q, %v", got, err)
+	}
+	for name, open := range map[string]func() ([]byte, error){
+		"another function":    func() ([]byte, error) { return box.OpenVariables("arn:2", sealed) },
+		"another sealing key": func() ([]byte, error) { return newBox(t, 2).OpenVariables("arn:1", sealed) },
+		"a private key":       func() ([]byte, error) { return box.OpenVariables("arn:1", box.SealKey("arn:1", variables)) },
+	} {
+		if got, err := open(); err == nil || got != nil || !strings.Contains(err.Error(), "restore") {
+			t.Errorf("%s: opened %q, %v", name, got, err)
+		}
+	}
+}
+
 func session() iam.Caller {
 	return iam.Caller{
 		Account: "100000000001", ARN: "arn:aws:sts::100000000001:assumed-role/r/s", UserID: "AROA1:s", Type: iam.TypeAssumedRole,

@@ -71,7 +71,7 @@ func (c *Compiler) certify(s *serviceState) {
 	}
 }
 
-// compileCertificates compiles the certificates that changed and marks the services that use them.
+// compileCertificates compiles the certificates that changed and marks the services and load balancers that use them.
 func (c *Compiler) compileCertificates() {
 	for state, stale := range c.staleCertificates {
 		if !stale {
@@ -84,6 +84,7 @@ func (c *Compiler) compileCertificates() {
 		for s := range state.users {
 			c.staleServices.compile(s)
 		}
+		c.balancers.certified(state.id, c.region)
 	}
 }
 

@@ -96,8 +96,8 @@ func NewCompiler(region string) *Compiler {
 // Apply makes the next snapshot. With reset, the changes are all the objects there are, and all that was known before
 // is forgotten. The error is that of Compile, limited to what the changes brought about.
 //
-// Each step compiles what was marked, and marks what stands on it: target groups and certificates carry services,
-// services carry service networks, and these carry VPCs.
+// Each step compiles what was marked, and marks what stands on it: target groups carry services, certificates carry
+// services and load balancers, services carry service networks, and these carry VPCs.
 func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapshot, error) {
 	if reset {
 		*c = *NewCompiler(c.region)

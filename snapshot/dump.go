@@ -176,7 +176,8 @@ func (d dumper) loadBalancer(l *LoadBalancer) {
 	d.line(0, "loadbalancer %s %s name %s in %s at %v", l.ID, l.ARN, l.DNSName, l.VPC, l.Addresses)
 	d.line(1, "x-forwarded-for %s client port %t idle %s", l.ForwardedFor, l.ForwardedClientPort, l.IdleTimeout)
 	for _, listener := range l.Listeners {
-		d.line(1, "listener %s port %d certificate %q", listener.Protocol, listener.Port, listener.Certificate)
+		d.line(1, "listener %s port %d", listener.Protocol, listener.Port)
+		d.certificate(2, "certificate", listener.Certificate)
 		if fixed := listener.Fixed; fixed != nil {
 			d.line(2, "answer %d %q %q", fixed.Status, fixed.ContentType, fixed.Body)
 		}

@@ -215,7 +215,7 @@ func TestUnchangedIsShared(t *testing.T) {
 		{"instance that is a target", gone("instance/i-1"), []string{"tg-1", "svc-1", "sn-1", "vpc-1"}},
 		{"vpc", aVPC("vpc-3"), []string{"vpc-3"}},
 		{"auth type of a network", aNetwork("sn-2"), []string{"sn-2", "vpc-2"}},
-		{"certificate", aCertificate("1", "second"), []string{"svc-4", "sn-1", "vpc-1"}},
+		{"certificate", aCertificate("1", "second"), []string{"svc-4", "sn-1", "vpc-1", "elb-1", "vpc-2"}},
 		{"certificate that nobody uses", aCertificate("2", "second"), nil},
 		{"authority", anAuthority("second"), nil},
 		{"load balancer", aBalancer("elb-9", "vpc-3", "group-1"), []string{"elb-9"}},

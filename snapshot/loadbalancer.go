@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"pergola/aws/acm"
 	"pergola/aws/elbv2"
 	"pergola/lattice"
 )
@@ -34,8 +35,8 @@ type LoadBalancer struct {
 type BalancerListener struct {
 	Protocol lattice.Protocol
 	Port     uint16
-	// Certificate is the ARN of an HTTPS listener's certificate.
-	Certificate string
+	// Certificate is what an HTTPS listener shows; nil for HTTP, and where it does not exist.
+	Certificate *Certificate
 	Fixed       *elbv2.FixedResponse
 	Forward     []WeightedTargetGroup
 	// TotalWeight is the sum of the weights of Forward.
@@ -72,6 +73,15 @@ func (b balancers) changed(group string) {
 	for id, l := range b.objects {
 		if l.ForwardsTo(group) {
 			b.stale[id] = true
+		}
+	}
+}
+
+// certified marks the load balancers that have a listener with a certificate.
+func (b balancers) certified(id, region string) {
+	for balancer, l := range b.objects {
+		if slices.ContainsFunc(l.Listeners, func(one elbv2.Listener) bool { of, _ := acm.ID(one.Certificate, region); return of == id }) {
+			b.stale[balancer] = true
 		}
 	}
 }
@@ -164,7 +174,8 @@ func (c *Compiler) compileBalancer(id string, l *elbv2.LoadBalancer) *LoadBalanc
 	}
 	for _, listener := range l.Listeners {
 		of := BalancerListener{
-			Protocol: listener.Protocol, Port: uint16(listener.Port), Certificate: listener.Certificate, Fixed: listener.Action.Fixed,
+			Protocol: listener.Protocol, Port: uint16(listener.Port), Fixed: listener.Action.Fixed,
+			Certificate: c.balancerCertificate(l, &listener),
 		}
 		for _, share := range listener.Action.Forward {
 			g := c.balancers.groups[share.TargetGroup]
@@ -181,6 +192,15 @@ func (c *Compiler) compileBalancer(id string, l *elbv2.LoadBalancer) *LoadBalanc
 	}
 	slices.SortFunc(compiled.Listeners, func(a, b BalancerListener) int { return cmp.Compare(a.Port, b.Port) })
 	return compiled
+}
+
+// balancerCertificate is the certificate of a listener. One of another account or region is none.
+func (c *Compiler) balancerCertificate(l *elbv2.LoadBalancer, listener *elbv2.Listener) *Certificate {
+	id, ok := acm.ID(listener.Certificate, c.region)
+	if state := c.certificates[id]; ok && state != nil && lattice.AccountOf(listener.Certificate) == lattice.AccountOf(l.ARN) {
+		return state.compiled
+	}
+	return nil
 }
 
 // compileBalancerGroup makes a target group of a load balancer one like those of VPC Lattice, so that what checks and

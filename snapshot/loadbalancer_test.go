@@ -62,3 +62,28 @@ func TestLoadBalancersFollowTheirInstances(t *testing.T) {
 		t.Error("a terminated instance has an address")
 	}
 }
+
+func TestListenersOfLoadBalancersFollowTheirCertificate(t *testing.T) {
+	c := NewCompiler(region)
+	for i, test := range []struct {
+		change Change
+		want   string
+	}{
+		{aBalancer("elb-1", "vpc-1"), ""},
+		{aCertificate("1", "first"), "leaf first"},
+		{aCertificate("1", "second"), "leaf second"},
+		{gone("certificate/111122223333/1"), ""},
+	} {
+		s, err := c.Apply(int64(i+1), false, []Change{test.change})
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners := s.LoadBalancers["elb-1"].Listeners
+		if got := listeners[1].Certificate; (got != nil) != (test.want != "") || got != nil && string(got.Chain[0]) != test.want {
+			t.Errorf("after %s the certificate is %v, want %q", test.change.Key, got, test.want)
+		}
+		if listeners[0].Certificate != nil {
+			t.Error("a listener for HTTP has a certificate")
+		}
+	}
+}

@@ -159,12 +159,14 @@ func balancerARN(id string) string {
 	return "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/app/pay/" + id
 }
 
-// aBalancer has a listener on port 80 that forwards to groups.
+// aBalancer has a listener on port 80 that forwards to groups, and one for HTTPS that shows certificate 1.
 func aBalancer(id, vpc string, groups ...string) Change {
 	l := elbv2.LoadBalancer{
 		ID: id, ARN: balancerARN(id), DNSName: "Internal-" + id + ".elb.amazonaws.com", VPC: vpc,
-		Nodes:     []elbv2.Node{{Address: netip.MustParseAddr("10.0.1.4")}, {Address: netip.MustParseAddr("10.0.2.4")}},
-		Listeners: []elbv2.Listener{{Protocol: lattice.ProtocolHTTP, Port: 80}},
+		Nodes: []elbv2.Node{{Address: netip.MustParseAddr("10.0.1.4")}, {Address: netip.MustParseAddr("10.0.2.4")}},
+		Listeners: []elbv2.Listener{
+			{Protocol: lattice.ProtocolHTTP, Port: 80}, {Protocol: lattice.ProtocolHTTPS, Port: 443, Certificate: certificateARN("1")},
+		},
 	}
 	for i, group := range groups {
 		l.Listeners[0].Action.Forward = append(l.Listeners[0].Action.Forward, elbv2.Share{TargetGroup: group, Weight: int32(i + 1)})

@@ -51,15 +51,18 @@ type Function struct {
 // Version is a function's code and configuration.
 type Version struct {
 	// Number is $LATEST, or a number that counts from 1.
-	Number      string            `json:"number"`
-	Runtime     string            `json:"runtime"`
-	Role        string            `json:"role"`
-	Handler     string            `json:"handler"`
-	Description string            `json:"description,omitempty"`
-	Timeout     int32             `json:"timeout"` // in seconds
-	Memory      int32             `json:"memory"`  // in MiB
-	Ephemeral   int32             `json:"ephemeral"`
-	Environment map[string]string `json:"environment,omitempty"`
+	Number      string `json:"number"`
+	Runtime     string `json:"runtime"`
+	Role        string `json:"role"`
+	Handler     string `json:"handler"`
+	Description string `json:"description,omitempty"`
+	Timeout     int32  `json:"timeout"` // in seconds
+	Memory      int32  `json:"memory"`  // in MiB
+	Ephemeral   int32  `json:"ephemeral"`
+	// Environment are the function's own variables. The store has them in SealedEnvironment: a JSON object, sealed for the
+	// function's ARN with the deployment's key.
+	Environment       map[string]string `json:"-"`
+	SealedEnvironment []byte            `json:"sealedEnvironment,omitempty"`
 	// Logging is nil where the defaults hold. It is described, and changes nothing.
 	Logging *LoggingConfig `json:"logging,omitempty"`
 	// Architecture is x86_64 or arm64.

@@ -27,6 +27,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/acm"
+	"pergola/aws/elbv2"
 	"pergola/aws/iam"
 	"pergola/control/authority"
 	"pergola/lattice"
@@ -77,11 +78,12 @@ func New(cfg Config) *Control {
 	return c
 }
 
-// The nouns, and the services that use certificates, which are only read here.
+// The nouns, and the services and load balancers that use certificates, which are only read here.
 var (
 	certificateObjects = store.NewKind[acm.Certificate](acm.KindCertificate)
 	authorityObjects   = store.NewKind[acm.Authority](acm.KindAuthority)
 	serviceObjects     = store.NewKind[lattice.Service](lattice.KindService.Name)
+	balancerObjects    = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
 )
 
 // call is one operation under way, in one transaction, with what it asks about the caller.

@@ -23,6 +23,7 @@ import (
 
 	"pergola/aws"
 	nouns "pergola/aws/acm"
+	"pergola/aws/elbv2"
 	"pergola/aws/iam"
 	"pergola/certificate"
 	"pergola/control"
@@ -363,6 +364,29 @@ func TestUse(t *testing.T) {
 		t.Errorf("listed as %+v", list)
 	}
 	refused(w, w.DeleteCertificate, nouns.Reference{CertificateARN: arn}, "ResourceInUseException", "service/svc-")
+}
+
+// TestLoadBalancersUseCertificates has the listeners of a load balancer use a certificate.
+func TestLoadBalancersUseCertificates(t *testing.T) {
+	w := newWorld(t)
+	arn := must(w, w.RequestCertificate, nouns.RequestCertificateRequest{DomainName: "*.example.com"}).CertificateARN
+	l := elbv2.LoadBalancer{ARN: "arn:aws:elasticloadbalancing:us-west-2:100000000001:loadbalancer/app/shop/1", Listeners: []elbv2.Listener{
+		{Port: 80}, {Port: 443, Certificate: arn}, {Port: 8443, Certificate: arn},
+	}}
+	balancers := store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+	change := func(f func(*store.Tx) error) {
+		t.Helper()
+		if _, err := w.objects.Update(w.ctx, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(func(tx *store.Tx) error { return balancers.Put(tx, "1", l) })
+	if got := w.describe(arn); !slices.Equal(got.InUseBy, []string{l.ARN}) || got.RenewalEligibility != "ELIGIBLE" {
+		t.Errorf("in use by %v, want %s once", got.InUseBy, l.ARN)
+	}
+	refused(w, w.DeleteCertificate, nouns.Reference{CertificateARN: arn}, "ResourceInUseException", l.ARN)
+	change(func(tx *store.Tx) error { balancers.Delete(tx, "1"); return nil })
+	must(w, w.DeleteCertificate, nouns.Reference{CertificateARN: arn})
 }
 
 // TestDeleteAndUseRace lets a service begin to use a certificate while it is deleted: one of the two fails.

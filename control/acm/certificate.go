@@ -254,7 +254,7 @@ func (c *Control) GetCertificate(ctx context.Context, caller iam.Caller, in *acm
 	})
 }
 
-// DeleteCertificate deletes a certificate that no service uses.
+// DeleteCertificate deletes a certificate that no service and no load balancer uses.
 func (c *Control) DeleteCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*lattice.Empty, error) {
 	return update(ctx, c, caller, "DeleteCertificate", func(op *call) (*lattice.Empty, error) {
 		object, err := op.find(in.CertificateARN)
@@ -277,14 +277,25 @@ func (c *Control) DeleteCertificate(ctx context.Context, caller iam.Caller, in *
 	})
 }
 
-// users are the services that use certificates, by the certificates' ARNs. It reads all services, so that none begins to
-// use a certificate that is being deleted.
+// users are the services and load balancers that use certificates, by the certificates' ARNs. It reads all of them, so
+// that none begins to use a certificate that is being deleted.
 func (op *call) users() (map[string][]string, error) {
 	entries, _, err := serviceObjects.List(op.Tx, "", "", 0)
 	users := map[string][]string{}
 	for _, entry := range entries {
 		if arn := entry.Value.CertificateARN; arn != "" {
 			users[arn] = append(users[arn], entry.Value.ARN)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	balancers, _, err := balancerObjects.List(op.Tx, "", "", 0)
+	for _, entry := range balancers {
+		for _, listener := range entry.Value.Listeners {
+			if arn := listener.Certificate; arn != "" && !slices.Contains(users[arn], entry.Value.ARN) {
+				users[arn] = append(users[arn], entry.Value.ARN)
+			}
 		}
 	}
 	return users, err

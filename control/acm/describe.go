@@ -39,7 +39,7 @@ func (c *Control) DescribeCertificate(ctx context.Context, caller iam.Caller, in
 	})
 }
 
-// describe says what there is to say about a certificate and the services that use it.
+// describe says what there is to say about a certificate and what uses it.
 func describe(object *acm.Certificate, users []string, now time.Time) (acm.Description, error) {
 	leaf, err := x509.ParseCertificate(object.Chain[0])
 	if err != nil {

@@ -109,6 +109,7 @@ const (
 	codeValidation    = "ValidationError"
 	codeConfiguration = "InvalidConfigurationRequest"
 	codeNotPermitted  = "OperationNotPermitted"
+	codeNoCertificate = "CertificateNotFound"
 )
 
 // idDigits is the number of hexadecimal digits in an id.

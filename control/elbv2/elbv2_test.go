@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"pergola/aws"
+	"pergola/aws/acm"
 	resources "pergola/aws/ec2"
 	nouns "pergola/aws/elbv2"
 	"pergola/aws/iam"
@@ -88,6 +89,20 @@ func refused[In, Out any](w *world, f func(context.Context, iam.Caller, *In) (*O
 	if !errors.As(err, &named) || named.Code != code {
 		w.t.Errorf("%+v: %v, want %s", in, err, code)
 	}
+}
+
+// certificate puts a certificate of an account into the store and returns its ARN.
+func (w *world) certificate(account string) string {
+	w.t.Helper()
+	arn := "arn:aws:acm:us-west-2:" + account + ":certificate/x"
+	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+		id, _ := acm.ID(arn, "us-west-2")
+		return store.NewKind[acm.Certificate](acm.KindCertificate).Put(tx, id, acm.Certificate{ARN: arn})
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return arn
 }
 
 // place is a VPC with a subnet in each of two zones, of 11 free addresses each.
@@ -285,17 +300,22 @@ func TestListeners(t *testing.T) {
 	if made.LoadBalancerARN != l.ARN || made.Port != 80 || made.DefaultActions[0].TargetGroupARN != g || *made.DefaultActions[0].Forward.TargetGroups[0].Weight != 1 {
 		t.Errorf("%+v", made)
 	}
-	certificate := []nouns.Certificate{{ARN: "arn:aws:acm:us-west-2:100000000001:certificate/x"}}
+	certificate := w.certificate(account)
 	secure := listenerRequest(l.ARN, "HTTPS", 443, []nouns.ActionDescription{{Type: "fixed-response", Fixed: &nouns.FixedResponseConfig{StatusCode: "404", MessageBody: "no"}}})
 	refused(w, w.CreateListener, secure, "CertificateNotFound")
-	secure.Certificates = []nouns.Certificate{{ARN: "arn:aws:iam::100000000001:server-certificate/x"}}
-	refused(w, w.CreateListener, secure, "CertificateNotFound")
-	secure.Certificates = certificate
+	for _, arn := range []string{
+		"arn:aws:iam::100000000001:server-certificate/x", "arn:aws:acm:us-west-2:100000000001:certificate/gone",
+		strings.Replace(certificate, "us-west-2", "eu-west-1", 1), w.certificate(other),
+	} {
+		secure.Certificates = []nouns.Certificate{{ARN: arn}}
+		refused(w, w.CreateListener, secure, "CertificateNotFound")
+	}
+	secure.Certificates = []nouns.Certificate{{ARN: certificate}}
 	secure.SSLPolicy = "strict"
 	refused(w, w.CreateListener, secure, "SSLPolicyNotFound")
 	secure.SSLPolicy = ""
 	got := must(w, w.CreateListener, secure).Listeners[0]
-	if got.SSLPolicy == "" || got.Certificates[0].ARN != certificate[0].ARN || got.DefaultActions[0].Fixed.StatusCode != "404" {
+	if got.SSLPolicy == "" || got.Certificates[0].ARN != certificate || got.DefaultActions[0].Fixed.StatusCode != "404" {
 		t.Errorf("%+v", got)
 	}
 	if found := must(w, w.DescribeListenerCertificates, nouns.DescribeListenerCertificatesRequest{ListenerRequest: nouns.ListenerRequest{ARN: got.ARN}}); len(found.Certificates) != 1 {

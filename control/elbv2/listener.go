@@ -3,13 +3,16 @@ package elbv2
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"pergola/aws"
+	"pergola/aws/acm"
 	"pergola/aws/elbv2"
 	"pergola/aws/iam"
 	"pergola/lattice"
+	"pergola/store"
 )
 
 // defaultSSLPolicy is the security policy of HTTPS listeners that name none (API reference, CreateListener).
@@ -127,7 +130,7 @@ func (op *call) change(l *elbv2.LoadBalancer, listener *elbv2.Listener, s elbv2.
 	case s.MutualAuthentication != nil && s.MutualAuthentication.Mode != "off":
 		return aws.Errorf(codeConfiguration, "Clients' certificates are not asked for here; leave mutual authentication off")
 	}
-	if err := checkProtocol(listener, s); err != nil {
+	if err := op.checkProtocol(listener, s); err != nil {
 		return err
 	}
 	if len(actions) > 0 {
@@ -137,7 +140,7 @@ func (op *call) change(l *elbv2.LoadBalancer, listener *elbv2.Listener, s elbv2.
 }
 
 // checkProtocol checks that a listener has what its protocol needs, and nothing of another's.
-func checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings) error {
+func (op *call) checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings) error {
 	switch listener.Protocol {
 	case lattice.ProtocolHTTP:
 		if s.SSLPolicy != "" || len(s.Certificates) > 0 {
@@ -145,12 +148,8 @@ func checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings) error {
 		}
 		listener.Certificate, listener.SSLPolicy = "", ""
 	case lattice.ProtocolHTTPS:
-		arn, err := lattice.ParseARN(listener.Certificate)
-		switch {
-		case listener.Certificate == "":
-			return aws.Errorf("CertificateNotFound", "A certificate must be specified for HTTPS listeners")
-		case err != nil || arn.Service != "acm":
-			return aws.Errorf("CertificateNotFound", "Certificate '%s' is not the ARN of a certificate of ACM", listener.Certificate)
+		if err := op.admitCertificate(listener.Certificate); err != nil {
+			return err
 		}
 		listener.SSLPolicy = cmp.Or(listener.SSLPolicy, defaultSSLPolicy)
 		if !strings.HasPrefix(listener.SSLPolicy, sslPolicyPrefix) {
@@ -160,6 +159,23 @@ func checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings) error {
 		return aws.Errorf("UnsupportedProtocol", "The protocol '%s' is not supported by application load balancers; use HTTP or HTTPS", listener.Protocol)
 	}
 	return nil
+}
+
+// admitCertificate checks that a listener may use a certificate: it must be one of the account's own, in the region. Its
+// names do not matter.
+func (op *call) admitCertificate(arn string) error {
+	if arn == "" {
+		return aws.Errorf(codeNoCertificate, "A certificate must be specified for HTTPS listeners")
+	}
+	id, ok := acm.ID(arn, op.region)
+	if !ok || lattice.AccountOf(arn) != op.account {
+		return aws.Errorf(codeNoCertificate, "Certificate '%s' not found: it must be one of ACM in this account, in %s", arn, op.region)
+	}
+	_, err := certificateObjects.Get(op.Tx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return aws.Errorf(codeNoCertificate, "Certificate '%s' not found", arn)
+	}
+	return err
 }
 
 func (op *call) describeListener(l *elbv2.LoadBalancer, listener *elbv2.Listener) (elbv2.ListenerDescription, error) {

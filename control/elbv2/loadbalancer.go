@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"pergola/aws"
+	"pergola/aws/acm"
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
 	"pergola/aws/iam"
@@ -17,7 +18,11 @@ import (
 	"pergola/store"
 )
 
-var loadBalancers = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+// The load balancers, and the certificates of their listeners, which are only read here.
+var (
+	loadBalancers      = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+	certificateObjects = store.NewKind[acm.Certificate](acm.KindCertificate)
+)
 
 // maxSecurityGroups is how many security groups a load balancer may be in (VPC user guide, "Amazon VPC quotas").
 const maxSecurityGroups = 5

@@ -373,13 +373,13 @@ func (c *Control) DeleteFunction(ctx context.Context, caller iam.Caller, in *lam
 // ListFunctions lists the functions of the caller's account, or all versions of all of them.
 func (c *Control) ListFunctions(ctx context.Context, caller iam.Caller, in *lambda.ListFunctionsRequest) (*lambda.ListFunctionsResponse, error) {
 	return view(ctx, c, caller, "ListFunctions", func(op *call) (*lambda.ListFunctionsResponse, error) {
-		entries, _, err := functionObjects.List(op.Tx, lambda.ID(caller.Account, ""), "", 0)
+		functions, err := op.listFunctions(op.Tx, caller.Account)
 		if err != nil {
 			return nil, err
 		}
 		var all []lambda.Configuration
-		for _, entry := range entries {
-			f := &entry.Value
+		for i := range functions {
+			f := &functions[i]
 			name := lambda.Name{Region: op.region, Account: f.Account, Function: f.Name}
 			if in.FunctionVersion == "" {
 				all = append(all, *describe(f, &f.Latest, name))

@@ -90,7 +90,7 @@ func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Nam
 
 // runnable is what a name means, ready to be run.
 func (c *Control) runnable(tx *store.Tx, f *lambda.Function, name lambda.Name) (*functions.Function, error) {
-	v, err := version(tx, f, name)
+	v, err := c.version(tx, f, name)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (c *Control) invokeFunction(ctx context.Context, function, targetGroup stri
 	var runnable *functions.Function
 	foreign := false
 	err = c.store.View(ctx, func(tx *store.Tx) error {
-		f, err := find(tx, c.region, name)
+		f, err := c.find(tx, name)
 		if foreign = isNotFound(err); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ type Config struct {
 	Store *store.Store
 	// Region is part of ARNs.
 	Region string
-	// Box seals the credentials that functions get.
+	// Box seals the variables of functions, and the credentials that they get.
 	Box *sealing.Box
 	// Codes keeps the code, and Runner runs it.
 	Codes  *functions.Codes
@@ -233,23 +233,14 @@ func (op *call) unqualified(reference string) (*lambda.Function, lambda.Name, er
 
 // find reads a function, nil with an error if there is none.
 func (op *call) find(name lambda.Name) (*lambda.Function, error) {
-	return find(op.Tx, op.region, name)
+	return op.Control.find(op.Tx, name)
 }
 
-func find(tx *store.Tx, region string, name lambda.Name) (*lambda.Function, error) {
-	if name.Region != region {
-		return nil, notFound("Function not found: %s: this deployment is %s", name.ARN(), region)
+func (c *Control) find(tx *store.Tx, name lambda.Name) (*lambda.Function, error) {
+	if name.Region != c.region {
+		return nil, notFound("Function not found: %s: this deployment is %s", name.ARN(), c.region)
 	}
-	f, err := functionObjects.Get(tx, lambda.ID(name.Account, name.Function))
-	if err != nil {
-		return nil, missing(err, "Function not found: %s", name.ARN())
-	}
-	return &f, nil
-}
-
-// put writes a function.
-func (op *call) put(f *lambda.Function) error {
-	return functionObjects.Put(op.Tx, lambda.ID(f.Account, f.Name), *f)
+	return c.getFunction(tx, name)
 }
 
 // done is the answer of operations that have nothing to tell.

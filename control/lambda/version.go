@@ -31,10 +31,10 @@ func order(number string) string {
 
 // version finds the version that a name means: by its number, by an alias, or the latest.
 func (op *call) version(f *lambda.Function, name lambda.Name) (*lambda.Version, error) {
-	return version(op.Tx, f, name)
+	return op.Control.version(op.Tx, f, name)
 }
 
-func version(tx *store.Tx, f *lambda.Function, name lambda.Name) (*lambda.Version, error) {
+func (c *Control) version(tx *store.Tx, f *lambda.Function, name lambda.Name) (*lambda.Version, error) {
 	number := name.Qualifier
 	if number != "" && number != lambda.Latest && !isNumber(number) {
 		alias, err := aliasObjects.Get(tx, lambda.ID(f.Account, f.Name, number))
@@ -46,7 +46,7 @@ func version(tx *store.Tx, f *lambda.Function, name lambda.Name) (*lambda.Versio
 	if number == "" || number == lambda.Latest {
 		return &f.Latest, nil
 	}
-	v, err := versionObjects.Get(tx, lambda.ID(f.Account, f.Name, order(number)))
+	v, err := c.getVersion(tx, f, number)
 	return &v, missing(err, "Function not found: %s", name.ARN())
 }
 
@@ -57,7 +57,7 @@ func (op *call) publish(f *lambda.Function, description *string) (*lambda.Versio
 		v.Description = *description
 	}
 	if f.LastVersion > 0 {
-		last, err := versionObjects.Get(op.Tx, lambda.ID(f.Account, f.Name, order(strconv.FormatInt(f.LastVersion, 10))))
+		last, err := op.getVersion(op.Tx, f, strconv.FormatInt(f.LastVersion, 10))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (op *call) publish(f *lambda.Function, description *string) (*lambda.Versio
 	}
 	f.LastVersion++
 	v.Number, v.Modified, v.Revision = strconv.FormatInt(f.LastVersion, 10), op.time(), op.revision()
-	return &v, versionObjects.Put(op.Tx, lambda.ID(f.Account, f.Name, order(v.Number)), v)
+	return &v, op.putVersion(f, v)
 }
 
 // alike reports whether two versions have the same code and configuration.
@@ -145,10 +145,10 @@ func (c *Control) ListVersionsByFunction(ctx context.Context, caller iam.Caller,
 func (op *call) describeVersions(f *lambda.Function, name lambda.Name) ([]lambda.Configuration, error) {
 	name.Qualifier = lambda.Latest
 	all := []lambda.Configuration{*describe(f, &f.Latest, name)}
-	entries, _, err := versionObjects.List(op.Tx, lambda.ID(f.Account, f.Name, ""), "", 0)
-	for _, entry := range entries {
-		name.Qualifier = entry.Value.Number
-		all = append(all, *describe(f, &entry.Value, name))
+	versions, err := op.listVersions(op.Tx, f)
+	for _, v := range versions {
+		name.Qualifier = v.Number
+		all = append(all, *describe(f, &v, name))
 	}
 	return all, err
 }

@@ -14,6 +14,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"pergola/dataplane/descriptor"
 )
 
 // Hello is what a ClientHello says.
@@ -97,11 +99,9 @@ func peek(ctx context.Context, conn net.Conn, limits Limits) (hello Hello, isTLS
 
 // await waits for the first byte. It returns what it had to read for that, if anything.
 func await(conn net.Conn) (first byte, head []byte, err error) {
-	if sc, ok := conn.(syscall.Conn); ok && hasFD {
-		if raw, err := sc.SyscallConn(); err == nil {
-			first, err = awaitFD(raw)
-			return first, nil, err
-		}
+	if raw := descriptor.Of(conn); raw != nil {
+		first, err = awaitFD(raw)
+		return first, nil, err
 	}
 	head = make([]byte, 1)
 	_, err = io.ReadFull(conn, head)
@@ -114,7 +114,7 @@ func awaitFD(raw syscall.RawConn) (first byte, err error) {
 	err = raw.Read(func(fd uintptr) bool {
 		var n int
 		var again bool
-		first, n, again, failed = peekFD(fd)
+		first, n, again, failed = descriptor.Peek(fd)
 		if !again && failed == nil && n == 0 {
 			failed = io.EOF
 		}

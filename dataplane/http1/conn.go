@@ -2,8 +2,9 @@ package http1
 
 import (
 	"net"
-	"syscall"
 	"time"
+
+	"pergola/dataplane/descriptor"
 )
 
 // Conn is one connection, to a client or to a target.
@@ -21,10 +22,8 @@ func NewConn(conn net.Conn, config Config) *Conn {
 	config = config.withDefaults()
 	c := &Conn{stream: stream{conn: conn, cfg: &config, born: time.Now()}}
 	c.stream.idle.Store(int64(config.IdleTimeout))
-	if sc, ok := conn.(syscall.Conn); ok && hasFD {
-		// Without a RawConn the connection works all the same, at the price of a buffer held while idle.
-		c.stream.raw, _ = sc.SyscallConn()
-	}
+	// Without a descriptor the connection works all the same, at the price of a buffer held while idle.
+	c.stream.raw = descriptor.Of(conn)
 	c.In.s, c.Out.s = &c.stream, &c.stream
 	c.In.onReadable = c.In.readable
 	c.In.body.in = &c.In

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"pergola/dataplane/descriptor"
 )
 
 // buffer holds what is on its way in one direction: a record of TLS, which is also how finely progress is seen. Larger
@@ -29,10 +31,8 @@ type flow struct {
 }
 
 func newFlow(l *link, buffers *sync.Pool, from, to net.Conn) *flow {
-	f := &flow{link: l, buffers: buffers, from: from, to: to}
-	if sc, ok := from.(syscall.Conn); ok && hasFD {
-		f.raw, _ = sc.SyscallConn() // without it the flow keeps a buffer while it waits
-	}
+	// Without a descriptor the flow keeps a buffer while it waits.
+	f := &flow{link: l, buffers: buffers, from: from, to: to, raw: descriptor.Of(from)}
 	f.onReadable = f.readable
 	return f
 }
@@ -104,7 +104,7 @@ func (f *flow) fetch() (err error) {
 // descriptor may be read.
 func (f *flow) readable(fd uintptr) bool {
 	f.buffer = f.buffers.Get().(*buffer)
-	n, again, err := readFD(fd, f.buffer[:])
+	n, again, err := descriptor.Read(fd, f.buffer[:])
 	if again {
 		f.drop()
 		return false

@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,6 +10,7 @@ import (
 
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
+	"pergola/dataplane/security"
 )
 
 // place is where a target is, and how it is spoken to there. An address means something only together with its VPC.
@@ -43,12 +42,7 @@ func (p *Proxy) connect(at place, protocols ...string) (net.Conn, error) {
 	if err != nil || at.serverName == "" {
 		return conn, err
 	}
-	// Whatever certificate the target shows is good: it is the VPC that says who has an address.
-	secure := tls.Client(conn, &tls.Config{ServerName: at.serverName, InsecureSkipVerify: true, NextProtos: protocols})
-	err = secure.HandshakeContext(ctx)
-	if err == nil && len(protocols) > 0 && secure.ConnectionState().NegotiatedProtocol == "" {
-		err = fmt.Errorf("the target speaks none of %q", protocols)
-	}
+	secure, err := security.Connect(ctx, conn, at.serverName, protocols...)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

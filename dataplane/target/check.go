@@ -3,7 +3,6 @@ package target
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"slices"
 
 	"pergola/dataplane/http1"
+	"pergola/dataplane/security"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -74,7 +74,7 @@ func (s *Set) ask(ctx context.Context, vpc string, address netip.AddrPort, h *sn
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	over := conn
 	if h.Protocol == lattice.TargetHTTPS {
-		if over, err = secure(ctx, conn, h.ProtocolVersion); err != nil {
+		if over, err = security.Connect(ctx, conn, "", protocols[h.ProtocolVersion]...); err != nil {
 			return 0, err
 		}
 	}
@@ -84,33 +84,8 @@ func (s *Set) ask(ctx context.Context, vpc string, address netip.AddrPort, h *sn
 	return s.askHTTP1(over, address, h)
 }
 
-// suites are those of the user guide, "HTTPS listeners": connections to targets keep to the security policy of listeners
-// (user guide, "Routing configuration"). TLS 1.3 has its own, which are always the same.
-var suites = []uint16{
-	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
-	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
-	tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_128_CBC_SHA,
-	tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
-}
-
-var errNoHTTP2 = errors.New("the target speaks TLS and does not agree on HTTP/2")
-
-// secure makes TLS of a connection, for a version of HTTP. The certificates of targets are not validated (user guide,
-// "Routing configuration").
-func secure(ctx context.Context, conn net.Conn, version lattice.ProtocolVersion) (net.Conn, error) {
-	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"http/1.1"}}
-	if version == lattice.HTTP2 {
-		config.NextProtos = []string{"h2"}
-	}
-	secured := tls.Client(conn, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		return nil, fmt.Errorf("no TLS with the target: %w", err)
-	}
-	if version == lattice.HTTP2 && secured.ConnectionState().NegotiatedProtocol != "h2" {
-		return nil, errNoHTTP2
-	}
-	return secured, nil
-}
+// protocols are those that TLS must agree on for a version of HTTP, which is what it is for requests.
+var protocols = map[lattice.ProtocolVersion][]string{lattice.HTTP2: {"h2"}}
 
 // askHTTP1 asks by HTTP/1.1. The engine that carries requests also judges this response, so a target whose messages it
 // would refuse does not pass for healthy.

@@ -202,7 +202,7 @@ func TestTLSOfTargets(t *testing.T) {
 		{"the last suite of the guide", &tls.Config{Certificates: ofRSA, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_256_CBC_SHA}}, https, ""},
 		{"a suite that the guide does not have", &tls.Config{Certificates: ofRSA, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256}}, https, "handshake failure"},
 		{"TLS 1.1", &tls.Config{Certificates: ofRSA, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, https, "protocol version"},
-		{"nothing said of HTTP/2", &tls.Config{Certificates: ofRSA}, way{lattice.TargetHTTPS, lattice.HTTP2}, errNoHTTP2.Error()},
+		{"nothing said of HTTP/2", &tls.Config{Certificates: ofRSA}, way{lattice.TargetHTTPS, lattice.HTTP2}, `agrees on none of ["h2"]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			expectCheck(t, systemSet(t), bare(t, tt.config), tt.way.settings(), tt.problem)

@@ -10,6 +10,8 @@ import (
 
 	"pergola/aws/acm"
 	"pergola/certificate"
+	"pergola/dataplane/security"
+	"pergola/sealing"
 	"pergola/snapshot"
 )
 
@@ -42,7 +44,7 @@ type face struct {
 	renewAt  time.Time // when another takes its place; zero for never
 	original *tls.Config
 	// configs are made when they are first needed.
-	configs [len(suites)][protocolLists]atomic.Pointer[tls.Config]
+	configs [len(security.Suites)][protocolLists]atomic.Pointer[tls.Config]
 
 	certificate tls.Certificate
 	now         func() time.Time
@@ -96,9 +98,9 @@ func (f *face) certify(t *Terminator, s *snapshot.Snapshot, key faceKey) (err er
 	if key.by == s.Authority {
 		f.certificate, err = t.issue(key)
 	} else {
-		f.certificate, err = t.open(key.by)
+		f.certificate, err = Open(t.box, key.by)
 	}
-	f.original = &tls.Config{Time: f.now, MinVersion: tls.VersionTLS12, GetConfigForClient: f.choose}
+	f.original = &tls.Config{Time: f.now, MinVersion: security.MinVersion, GetConfigForClient: f.choose}
 	return err
 }
 
@@ -120,13 +122,13 @@ func (t *Terminator) issue(key faceKey) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: private}, err
 }
 
-// open opens the key of a certificate that belongs to a service.
-func (t *Terminator) open(c *snapshot.Certificate) (tls.Certificate, error) {
+// Open opens the key of a certificate that an account has, so that it can be shown.
+func Open(box *sealing.Box, c *snapshot.Certificate) (tls.Certificate, error) {
 	leaf, err := x509.ParseCertificate(c.Chain[0])
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("certificate %s: %w", c.ARN, err)
 	}
-	der, err := t.box.OpenKey(c.ARN, c.SealedKey)
+	der, err := box.OpenKey(c.ARN, c.SealedKey)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -144,8 +146,8 @@ func (f *face) config(suite int, list protocolList) *tls.Config {
 	}
 	// Of two that are made at once, one is used for one handshake only.
 	made := &tls.Config{
-		Time: f.now, MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{f.certificate},
-		CipherSuites: []uint16{suites[suite].id}, NextProtos: list.protocols(),
+		Time: f.now, MinVersion: security.MinVersion, Certificates: []tls.Certificate{f.certificate},
+		CipherSuites: []uint16{security.Suites[suite].ID}, NextProtos: list.protocols(),
 	}
 	f.configs[suite][list].Store(made)
 	return made

@@ -4,28 +4,9 @@ import (
 	"crypto/tls"
 	"slices"
 	"strings"
+
+	"pergola/dataplane/security"
 )
-
-// suites are the cipher suites of TLS 1.2 in the order of preference (user guide, "Security policy"). Those of TLS 1.3
-// are the three that crypto/tls has, in its own order.
-var suites = [...]suite{
-	{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, true, true},
-	{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, true, false},
-	{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, true, true},
-	{tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, true, false},
-	{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, false, false},
-	{tls.TLS_RSA_WITH_AES_128_CBC_SHA, false, false},
-	{tls.TLS_RSA_WITH_AES_256_GCM_SHA384, false, false},
-	{tls.TLS_RSA_WITH_AES_256_CBC_SHA, false, false},
-}
-
-type suite struct {
-	id uint16
-	// ephemeral suites need a curve that both sides have.
-	ephemeral bool
-	// http2 is false for what HTTP/2 prohibits (RFC 9113, appendix A): suites without ephemeral keys or without AEAD.
-	http2 bool
-}
 
 // protocolList is what the server is ready to speak in one handshake.
 type protocolList int
@@ -73,14 +54,14 @@ func (f *face) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		a.cause = NoSuite
 		return f.config(0, noProtocol), nil
 	}
-	return f.config(chosen, protocolsFor(hello, suites[chosen].http2)), nil
+	return f.config(chosen, protocolsFor(hello, security.Suites[chosen].HTTP2)), nil
 }
 
 // chooseSuite is the first suite of ours that the client offers and can use, or -1.
 func chooseSuite(hello *tls.ClientHelloInfo) int {
 	curve := sharesCurve(hello)
-	return slices.IndexFunc(suites[:], func(s suite) bool {
-		return slices.Contains(hello.CipherSuites, s.id) && (curve || !s.ephemeral)
+	return slices.IndexFunc(security.Suites[:], func(s security.Suite) bool {
+		return slices.Contains(hello.CipherSuites, s.ID) && (curve || !s.Ephemeral)
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"pergola/certificate"
+	"pergola/dataplane/security"
 	"pergola/sealing"
 	"pergola/snapshot"
 )
@@ -95,7 +96,7 @@ func (t *Terminator) configFor(s *snapshot.Snapshot, service *snapshot.Service, 
 }
 
 // refusing is a configuration without a certificate, which crypto/tls answers with the alert unrecognized_name.
-var refusing = &tls.Config{MinVersion: tls.VersionTLS12}
+var refusing = &tls.Config{MinVersion: security.MinVersion}
 
 // attempt is a connection during its handshake, with what has been found out about it.
 type attempt struct {

@@ -103,13 +103,22 @@ func (c *Client) Query(ctx context.Context, service, action string, parameters u
 
 // Organizations calls an operation of AWS Organizations: in is the JSON body, out receives the answer, nil for none.
 func (c *Client) Organizations(ctx context.Context, action string, in, out any) error {
+	return c.targeted(ctx, "organizations", "AWSOrganizationsV20161128."+action, in, out)
+}
+
+// Certificates is Organizations for an operation of Certificate Manager.
+func (c *Client) Certificates(ctx context.Context, action string, in, out any) error {
+	return c.targeted(ctx, "acm", "CertificateManager."+action, in, out)
+}
+
+// targeted calls an operation of a service that takes its name from the field X-Amz-Target.
+func (c *Client) targeted(ctx context.Context, service, target string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
 	a, err := c.send(ctx, request{
-		service: "organizations", method: http.MethodPost, path: "/", contentType: "application/x-amz-json-1.1", body: body,
-		target: "AWSOrganizationsV20161128." + action,
+		service: service, method: http.MethodPost, path: "/", contentType: "application/x-amz-json-1.1", body: body, target: target,
 	})
 	if err != nil {
 		return err
@@ -120,7 +129,7 @@ func (c *Client) Organizations(ctx context.Context, action string, in, out any) 
 			Message string
 		}
 		_ = json.Unmarshal(a.body, &failure)
-		return &Error{action, a.status, failure.Type, failure.Message}
+		return &Error{target, a.status, failure.Type, failure.Message}
 	}
 	if out == nil {
 		return nil

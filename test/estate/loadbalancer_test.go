@@ -125,9 +125,15 @@ func (e *estate) healthOf(group string) map[string]string {
 // behind makes a target group of type ALB in a VPC.
 func (e *estate) behind(name string, vpc testenv.VPC, port int32) string {
 	e.t.Helper()
+	return e.behindAs(name, vpc, port, types.TargetGroupProtocolHttp)
+}
+
+// behindAs is behind for a protocol.
+func (e *estate) behindAs(name string, vpc testenv.VPC, port int32, protocol types.TargetGroupProtocol) string {
+	e.t.Helper()
 	created := must(e.Lattice.CreateTargetGroup(e.t.Context(), &vpclattice.CreateTargetGroupInput{
 		Name: &name, Type: types.TargetGroupTypeAlb,
-		Config: &types.TargetGroupConfig{Port: &port, Protocol: types.TargetGroupProtocolHttp, VpcIdentifier: &vpc.ID},
+		Config: &types.TargetGroupConfig{Port: &port, Protocol: protocol, VpcIdentifier: &vpc.ID},
 	}))(e.t)
 	e.Eventually("the target group is active", func() bool {
 		got := must(e.Lattice.GetTargetGroup(e.t.Context(), &vpclattice.GetTargetGroupInput{TargetGroupIdentifier: created.Id}))(e.t)
@@ -228,6 +234,80 @@ func TestALoadBalancerBehindAService(t *testing.T) {
 		response, _ := e.Get(e.client, s.url("/"))
 		return response.StatusCode == 503
 	})
+}
+
+// TestALoadBalancerWithHTTPS has TLS on every hop: from the client to the service, on to the load balancer, whose
+// certificate comes from ACM, and on to the target, which is also checked by HTTPS.
+func TestALoadBalancerWithHTTPS(t *testing.T) {
+	e := newEstate(t)
+	vpc, subnets := e.twoZones("10.20.0.0/16")
+	one := e.RunInstance(vpc, "10.20.1.10")
+	untrusted, _ := selfSigned(t)
+	e.serveAs(one, 8443, false, &untrusted, names("one"))
+	b := e.makeBalancer("shop", vpc, subnets)
+	var own struct {
+		ARN string `xml:"CreateTargetGroupResult>TargetGroups>member>TargetGroupArn"`
+	}
+	e.mustELB("CreateTargetGroup", &own, "Name", "safe", "Protocol", "HTTPS", "Port", "8443", "VpcId", vpc.ID,
+		"HealthCheckProtocol", "HTTPS", "HealthCheckPath", "/up", "HealthCheckIntervalSeconds", "5", "HealthCheckTimeoutSeconds", "2")
+	e.mustELB("RegisterTargets", nil, "TargetGroupArn", own.ARN, "Targets.member.1.Id", one.ID)
+
+	first, second := e.certificate("*.example.com"), e.certificate("shop.example.net")
+	listener := []string{"LoadBalancerArn", b.arn, "Protocol", "HTTPS", "Port", "443",
+		"DefaultActions.member.1.Type", "forward", "DefaultActions.member.1.TargetGroupArn", own.ARN, "Certificates.member.1.CertificateArn"}
+	e.refusedELB("CertificateNotFound", "CreateListener", append(listener, first[:len(first)-4]+"ffff")...)
+	var made struct {
+		ARN string `xml:"CreateListenerResult>Listeners>member>ListenerArn"`
+	}
+	e.mustELB("CreateListener", &made, append(listener, first)...)
+	e.Eventually("the target is healthy by HTTPS", func() bool { return e.healthOf(own.ARN)[one.ID] == "healthy" })
+
+	group := e.behindAs("safe", vpc, 443, types.TargetGroupProtocolHttps)
+	if refusal := e.registerBalancer(group, b.arn); refusal != "" {
+		t.Fatal(refusal)
+	}
+	s := e.makeServiceAs(&vpclattice.CreateServiceInput{Name: aws.String("safe")}, types.ListenerProtocolHttps, only(group))
+	if status, _, body := e.say(e.trusting(e.client, false), "GET", "https://"+s.domain+"/", ""); status != 200 || !strings.HasPrefix(body, "one|") || !strings.HasSuffix(body, "|443|https") {
+		t.Errorf("%d %q", status, body)
+	}
+
+	shows := func(name string) bool {
+		client := e.trusting(one, false)
+		client.Transport.(*http.Transport).TLSClientConfig.ServerName = name
+		response, err := client.Get("https://" + b.name + "/")
+		if err != nil {
+			return false
+		}
+		return response.Body.Close() == nil && response.StatusCode == 200
+	}
+	if !shows("shop.example.com") || shows("shop.example.net") {
+		t.Error("the load balancer does not show the certificate of its listener")
+	}
+	e.mustELB("ModifyListener", nil, "ListenerArn", made.ARN, "Certificates.member.1.CertificateArn", second)
+	e.Eventually("the load balancer shows the other certificate", func() bool { return shows("shop.example.net") })
+
+	remove := func(arn string) error {
+		return e.API.Certificates(t.Context(), "DeleteCertificate", map[string]string{"CertificateArn": arn}, nil)
+	}
+	var refusal *apiclient.Error
+	if err := remove(second); !errors.As(err, &refusal) || refusal.Code != "ResourceInUseException" {
+		t.Errorf("a certificate in use was deleted: %v", err)
+	}
+	if err := remove(first); err != nil {
+		t.Errorf("a certificate out of use: %v", err)
+	}
+}
+
+// certificate requests a certificate and returns its ARN.
+func (e *estate) certificate(name string) string {
+	e.t.Helper()
+	var made struct {
+		ARN string `json:"CertificateArn"`
+	}
+	if err := e.API.Certificates(e.t.Context(), "RequestCertificate", map[string]string{"DomainName": name}, &made); err != nil {
+		e.t.Fatal(err)
+	}
+	return made.ARN
 }
 
 func TestALoadBalancerIsFoundByNameInItsVPC(t *testing.T) {
