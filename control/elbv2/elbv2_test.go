@@ -318,6 +318,8 @@ func TestListeners(t *testing.T) {
 	if got.SSLPolicy == "" || got.Certificates[0].ARN != certificate || got.DefaultActions[0].Fixed.StatusCode != "404" {
 		t.Errorf("%+v", got)
 	}
+	gone := nouns.ListenerSettings{Certificates: []nouns.Certificate{{ARN: "arn:aws:acm:us-west-2:100000000001:certificate/gone"}}}
+	refused(w, w.ModifyListener, nouns.ModifyListenerRequest{ARN: got.ARN, ListenerSettings: gone}, "CertificateNotFound")
 	if found := must(w, w.DescribeListenerCertificates, nouns.DescribeListenerCertificatesRequest{ListenerRequest: nouns.ListenerRequest{ARN: got.ARN}}); len(found.Certificates) != 1 {
 		t.Errorf("%+v", found)
 	}
