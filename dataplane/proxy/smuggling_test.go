@@ -191,7 +191,8 @@ var smugglingForms = []struct{ name, sent, target, client string }{
 
 // TestSmugglingForms holds what becomes of each: it is refused, or it reaches the target as the one request that it is. The
 // same holds when it comes byte for byte, except that a target can then have been sent the head and the part of the body
-// that is before the fault; it sees that the rest is missing.
+// that is before the fault; it sees that the rest is missing. A connection may also be closed where whole requests would
+// have let it live on.
 func TestSmugglingForms(t *testing.T) {
 	for _, form := range smugglingForms {
 		t.Run(form.name, func(t *testing.T) {
@@ -199,7 +200,8 @@ func TestSmugglingForms(t *testing.T) {
 				t.Errorf("the target was sent %q, want %q; the client got %s, want %s", target, form.target, client, form.client)
 			}
 			target, client := smuggle(t, form.sent, 1)
-			if half := target == "…" && strings.HasPrefix(form.client, "400"); target != form.target && !half || client != form.client {
+			half := target == "…" && form.client == refused
+			if target != form.target && !half || client != form.client && client != form.client+" closed" {
 				t.Errorf("byte for byte: the target was sent %q, the client got %s", target, client)
 			}
 		})
