@@ -177,6 +177,9 @@ func (w *Writer) push(p []byte, how pushing) error {
 	if how != gather || c.out.pending() >= maxGather {
 		c.flush()
 	}
+	if !c.server && s.out.ended && s.in.headed {
+		return nil // the answer says what became of the request, even if its connection has ended since
+	}
 	return s.writeError()
 }
 
