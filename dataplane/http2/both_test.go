@@ -384,3 +384,42 @@ func TestAnswerWhileTheRequestIsWritten(t *testing.T) {
 		})
 	}
 }
+
+// TestLastAnswerOfAConnection is a success for who writes it, although the connection ends with it, before the write has
+// returned.
+func TestLastAnswerOfAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		late := &lateWrites{far, make(chan struct{}), make(chan struct{})}
+		s := NewServer(late, Config{})
+		p := newPeer(t, near)
+		go p.listen()
+		served := make(chan error, 1)
+		go func() {
+			served <- s.Serve(func(stream *Stream) {
+				<-p.hold
+				stream.Out.StartResponse(200, nil)
+				stream.Out.EndHead(http1.Sized(3))
+				stream.Out.Write([]byte("abc"))
+				p.told <- stream.Out.End()
+			})
+		}()
+		p.greet()
+		p.headers(1, true, request("GET")...)
+		synctest.Wait()
+		s.Finish()
+		pass(2 * warnTime)
+		close(late.late)
+		close(p.hold)
+		synctest.Wait()
+		close(late.release)
+		if err := <-p.told; err != nil {
+			t.Errorf("the answer ended with %v", err)
+		}
+		if got := p.all(); !strings.Contains(got, "DATA 1 3 END") {
+			t.Errorf("got %s", got)
+		}
+		near.Close()
+		<-served
+	})
+}

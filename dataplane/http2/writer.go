@@ -177,8 +177,10 @@ func (w *Writer) push(p []byte, how pushing) error {
 	if how != gather || c.out.pending() >= maxGather {
 		c.flush()
 	}
-	if !c.server && s.out.ended && s.in.headed {
-		return nil // the answer says what became of the request, even if its connection has ended since
+	// What was written to its end is not undone if the connection has ended since: in order, or after the answer that says
+	// what became of the request.
+	if s.out.ended && (c.err == errLeft || !c.server && s.in.headed) {
+		return nil
 	}
 	return s.writeError()
 }
