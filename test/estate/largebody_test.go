@@ -23,7 +23,23 @@ func TestLargeBody(t *testing.T) {
 		size = n << 20
 	}
 	e := newEstate(t)
-	certificate, root := selfSigned(t, "large.example.com")
+	for _, way := range e.everyWay() {
+		t.Run(way.name, func(t *testing.T) { passLargeBody(t, way, size) })
+	}
+}
+
+// way is a way of requests through the data plane to a target that sends back what it is sent.
+type way struct {
+	name    string
+	client  *http.Client
+	url     string
+	version string // towards the target
+}
+
+// everyWay makes a service for each protocol.
+func (e *estate) everyWay() []way {
+	e.t.Helper()
+	certificate, root := selfSigned(e.t, "large.example.com")
 	server := e.RunInstance(e.owners, "10.20.1.11")
 	e.serveAs(server, 8081, false, nil, http.HandlerFunc(sendBack))
 	e.serveAs(server, 8082, true, nil, http.HandlerFunc(sendBack))
@@ -47,20 +63,13 @@ func TestLargeBody(t *testing.T) {
 	transport := passed.Transport.(*http.Transport)
 	transport.TLSClientConfig, transport.ForceAttemptHTTP2 = &tls.Config{RootCAs: x509.NewCertPool()}, true
 	transport.TLSClientConfig.RootCAs.AddCert(root)
-	t.Cleanup(passed.CloseIdleConnections)
-	for _, row := range []struct {
-		name    string
-		client  *http.Client
-		url     string
-		version string // towards the target
-	}{
+	e.t.Cleanup(passed.CloseIdleConnections)
+	return []way{
 		{"HTTP/1.1", e.trusting(e.client, false), "http://" + plain, "HTTP/1.1"},
 		{"HTTPS by HTTP/1.1", e.trusting(e.client, false), "https://" + secure, "HTTP/1.1"},
 		{"HTTPS by HTTP/2", e.trusting(e.client, true), "https://" + newer, "HTTP/2.0"},
 		{"HTTP/2 to HTTP/1.1", e.trusting(e.client, true), "https://" + secure, "HTTP/1.1"},
 		{"TLS passthrough", passed, "https://large.example.com", "HTTP/2.0"},
-	} {
-		t.Run(row.name, func(t *testing.T) { passLargeBody(t, row.client, row.url, row.version, size) })
 	}
 }
 
@@ -72,16 +81,16 @@ func sendBack(w http.ResponseWriter, r *http.Request) {
 	io.Copy(w, r.Body)
 }
 
-func passLargeBody(t *testing.T, client *http.Client, url, version string, size int64) {
-	request := must(http.NewRequestWithContext(t.Context(), http.MethodPost, url, io.LimitReader(zeros{}, size)))(t)
+func passLargeBody(t *testing.T, way way, size int64) {
+	request := must(http.NewRequestWithContext(t.Context(), http.MethodPost, way.url, io.LimitReader(zeros{}, size)))(t)
 	request.ContentLength = size
 	var before, peak runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	response := must(client.Do(request))(t)
+	response := must(way.client.Do(request))(t)
 	defer response.Body.Close()
-	if by := response.Header.Get("Came-By"); response.StatusCode != 200 || by != version {
-		t.Fatalf("answered %d by %q, want 200 by %s", response.StatusCode, by, version)
+	if by := response.Header.Get("Came-By"); response.StatusCode != 200 || by != way.version {
+		t.Fatalf("answered %d by %q, want 200 by %s", response.StatusCode, by, way.version)
 	}
 	received := int64(0)
 	buffer := make([]byte, 1<<20)
