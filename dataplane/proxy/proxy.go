@@ -56,7 +56,7 @@ const (
 	maxLinger = 16 << 20
 	// lifetimeGrace is how long a request may go on beyond the lifetime of its connection.
 	lifetimeGrace = time.Minute
-	// lingerTime is how long that may take where the connection is to be closed, and how long a body that outlasts its
+	// lingerTime is how long reading for maxLinger may take, and how long a body that outlasts its
 	// response may go on.
 	lingerTime = time.Second
 )
