@@ -316,3 +316,110 @@ func TestWriterWhoseConnectionEndsMeanwhile(t *testing.T) {
 		<-served
 	})
 }
+
+// lateWrites is a connection whose writes return when they are let go, although what they say has arrived before.
+type lateWrites struct {
+	net.Conn
+	late, release chan struct{}
+}
+
+func (c *lateWrites) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	select {
+	case <-c.late:
+		<-c.release
+	default:
+	}
+	return n, err
+}
+
+// TestAnswerWhileTheRequestIsWritten takes the answer although its connection takes leave before the write of the request
+// has returned.
+func TestAnswerWhileTheRequestIsWritten(t *testing.T) {
+	for _, parting := range []string{"GOAWAY", "close"} {
+		t.Run(parting, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				late := &lateWrites{far, make(chan struct{}), make(chan struct{})}
+				c := NewClient(late, Config{})
+				p := newPeer(t, near)
+				go func() {
+					io.ReadFull(near, make([]byte, len(preface)))
+					p.listen()
+				}()
+				p.fr.WriteSettings()
+				s, err := c.Open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				close(late.late)
+				s.Out.StartRequest([]byte("POST"), []byte("/"))
+				s.Out.Field("host", "service.example")
+				s.Out.EndHead(http1.Sized(3))
+				s.Out.Write([]byte("abc"))
+				ended := make(chan error, 1)
+				go func() { ended <- s.Out.End() }()
+				synctest.Wait()
+				if parting == "GOAWAY" {
+					p.fr.WriteGoAway(1, xhttp2.ErrCodeNo, nil)
+				}
+				p.headers(1, true, ":status", "200")
+				if parting == "close" {
+					near.Close()
+				}
+				synctest.Wait()
+				close(late.release)
+				if err := <-ended; err != nil {
+					t.Errorf("the request ended with %v", err)
+				}
+				var r http1.Response
+				if err := s.In.ReadResponse(&r, false); err != nil || r.Status != 200 {
+					t.Errorf("the answer is %d, %v", r.Status, err)
+				}
+				s.Close()
+				near.Close()
+				c.Close()
+			})
+		})
+	}
+}
+
+// TestLastAnswerOfAConnection is a success for who writes it, although the connection ends with it, before the write has
+// returned.
+func TestLastAnswerOfAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		late := &lateWrites{far, make(chan struct{}), make(chan struct{})}
+		s := NewServer(late, Config{})
+		p := newPeer(t, near)
+		go p.listen()
+		served := make(chan error, 1)
+		go func() {
+			served <- s.Serve(func(stream *Stream) {
+				<-p.hold
+				stream.Out.StartResponse(200, nil)
+				stream.Out.EndHead(http1.Sized(3))
+				stream.Out.Write([]byte("abc"))
+				p.told <- stream.Out.End()
+			})
+		}()
+		p.greet()
+		p.headers(1, true, request("GET")...)
+		synctest.Wait()
+		s.Finish()
+		pass(2 * warnTime)
+		close(late.late)
+		close(p.hold)
+		synctest.Wait()
+		close(late.release)
+		if err := <-p.told; err != nil {
+			t.Errorf("the answer ended with %v", err)
+		}
+		if got := p.all(); !strings.Contains(got, "DATA 1 3 END") {
+			t.Errorf("got %s", got)
+		}
+		near.Close()
+		<-served
+	})
+}

@@ -105,11 +105,15 @@ func kept[T any](s []T, most int) []T {
 // Born is when the exchange began.
 func (s *Stream) Born() time.Time { return s.born }
 
-// SetIdleTimeout changes the idle timeout from now on.
+// SetIdleTimeout changes the idle timeout from now on; on a Server also that of the connection, all of whose streams are for
+// the same service.
 func (s *Stream) SetIdleTimeout(d time.Duration) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.idle = int64(d)
+	if s.c.server {
+		s.c.cfg.IdleTimeout = d
+	}
 	if s.readable.on || s.writable.on {
 		s.c.arm(s.active + s.idle)
 	}

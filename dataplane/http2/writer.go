@@ -177,6 +177,11 @@ func (w *Writer) push(p []byte, how pushing) error {
 	if how != gather || c.out.pending() >= maxGather {
 		c.flush()
 	}
+	// What was written to its end is not undone if the connection has ended since: in order, or after the answer that says
+	// what became of the request.
+	if s.out.ended && (c.err == errLeft || !c.server && s.in.headed) {
+		return nil
+	}
 	return s.writeError()
 }
 

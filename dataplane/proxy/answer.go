@@ -56,7 +56,7 @@ func (x *exchange) answer(status int, body string) (keep bool) {
 	case keep && x.client.body.Discard(maxDiscard) == nil:
 		return true
 	}
-	x.client.Linger(maxDiscard, lingerTime)
+	x.client.Linger(maxLinger, lingerTime)
 	return false
 }
 
@@ -109,7 +109,7 @@ func (x *exchange) answerUnreadable(err error) bool {
 		x.record.Failure = ClientConnectionClosed
 	}
 	x.finish(time.Now())
-	x.client.Linger(maxDiscard, lingerTime)
+	x.client.Linger(maxLinger, lingerTime)
 	return false
 }
 
@@ -146,7 +146,7 @@ func (x *exchange) failClient(err error) bool {
 	}
 	x.writeAnswer(400, reason(400), false) // it may well be that nobody listens
 	x.finish(time.Now())
-	x.client.Linger(maxDiscard, lingerTime)
+	x.client.Linger(maxLinger, lingerTime)
 	return false
 }
 

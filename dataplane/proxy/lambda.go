@@ -169,7 +169,7 @@ func (x *exchange) answerFunction(r *event.Response) (keep bool) {
 		x.client.Close()
 		return false
 	case !keep:
-		x.client.Linger(maxDiscard, lingerTime)
+		x.client.Linger(maxLinger, lingerTime)
 	}
 	return keep
 }

@@ -49,11 +49,14 @@ const (
 	// maxInformational is how many 1xx responses may precede a response.
 	maxInformational = 16
 	// maxDiscard is how much of a request body is read and dropped to keep a connection after an answer that did not
-	// need it, or to let that answer reach a client that is still sending.
+	// need it.
 	maxDiscard = 256 << 10
+	// maxLinger is how much of what a client is still sending is read and dropped so that an answer reaches it, where the
+	// connection is to be closed: more than a function takes, so that a client is told of that limit.
+	maxLinger = 16 << 20
 	// lifetimeGrace is how long a request may go on beyond the lifetime of its connection.
 	lifetimeGrace = time.Minute
-	// lingerTime is how long that may take where the connection is to be closed, and how long a body that outlasts its
+	// lingerTime is how long reading for maxLinger may take, and how long a body that outlasts its
 	// response may go on.
 	lingerTime = time.Second
 )
@@ -588,7 +591,7 @@ func (x *exchange) relayResponse() (keep bool) {
 	case keep && uploaded:
 		return true
 	}
-	c.Linger(maxDiscard, lingerTime)
+	c.Linger(maxLinger, lingerTime)
 	return false
 }
 
