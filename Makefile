@@ -7,6 +7,8 @@ FUZZ = \
 	api:FuzzAWSJSON \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
+	certificate:FuzzImport \
+	certificate:FuzzMatches \
 	control/ec2:FuzzFilterValue \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \

@@ -1,5 +1,5 @@
-// Package sealing encrypts credentials with the one key of a deployment: the secrets of long-term access keys, for the
-// store, and sessions, for those who hold them.
+// Package sealing encrypts credentials with the one key of a deployment: the secrets of long-term access keys and the
+// private keys of certificates, for the store, and sessions, for those who hold them.
 //
 // A session token is the session itself, sealed: whoever has the key can open it, check that it is whole and of now, and
 // knows its principal, with no call to anything. Nothing is kept of it. The secret that belongs to a session is derived
@@ -29,6 +29,7 @@ const KeySize = 32
 type Box struct {
 	secrets  cipher.AEAD
 	sessions cipher.AEAD
+	keys     cipher.AEAD
 	// derive is the key from which the secrets of sessions come.
 	derive []byte
 }
@@ -57,10 +58,11 @@ func New(key []byte) (*Box, error) {
 		return nil, fmt.Errorf("a sealing key has %d bytes, this one %d", KeySize, len(key))
 	}
 	var b Box
-	var errs [3]error
+	var errs [4]error
 	b.secrets, errs[0] = newAEAD(key, "secrets of access keys")
 	b.sessions, errs[1] = newAEAD(key, "session tokens")
 	b.derive, errs[2] = hkdf.Expand(sha256.New, key, "secrets of sessions", sha256.Size)
+	b.keys, errs[3] = newAEAD(key, "private keys of certificates")
 	return &b, errors.Join(errs[:]...)
 }
 
@@ -111,4 +113,19 @@ func (b *Box) OpenSecret(keyID string, sealed []byte) (string, error) {
 		return "", fmt.Errorf("access key %s: its secret was sealed with another sealing key; restore that key's file", keyID)
 	}
 	return string(secret), nil
+}
+
+// SealKey seals the private key of a certificate. It is bound to the certificate's name, such as its ARN, so that it opens
+// for no other.
+func (b *Box) SealKey(name string, key []byte) []byte {
+	return b.keys.Seal(nil, nil, key, []byte(name))
+}
+
+// OpenKey opens what SealKey made for that name.
+func (b *Box) OpenKey(name string, sealed []byte) ([]byte, error) {
+	key, err := b.keys.Open(nil, nil, sealed, []byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: its private key was sealed with another sealing key; restore that key's file", name)
+	}
+	return key, nil
 }

@@ -82,6 +82,27 @@ func TestSecretsAreBoundToTheirIDs(t *testing.T) {
 	}
 }
 
+func TestPrivateKeysAreBoundToTheirCertificates(t *testing.T) {
+	box, key := newBox(t, 1), []byte("private key")
+	sealed := box.SealKey("arn:1", key)
+	if bytes.Contains(sealed, key) {
+		t.Error("the key is in clear")
+	}
+	if got, err := box.OpenKey("arn:1", sealed); err != nil || !bytes.Equal(got, key) {
+		t.Errorf("opened %q, %v", got, err)
+	}
+	for name, open := range map[string]func() ([]byte, error){
+		"another certificate": func() ([]byte, error) { return box.OpenKey("arn:2", sealed) },
+		"another sealing key": func() ([]byte, error) { return newBox(t, 2).OpenKey("arn:1", sealed) },
+		"cut off":             func() ([]byte, error) { return box.OpenKey("arn:1", sealed[:10]) },
+		"a secret":            func() ([]byte, error) { return box.OpenKey("arn:1", box.SealSecret("arn:1", "s3cret")) },
+	} {
+		if got, err := open(); err == nil || got != nil || !strings.Contains(err.Error(), "restore") {
+			t.Errorf("%s: opened %q, %v", name, got, err)
+		}
+	}
+}
+
 func session() iam.Caller {
 	return iam.Caller{
 		Account: "100000000001", ARN: "arn:aws:sts::100000000001:assumed-role/r/s", UserID: "AROA1:s", Type: iam.TypeAssumedRole,

@@ -48,9 +48,11 @@ const (
 	messageClientHello = 1
 	messageHeader      = 4
 
-	extensionServerName = 0
-	nameOfHost          = 0
+	nameOfHost = 0
 )
+
+// extensionServerName is the type of the one extension that is looked into (RFC 6066 §1.1).
+var extensionServerName = [2]byte{0, 0}
 
 // reader reads a ClientHello off a connection.
 type reader struct {
@@ -168,20 +170,20 @@ func parse(body []byte) (Hello, error) {
 }
 
 func parseExtensions(extensions []byte) (hello Hello, err error) {
-	var seen [1 << 16 / 64]uint64
+	seen := make(map[[2]byte]bool, 32)
 	for len(extensions) > 0 {
 		if len(extensions) < 2 {
 			return Hello{}, errLengths
 		}
-		kind := int(extensions[0])<<8 | int(extensions[1])
+		kind := [2]byte(extensions)
 		content, rest, ok := vector(extensions[2:], 2)
 		if !ok {
 			return Hello{}, errLengths
 		}
-		if seen[kind/64]&(1<<(kind%64)) != 0 {
+		if seen[kind] {
 			return Hello{}, errTwice
 		}
-		seen[kind/64] |= 1 << (kind % 64)
+		seen[kind] = true
 		if kind == extensionServerName {
 			if hello.ServerName, err = parseServerName(content); err != nil {
 				return Hello{}, err

@@ -28,7 +28,7 @@ func extension(kind uint16, content []byte) []byte {
 func hostName(name string) []byte { return append([]byte{nameOfHost}, counted(2, []byte(name))...) }
 
 func serverName(names ...[]byte) []byte {
-	return extension(extensionServerName, counted(2, names...))
+	return extension(0, counted(2, names...))
 }
 
 // body is that of a ClientHello that has nothing but extensions.
@@ -68,9 +68,9 @@ func TestServerNames(t *testing.T) {
 		{"another extension twice", body(grease(), serverName(hostName("a.example")), grease()), "", errTwice},
 		{"a name of another kind", body(serverName(append([]byte{1}, counted(2, []byte("a.example"))...))), "", errNameKind},
 		{"no name in the list", body(serverName()), "", errNameList},
-		{"no list", body(extension(extensionServerName, nil)), "", errNameList},
-		{"a list that is too long", body(extension(extensionServerName, append(counted(2, hostName("a.example")), 0))), "", errNameList},
-		{"a name that is too long for its list", body(extension(extensionServerName, counted(2, []byte{0, 0, 9, 'a'}))), "", errNameList},
+		{"no list", body(extension(0, nil)), "", errNameList},
+		{"a list that is too long", body(extension(0, append(counted(2, hostName("a.example")), 0))), "", errNameList},
+		{"a name that is too long for its list", body(extension(0, counted(2, []byte{0, 0, 9, 'a'}))), "", errNameList},
 		{"IPv4", body(serverName(hostName("10.0.0.1"))), "", errAddress},
 		{"IPv6", body(serverName(hostName("fd00:ec2:80::1"))), "", errAddress},
 		{"IPv6 with a zone", body(serverName(hostName("fe80::1%eth0"))), "", errAddress},

@@ -62,19 +62,24 @@ type Answer struct {
 // World is what is asked: the state from which a node serves.
 type World struct {
 	Snapshot *snapshot.Snapshot
-	// Guard explains who may call.
+	// Guard explains who may call, and who may connect where TLS is passed through.
 	Guard interface {
 		Explain(r *access.Request, as string) (access.Explanation, error)
+		ExplainConnection(c *access.Connection) (access.Explanation, error)
 	}
 	// Health is the health of the targets by target group.
 	Health map[string]lattice.TargetReport
 }
 
+// ports are the ports that URLs mean when they name none, by their schemes. With tls the question is about a connection,
+// and not about any request in it.
+var ports = map[string]string{"http": "80", "https": "443", "tls": "443"}
+
 // Explain follows a request on its way. The error says what is wrong with the question.
 func (w World) Explain(q Question) (Answer, error) {
 	address, err := url.Parse(q.URL)
-	if err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Host == "" {
-		return Answer{}, fmt.Errorf("%q is no URL of a service; it begins with http:// or https://", q.URL)
+	if err != nil || ports[address.Scheme] == "" || address.Host == "" {
+		return Answer{}, fmt.Errorf("%q is no URL of a service; it begins with http://, https:// or tls://", q.URL)
 	}
 	walk := &walk{World: w, question: q, url: address}
 	if err := walk.walk(); err != nil {
@@ -143,26 +148,47 @@ func (w *walk) name() bool {
 }
 
 func (w *walk) port() bool {
-	number := cmp.Or(w.url.Port(), map[string]string{"http": "80", "https": "443"}[w.url.Scheme])
+	number := cmp.Or(w.url.Port(), ports[w.url.Scheme])
 	port, err := strconv.ParseUint(number, 10, 16)
 	if err != nil {
 		return w.stop("listener", "unreachable", "%s is no port", number)
 	}
 	w.listener = w.vpc.Network.Ports[uint16(port)].Listener([]byte(w.url.Host))
-	if w.listener == nil {
-		return w.stop("listener", "unreachable", "no listener of the service serves %s on port %d", w.url.Hostname(), port)
-	}
-	if !strings.EqualFold(w.url.Scheme, string(w.listener.Protocol)) {
-		return w.stop("listener", "unreachable", "%s on port %d speaks %s, the request %s", w.listener.ID, port, w.listener.Protocol, w.url.Scheme)
+	switch {
+	case w.listener == nil:
+		return w.stop("listener", "unreachable", "no listener of the service is served on port %d", port)
+	case w.url.Scheme == "http" && w.listener.Protocol != lattice.ProtocolHTTP:
+		return w.stop("listener", "unreachable", "%s on port %d speaks TLS (%s), the request does not: ask with https://", w.listener.ID, port, w.listener.Protocol)
+	case w.url.Scheme != "http" && w.listener.Protocol == lattice.ProtocolHTTP:
+		return w.stop("listener", "unreachable", "%s on port %d speaks HTTP, the request TLS: ask with http://", w.listener.ID, port)
+	case w.url.Scheme == "tls" && !w.passesThrough():
+		return w.stop("listener", "unreachable", "%s on port %d ends TLS and serves requests: ask with https://", w.listener.ID, port)
+	case w.passesThrough():
+		return w.pass("listener", "%s passes TLS for %s on port %d through", w.listener.ID, w.url.Hostname(), port)
 	}
 	return w.pass("listener", "%s serves %s on port %d", w.listener.ID, w.listener.Protocol, port)
 }
 
+// passesThrough reports whether the listener ends no TLS: then only the connection meets the gates, whatever the request in
+// it is.
+func (w *walk) passesThrough() bool { return w.listener.Protocol == lattice.ProtocolTLSPassthrough }
+
+// ask asks the guard about the request, or about the connection.
+func (w *walk) ask() (access.Explanation, error) {
+	if w.passesThrough() {
+		return w.Guard.ExplainConnection(&access.Connection{
+			VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client,
+		})
+	}
+	return w.Guard.Explain(&access.Request{
+		VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client, HTTP: w.signed(),
+		Secure: w.url.Scheme == "https",
+	}, w.question.As)
+}
+
 // authorisation asks the guard, and notes what each level found.
 func (w *walk) authorisation() (bool, error) {
-	x, err := w.Guard.Explain(&access.Request{
-		VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client, HTTP: w.signed(),
-	}, w.question.As)
+	x, err := w.ask()
 	if err != nil {
 		return false, err
 	}
@@ -170,11 +196,15 @@ func (w *walk) authorisation() (bool, error) {
 		w.answer.Gates = append(w.answer.Gates, Gate{Name: "authorisation", Verdict: Skipped, Detail: "the auth types of the network and of the service are NONE"})
 		return true, nil
 	}
-	w.answer.Gates = append(w.answer.Gates, callerGate(x))
+	w.answer.Gates = append(w.answer.Gates, w.callerGate(x))
 	for _, level := range x.Levels {
 		w.answer.Gates = append(w.answer.Gates, levelGate(level))
 	}
-	if !x.Allowed {
+	switch {
+	case x.Allowed:
+	case w.passesThrough():
+		w.answer.Reason = "denied: the connection is closed: " + x.Refusal
+	default:
 		w.answer.Reason = "denied: 403 " + x.Refusal
 	}
 	return x.Allowed, nil
@@ -203,9 +233,11 @@ func keysOf(header http.Header) func(func(string) bool) {
 	}
 }
 
-func callerGate(x access.Explanation) Gate {
+func (w *walk) callerGate(x access.Explanation) Gate {
 	gate := Gate{Name: "signature", Verdict: Passed, Detail: "anonymous: the request carries no signature"}
 	switch {
+	case w.passesThrough():
+		gate.Detail = "anonymous: TLS is passed through, so no signature can be seen"
 	case len(x.Levels) == 0:
 		gate.Verdict, gate.Detail = Stopped, x.Refusal
 	case x.Caller.Principal != "":
@@ -295,7 +327,10 @@ func (w *walk) matchRule() bool {
 
 // targets says which target groups may get the request, and how their targets are.
 func (w *walk) targets() {
-	reachable := 0
+	reachable, what := 0, "requests"
+	if w.passesThrough() {
+		what = "connections"
+	}
 	for _, share := range w.rule.Action.Forward {
 		gate := Gate{Name: "target group", Verdict: Stopped, Detail: fmt.Sprintf("%s has no target that can receive requests", share.Group.ID)}
 		report, usable := w.Health[share.Group.ID], 0
@@ -308,17 +343,20 @@ func (w *walk) targets() {
 		}
 		if usable > 0 && share.Weight > 0 {
 			gate.Verdict = Passed
-			gate.Detail = fmt.Sprintf("%s gets %d of %d requests; %d of its %d targets are healthy",
-				share.Group.ID, share.Weight, w.rule.Action.TotalWeight, healthy(report), len(share.Group.Targets))
+			gate.Detail = fmt.Sprintf("%s gets %d of %d %s; %d of its %d targets are healthy",
+				share.Group.ID, share.Weight, w.rule.Action.TotalWeight, what, healthy(report), len(share.Group.Targets))
 			reachable++
 		}
 		w.answer.Gates = append(w.answer.Gates, gate)
 	}
-	if reachable == 0 {
+	switch {
+	case reachable > 0:
+		w.answer.Reason = fmt.Sprintf("allowed: forwarded by %s", w.rule.ID)
+	case w.passesThrough():
+		w.stop("target", "closed", "no target group of the rule has a target")
+	default:
 		w.stop("target", "answered", "503 Service Unavailable, since no target group of the rule has a target")
-		return
 	}
-	w.answer.Reason = fmt.Sprintf("allowed: forwarded by %s", w.rule.ID)
 }
 
 func healthy(report lattice.TargetReport) (n int) {

@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -40,6 +41,28 @@ const target = `{"targetGroupId":"tg-1","id":"10.0.1.10","port":8080}`
 // world compiles the objects with an auth type for the network, and with the target or without.
 func world(t *testing.T, auth lattice.AuthType, withTarget string) explain.World {
 	t.Helper()
+	return compiled(t, objects, auth, withTarget)
+}
+
+// worldOf is a world with the listeners that speak TLS, too, and with another policy of the network if one is given.
+func worldOf(t *testing.T, auth lattice.AuthType, withTarget, policy string) explain.World {
+	t.Helper()
+	all := maps.Clone(objects)
+	maps.Copy(all, secured)
+	if policy != "" {
+		all["servicenetwork/sn-1"] = fmt.Sprintf(`{"id":"sn-1","arn":"arn:aws:vpc-lattice:us-west-2:100000000001:servicenetwork/sn-1","name":"mesh","authType":"NETWORK_AUTH",
+		"authPolicy":{"policy":%q}}`, policy)
+	}
+	w := compiled(t, all, auth, withTarget)
+	network := w.Snapshot.VPCs["vpc-client"].Network
+	for _, l := range network.Names["orders.example"].Listeners {
+		network.Ports[l.Port] = &snapshot.Port{Listeners: map[string]*snapshot.Listener{"orders.example": l}}
+	}
+	return w
+}
+
+func compiled(t *testing.T, objects map[string]string, auth lattice.AuthType, withTarget string) explain.World {
+	t.Helper()
 	var changes []snapshot.Change
 	for key, value := range objects {
 		changes = append(changes, snapshot.Change{Key: key, Value: []byte(strings.Replace(value, "NETWORK_AUTH", string(auth), 1))})
@@ -76,10 +99,8 @@ func TestEveryGateCanStopARequest(t *testing.T) {
 		{"no such VPC", "NONE", target, "vpc-none", "GET", "http://orders.example/", "association STOP", "unreachable: vpc-none does not exist"},
 		{"no association", "NONE", target, "vpc-alone", "GET", "http://orders.example/", "association STOP", "unreachable: vpc-alone is associated with no service network"},
 		{"unknown name", "NONE", target, "vpc-client", "GET", "http://parking.example/", "association ok, name STOP", "unreachable: parking.example is no service of sn-1, so it does not resolve in vpc-client"},
-		{"no listener", "NONE", target, "vpc-client", "GET", "http://orders.example:81/", "association ok, name ok, listener STOP", "unreachable: no listener of the service serves orders.example on port 81"},
-		{"TLS", "NONE", target, "vpc-client", "GET", "https://orders.example:80/", "association ok, name ok, listener STOP", "unreachable: listener-1 on port 80 speaks HTTP, the request https"},
-		{"no TLS", "NONE", target, "vpc-client", "GET", "http://orders.example:443/", "association ok, name ok, listener STOP", "unreachable: listener-2 on port 443 speaks HTTPS, the request http"},
-		{"over TLS", "NONE", target, "vpc-client", "GET", "https://orders.example/", "association ok, name ok, listener ok, authorisation skip, rule STOP", "answered: rule-default-2 matches as the default rule and answers 404 Not Found"},
+		{"no listener", "NONE", target, "vpc-client", "GET", "http://orders.example:81/", "association ok, name ok, listener STOP", "unreachable: no listener of the service is served on port 81"},
+		{"TLS", "NONE", target, "vpc-client", "GET", "https://orders.example:80/", "association ok, name ok, listener STOP", "unreachable: listener-1 on port 80 speaks HTTP, the request TLS: ask with http://"},
 		{"denied", "AWS_IAM", target, "vpc-client", "PUT", "http://orders.example/a?b", "association ok, name ok, listener ok, signature ok, network policy STOP",
 			"denied: 403 AccessDeniedException: User: anonymous is not authorized to perform: vpc-lattice-svcs:Invoke on resource: arn:aws:vpc-lattice:us-west-2:100000000001:service/svc-1/a because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
 		{"fixed response", "NONE", target, "vpc-client", "GET", "http://orders.example/gone/1", "association ok, name ok, listener ok, authorisation skip, rule STOP", "answered: rule-1 matches with priority 10 and answers 404 Not Found"},
@@ -87,23 +108,90 @@ func TestEveryGateCanStopARequest(t *testing.T) {
 		{"allowed", "AWS_IAM", target, "vpc-client", "GET", "http://ORDERS.example./", "association ok, name ok, listener ok, signature ok, network policy ok, rule ok, target group ok", "allowed: forwarded by rule-default"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			answer, err := world(t, tt.auth, tt.target).Explain(explain.Question{
+			expectAnswer(t, world(t, tt.auth, tt.target), explain.Question{
 				VPC: tt.vpc, Client: netip.MustParseAddr("10.0.0.10"), Method: tt.method, URL: tt.url,
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var gates []string
-			for _, gate := range answer.Gates {
-				gates = append(gates, fmt.Sprint(gate.Name, " ", gate.Verdict))
-			}
-			if got := strings.Join(gates, ", "); got != tt.gates {
-				t.Errorf("gates %s\nwant  %s", got, tt.gates)
-			}
-			if answer.Reason != tt.reason {
-				t.Errorf("reason %s\nwant   %s", answer.Reason, tt.reason)
-			}
+			}, tt.gates, tt.reason)
 		})
+	}
+}
+
+func expectAnswer(t *testing.T, w explain.World, q explain.Question, wantGates, wantReason string) {
+	t.Helper()
+	answer, err := w.Explain(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gates []string
+	for _, gate := range answer.Gates {
+		gates = append(gates, fmt.Sprint(gate.Name, " ", gate.Verdict))
+	}
+	if got := strings.Join(gates, ", "); got != wantGates {
+		t.Errorf("gates %s\nwant  %s", got, wantGates)
+	}
+	if answer.Reason != wantReason {
+		t.Errorf("reason %s\nwant   %s", answer.Reason, wantReason)
+	}
+}
+
+// secured are listeners of the service orders that speak TLS: one ends it, one passes it through.
+var secured = map[string]string{
+	"listener/svc-1/listener-2": `{"id":"listener-2","arn":"l","serviceId":"svc-1","name":"https","protocol":"HTTPS","port":443,"defaultRuleId":"rule-2",
+		"defaultAction":{"forward":{"targetGroups":[{"targetGroupIdentifier":"tg-1"}]}}}`,
+	"listener/svc-1/listener-3": `{"id":"listener-3","arn":"l","serviceId":"svc-1","name":"tls","protocol":"TLS_PASSTHROUGH","port":8443,"defaultRuleId":"rule-3",
+		"defaultAction":{"forward":{"targetGroups":[{"targetGroupIdentifier":"tg-1"}]}}}`,
+}
+
+func TestListenersThatSpeakTLS(t *testing.T) {
+	const (
+		invoke  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Invoke","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}]}`
+		connect = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Connect","Resource":"arn:aws:vpc-lattice:us-west-2:100000000001:service/svc-1"}]}`
+
+		listened  = "association ok, name ok, listener ok"
+		unheard   = "association ok, name ok, listener STOP"
+		forwarded = "rule ok, target group ok"
+	)
+	for _, tt := range []struct {
+		name, policy string // "" for the auth type NONE
+		target       string
+		url          string
+		gates        string
+		reason       string
+	}{
+		{"a request", "", target, "https://orders.example/", listened + ", authorisation skip, " + forwarded, "allowed: forwarded by rule-2"},
+		{"a request that policies see as secure", invoke, target, "https://orders.example/", listened + ", signature ok, network policy ok, " + forwarded, "allowed: forwarded by rule-2"},
+		{"one that they do not", invoke, target, "http://orders.example/", listened + ", signature ok, network policy STOP",
+			"denied: 403 AccessDeniedException: User: anonymous is not authorized to perform: vpc-lattice-svcs:Invoke on resource: arn:aws:vpc-lattice:us-west-2:100000000001:service/svc-1/ because no network-based policy allows the vpc-lattice-svcs:Invoke action"},
+		{"plain text", "", target, "http://orders.example:443/", unheard, "unreachable: listener-2 on port 443 speaks TLS (HTTPS), the request does not: ask with https://"},
+		{"a mere connection", "", target, "tls://orders.example", unheard, "unreachable: listener-2 on port 443 ends TLS and serves requests: ask with https://"},
+
+		{"passed through", "", target, "tls://orders.example:8443", listened + ", authorisation skip, " + forwarded, "allowed: forwarded by rule-3"},
+		{"passed through, with a request in it", connect, target, "https://orders.example:8443/a", listened + ", signature ok, network policy ok, " + forwarded, "allowed: forwarded by rule-3"},
+		{"whoever may invoke", invoke, target, "tls://orders.example:8443", listened + ", signature ok, network policy STOP",
+			"denied: the connection is closed: AccessDeniedException: User: anonymous is not authorized to perform: vpc-lattice-svcs:Connect on resource: arn:aws:vpc-lattice:us-west-2:100000000001:service/svc-1 because no network-based policy allows the vpc-lattice-svcs:Connect action"},
+		{"passed through to nobody", "", "", "tls://orders.example:8443", listened + ", authorisation skip, rule ok, target group STOP, target STOP", "closed: no target group of the rule has a target"},
+		{"plain text that cannot pass", "", target, "http://orders.example:8443/", unheard, "unreachable: listener-3 on port 8443 speaks TLS (TLS_PASSTHROUGH), the request does not: ask with https://"},
+		{"a connection to plain HTTP", "", target, "tls://orders.example:80", unheard, "unreachable: listener-1 on port 80 speaks HTTP, the request TLS: ask with http://"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			auth := lattice.AuthNone
+			if tt.policy != "" {
+				auth = lattice.AuthIAM
+			}
+			w := worldOf(t, auth, tt.target, tt.policy)
+			expectAnswer(t, w, explain.Question{VPC: "vpc-client", Client: netip.MustParseAddr("10.0.0.10"), Method: "GET", URL: tt.url}, tt.gates, tt.reason)
+		})
+	}
+}
+
+func TestNobodySignsWhatIsPassedThrough(t *testing.T) {
+	w := worldOf(t, lattice.AuthIAM, target, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`)
+	answer, err := w.Explain(explain.Question{VPC: "vpc-client", URL: "tls://orders.example:8443", As: "arn:aws:iam::100000000001:user/alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := explain.Gate{Name: "signature", Verdict: explain.Passed, Detail: "anonymous: TLS is passed through, so no signature can be seen"}
+	if got := answer.Gates[3]; got.Name != want.Name || got.Verdict != want.Verdict || got.Detail != want.Detail {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 

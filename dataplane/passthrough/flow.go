@@ -39,6 +39,9 @@ func newFlow(l *link, buffers *sync.Pool, from, to net.Conn) *flow {
 
 // begin writes what was read before, and reports whether the flow can go on.
 func (f *flow) begin(head []byte) bool {
+	if len(head) == 0 {
+		return true
+	}
 	f.read = int64(len(head))
 	if err := f.write(head); err != nil {
 		f.link.reset(TargetConnectionClosed)

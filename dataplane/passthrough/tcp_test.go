@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,13 +14,33 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"pergola/dataplane/access"
 	"pergola/dataplane/clienthello"
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/sealing"
+	"pergola/snapshot"
 )
 
 // front listens on loopback and passes what comes on to one address, as a node does.
 func (w *world) front(target net.Addr) (address string) {
+	w.t.Helper()
+	return w.recorded(target, nil)
+}
+
+// recorded is front, and hands over the records.
+func (w *world) recorded(target net.Addr, record func(*Record)) (address string) {
+	w.t.Helper()
+	w.config.Record = record
+	address, _ = w.counted(target)
+	return address
+}
+
+// counted is front, and counts the buffers that are made.
+func (w *world) counted(target net.Addr) (address string, buffers *atomic.Int64) {
 	w.t.Helper()
 	w.config.Dial = func(ctx context.Context, _ string, _ netip.AddrPort) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", target.String())
@@ -29,13 +50,11 @@ func (w *world) front(target net.Addr) (address string) {
 		w.t.Fatal(err)
 	}
 	var running sync.WaitGroup
-	var records sync.Mutex
-	w.config.Record = func(r *Record) {
-		records.Lock()
-		defer records.Unlock()
-		w.record = r
+	relay, buffers := New(w.config), new(atomic.Int64)
+	relay.buffers.New = func() any {
+		buffers.Add(1)
+		return new(buffer)
 	}
-	relay := New(w.config)
 	running.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -59,7 +78,71 @@ func (w *world) front(target net.Addr) (address string) {
 		listener.Close()
 		running.Wait()
 	})
-	return listener.Addr().String()
+	return listener.Addr().String(), buffers
+}
+
+// echo listens on loopback and says again what it hears.
+func echo(t *testing.T) net.Addr {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				for block := make([]byte, 32<<10); ; {
+					n, err := conn.Read(block)
+					if err != nil {
+						return
+					}
+					if _, err := conn.Write(block[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return listener.Addr()
+}
+
+// greeted is a connection to a front whose target has heard the hello.
+func greeted(t *testing.T, front string) net.Conn {
+	t.Helper()
+	client, err := net.Dial("tcp", front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	io.WriteString(client, hello)
+	expect(t, client, hello)
+	return client
+}
+
+func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
+	if raceEnabled {
+		t.Skip("with the race detector on, pools forget what they are given at random")
+	}
+	const connections = 100
+	w := newWorld(t)
+	w.config.Record = nil
+	front, buffers := w.counted(echo(t))
+	for range connections {
+		greeted(t, front)
+	}
+	if n := buffers.Load(); n > connections/2 {
+		t.Errorf("%d buffers were made for %d idle connections", n, connections)
+	}
 }
 
 func TestTLSEndsAtTheTarget(t *testing.T) {
@@ -94,6 +177,59 @@ func TestTLSEndsAtTheTarget(t *testing.T) {
 	}
 }
 
+// A whole connection under real policies: the client is told, and the record says, at which level it ended.
+func TestPoliciesDecideWhoConnects(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	statement := func(action, condition string) *policy.Policy {
+		document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"` + action + `","Resource":"*"` + condition + `}]}`
+		parsed, err := policy.Parse([]byte(document), policy.Resource, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return policy.Compile(parsed)
+	}
+	box, err := sealing.New(make([]byte, sealing.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name             string
+		network, service *policy.Policy
+		by               access.DeniedBy
+	}{
+		{"both allow it", statement("vpc-lattice-svcs:Connect", ""), statement("vpc-lattice-svcs:*", `,"Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`), ""},
+		{"the service allows requests", statement("vpc-lattice-svcs:Connect", ""), statement("vpc-lattice-svcs:Invoke", ""), access.DeniedByService},
+		{"the network has no policy", nil, statement("vpc-lattice-svcs:Connect", ""), access.DeniedByNetwork},
+		{"not from this address", statement("vpc-lattice-svcs:Connect", `,"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`), statement("*", ""), access.DeniedByNetwork},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			network, service := w.arrival.VPC.Network, w.arrival.Listener.Service
+			network.AuthType, network.Policy, service.AuthType, service.Policy = lattice.AuthIAM, tt.network, lattice.AuthIAM, tt.service
+			w.config.Guard = access.New(access.Config{Region: "us-west-2", Box: box, Snapshot: func() *snapshot.Snapshot { return &snapshot.Snapshot{} }})
+			ended := make(chan *Record, 1)
+			conn, err := net.Dial("tcp", w.recorded(server.Listener.Addr(), func(r *Record) { ended <- r }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := tls.Client(conn, &tls.Config{ServerName: "orders.example", InsecureSkipVerify: true})
+			err = client.Handshake()
+			client.Close()
+			want := "<nil>"
+			if tt.by != "" {
+				want = "remote error: " + clienthello.AccessDenied.Error()
+			}
+			if got := fmt.Sprint(err); got != want {
+				t.Errorf("the client is told %q, want %q", got, want)
+			}
+			if r := <-ended; r.DeniedBy != tt.by || r.ServerName != "orders.example" || (r.Failure == ClientAccessDenied) != (tt.by != "") {
+				t.Errorf("recorded %+v", r)
+			}
+		})
+	}
+}
+
 // amount is how many bytes a connection carries in TestMemoryIsConstant, e.g. 1073741824.
 func amount(t *testing.T) int64 {
 	given := os.Getenv("PERGOLA_PASSTHROUGH_BYTES")
@@ -109,37 +245,7 @@ func amount(t *testing.T) int64 {
 
 func TestMemoryIsConstant(t *testing.T) {
 	n := amount(t)
-	target, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer target.Close()
-	go func() { // echoes
-		conn, err := target.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		block := make([]byte, 32<<10)
-		for {
-			n, err := conn.Read(block)
-			if err != nil {
-				return
-			}
-			if _, err := conn.Write(block[:n]); err != nil {
-				return
-			}
-		}
-	}()
-	w := newWorld(t)
-	client, err := net.Dial("tcp", w.front(target.Addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	io.WriteString(client, hello)
-	expect(t, client, hello)
-
+	client := greeted(t, newWorld(t).front(echo(t)))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	block := make([]byte, 32<<10)

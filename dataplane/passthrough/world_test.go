@@ -20,6 +20,8 @@ import (
 	"pergola/snapshot"
 )
 
+var _ Guard = (*access.Guard)(nil)
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a listener that passes TLS through to the targets of one group.
