@@ -147,9 +147,10 @@ func TestReport(t *testing.T) {
 	newer := aReport().Results[0]
 	newer.Title = "Newer"
 	read.add(newer)
-	read.add(result{Scenario: "another"})
-	if len(read.Results) != 2 || read.Results[0].Title != "Newer" {
-		t.Errorf("got %v", read)
+	read.add(result{Scenario: scenarios[2].name})
+	read.add(result{Scenario: scenarios[1].name})
+	if len(read.Results) != 3 || read.Results[0].Title != "Newer" || read.Results[1].Scenario != scenarios[1].name {
+		t.Errorf("got %v, want what is newer, and all in the order of the table", read)
 	}
 	if err := os.WriteFile(name, []byte("["), 0o600); err != nil {
 		t.Fatal(err)

@@ -165,9 +165,6 @@ func (w *world) http1Target() (func(*socket) end, error) {
 	return func(s *socket) end { return &http1Server{socket: s, answers: answers} }, nil
 }
 
-// bodyPath is the path of an answer of some length.
-func bodyPath(length int) string { return "/" + strconv.Itoa(length) }
-
 // http1Server is a target's side of a connection.
 type http1Server struct {
 	socket  *socket

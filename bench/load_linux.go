@@ -24,12 +24,6 @@ type load struct {
 	mark func() error
 }
 
-// request is a request without a version of HTTP.
-type request struct {
-	method, host, path string
-	fields             [][2]string // names in lower case
-}
-
 // outcome is what came of a load.
 type outcome struct {
 	elapsed   time.Duration

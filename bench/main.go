@@ -2,11 +2,12 @@
 //
 //	go run ./bench
 //
-// compares the plain HTTP/1.1 path of Pergola with nginx, HAProxy and the reverse proxy of Go's standard library: small
-// GETs and longer answers on connections that are kept alive, 64 at once. Each subject runs alone on one core, with one
-// worker; clients and target are one event loop on another core. What is measured in one run can be compared: the
-// subjects take turns over several rounds, and medians are printed with the range they come from. nginx and HAProxy are
-// measured where they are installed. It needs Linux.
+// compares Pergola with nginx, HAProxy, Caddy and the reverse proxy of Go's standard library, by every protocol that
+// clients speak to a service: HTTP/1.1, HTTPS, handshakes, HTTP/2, gRPC, and connections that are idle. Each subject runs
+// alone on one core, with one worker; clients and target are one event loop on another core. What is measured in one run
+// can be compared: the subjects take turns over several rounds, and medians are printed with the range they come from.
+// The peers are measured where they are installed. It needs Linux. The flags -scenarios and -subjects choose among what
+// there is, -results keeps all figures in a file, and -plot draws what that file holds.
 //
 //	go run ./bench -propagation
 //
@@ -87,7 +88,7 @@ func parse(args []string) (o options, err error) {
 	set.BoolVar(&o.propagation, "propagation", false, "measure how fast a changed rule takes effect, instead of the data path")
 	set.BoolVar(&o.markdown, "markdown", false, "print tables in Markdown")
 	c := &o.comparison
-	set.StringVar(&c.scenarios, "scenarios", allScenarios, "what clients do")
+	set.StringVar(&c.scenarios, "scenarios", allScenarios, "what clients do: "+scenarioNames())
 	set.StringVar(&c.subjects, "subjects", allSubjects, "what to compare")
 	set.IntVar(&c.rounds, "rounds", 5, "how often each subject is measured")
 	set.DurationVar(&c.duration, "time", 1500*time.Millisecond, "how long each measurement takes")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // report is what has been measured, scenario by scenario. What is compared was measured in one run.
@@ -70,6 +71,7 @@ func (r *report) add(new result) {
 		}
 	}
 	r.Results = append(r.Results, new)
+	slices.SortStableFunc(r.Results, func(a, b result) int { return scenarioOrder(a.Scenario) - scenarioOrder(b.Scenario) })
 }
 
 // of is what was measured of a subject; nil if nothing was.

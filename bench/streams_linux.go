@@ -13,9 +13,6 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// echoPath is gRPC's method of the target: it answers each message with the same.
-const echoPath = "/bench.Echo/Echo"
-
 // message is what is sent through gRPC, with its prefix: not compressed, and its length.
 func message() []byte {
 	prefix := binary.BigEndian.AppendUint32([]byte{0}, messageLength)

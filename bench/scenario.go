@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -46,6 +48,9 @@ type scenario struct {
 // messageLength is the length of gRPC's messages, without their prefix.
 const messageLength = 100
 
+// echoPath is gRPC's method of the target: it answers each message with the same.
+const echoPath = "/bench.Echo/Echo"
+
 // scenarios are all there are. Always 64 requests are under way, or 16 where they are large or few.
 var scenarios = []scenario{
 	{name: "plain", title: "HTTP/1.1, answers of 16 B", body: 16, connections: 64, streams: 1, rate: 5000},
@@ -79,13 +84,32 @@ next:
 				continue next
 			}
 		}
-		var all []string
-		for _, s := range scenarios {
-			all = append(all, s.name)
-		}
-		return nil, fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(all, ","))
+		return nil, fmt.Errorf("there is no scenario %q; there are %s", name, scenarioNames())
 	}
 	return found, nil
+}
+
+// scenarioNames are the names of all scenarios, separated by commas.
+func scenarioNames() string {
+	var names []string
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ",")
+}
+
+// scenarioOrder is the place of a scenario in the table.
+func scenarioOrder(name string) int {
+	return slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
+}
+
+// bodyPath is the path of an answer of some length.
+func bodyPath(length int) string { return "/" + strconv.Itoa(length) }
+
+// request is a request without a version of HTTP.
+type request struct {
+	method, host, path string
+	fields             [][2]string // names in lower case
 }
 
 // request is what clients say in a scenario.
