@@ -17,9 +17,14 @@ FUZZ = \
 	control:FuzzResume \
 	dataplane/access:FuzzParameter \
 	dataplane/clienthello:FuzzClientHello \
+	dataplane/http1:FuzzAssemble \
 	dataplane/http1:FuzzChunks \
 	dataplane/http1:FuzzRequest \
 	dataplane/http1:FuzzResponse \
+	dataplane/http2:FuzzClient \
+	dataplane/http2:FuzzEncode \
+	dataplane/http2:FuzzFrames \
+	dataplane/http2:FuzzServer \
 	dataplane/proxy:FuzzSmuggling \
 	dns:FuzzAnswer \
 	dns:FuzzParseResolvConf \

@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 
 	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
 	"operator":   {},
-	"deployment": {"lattice", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "node", "operator"},
+	"deployment": {"lattice", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "node", "operator"},
 
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},

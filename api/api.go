@@ -25,6 +25,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/control"
+	"pergola/control/acm"
 	"pergola/control/ec2"
 	iamcontrol "pergola/control/iam"
 	"pergola/control/organizations"
@@ -44,6 +45,8 @@ type Config struct {
 	EC2     *ec2.Control
 	IAM     *iamcontrol.Control
 	STS     *sts.Control
+	// ACM keeps the certificates.
+	ACM *acm.Control
 	// Organizations keeps the accounts.
 	Organizations *organizations.Control
 	// Keys knows the callers with long-term keys, and Box opens the tokens of those with temporary ones.
@@ -97,6 +100,7 @@ func New(cfg Config) http.Handler {
 		"iam":         newQuery(iamStyle, iamOperations(cfg.IAM)),
 		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
 
+		"acm":           newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
 		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),
 	})
 }

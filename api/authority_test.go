@@ -38,6 +38,8 @@ var plausible = map[string]any{
 	"Policy":        `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`,
 	"Rules":         []lattice.RuleUpdate{{RuleIdentifier: "rule-0123456789abcdef0", Priority: 3}},
 
+	"CertificateARN": "arn:aws:acm:us-west-2:100000000001:certificate/1",
+
 	"CIDRBlock": "10.0.0.0/16", "VPCID": "vpc-0123456789abcdef0", "SubnetID": "subnet-0123456789abcdef0", "GroupID": "sg-0123456789abcdef0",
 	"InstanceID": "i-0123456789abcdef0", "DNSSupport": &ec2.AttributeValue{Value: true}, "Resources": []string{"vpc-0123456789abcdef0"},
 
@@ -82,6 +84,7 @@ func (p plane) tables() map[string][]operation {
 	return map[string][]operation{
 		"vpc-lattice": latticeOperations(p.config.Lattice), "ec2": ec2Operations(p.config.EC2), "iam": iamOperations(p.config.IAM),
 		"sts": stsOperations(p.config.STS), "organizations": organizationsOperations(p.config.Organizations),
+		"acm": acmOperations(p.config.ACM),
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +80,10 @@ func join(path, name string) string {
 
 // value fills one value and checks it.
 func (b *binding) value(to reflect.Value, s *shape, c *checks, path string, from any) {
+	if s.typ == blob {
+		b.bytes(to, c, path, from)
+		return
+	}
 	switch s.typ.Kind() {
 	case reflect.Pointer:
 		to.Set(reflect.New(s.element.typ))
@@ -144,6 +149,24 @@ func (b *binding) list(to reflect.Value, s *shape, c *checks, path string, from 
 		}
 		b.value(to.Index(i), s.element, each, at, element)
 	}
+}
+
+func (b *binding) bytes(to reflect.Value, c *checks, path string, from any) {
+	encoded, ok := stringOf(from)
+	if !ok {
+		b.fault(path, "must be a string, is %s", describe(from))
+		return
+	}
+	content, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		b.fault(path, "must be Base64")
+		return
+	}
+	if c.length != nil && !c.length.holds(int64(len(content))) {
+		b.fault(path, "must have %d to %d bytes, has %d", c.length.from, c.length.to, len(content))
+		return
+	}
+	to.SetBytes(content)
 }
 
 func (b *binding) entries(to reflect.Value, s *shape, c *checks, path string, from any) {

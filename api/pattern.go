@@ -51,6 +51,9 @@ var patterns = map[string]pattern{
 	"organizationresource":   {regexp.MustCompile(`^(` + rootID + `|\d{12}|` + unitID + `|` + policyID + `)$`), "must be the id of a root, an organizational unit, an account or a policy"},
 	"organizationpolicytype": {regexp.MustCompile(`^((SERVICE_CONTROL|RESOURCE_CONTROL|TAG|BACKUP|AISERVICES_OPT_OUT|CHATBOT|SECURITYHUB|INSPECTOR|UPGRADE_ROLLOUT|BEDROCK|S3|NETWORK_SECURITY_DIRECTOR)_POLICY|DECLARATIVE_POLICY_EC2)$`), "must be a type of policy such as SERVICE_CONTROL_POLICY"},
 
+	"acmarn":          {regexp.MustCompile(`^arn:[\w+=/,.@-]+:acm:[\w+=/,.@-]*:[0-9]+:[\w+=,.@-]+(/[\w+=,.@-]+)*$`), "must be the ARN of a certificate"},
+	"certificatename": {regexp.MustCompile(`^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]$`), "must be a domain name such as www.example.com or *.example.com"},
+
 	"guarded": {regexp.MustCompile(`^((sn|svc|rcfg)-[0-9a-z]{17}|arn(:[a-z0-9]+([.-][a-z0-9]+)*){2}(:([a-z0-9]+([.-][a-z0-9]+)*)?){2}:(servicenetwork/sn|service/svc|resourceconfiguration/rcfg)-[0-9a-z]{17})$`), "must be an id or an ARN of a service network or a service"},
 	// The model allows 1,023 characters at the end; a single repetition cannot exceed 1,000 here.
 	"arn": {regexp.MustCompile(`^arn:[a-z0-9][-.a-z0-9]{0,62}:vpc-lattice:([a-z0-9][-.a-z0-9]{0,62})?:\d{12}:[^/].{0,1000}.{0,23}$`), "must be the ARN of a VPC Lattice resource"},

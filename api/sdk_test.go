@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"pergola/control"
+	"pergola/control/acm"
 	"pergola/control/ec2"
 	"pergola/control/iam"
 	"pergola/control/organizations"
@@ -54,6 +55,7 @@ func newPlane(t *testing.T) plane {
 	config := Config{
 		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
 		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
+		ACM:           acm.New(acm.Config{Store: objects, Region: testRegion, Box: box}),
 		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),
 		IAM:           keys, STS: stscontrol.New(stscontrol.Config{Store: objects, Box: box}),
 		Keys: keys, Box: box, Region: testRegion,

@@ -38,6 +38,9 @@ type member struct {
 // shapes are fixed when the program is written.
 func newShape(t reflect.Type) *shape {
 	s := &shape{typ: t}
+	if t == blob {
+		return s
+	}
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice:
 		s.element = newShape(t.Elem())
@@ -54,6 +57,9 @@ func newShape(t reflect.Type) *shape {
 	}
 	return s
 }
+
+// blob is the type of bytes, which JSON carries in Base64.
+var blob = reflect.TypeFor[[]byte]()
 
 func membersOf(t reflect.Type) []member {
 	var members []member

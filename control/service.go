@@ -30,6 +30,9 @@ func (c *Control) CreateService(ctx context.Context, caller iam.Caller, in *latt
 }
 
 func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, error) {
+	if err := op.admitCertificate(in.CertificateARN, in.CustomDomainName); err != nil {
+		return nil, err
+	}
 	id, now := lattice.KindService.NewID(op.random), op.time()
 	if err := op.claimName(lattice.QuotaServices, lattice.KindService, in.Name, id); err != nil {
 		return nil, err
@@ -77,6 +80,9 @@ func (c *Control) UpdateService(ctx context.Context, caller iam.Caller, in *latt
 			return nil, err
 		}
 		if in.CertificateARN != nil {
+			if err := op.admitCertificate(*in.CertificateARN, service.CustomDomainName); err != nil {
+				return nil, err
+			}
 			service.CertificateARN = *in.CertificateARN
 		}
 		if in.IdleTimeoutSeconds != 0 {

@@ -31,7 +31,7 @@ func TestUpdateServiceChangesWhatIsGiven(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	service := must(w.CreateService(w.ctx, w.caller, &lattice.CreateServiceRequest{
-		Name: "parking", AuthType: lattice.AuthIAM, CertificateARN: "arn:aws:acm:us-west-2:100000000001:certificate/1", IdleTimeoutSeconds: 90,
+		Name: "parking", AuthType: lattice.AuthIAM, CustomDomainName: "parking.example.com", CertificateARN: w.certificate("1", "parking.example.com"), IdleTimeoutSeconds: 90,
 	})).ID
 	update := func(in lattice.UpdateServiceRequest) (*lattice.UpdateServiceResponse, error) {
 		in.ServiceIdentifier = service

@@ -19,6 +19,7 @@ import (
 
 	"pergola/api"
 	"pergola/control"
+	"pergola/control/acm"
 	"pergola/control/ec2"
 	"pergola/control/iam"
 	"pergola/control/organizations"
@@ -34,7 +35,7 @@ import (
 // Config is what a deployment is made of. The zero value of each field but Dir is a good one.
 type Config struct {
 	// Dir holds everything that must survive: the store, unless Etcd is set, and the sealing key. It is made with mode
-	// 0700.
+	// 0700. What programs in instances trust is there too.
 	Dir string
 	// Listen is the address of the API; "" means 127.0.0.1:4747.
 	Listen string
@@ -65,16 +66,19 @@ const (
 
 // Deployment is a running deployment.
 type Deployment struct {
-	cfg      Config
-	endpoint string
-	store    *store.Store
-	box      *sealing.Box
-	keys     *iam.Control
-	accounts *organizations.Control
-	fabric   *fabric.Fabric
-	node     *node.Node
-	api      *http.Server
-	closers  []func() error // in the order in which they were opened
+	cfg          Config
+	endpoint     string
+	store        *store.Store
+	box          *sealing.Box
+	keys         *iam.Control
+	accounts     *organizations.Control
+	certificates *acm.Control
+	authority    string // its certificate, PEM
+	bundle       string // the file of what programs trust
+	fabric       *fabric.Fabric
+	node         *node.Node
+	api          *http.Server
+	closers      []func() error // in the order in which they were opened
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -154,7 +158,8 @@ func (d *Deployment) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	d.keys = iam.New(iam.Config{Store: d.store, Box: d.box})
-	return nil
+	d.certificates = acm.New(acm.Config{Store: d.store, Region: d.cfg.Region, Box: d.box, Logger: d.cfg.Logger})
+	return d.writeTrust(ctx)
 }
 
 func (d *Deployment) openFabric() (err error) {
@@ -183,9 +188,10 @@ func (d *Deployment) openAPI(background context.Context) (net.Listener, error) {
 	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
 	d.run("control plane", func() error { return networks.Settle(background) })
 	d.run("instances", func() error { return vpcs.Settle(background) })
+	d.run("certificates", func() error { return d.certificates.Renew(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}), Organizations: d.accounts,
+			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}), Organizations: d.accounts, ACM: d.certificates,
 			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,

@@ -17,8 +17,11 @@ import (
 
 	"pergola/dataplane"
 	"pergola/dataplane/access"
+	"pergola/dataplane/entrance"
+	"pergola/dataplane/passthrough"
 	"pergola/dataplane/proxy"
 	"pergola/dataplane/target"
+	"pergola/dataplane/termination"
 	"pergola/fabric"
 	"pergola/sealing"
 	"pergola/snapshot"
@@ -56,6 +59,7 @@ type Node struct {
 	compiler *snapshot.Compiler
 	plane    *dataplane.Plane
 	guard    *access.Guard
+	entrance *entrance.Entrance
 	proxy    *proxy.Proxy
 	targets  *target.Set
 	fixtures *fixtures
@@ -80,7 +84,14 @@ func New(cfg Config) *Node {
 		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
 		RequestsPerSecond: cfg.RequestsPerSecond,
 	})
-	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.serve, Logger: cfg.Logger})
+	n.entrance = entrance.New(entrance.Config{
+		Snapshot: n.current, Requests: n.proxy, Log: cfg.Logger,
+		Terminator: termination.New(termination.Config{Box: cfg.Box, Logger: cfg.Logger}),
+		Relay: passthrough.New(passthrough.Config{
+			Guard: n.guard, Picker: relayPicker{n.targets}, Dial: n.dial, Log: cfg.Logger,
+		}),
+	})
+	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger})
 	n.fixtures = newFixtures(cfg, n.plane.Snapshot)
 	return n
 }
@@ -91,9 +102,12 @@ type picker struct{ targets *target.Set }
 // Pick returns the target of a group that is next to receive a request.
 func (p picker) Pick(group *snapshot.TargetGroup) (proxy.Target, bool) { return p.targets.Pick(group) }
 
-// serve serves a connection from a client in a VPC.
-func (n *Node) serve(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) {
-	n.proxy.ServeConn(finish, cut, conn, proxy.Arrival{VPC: vpcID, Port: port})
+// relayPicker lets the relay of TLS choose among them too.
+type relayPicker struct{ targets *target.Set }
+
+// Pick returns the target of a group that is next to receive a connection.
+func (p relayPicker) Pick(group *snapshot.TargetGroup) (passthrough.Target, bool) {
+	return p.targets.Pick(group)
 }
 
 // Ready is closed once the node has applied everything that the store held when it started.

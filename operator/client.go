@@ -47,6 +47,18 @@ func Env(dir, account string) (Environment, error) {
 	return *reply.Environment, nil
 }
 
+// Authority asks the deployment on a data directory for the certificate of its built-in authority, as PEM.
+func Authority(dir string) (string, error) {
+	reply, err := ask(dir, request{Authority: &authorityRequest{}})
+	if err != nil {
+		return "", err
+	}
+	if reply.Authority == nil {
+		return "", errOtherVersion
+	}
+	return *reply.Authority, nil
+}
+
 // Explain asks the deployment on a data directory what would become of a request.
 func Explain(dir string, question Question) (Explanation, error) {
 	reply, err := ask(dir, request{Explain: &question})

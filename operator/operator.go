@@ -1,4 +1,4 @@
-// Package operator is the door for commands on the deployment's own machine: pergola env, exec and explain
+// Package operator is the door for commands on the deployment's own machine: pergola env, ca, exec and explain
 // reach a running deployment through a Unix socket in its data directory, which only the user who started it may open.
 //
 // A conversation is one request, sent as a line of JSON, and lines of JSON in answer. A request to run a program
@@ -31,6 +31,8 @@ type Environment struct {
 	AccessKeyID     string `json:"AWS_ACCESS_KEY_ID"`
 	SecretAccessKey string `json:"AWS_SECRET_ACCESS_KEY"`
 	SessionToken    string `json:"AWS_SESSION_TOKEN"`
+	// Bundle is the file with the certificates to trust: the system's, and that of the built-in authority.
+	Bundle string `json:"SSL_CERT_FILE"`
 }
 
 // Variable is one variable of an environment.
@@ -46,6 +48,19 @@ func (e Environment) Variables() []Variable {
 		{"AWS_ACCESS_KEY_ID", e.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", e.SecretAccessKey},
 		{"AWS_SESSION_TOKEN", e.SessionToken},
+	}
+}
+
+// TrustVariables are the variables by which programs learn which certificates to trust: those of OpenSSL and Go, curl,
+// Python's requests and with it botocore, Node and gRPC. AWS_CA_BUNDLE is not among them: the API needs no trust, and
+// programs that use the Go SDK with an HTTP client of their own fail when it is set.
+func TrustVariables(bundle string) []Variable {
+	return []Variable{
+		{"SSL_CERT_FILE", bundle},
+		{"CURL_CA_BUNDLE", bundle},
+		{"REQUESTS_CA_BUNDLE", bundle},
+		{"NODE_EXTRA_CA_CERTS", bundle},
+		{"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", bundle},
 	}
 }
 
@@ -65,7 +80,11 @@ type request struct {
 	Environment *environmentRequest `json:"environment,omitempty"`
 	Program     *Program            `json:"program,omitempty"`
 	Explain     *Question           `json:"explain,omitempty"`
+	Authority   *authorityRequest   `json:"authority,omitempty"`
 }
+
+// authorityRequest asks for the certificate of the built-in authority.
+type authorityRequest struct{}
 
 // Question is a request whose fate is to be explained.
 type Question struct {
@@ -109,6 +128,7 @@ type answer struct {
 	Environment *Environment `json:"environment,omitempty"`
 	ExitStatus  *int         `json:"exitStatus,omitempty"`
 	Explanation *Explanation `json:"explanation,omitempty"`
+	Authority   *string      `json:"authority,omitempty"`
 }
 
 // conn speaks lines of JSON over a Unix socket, with descriptors beside the first line.

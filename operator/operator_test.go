@@ -57,6 +57,8 @@ func (f *fake) Explain(_ context.Context, q operator.Question) (operator.Explana
 	return operator.Explanation{Reason: q.Method + " " + q.URL, Gates: []operator.Gate{{Name: "gate", Verdict: "ok", Detail: strings.Repeat("x", 100_000)}}}, nil
 }
 
+func (f *fake) Authority(context.Context) (string, error) { return "PEM", nil }
+
 func dup(file *os.File) *os.File {
 	fd, err := syscall.Dup(int(file.Fd()))
 	if err != nil {
@@ -106,6 +108,13 @@ func TestEnvironment(t *testing.T) {
 	}
 	if _, err := operator.Env(dir, "999999999999"); err == nil || !strings.Contains(err.Error(), "account 999999999999 does not exist") {
 		t.Errorf("for an account that does not exist: %v", err)
+	}
+}
+
+func TestAuthority(t *testing.T) {
+	dir, _ := serve(t)
+	if got, err := operator.Authority(dir); err != nil || got != "PEM" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -23,6 +23,8 @@ type Deployment interface {
 	Environment(ctx context.Context, account string) (Environment, error)
 	// Start runs a program on the caller's streams.
 	Start(ctx context.Context, program Program, streams Streams) (Process, error)
+	// Authority returns the certificate of the built-in authority as PEM.
+	Authority(ctx context.Context) (string, error)
 	// Explain tells what would become of a request.
 	Explain(ctx context.Context, question Question) (Explanation, error)
 }
@@ -64,6 +66,10 @@ func converse(ctx context.Context, c *conn, deployment Deployment) {
 		var explanation Explanation
 		explanation, err = deployment.Explain(ctx, *req.Explain)
 		reply.Explanation = &explanation
+	case req.Authority != nil:
+		var authority string
+		authority, err = deployment.Authority(ctx)
+		reply.Authority = &authority
 	case req.Program != nil && len(files) == 3:
 		var status int
 		status, err = c.run(ctx, *req.Program, files, deployment)

@@ -28,10 +28,12 @@ type Certificate struct {
 	// Names are the names that were asked for, the first of them the domain name; empty for what was imported.
 	Names []string `json:"names,omitempty"`
 	// ValidationMethod is what a request said about proving ownership of the names. Nothing is asked for.
-	ValidationMethod string            `json:"validationMethod,omitempty"`
-	Options          Options           `json:"options,omitzero"`
-	Tags             map[string]string `json:"tags,omitempty"`
-	Created          time.Time         `json:"created"`
+	ValidationMethod string `json:"validationMethod,omitempty"`
+	// ValidationDomains are the names that should vouch for others, where a request says so.
+	ValidationDomains map[string]string `json:"validationDomains,omitempty"`
+	Options           Options           `json:"options,omitzero"`
+	Tags              map[string]string `json:"tags,omitempty"`
+	Created           time.Time         `json:"created"`
 	// Issued is when the chain was issued or imported; it moves with each renewal and each import.
 	Issued time.Time `json:"issued"`
 	// Token is the idempotency token of the request, or "".

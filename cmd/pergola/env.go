@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"pergola/operator"
 )
@@ -33,7 +34,16 @@ func env(_ context.Context, c *command, args []string) (int, error) {
 		return exitSuccess, encoder.Encode(environment)
 	}
 	for _, variable := range environment.Variables() {
-		fmt.Printf("export %s='%s'\n", variable.Name, variable.Value)
+		export(variable)
+	}
+	for _, variable := range operator.TrustVariables(environment.Bundle) {
+		if os.Getenv(variable.Name) == "" { // whoever has chosen what to trust keeps the choice
+			export(variable)
+		}
 	}
 	return exitSuccess, nil
+}
+
+func export(v operator.Variable) {
+	fmt.Printf("export %s='%s'\n", v.Name, strings.ReplaceAll(v.Value, "'", `'\''`))
 }

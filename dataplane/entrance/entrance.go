@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"pergola/dataplane/clienthello"
 	"pergola/dataplane/passthrough"
@@ -136,14 +137,20 @@ func (e *Entrance) serveTLS(finish, cut context.Context, conn net.Conn, hello cl
 	case listener.Protocol == lattice.ProtocolTLSPassthrough:
 		e.config.Relay.Serve(cut, conn, passthrough.Arrival{VPC: vpc, Listener: listener, Hello: hello})
 	default:
-		secure, err := e.config.Terminator.Handshake(cut, conn, s, listener.Service, hello.ServerName)
+		handshake, cancel := context.WithTimeout(cut, handshakeTime)
+		secure, err := e.config.Terminator.Handshake(handshake, conn, s, listener.Service, hello.ServerName)
+		cancel()
 		if err != nil {
+			e.config.Log.Debug("a TLS handshake failed", "client", conn.RemoteAddr(), "service", listener.Service.ID, "error", err)
 			_ = conn.Close() // the terminator has counted the failure, and told the client
 			return
 		}
 		e.serveSecure(finish, cut, secure, arrival)
 	}
 }
+
+// handshakeTime is how long a handshake may take once the ClientHello is there.
+const handshakeTime = 10 * time.Second
 
 // serveSecure serves a connection whose TLS has been ended, by the version of HTTP that was agreed on.
 func (e *Entrance) serveSecure(finish, cut context.Context, conn *tls.Conn, arrival proxy.Arrival) {

@@ -19,11 +19,6 @@ type Body struct {
 	trailers []http1.Field
 }
 
-func (b *Body) begin(framing http1.Framing) {
-	// A body that is known to be empty is not looked for. Its stream may still have to say that it ends.
-	b.ended = framing == http1.Bodiless || framing == 0
-}
-
 // Received is the number of bytes handed out so far.
 func (b *Body) Received() int64 { return b.received }
 
@@ -53,12 +48,12 @@ func (b *Body) turn() (more bool, err error) {
 	s := b.s
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	if s.in.data != nil {
+	if s.in.data.size > 0 {
 		if b.out {
 			return false, nil
 		}
 		b.consumed()
-		b.front, s.in.data, b.at = s.in.data, nil, 0
+		b.front, b.at = s.in.data.pop(), 0
 		return true, nil
 	}
 	switch err := s.readError(); {
@@ -111,11 +106,11 @@ func (b *Body) Fill() error {
 	if b.handedOut() {
 		b.consumed()
 	}
-	if s.in.data != nil {
+	if s.in.data.size > 0 {
 		return nil
 	}
 	s.startWaiting()
-	for s.in.data == nil && !(s.in.ended && !s.stopped) {
+	for s.in.data.size == 0 && !(s.in.ended && !s.stopped) {
 		if err := s.readError(); err != nil {
 			return err
 		}

@@ -171,6 +171,12 @@ func (c *conn) end(err error) {
 	for _, s := range c.streams {
 		c.kill(s, c.ended(s))
 	}
+	for _, s := range c.ready {
+		if s.fresh {
+			c.running-- // it was not started
+		}
+	}
+	c.ready = nil
 	c.wakeBlocked()
 }
 
@@ -220,6 +226,10 @@ func (c *conn) remove(s *Stream, byUs bool) {
 		return
 	}
 	s.gone = true
+	if c.head.s == s {
+		c.head.s = nil
+		c.decoder.SetEmitEnabled(false)
+	}
 	if s.id == 0 {
 		return
 	}
@@ -302,35 +312,42 @@ type input struct {
 	blk     *block
 	buf     []byte
 	r, w    int
+	last    int  // how much the last read brought
 	idle    bool // nothing is expected but new streams
 	started bool // the preface was read
 	stopped error
 }
 
-// fill reads more, behind what is there. A block has room for any frame; one that was filled to its end gets a larger one,
-// because that much comes at once.
+// fill reads more, behind what is there. A wait that may be long is done with as small a buffer as would have taken what
+// came last. Otherwise the buffer has room for any frame, and for more if what came last has filled it.
 func (in *input) fill(c *conn) error {
-	full := in.w == len(in.buf)
+	memory, full := c.cfg.Memory, in.last > 0 && in.w == len(in.buf)
 	switch {
-	case in.r == in.w && in.idle && !full:
-		in.release(c.cfg.Memory)
-	case in.blk == nil:
-		in.grow(c.cfg.Memory, mediumBlock)
-	case full && len(in.buf) < largeBlock:
-		in.grow(c.cfg.Memory, largeBlock)
+	case in.r == in.w && in.idle && in.last < len(in.tiny):
+		in.release(memory)
+	case in.r == in.w && in.idle && in.last < smallBlock:
+		in.resize(memory, smallBlock)
+	case full && len(in.buf) >= mediumBlock:
+		in.resize(memory, largeBlock)
 	default:
-		in.w = copy(in.buf, in.buf[in.r:in.w])
-		in.r = 0
+		in.resize(memory, max(mediumBlock, len(in.buf)))
 	}
 	n, err := c.net.Read(in.buf[in.w:])
 	in.w += n
+	in.last = n
 	if n > 0 {
 		return nil
 	}
 	return err
 }
 
-func (in *input) grow(memory *Memory, size int) {
+// resize moves what is there to the front of a buffer of a size.
+func (in *input) resize(memory *Memory, size int) {
+	if len(in.buf) == size {
+		in.w = copy(in.buf, in.buf[in.r:in.w])
+		in.r = 0
+		return
+	}
 	to := memory.get(size)
 	buf := to.data[:cap(to.data)]
 	n := copy(buf, in.buf[in.r:in.w])

@@ -65,7 +65,7 @@ func (c *conn) takeBlock(block []byte, end bool) error {
 	if err := c.decoder.Close(); err != nil {
 		return connError(CompressionError, err.Error())
 	}
-	if h.s == nil || h.s.gone {
+	if h.s == nil {
 		return nil
 	}
 	return c.takeHead(h.s, head{h.from, len(h.s.in.fields), h.end, h.err})

@@ -7,13 +7,12 @@ const (
 	smallBlock  = 4 << 10
 	mediumBlock = 32 << 10
 	largeBlock  = 128 << 10
-	hugeBlock   = 512 << 10
 )
 
 // Memory recycles the buffers and the streams of connections. Share one among all connections of a process. The zero value is ready.
 type Memory struct {
-	small, medium, large, huge sync.Pool
-	streams                    sync.Pool
+	small, medium, large sync.Pool
+	streams              sync.Pool
 }
 
 // block is a buffer that is filled from the front; it goes back to its pool by pointer, so that returning it does not
@@ -52,10 +51,51 @@ func (m *Memory) class(n int) (pool *sync.Pool, size int) {
 		return &m.medium, mediumBlock
 	case n <= largeBlock:
 		return &m.large, largeBlock
-	case n <= hugeBlock:
-		return &m.huge, hugeBlock
 	}
 	return nil, n
+}
+
+// queue is bytes that were put down in one place and are taken in another, in blocks.
+type queue struct {
+	blocks []*block
+	size   int
+}
+
+// push appends p. Where bytes gather, because they come faster than they are taken, the blocks are large.
+func (q *queue) push(m *Memory, p []byte) {
+	q.size += len(p)
+	if n := len(q.blocks); n > 0 {
+		last := q.blocks[n-1]
+		fits := min(len(p), cap(last.data)-len(last.data))
+		last.data = append(last.data, p[:fits]...)
+		if p = p[fits:]; len(p) == 0 {
+			return
+		}
+	}
+	size := len(p)
+	if len(q.blocks) > 0 {
+		size = largeBlock
+	}
+	b := m.get(size)
+	b.data = append(b.data, p...)
+	q.blocks = append(q.blocks, b)
+}
+
+// pop takes the first block; there must be one.
+func (q *queue) pop() *block {
+	b := q.blocks[0]
+	q.size -= len(b.data)
+	n := copy(q.blocks, q.blocks[1:])
+	q.blocks[n] = nil
+	q.blocks = q.blocks[:n]
+	return b
+}
+
+// drop gives all back.
+func (q *queue) drop(m *Memory) {
+	for q.size > 0 {
+		m.put(q.pop())
+	}
 }
 
 // room returns a block with what is in b, nil or not, and room for n more bytes.

@@ -44,7 +44,7 @@ func (r *Reader) ReadRequest(request *http1.Request) error {
 		err = h.err
 	}
 	if err != nil {
-		r.s.malformed = true
+		r.blame()
 		return err
 	}
 	if cookies > 1 {
@@ -55,7 +55,7 @@ func (r *Reader) ReadRequest(request *http1.Request) error {
 	if err := request.Assemble(&parts); err != nil {
 		return err
 	}
-	r.body.begin(request.Framing())
+	r.body.ended = h.end
 	return nil
 }
 
@@ -78,13 +78,20 @@ func (r *Reader) ReadResponse(response *http1.Response, toHead bool) error {
 		err = response.Assemble(&parts)
 	}
 	if err != nil {
-		r.s.malformed = true
+		r.blame()
 		return err
 	}
 	if !response.Informational() {
-		r.body.begin(response.Framing())
+		r.body.ended = h.end
 	}
 	return nil
+}
+
+// blame notes that the peer's message breaks a rule of HTTP/2, for which its stream will be reset.
+func (r *Reader) blame() {
+	r.s.c.mu.Lock()
+	r.s.malformed = true
+	r.s.c.mu.Unlock()
 }
 
 // next takes the head that arrived first.

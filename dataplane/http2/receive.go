@@ -78,8 +78,7 @@ func (c *conn) takeData(f *frame) error {
 	s.in.window -= size
 	s.in.got += int64(len(data))
 	if len(data) > 0 {
-		s.in.data = c.cfg.Memory.room(s.in.data, len(data))
-		s.in.data.data = append(s.in.data.data, data...)
+		s.in.data.push(c.cfg.Memory, data)
 		c.earn(earnInput)
 	}
 	c.giveBackOn(s, size-int64(len(data)))
@@ -388,7 +387,6 @@ func (c *conn) accept(id uint32, self bool) (*Stream, error) {
 	}
 	s := newStream(c)
 	s.id = id
-	c.running++
 	c.add(s)
 	return s, nil
 }
@@ -413,7 +411,10 @@ func (c *conn) takeHead(s *Stream, h head) error {
 		}
 	}
 	in.heads = append(in.heads, h)
-	s.fresh = c.server
+	if c.server {
+		s.fresh = true
+		c.running++
+	}
 	c.wake(s)
 	if h.end {
 		return c.takeEnd(s)

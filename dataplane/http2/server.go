@@ -19,7 +19,9 @@ const workerTime = 5 * time.Second
 
 // NewServer takes over a connection, on which a client is about to send the preface.
 func NewServer(conn net.Conn, cfg Config) *Server {
-	return &Server{c: newConn(conn, cfg, true)}
+	c := newConn(conn, cfg, true)
+	c.announce()
+	return &Server{c: c}
 }
 
 // Serve reads until the connection ends, and closes it. It calls handle for each request, in a goroutine that has the
@@ -30,7 +32,6 @@ func (s *Server) Serve(handle func(*Stream)) error {
 	s.handle = handle
 	c.start, c.idleWorkers = s.start, s.dismiss
 	c.mu.Lock()
-	c.announce()
 	c.clock.partial = c.now()
 	c.arm(c.clock.partial + int64(c.cfg.HeadTimeout))
 	c.flushSoon()
@@ -82,23 +83,18 @@ func (s *Server) finish(stream *Stream, w chan *Stream) bool {
 	c.finish(stream, Cancel)
 	c.running--
 	c.flush()
-	notified := stream.notified
-	more := c.err == nil
-	c.mu.Unlock()
-	if notified != nil {
+	if notified := stream.notified; notified != nil {
+		c.mu.Unlock()
 		<-notified
+		c.mu.Lock()
 	}
+	more := c.err == nil
+	if more {
+		s.idle = append(s.idle, w) // a stream that it is given waits in its channel
+	}
+	c.mu.Unlock()
 	stream.recycle()
-	if !more {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return false
-	}
-	s.idle = append(s.idle, w)
-	return true
+	return more
 }
 
 // Finish lets the connection end: the client is told to open no further streams, those that are under way are served,

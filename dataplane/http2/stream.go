@@ -18,14 +18,14 @@ type Stream struct {
 	// Out writes a message to the peer.
 	Out Writer
 
-	c         *conn
-	id        uint32 // 0 before the request was sent
-	born      time.Time
-	toHead    bool // the request is a HEAD
-	malformed bool // the peer's message breaks a rule of HTTP/2
+	c      *conn
+	id     uint32 // 0 before the request was sent
+	born   time.Time
+	toHead bool // the request is a HEAD
 
 	// What follows is guarded by conn.mu.
 
+	malformed          bool // the peer's message breaks a rule of HTTP/2
 	in                 inbound
 	out                outbound
 	err                error // why the stream ended, unless in order
@@ -46,13 +46,13 @@ type inbound struct {
 	fields   []http1.Field // of all heads
 	heads    []head        // that were not read yet
 	trailers []http1.Field
-	data     *block // of the body, not yet taken by its reader
-	window   int64  // what the peer may send
-	credit   int64  // what was consumed and not yet given back
-	length   int64  // of the body, as announced; -1 if it was not
-	got      int64  // of the body
-	headed   bool   // the final head has come
-	ended    bool   // all has come
+	data     queue // of the body, not yet taken by its reader
+	window   int64 // what the peer may send
+	credit   int64 // what was consumed and not yet given back
+	length   int64 // of the body, as announced; -1 if it was not
+	got      int64 // of the body
+	headed   bool  // the final head has come
+	ended    bool  // all has come
 }
 
 // outbound is this side's half of a stream.
@@ -69,9 +69,8 @@ func newStream(c *conn) *Stream {
 		s.readable.ch, s.writable.ch = make(chan struct{}, 1), make(chan struct{}, 1)
 		s.In.s, s.Out.s, s.In.body.s = s, s, s
 	}
-	s.c, s.born = c, time.Now()
-	s.idle = int64(c.cfg.IdleTimeout)
-	s.active = c.now()
+	s.c, s.idle, s.active = c, int64(c.cfg.IdleTimeout), c.now()
+	s.born = c.born.Add(time.Duration(s.active))
 	return s
 }
 
@@ -86,8 +85,11 @@ func (s *Stream) recycle() {
 	memory := s.c.cfg.Memory
 	s.In.recycle(memory)
 	s.Out.recycle()
-	memory.put(s.in.data)
-	s.in = inbound{text: kept(s.in.text, keepBytes), fields: kept(s.in.fields, keepFields), heads: s.in.heads[:0]}
+	s.in.data.drop(memory)
+	s.in = inbound{
+		text: kept(s.in.text, keepBytes), fields: kept(s.in.fields, keepFields), heads: s.in.heads[:0],
+		data: queue{blocks: s.in.data.blocks},
+	}
 	*s = Stream{In: s.In, Out: s.Out, in: s.in, readable: s.readable, writable: s.writable}
 	memory.streams.Put(s)
 }
@@ -97,7 +99,6 @@ func kept[T any](s []T, most int) []T {
 	if cap(s) > most {
 		return nil
 	}
-	clear(s)
 	return s[:0]
 }
 
@@ -200,7 +201,7 @@ func (s *Stream) SendAndWait() error {
 func (s *Stream) Rest() bool {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	return s.in.ended && s.out.ended && s.err == nil && s.in.data == nil && s.In.body.handedOut()
+	return s.in.ended && s.out.ended && s.err == nil && s.in.data.size == 0 && s.In.body.handedOut()
 }
 
 // Linger ends the stream. What the peer is still sending is not waited for, whatever the arguments say: the peer is told to
@@ -238,11 +239,7 @@ func (c *conn) finish(s *Stream, code Code) {
 		return
 	}
 	s.done, s.onReset = true, nil
-	unread := s.In.body.unread()
-	if s.in.data != nil {
-		unread += len(s.in.data.data)
-	}
-	c.giveBack(int64(unread))
+	c.giveBack(int64(s.In.body.unread() + s.in.data.size))
 	switch {
 	case s.gone && s.err == nil:
 		c.earn(earnStream)

@@ -246,3 +246,26 @@ func getOn(s *Stream, target string, r *http1.Response) (size int64, err error) 
 		}
 	}
 }
+
+// exchange sends a GET, has the answer given, and reads it to its end.
+func exchange(c *Client, answer func()) error {
+	s, err := c.Open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	s.Out.StartRequest([]byte("GET"), []byte("/"))
+	s.Out.Field("host", "service.example")
+	s.Out.EndHead(http1.Bodiless)
+	if err := s.Out.End(); err != nil {
+		return err
+	}
+	answer()
+	var r http1.Response
+	for r.Status < 200 {
+		if err := s.In.ReadResponse(&r, false); err != nil {
+			return err
+		}
+	}
+	return s.In.Body().Discard(1 << 30)
+}

@@ -162,10 +162,11 @@ func (w *Writer) push(p []byte, how pushing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w.last = c.now()
-	if s.late {
-		s.late = false
-	}
-	if s.out.ended {
+	s.late = false
+	switch {
+	case s.out.ended && len(p) > 0:
+		return ErrClosed
+	case s.out.ended:
 		c.flush()
 		return nil
 	}

@@ -80,10 +80,16 @@ func (s service) url(path string) string { return "http://" + s.domain + path }
 // makeService makes a service with an HTTP listener on port 80, associated with the network.
 func (e *estate) makeService(name string, action types.RuleAction) service {
 	e.t.Helper()
+	return e.makeServiceAs(&vpclattice.CreateServiceInput{Name: &name}, types.ListenerProtocolHttp, action)
+}
+
+// makeServiceAs makes a service with one listener on the port of its protocol, associated with the network.
+func (e *estate) makeServiceAs(in *vpclattice.CreateServiceInput, protocol types.ListenerProtocol, action types.RuleAction) service {
+	e.t.Helper()
 	ctx := e.t.Context()
-	created := must(e.Lattice.CreateService(ctx, &vpclattice.CreateServiceInput{Name: &name}))(e.t)
+	created := must(e.Lattice.CreateService(ctx, in))(e.t)
 	listener := must(e.Lattice.CreateListener(ctx, &vpclattice.CreateListenerInput{
-		ServiceIdentifier: created.Id, Name: aws.String("http"), Protocol: types.ListenerProtocolHttp, DefaultAction: action,
+		ServiceIdentifier: created.Id, Name: aws.String("main"), Protocol: protocol, DefaultAction: action,
 	}))(e.t)
 	association := must(e.Lattice.CreateServiceNetworkServiceAssociation(ctx, &vpclattice.CreateServiceNetworkServiceAssociationInput{
 		ServiceIdentifier: created.Id, ServiceNetworkIdentifier: &e.network,
@@ -100,14 +106,20 @@ func (e *estate) makeService(name string, action types.RuleAction) service {
 // makeGroup makes a target group of instances in the owners' VPC on port 8080, without health checks unless given.
 func (e *estate) makeGroup(name string, check *types.HealthCheckConfig, members ...inside.Instance) string {
 	e.t.Helper()
-	if check == nil {
-		check = &types.HealthCheckConfig{Enabled: aws.Bool(false)}
+	return e.makeGroupAs(name, &types.TargetGroupConfig{
+		Port: aws.Int32(8080), Protocol: types.TargetGroupProtocolHttp, HealthCheck: check,
+	}, members...)
+}
+
+// makeGroupAs makes a target group of instances in the owners' VPC, without health checks unless given.
+func (e *estate) makeGroupAs(name string, config *types.TargetGroupConfig, members ...inside.Instance) string {
+	e.t.Helper()
+	config.VpcIdentifier = &e.owners.ID
+	if config.HealthCheck == nil {
+		config.HealthCheck = &types.HealthCheckConfig{Enabled: aws.Bool(false)}
 	}
 	created := must(e.Lattice.CreateTargetGroup(e.t.Context(), &vpclattice.CreateTargetGroupInput{
-		Name: &name, Type: types.TargetGroupTypeInstance,
-		Config: &types.TargetGroupConfig{
-			Port: aws.Int32(8080), Protocol: types.TargetGroupProtocolHttp, VpcIdentifier: &e.owners.ID, HealthCheck: check,
-		},
+		Name: &name, Type: types.TargetGroupTypeInstance, Config: config,
 	}))(e.t)
 	e.Eventually("the target group is active", func() bool {
 		got := must(e.Lattice.GetTargetGroup(e.t.Context(), &vpclattice.GetTargetGroupInput{TargetGroupIdentifier: created.Id}))(e.t)

@@ -1,0 +1,310 @@
+package acm
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pergola/aws"
+	"pergola/aws/acm"
+	"pergola/aws/iam"
+	"pergola/certificate"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// newUUID makes the id of a certificate: 122 random bits in the form of RFC 9562, version 4.
+func newUUID(random io.Reader) string {
+	var raw [16]byte
+	if _, err := io.ReadFull(random, raw[:]); err != nil {
+		panic(fmt.Sprintf("acm: no randomness for an id: %v", err))
+	}
+	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:])
+}
+
+// ImportCertificate keeps a certificate that the caller brings, or with an ARN replaces what was imported before.
+func (c *Control) ImportCertificate(ctx context.Context, caller iam.Caller, in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error) {
+	return update(ctx, c, caller, "ImportCertificate", func(op *call) (*acm.ImportCertificateResponse, error) {
+		object, err := op.imported(in)
+		if err != nil {
+			return nil, err
+		}
+		pair, err := certificate.Import(in.Certificate, in.PrivateKey, in.Chain, c.now())
+		if err != nil {
+			return nil, invalid("%v", err)
+		}
+		if err := sameSize(object, pair); err != nil {
+			return nil, err
+		}
+		object.Chain, object.SealedKey, object.Issued = pair.Chain, c.box.SealKey(object.ARN, pair.Key), c.now()
+		return &acm.ImportCertificateResponse{CertificateARN: object.ARN}, op.put(object)
+	})
+}
+
+// imported is the object of an import: a new one, or the one that the request names.
+func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, error) {
+	if in.CertificateARN == "" {
+		tags, err := newTags(in.Tags)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
+			return nil, err
+		}
+		return &acm.Certificate{ARN: op.arn(newUUID(op.random)), Type: acm.Imported, Tags: tags, Created: op.now()}, nil
+	}
+	object, err := op.find(in.CertificateARN)
+	switch {
+	case err != nil:
+		return nil, err
+	case object.Type != acm.Imported:
+		return nil, invalid("Certificate %s was not imported, so no other one can be imported in its place", object.ARN)
+	case len(in.Tags) > 0:
+		return nil, invalid("Tags cannot be given for a certificate that exists; use AddTagsToCertificate")
+	}
+	return object, nil
+}
+
+// sameSize refuses to replace a key by one of another size (ACM user guide, "Reimport a certificate").
+func sameSize(object *acm.Certificate, pair *certificate.Pair) error {
+	if len(object.Chain) == 0 {
+		return nil
+	}
+	was, err := x509.ParseCertificate(object.Chain[0])
+	if err != nil {
+		return err
+	}
+	is, err := x509.ParseCertificate(pair.Chain[0])
+	if err == nil && keyAlgorithm(was) != keyAlgorithm(is) {
+		return invalid("The certificate has a key of type %s, the one that it would replace %s; import it as another one", keyAlgorithm(is), keyAlgorithm(was))
+	}
+	return err
+}
+
+// invalid refuses a request for what is in it.
+func invalid(format string, args ...any) error {
+	return aws.Errorf("InvalidParameterException", format, args...)
+}
+
+// tokens remembers which certificate was requested with which idempotency token. VPC Lattice keeps its own there, each
+// kind apart: account, kind, token.
+var tokens = store.NewIndex("token")
+
+// tokenLife is how long an idempotency token counts (ACM API reference, RequestCertificate).
+const tokenLife = time.Hour
+
+func tokenKey(account, token string) string { return account + "/" + acm.KindCertificate + "/" + token }
+
+// RequestCertificate has the built-in authority issue a certificate, at once.
+func (c *Control) RequestCertificate(ctx context.Context, caller iam.Caller, in *acm.RequestCertificateRequest) (*acm.RequestCertificateResponse, error) {
+	newKey := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.MinKeyBits) })
+	return update(ctx, c, caller, "RequestCertificate", func(op *call) (*acm.RequestCertificateResponse, error) {
+		op.describeRequest(in)
+		tags, err := newTags(in.Tags)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
+			return nil, err
+		}
+		if err := checkRequest(in); err != nil {
+			return nil, err
+		}
+		if known, err := op.requestedBefore(in.Token); err != nil || known != "" {
+			return &acm.RequestCertificateResponse{CertificateARN: known}, err
+		}
+		key, err := newKey()
+		if err != nil {
+			return nil, err
+		}
+		object := op.requested(in, tags)
+		if err := op.issue(object, key); err != nil {
+			return nil, err
+		}
+		if in.Token != "" {
+			err = tokens.Put(op.Tx, tokenKey(op.account, in.Token), object.ARN)
+		}
+		return &acm.RequestCertificateResponse{CertificateARN: object.ARN}, errors.Join(err, op.put(object))
+	})
+}
+
+// describeRequest sets the condition keys of a request (Service Authorization Reference, "AWS Certificate Manager").
+func (op *call) describeRequest(in *acm.RequestCertificateRequest) {
+	op.Set("acm:DomainNames", namesOf(in)...)
+	op.Set("acm:KeyAlgorithm", in.KeyAlgorithm)
+	op.Set("acm:ValidationMethod", in.ValidationMethod)
+	op.Set("acm:CertificateTransparencyLogging", in.Options.Transparency)
+	op.Set("acm:Export", in.Options.Export)
+}
+
+// namesOf are the names that a request is about, the domain name first, each once.
+func namesOf(in *acm.RequestCertificateRequest) []string {
+	var names []string
+	for _, name := range append([]string{in.DomainName}, in.AlternativeNames...) {
+		if name = strings.ToLower(name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func checkRequest(in *acm.RequestCertificateRequest) error {
+	switch {
+	case in.KeyAlgorithm != "" && in.KeyAlgorithm != acm.RSA2048:
+		return invalid("KeyAlgorithm %s is not issued here: services use RSA keys, so it must be %s", in.KeyAlgorithm, acm.RSA2048)
+	case in.AuthorityARN != "":
+		return invalid("There is no private certificate authority %s here; leave out CertificateAuthorityArn to have the built-in one issue the certificate", in.AuthorityARN)
+	case in.ManagedBy != "":
+		return invalid("There is no %s here that could manage the certificate", in.ManagedBy)
+	case in.Options.Export == enabled:
+		return invalid("Private keys are not given out, so the option Export must be %s", disabled)
+	}
+	for _, option := range in.ValidationOptions {
+		name, domain := strings.TrimPrefix(option.DomainName, "*."), option.ValidationDomain
+		if !slices.Contains(namesOf(in), strings.ToLower(option.DomainName)) || !strings.HasSuffix("."+strings.ToLower(name), "."+strings.ToLower(domain)) {
+			return aws.Errorf("InvalidDomainValidationOptionsException", "%s cannot vouch for %s: it must be that name or one above it, and the name one that is requested", domain, option.DomainName)
+		}
+	}
+	return nil
+}
+
+// requestedBefore is the certificate that was requested with the token within the last hour, or "".
+func (op *call) requestedBefore(token string) (arn string, err error) {
+	if token == "" {
+		return "", nil
+	}
+	arn, err = tokens.Get(op.Tx, tokenKey(op.account, token))
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	id, _ := acm.ID(arn, op.region)
+	known, err := certificateObjects.Get(op.Tx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && op.now().Sub(known.Created) > tokenLife {
+		return "", nil
+	}
+	return arn, err
+}
+
+func (op *call) requested(in *acm.RequestCertificateRequest, tags map[string]string) *acm.Certificate {
+	object := &acm.Certificate{
+		ARN: op.arn(newUUID(op.random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
+		Options: acm.Options{Transparency: enabled, Export: disabled}, Tags: tags, Created: op.now(), Token: in.Token,
+	}
+	if object.ValidationMethod == "" {
+		object.ValidationMethod = validatedByEmail
+	}
+	if in.Options.Transparency != "" {
+		object.Options.Transparency = in.Options.Transparency
+	}
+	for _, option := range in.ValidationOptions {
+		if object.ValidationDomains == nil {
+			object.ValidationDomains = map[string]string{}
+		}
+		object.ValidationDomains[strings.ToLower(option.DomainName)] = option.ValidationDomain
+	}
+	return object
+}
+
+// issue has the built-in authority issue a certificate with a new key.
+func (op *call) issue(object *acm.Certificate, key *rsa.PrivateKey) error {
+	encoded, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	object.SealedKey = op.box.SealKey(object.ARN, encoded)
+	return op.certify(op.Tx, object, &key.PublicKey)
+}
+
+// certify issues the chain of a certificate, from now on.
+func (c *Control) certify(tx *store.Tx, object *acm.Certificate, key *rsa.PublicKey) error {
+	authority, err := c.openAuthority(tx)
+	if err != nil {
+		return err
+	}
+	leaf, err := authority.Issue(key, c.now(), object.Names...)
+	if err != nil {
+		return err
+	}
+	object.Chain, object.Issued = [][]byte{leaf, authority.Certificate()}, c.now()
+	return nil
+}
+
+// GetCertificate returns a certificate and those that certify it. Its key stays where it is.
+func (c *Control) GetCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*acm.GetCertificateResponse, error) {
+	return view(ctx, c, caller, "GetCertificate", func(op *call) (*acm.GetCertificateResponse, error) {
+		object, err := op.find(in.CertificateARN)
+		if err != nil {
+			return nil, err
+		}
+		return &acm.GetCertificateResponse{
+			Certificate: string(certificate.PEM(object.Chain[0])), Chain: string(certificate.PEM(object.Chain[1:]...)),
+		}, nil
+	})
+}
+
+// DeleteCertificate deletes a certificate that no service uses.
+func (c *Control) DeleteCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "DeleteCertificate", func(op *call) (*lattice.Empty, error) {
+		object, err := op.find(in.CertificateARN)
+		if err != nil {
+			return nil, err
+		}
+		users, err := op.users()
+		if err != nil {
+			return nil, err
+		}
+		if by := users[object.ARN]; len(by) > 0 {
+			return nil, aws.Errorf("ResourceInUseException", "Certificate %s is used by %s and %d more; take it off them first", object.ARN, by[0], len(by)-1)
+		}
+		if object.Token != "" {
+			tokens.Delete(op.Tx, tokenKey(op.account, object.Token))
+		}
+		id, _ := acm.ID(object.ARN, op.region)
+		certificateObjects.Delete(op.Tx, id)
+		return done(nil)
+	})
+}
+
+// users are the services that use certificates, by the certificates' ARNs. It reads all services, so that none begins to
+// use a certificate that is being deleted.
+func (op *call) users() (map[string][]string, error) {
+	entries, _, err := serviceObjects.List(op.Tx, "", "", 0)
+	users := map[string][]string{}
+	for _, entry := range entries {
+		if arn := entry.Value.CertificateARN; arn != "" {
+			users[arn] = append(users[arn], entry.Value.ARN)
+		}
+	}
+	return users, err
+}
+
+// UpdateCertificateOptions changes the options of a certificate that was requested.
+func (c *Control) UpdateCertificateOptions(ctx context.Context, caller iam.Caller, in *acm.UpdateCertificateOptionsRequest) (*lattice.Empty, error) {
+	return update(ctx, c, caller, "UpdateCertificateOptions", func(op *call) (*lattice.Empty, error) {
+		object, err := op.find(in.CertificateARN)
+		switch {
+		case err != nil:
+			return nil, err
+		case object.Type != acm.Issued:
+			return nil, aws.Errorf("InvalidStateException", "Certificate %s was imported, and has no options", object.ARN)
+		case in.Options.Export == enabled:
+			return nil, aws.Errorf("InvalidStateException", "Private keys are not given out, so the option Export must be %s", disabled)
+		}
+		if in.Options.Transparency != "" {
+			object.Options.Transparency = in.Options.Transparency
+		}
+		return done(op.put(object))
+	})
+}
