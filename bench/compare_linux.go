@@ -246,9 +246,7 @@ func (c *comparer) connections(ctx context.Context, w *world, p *process, l load
 	if err != nil {
 		return nil, err
 	}
-	all, err := w.hold(ctx, l, c.idle)
-	defer all.close()
-	if err != nil {
+	if _, err := w.hold(ctx, l, c.idle); err != nil { // they stay until the subject has ended
 		return nil, err
 	}
 	// Nothing comes any more, but a subject may have something to put in order.

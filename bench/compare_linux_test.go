@@ -38,8 +38,10 @@ func TestCompare(t *testing.T) {
 			}
 		}
 	}
-	if info, err := os.Stat(profile); err != nil || info.Size() == 0 {
-		t.Errorf("there is no profile: %v", err)
+	for _, name := range []string{profile, profile + heapSuffix} {
+		if info, err := os.Stat(name); err != nil || info.Size() == 0 {
+			t.Errorf("there is no profile: %v", err)
+		}
 	}
 	kept, err := readReport(results)
 	if err != nil || len(kept.Results) != len(scenarios) {

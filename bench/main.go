@@ -93,7 +93,7 @@ func parse(args []string) (o options, err error) {
 	set.IntVar(&c.rounds, "rounds", 5, "how often each subject is measured")
 	set.DurationVar(&c.duration, "time", 1500*time.Millisecond, "how long each measurement takes")
 	set.IntVar(&c.idle, "idle", 10000, "connections where idle ones are measured")
-	set.StringVar(&c.profile, "profile", "", "write a CPU profile of the subject that ran last, if it is in Go, to this `file`")
+	set.StringVar(&c.profile, "profile", "", "write a CPU profile of the subject that ran last, if it is Pergola or in this program, to this `file`, and one of its memory beside it")
 	set.StringVar(&c.results, "results", "", "keep all figures in this `file`, beside those of other scenarios that it holds")
 	set.StringVar(&c.plot, "plot", "", "draw the ratios to nginx, with those of -results, into this SVG `file`")
 	set.IntVar(&o.estate.services, "services", 2000, "with -propagation: services in the deployment")

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"pergola/dataplane/passthrough"
 	"pergola/dataplane/proxy"
 	"pergola/dataplane/target"
+	"pergola/dataplane/termination"
 	"pergola/sealing"
 	"pergola/snapshot"
 )
@@ -40,15 +42,12 @@ func subjectMain(ctx context.Context, args []string) error {
 		return err
 	}
 	if s.Profile != "" {
-		file, err := os.Create(s.Profile)
+		profiled, finish, err := profile(ctx, s.Profile)
 		if err != nil {
 			return err
 		}
-		defer file.Close()
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+		defer finish()
+		ctx = profiled
 	}
 	switch args[0] {
 	case subjectPergola:
@@ -69,6 +68,34 @@ func subjectMain(ctx context.Context, args []string) error {
 	}
 	return fmt.Errorf("there is no subject %q", args[0])
 }
+
+// profile writes a CPU profile to a file, from now until finish is called, and, beside it, a profile of the memory that
+// is in use when the context ends. The new context ends after that.
+func profile(ctx context.Context, name string) (profiled context.Context, finish func(), err error) {
+	cpu, err := os.Create(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	heap, err := os.Create(name + heapSuffix)
+	if err != nil {
+		return nil, nil, err
+	}
+	profiled, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		runtime.GC() // only what is held
+		_ = pprof.WriteHeapProfile(heap)
+		cancel()
+	})
+	finish = func() {
+		pprof.StopCPUProfile()
+		cpu.Close()
+		heap.Close()
+	}
+	return profiled, finish, pprof.StartCPUProfile(cpu)
+}
+
+// heapSuffix is what the file for the profile of memory has after its name.
+const heapSuffix = ".heap"
 
 // closeTime is how long requests in flight may take when a subject ends.
 const closeTime = time.Second
@@ -94,17 +121,15 @@ func servePergola(ctx context.Context, p plan) error {
 		RequestsPerSecond: -1,
 	})
 	defer requests.Close()
-	ending, err := newTerminator(p.setup)
-	if err != nil {
-		return err
-	}
-	doors := entrance.New(entrance.Config{Snapshot: current, Terminator: ending, Requests: requests, Relay: nobody{}})
+	doors := entrance.New(entrance.Config{
+		Snapshot: current, Terminator: termination.New(termination.Config{Box: box}), Requests: requests, Relay: nobody{},
+	})
 	plane = dataplane.New(dataplane.Config{Network: sockets, Serve: doors.Serve})
 	targets.Apply(compiled)
 	if err := plane.Apply(ctx, compiled); err != nil {
 		return err
 	}
-	where := place{Front: <-sockets.opened, From: localhost, Host: serviceName, Target: p.Target}
+	where := place{Front: <-sockets.opened, From: localhost, Host: hostName, Target: p.Target}
 	if p.signed {
 		where.Signing = signing{userKey, userSecret}
 	}
@@ -173,7 +198,7 @@ func serveReverseProxy(ctx context.Context, s setup) error {
 		BufferPool: &buffers{},
 	}}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
-	where := place{Front: listener.Addr().(*net.TCPAddr).AddrPort(), From: localhost, Host: serviceName, Target: s.Target}
+	where := place{Front: listener.Addr().(*net.TCPAddr).AddrPort(), From: localhost, Host: hostName, Target: s.Target}
 	if err := tell(os.Stdout, where); err != nil {
 		return err
 	}

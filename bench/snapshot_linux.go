@@ -1,11 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
 
+	"pergola/aws/acm"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/aws/organizations"
@@ -30,8 +33,8 @@ const (
 	userSecret   = "a/secret/of/no/use/anywhere/else/0000000"
 )
 
-// serviceName is the name of the service, by which clients ask every subject.
-var serviceName = lattice.DomainName("bench", serviceID, region)
+// hostName is the name that clients ask every subject for.
+const hostName = "bench.example"
 
 // plan is what is compiled: a service that forwards everything to a single target.
 type plan struct {
@@ -45,6 +48,11 @@ func (p plan) compile(box *sealing.Box) (*snapshot.Snapshot, error) {
 	objects := p.objects()
 	if p.signed {
 		p.guard(objects, box)
+	}
+	if p.TLS {
+		if err := p.certify(objects, box); err != nil {
+			return nil, err
+		}
 	}
 	var changes []snapshot.Change
 	for key, object := range objects {
@@ -65,7 +73,8 @@ func (p plan) objects() map[string]any {
 		ID: serviceID, Name: "bench", ARN: home.ARN(lattice.KindService, serviceID), AuthType: lattice.AuthNone,
 		IdleTimeoutSeconds: lattice.DefaultIdleTimeoutSeconds, Status: lattice.StatusActive,
 	}
-	service.DNSEntry.DomainName = serviceName
+	service.DNSEntry.DomainName = lattice.DomainName("bench", serviceID, region)
+	service.CustomDomainName = hostName
 	group := lattice.TargetGroup{
 		ID: groupID, ARN: home.ARN(lattice.KindTargetGroup, groupID), Type: lattice.TargetIP, Status: lattice.StatusActive,
 		Config: &lattice.TargetGroupConfig{
@@ -120,6 +129,25 @@ func (p plan) rule(i int) lattice.Rule {
 		ID: fmt.Sprintf("rule-%017x", i+2), ServiceID: serviceID, ListenerID: listenerID, Priority: int32(i + 1), Action: action,
 		Match: &lattice.RuleMatch{HTTPMatch: &lattice.HTTPMatch{PathMatch: &lattice.PathMatch{Match: lattice.PathMatchType{Prefix: &prefix}}}},
 	}
+}
+
+// certify gives the service the certificate that the peers have.
+func (p plan) certify(objects map[string]any, box *sealing.Box) error {
+	pair, err := tls.LoadX509KeyPair(p.Pair.Certificate, p.Pair.Key)
+	if err != nil {
+		return err
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return err
+	}
+	arn := fmt.Sprintf("arn:aws:acm:%s:%s:%s", region, account, acm.Resource("00000000-0000-0000-0000-000000000001"))
+	id, _ := acm.ID(arn, region)
+	objects["certificate/"+id] = acm.Certificate{ARN: arn, Type: acm.Imported, Chain: pair.Certificate, SealedKey: box.SealKey(arn, key)}
+	service := objects["service/"+serviceID].(lattice.Service)
+	service.CertificateARN = arn
+	objects["service/"+serviceID] = service
+	return nil
 }
 
 // guard makes requests need a signature of a user, and the consent of the network's policy, which asks for the

@@ -165,7 +165,7 @@ func installed(name string, config func(dir string, front netip.AddrPort, s setu
 		if err := p.awaitListener(front); err != nil {
 			return nil, place{}, p.failure(err)
 		}
-		return p, place{Front: front, From: localhost, Host: serviceName, Target: s.Target}, nil
+		return p, place{Front: front, From: localhost, Host: hostName, Target: s.Target}, nil
 	}
 	return subject{name: name, version: firstLine, start: start}, nil
 }
