@@ -31,10 +31,8 @@ var quantiles = [...]float64{0.5, 0.99, 0.999}
 // comparer compares subjects.
 type comparer struct {
 	comparison
-	at     cores
-	pair   pair
-	out    io.Writer
-	report report
+	at   cores
+	pair pair
 }
 
 // compare measures subjects in turns, scenario by scenario, and prints a table for each.
@@ -60,6 +58,11 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 	if at.subject == at.world {
 		fmt.Fprintln(out, "there is only one core, so that subject, clients and target share it: latency and throughput mean little")
 	}
+	if err := pinAll(at.world); err != nil {
+		return err
+	}
+	defer at.unpin()
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // less of the collector in the world
 	dir, err := os.MkdirTemp("", "pergola-bench-")
 	if err != nil {
 		return err
@@ -69,19 +72,15 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := pinAll(at.world); err != nil {
-		return err
-	}
-	defer at.unpin()
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // less of the collector in the world
-	c := &comparer{o.comparison, at, pair, out, report}
+	c := &comparer{comparison: o.comparison, at: at, pair: pair}
 	for i := range chosen {
 		r, err := c.scenario(ctx, &chosen[i], subjects)
 		if err != nil {
 			return err
 		}
 		r.print(out, o.markdown)
-		if err := c.keep(r); err != nil {
+		report.add(r)
+		if err := report.keep(o.comparison); err != nil {
 			return err
 		}
 	}
@@ -141,20 +140,6 @@ func (c *comparer) scenario(ctx context.Context, s *scenario, subjects []subject
 		}
 	}
 	return r, nil
-}
-
-// keep writes down what has been measured.
-func (c *comparer) keep(r result) error {
-	c.report.add(r)
-	if c.results != "" {
-		if err := c.report.write(c.results); err != nil {
-			return err
-		}
-	}
-	if c.plot == "" {
-		return nil
-	}
-	return os.WriteFile(c.plot, c.report.svg(), 0o644)
 }
 
 // measure starts a subject, measures it in one scenario and stops it.

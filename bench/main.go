@@ -80,6 +80,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.propagation {
 		return measurePropagation(ctx, o, out)
 	}
+	if o.comparison.scenarios == "" {
+		return reprint(o, out)
+	}
 	return compare(ctx, o, out)
 }
 
@@ -88,7 +91,7 @@ func parse(args []string) (o options, err error) {
 	set.BoolVar(&o.propagation, "propagation", false, "measure how fast a changed rule takes effect, instead of the data path")
 	set.BoolVar(&o.markdown, "markdown", false, "print tables in Markdown")
 	c := &o.comparison
-	set.StringVar(&c.scenarios, "scenarios", allScenarios, "what clients do: "+scenarioNames())
+	set.StringVar(&c.scenarios, "scenarios", allScenarios, "what clients do: "+scenarioNames()+`; "" measures nothing and prints -results`)
 	set.StringVar(&c.subjects, "subjects", allSubjects, "what to compare")
 	set.IntVar(&c.rounds, "rounds", 5, "how often each subject is measured")
 	set.DurationVar(&c.duration, "time", 1500*time.Millisecond, "how long each measurement takes")

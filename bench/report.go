@@ -54,12 +54,33 @@ func readReport(name string) (r report, err error) {
 	return r, nil
 }
 
-func (r *report) write(name string) error {
-	content, err := json.MarshalIndent(r, "", " ")
+// keep writes the report, and draws it, into the files that are asked for.
+func (r *report) keep(c comparison) error {
+	if c.results != "" {
+		content, err := json.MarshalIndent(r, "", " ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(c.results, append(content, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	if c.plot == "" {
+		return nil
+	}
+	return os.WriteFile(c.plot, r.svg(), 0o644)
+}
+
+// reprint prints, and draws, what was measured before.
+func reprint(o options, out io.Writer) error {
+	r, err := readReport(o.comparison.results)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, append(content, '\n'), 0o644)
+	for _, result := range r.Results {
+		result.print(out, o.markdown)
+	}
+	return r.keep(o.comparison)
 }
 
 // add adds a result, in place of an older one of the same scenario.
