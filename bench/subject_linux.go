@@ -75,11 +75,8 @@ type subject struct {
 	start func(cores, setup) (*process, place, error)
 }
 
-// isPlain says that a scenario is requests of HTTP/1.1 without TLS.
-func isPlain(s *scenario) bool { return !s.tls && s.use == useKept }
-
-// isSmall says that a scenario is the smallest request of HTTP/1.1.
-func isSmall(s *scenario) bool { return isPlain(s) && s.body == scenarios[0].body }
+// isFirst says that a scenario is the first in the table, the smallest request.
+func isFirst(s *scenario) bool { return s.name == scenarios[0].name }
 
 // findSubject finds a subject by name. A peer that is not installed is an error of kind exec.ErrNotFound.
 func findSubject(name string) (subject, error) {
@@ -95,10 +92,10 @@ func findSubject(name string) (subject, error) {
 	case subjectSigned:
 		return ownSubject(name, func(s *scenario) bool { return s.use == useKept })
 	case subjectDeployment:
-		return ownSubject(name, isPlain)
+		return ownSubject(name, isFirst)
 	}
 	if strings.HasPrefix(name, subjectRules) {
-		return ownSubject(name, isSmall)
+		return ownSubject(name, isFirst)
 	}
 	return subject{}, fmt.Errorf("there is no subject %q; there are %s", name, allSubjects)
 }
