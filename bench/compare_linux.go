@@ -22,7 +22,7 @@ var (
 		{"CPU, µs", true}, {"requests/s", true}, {"share of the core, %", false},
 		{"p50, µs", true}, {"p99, µs", true}, {"p99.9, µs", true},
 	}
-	connectionColumns = []column{{"anonymous memory, KiB", true}, {"resident memory, KiB", true}, {"CPU to open, µs", true}}
+	connectionColumns = []column{{"anonymous memory, KiB", true}, {"resident memory, KiB", true}}
 )
 
 // quantiles are those of the latency at a fixed rate.
@@ -227,7 +227,7 @@ func (c *comparer) connections(ctx context.Context, w *world, p *process, l load
 	if err != nil {
 		return nil, err
 	}
-	before, err := useOf(members)
+	before, err := memoryOf(members)
 	if err != nil {
 		return nil, err
 	}
@@ -240,12 +240,11 @@ func (c *comparer) connections(ctx context.Context, w *world, p *process, l load
 			return nil, err
 		}
 	}
-	after, err := useOf(members)
+	after, err := memoryOf(members)
 	n := float64(c.idle)
 	return []float64{
 		float64(after.anonymous-before.anonymous) / 1024 / n,
 		float64(after.resident-before.resident) / 1024 / n,
-		float64((after.cpu - before.cpu).Microseconds()) / n,
 	}, err
 }
 

@@ -80,9 +80,9 @@ func TestReadStat(t *testing.T) {
 	}
 }
 
-func TestUseOf(t *testing.T) {
-	mine, err := useOf([]int{os.Getpid()})
-	if err != nil || mine.cpu <= 0 || mine.anonymous <= 0 || mine.resident < mine.anonymous {
+func TestMemoryOf(t *testing.T) {
+	mine, err := memoryOf([]int{os.Getpid()})
+	if err != nil || mine.anonymous <= 0 || mine.resident < mine.anonymous {
 		t.Errorf("this process has %+v, %v", mine, err)
 	}
 	if got := statusBytes("VmRSS:\t    12 kB\nRssAnon:\t 7 kB\n", "RssAnon:"); got != 7<<10 {

@@ -193,17 +193,11 @@ func cpuTime(members []int) (total time.Duration, err error) {
 	return total, nil
 }
 
-// resources are what processes have.
-type resources struct {
-	anonymous, resident int // bytes
-	cpu                 time.Duration
-}
+// memory is what processes hold, in bytes.
+type memory struct{ anonymous, resident int }
 
-// useOf adds up what processes have.
-func useOf(members []int) (total resources, err error) {
-	if total.cpu, err = cpuTime(members); err != nil {
-		return total, err
-	}
+// memoryOf adds up what processes hold.
+func memoryOf(members []int) (total memory, err error) {
 	for _, id := range members {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
 		if err != nil {
