@@ -84,7 +84,7 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "Medians of %d rounds, with their range; × is the ratio to nginx. Where the share is well below 100 %%,\n"+
+	fmt.Fprintf(out, "Medians of %d rounds, with their range; × is the median of the ratios to nginx in each round. Where the share is well below 100 %%,\n"+
 		"clients, target or other work on this machine were the limit, and not the subject.\n", c.rounds)
 	return nil
 }

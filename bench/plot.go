@@ -78,10 +78,11 @@ func (r report) svg() []byte {
 // ratio is the ratio to nginx of what was measured first of a subject.
 func (r result) ratio(subject string) (float64, bool) {
 	figures, reference := r.of(subject), r.of(subjectNginx)
-	if figures == nil || reference == nil || figures[0].median() <= 0 || reference[0].median() <= 0 {
+	if figures == nil || reference == nil {
 		return 0, false
 	}
-	return figures[0].median() / reference[0].median(), true
+	ratio := figures[0].ratios(reference[0]).median()
+	return ratio, ratio > 0
 }
 
 // plotRange is the range of the axis, in powers of two; it includes nginx.

@@ -117,7 +117,7 @@ func (r result) print(out io.Writer, markdown bool) {
 		for i, m := range row.Figures {
 			cell := m.String()
 			if reference != nil && r.Columns[i].Ratio {
-				cell += fmt.Sprintf(" ×%.2f", m.median()/reference[i].median())
+				cell += fmt.Sprintf(" ×%.2f", m.ratios(reference[i]).median())
 			}
 			cells = append(cells, cell)
 		}

@@ -15,7 +15,7 @@ import (
 func aReport() report {
 	return report{[]result{{
 		Scenario: "plain", Title: "Plain", Columns: []column{{"CPU", true}, {"share", false}},
-		Rows: []row{{subjectPergola, []measurement{{15, 15, 16}, {99}}}, {subjectNginx, []measurement{{10}, {98}}}},
+		Rows: []row{{subjectPergola, []measurement{{15, 15, 16}, {99}}}, {subjectNginx, []measurement{{10, 20, 8}, {98}}}},
 	}}}
 }
 
@@ -55,7 +55,7 @@ func TestReportTable(t *testing.T) {
 	want := "\nPlain\n\n" +
 		"subject  CPU                     share\n" +
 		"pergola  15.0 (15.0–16.0) ×1.50  99.0 (99.0–99.0)\n" +
-		"nginx    10.0 (10.0–10.0) ×1.00  98.0 (98.0–98.0)\n\n"
+		"nginx    10.0 (8.00–20.0) ×1.00  98.0 (98.0–98.0)\n\n"
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 	}
