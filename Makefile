@@ -5,11 +5,17 @@ FUZZTIME ?= 30s
 # Every fuzz target, as package:target. A test fails for one that is not here.
 FUZZ = \
 	api:FuzzAWSJSON \
+	api:FuzzELBv2 \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
+	aws/acm:FuzzID \
 	certificate:FuzzImport \
 	certificate:FuzzMatches \
+	control/acm:FuzzResume \
+	aws/lambda:FuzzName \
 	control/ec2:FuzzFilterValue \
+	control/elbv2:FuzzAreCodes \
+	control/elbv2:FuzzParts \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \
@@ -18,6 +24,8 @@ FUZZ = \
 	dataplane/access:FuzzParameter \
 	dataplane/clienthello:FuzzClientHello \
 	dataplane/http1:FuzzAssemble \
+	dataplane/event:FuzzResponse \
+	dataplane/event:FuzzTarget \
 	dataplane/http1:FuzzChunks \
 	dataplane/http1:FuzzRequest \
 	dataplane/http1:FuzzResponse \
@@ -32,6 +40,8 @@ FUZZ = \
 	fabric:FuzzParseStat \
 	fabric:FuzzProxyRequest \
 	fabric:FuzzSOCKS \
+	functions:FuzzTable \
+	functions:FuzzZip \
 	metadata:FuzzPath \
 	metadata:FuzzToken \
 	policy:FuzzParse \
@@ -41,6 +51,7 @@ FUZZ = \
 	sigv4:FuzzAuthorization \
 	sigv4:FuzzPath \
 	sigv4:FuzzQuery \
+	sigv4:FuzzTimestamp \
 	snapshot:FuzzApply \
 	snapshot:FuzzHost \
 	snapshot:FuzzParseCodes \

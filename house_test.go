@@ -29,9 +29,11 @@ var mayImport = map[string][]string{
 	"certificate": {},
 
 	"aws":               {},
-	"aws/acm":           {},
+	"aws/acm":           {"aws"},
 	"aws/ec2":           {"aws"},
+	"aws/elbv2":         {"aws", "lattice"},
 	"aws/iam":           {"aws", "lattice"},
+	"aws/lambda":        {"aws", "lattice", "policy"},
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
@@ -39,7 +41,9 @@ var mayImport = map[string][]string{
 	"control/acm":           {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
 	"control/authority":     {"lattice", "aws…", "policy", "store"},
 	"control/ec2":           {"lattice", "aws…", "control/authority", "store"},
+	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
+	"control/lambda":        {"lattice", "aws…", "control/authority", "functions", "policy", "sealing", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
 	"api":                   {"lattice", "aws…", "sigv4", "sealing", "control…"},
@@ -50,25 +54,28 @@ var mayImport = map[string][]string{
 	"dataplane/http2":   {"dataplane/http1"},
 	"dataplane/access":  {"lattice", "aws…", "policy", "sealing", "sigv4", "snapshot"},
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access"},
-	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/http1", "dataplane/http2"},
+	"dataplane/event":   {},
+	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/event", "dataplane/http1", "dataplane/http2"},
 	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1"},
 	"dns":               {"lattice", "snapshot"},
+	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
 	"metadata":          {"lattice", "aws…", "sealing"},
 	"fabric":            {},
+	"functions":         {"aws…", "fabric", "sigv4"},
 
 	"dataplane/clienthello": {},
 	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/passthrough", "dataplane/proxy"},
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello"},
 
-	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "metadata"},
+	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
 	"operator":   {},
-	"deployment": {"lattice", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "node", "operator"},
+	"deployment": {"lattice", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "functions", "node", "operator"},
 
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},
 	"internal/testenv":   {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
-	"cmd/pergola":        {"deployment", "operator", "fabric", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
+	"cmd/pergola":        {"deployment", "operator", "fabric", "functions", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
 }
 
 // onlyImporter names dependencies that a single package may import, so that they can be replaced in one place.

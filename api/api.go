@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -24,10 +25,13 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	lambdanouns "pergola/aws/lambda"
 	"pergola/control"
 	"pergola/control/acm"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	iamcontrol "pergola/control/iam"
+	"pergola/control/lambda"
 	"pergola/control/organizations"
 	"pergola/control/sts"
 	"pergola/lattice"
@@ -35,20 +39,31 @@ import (
 	"pergola/sigv4"
 )
 
-// maxBody is the longest body that a request may have. The longest that the API's constraints allow is a tenth of it.
+// maxBody is the longest body that a request may have. The longest that the constraints of the other services allow is a
+// tenth of it; Lambda alone takes code, as base64 in JSON.
 const maxBody = 1 << 20
+
+// maxLambdaBody has room for the longest zip file and for what else belongs to a function.
+const maxLambdaBody = lambdanouns.MaxZip*4/3 + maxBody
+
+// largeBodies is how many requests with bodies longer than maxBody are read at once. Others wait: who sends them has not
+// proved yet who they are, since it is the body that their signature covers.
+const largeBodies = 4
 
 // Config is what the front door opens to.
 type Config struct {
-	// Lattice, EC2, IAM and STS are the services behind the door.
+	// Lattice, EC2, ELBv2, IAM and STS are the services behind the door.
 	Lattice *control.Control
 	EC2     *ec2.Control
+	ELBv2   *elbv2.Control
 	IAM     *iamcontrol.Control
 	STS     *sts.Control
 	// ACM keeps the certificates.
 	ACM *acm.Control
 	// Organizations keeps the accounts.
 	Organizations *organizations.Control
+	// Lambda keeps the functions.
+	Lambda *lambda.Control
 	// Keys knows the callers with long-term keys, and Box opens the tokens of those with temporary ones.
 	Keys Keys
 	Box  *sealing.Box
@@ -68,6 +83,7 @@ type door struct {
 	region   string
 	random   io.Reader
 	log      *slog.Logger
+	large    chan struct{} // holds one element for each large body that is being read
 }
 
 // service is one service: who may come in, signing for which regions, and the protocol that it speaks.
@@ -75,6 +91,7 @@ type service struct {
 	verifier *sigv4.Verifier[iam.Caller]
 	regions  []string
 	protocol protocol
+	maxBody  int64
 }
 
 // protocol is how a service puts operations, results and errors on the wire.
@@ -100,13 +117,17 @@ func New(cfg Config) http.Handler {
 		"iam":         newQuery(iamStyle, iamOperations(cfg.IAM)),
 		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
 
-		"acm":           newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
+		"elasticloadbalancing": newQuery(elbv2Style, elbv2Operations(cfg.ELBv2)),
+
+		"acm":    newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
+		"lambda": newRESTJSON(lambdaOperations(cfg.Lambda)),
+
 		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),
 	})
 }
 
 func newDoor(cfg Config, protocols map[string]protocol) *door {
-	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger}
+	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger, large: make(chan struct{}, largeBodies)}
 	for name, protocol := range protocols {
 		regions := []string{cfg.Region}
 		if slices.Contains(globalServices(), name) {
@@ -115,7 +136,10 @@ func newDoor(cfg Config, protocols map[string]protocol) *door {
 		verifier := sigv4.New(sigv4.Config[iam.Caller]{
 			Rules: sigv4.ControlPlane(name, regions...), Credentials: credentials{cfg.Keys, cfg.Box}, Now: cfg.Now,
 		})
-		d.services[name] = &service{verifier, regions, protocol}
+		d.services[name] = &service{verifier, regions, protocol, maxBody}
+	}
+	if s := d.services["lambda"]; s != nil {
+		s.maxBody = maxLambdaBody
 	}
 	return d
 }
@@ -141,7 +165,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	refuse := func(err error) { service.protocol.refuse(w, d.explained(r, err, requestID), requestID) }
 
-	body, err := readBody(w, r)
+	body, err := d.readBody(w, r, service.maxBody)
 	if err != nil {
 		refuse(err)
 		return
@@ -161,6 +185,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(err)
 		return
 	}
+	caller.Principal.Origin = originOf(r)
 	output, err := d.call(r.Context(), op, caller.Principal, input)
 	if err != nil {
 		refuse(err)
@@ -169,6 +194,13 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := service.protocol.answer(w, op, output, requestID); err != nil {
 		refuse(err)
 	}
+}
+
+// originOf is how a request came: over the connection that it came over. What a proxy may say about others in front of it
+// is not believed.
+func originOf(r *http.Request) iam.Origin {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // of a connection that has one
+	return iam.Origin{Address: peer.Addr(), Secure: r.TLS != nil, UserAgent: r.UserAgent()}
 }
 
 // serviceOf finds the service that a request is signed for. A form that is not signed can only be for the one service
@@ -209,8 +241,15 @@ func isForm(r *http.Request) bool {
 }
 
 // readBody reads the whole body, since its hash is signed.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+func (d *door) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if limit > maxBody && (r.ContentLength < 0 || r.ContentLength > maxBody) {
+		select {
+		case d.large <- struct{}{}:
+			defer func() { <-d.large }()
+		case <-r.Context().Done():
+		}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"slices"
@@ -43,30 +44,38 @@ var plausible = map[string]any{
 	"CIDRBlock": "10.0.0.0/16", "VPCID": "vpc-0123456789abcdef0", "SubnetID": "subnet-0123456789abcdef0", "GroupID": "sg-0123456789abcdef0",
 	"InstanceID": "i-0123456789abcdef0", "DNSSupport": &ec2.AttributeValue{Value: true}, "Resources": []string{"vpc-0123456789abcdef0"},
 
+	"LoadBalancerARN": "arn:aws:elasticloadbalancing:us-west-2:100000000001:loadbalancer/app/web/0123456789abcdef", "Scheme": "internal", "Port": int32(80),
+	"ListenerARN": "arn:aws:elasticloadbalancing:us-west-2:100000000001:listener/app/web/0123456789abcdef/0123456789abcdef",
+	"Subnets":     []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
+
 	"UserName": "ada", "GroupName": "team", "RoleName": "work", "InstanceProfileName": "web", "ProfileName": "web",
 	"PolicyARN": "arn:aws:iam::100000000001:policy/p", "ProviderARN": "arn:aws:iam::100000000001:oidc-provider/issuer.test",
 	"URL": "https://issuer.test", "ARN": "arn:aws:iam::100000000001:policy/p",
 	"Document": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, "Trust": trustAll,
 
+	"FunctionName": "spots", "Resource": "arn:aws:lambda:us-west-2:100000000001:function:spots", "StatementID": "s",
+
 	"TargetID": "ou-ab12-01234567", "ResourceID": "ou-ab12-01234567", "ParentID": "ou-ab12-01234567", "ChildID": "ou-ab12-01234567",
 	"PolicyID": "p-0123456789", "RootID": "r-ab12", "RoleARN": "arn:aws:iam::100000000001:role/work", "Tokens": "required", "PolicyType": "SERVICE_CONTROL_POLICY",
 }
 
-// plausibleInput makes the input of an operation.
-func plausibleInput(op *operation) any {
+// plausibleInput makes the input of an operation, with values for the members of requests by their names and types.
+func plausibleInput(op *operation, values ...map[string]any) any {
 	in := reflect.New(op.input.typ)
-	fillIn(op.name, in.Elem())
+	for _, some := range values {
+		fillIn(op.name, in.Elem(), some)
+	}
 	return in.Interface()
 }
 
-func fillIn(op string, in reflect.Value) {
+func fillIn(op string, in reflect.Value, values map[string]any) {
 	for i := range in.NumField() {
 		field, name := in.Field(i), in.Type().Field(i).Name
-		value := reflect.ValueOf(plausible[name])
+		value := reflect.ValueOf(values[name])
 		switch {
 		case name == "Policy" && op != "PutAuthPolicy": // the policy of a session
 		case in.Type().Field(i).Anonymous:
-			fillIn(op, field)
+			fillIn(op, field, values)
 		case !value.IsValid():
 		case value.Type() == field.Type():
 			field.Set(value)
@@ -84,7 +93,9 @@ func (p plane) tables() map[string][]operation {
 	return map[string][]operation{
 		"vpc-lattice": latticeOperations(p.config.Lattice), "ec2": ec2Operations(p.config.EC2), "iam": iamOperations(p.config.IAM),
 		"sts": stsOperations(p.config.STS), "organizations": organizationsOperations(p.config.Organizations),
-		"acm": acmOperations(p.config.ACM),
+		"acm":                  acmOperations(p.config.ACM),
+		"elasticloadbalancing": elbv2Operations(p.config.ELBv2),
+		"lambda":               lambdaOperations(p.config.Lambda),
 	}
 }
 
@@ -119,47 +130,6 @@ func document(permissions []permission) string {
 		statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Action":%q,"Resource":%q}`, p.action, p.resource))
 	}
 	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
-}
-
-// TestEveryOperationAsks calls every operation of every service as a user without policies, who is refused the
-// operation's action. What the refusals name, and nothing but that, is then what is needed.
-func TestEveryOperationAsks(t *testing.T) {
-	p := newPlane(t)
-	poor := p.newUser(t, "poor")
-	for service, operations := range p.tables() {
-		for _, op := range operations {
-			name := service + ":" + op.name
-			if slices.Contains(permitless, name) {
-				continue
-			}
-			t.Run(name, func(t *testing.T) {
-				want := strings.Replace(name, "BatchUpdateRule", "UpdateRule", 1)
-				try := func(permissions []permission) permission {
-					p.putPolicy(t, "poor", permissions)
-					_, err := op.call(t.Context(), poor, plausibleInput(&op))
-					action, resource := refusedWhat(t, err)
-					if permissions == nil && action != want {
-						t.Fatalf("a user without policies: %v, want a refusal of %s", err, want)
-					}
-					return permission{action, resource}
-				}
-				var needed []permission
-				for next := try(nil); next.action != ""; next = try(needed) {
-					if slices.Contains(needed, next) {
-						t.Fatalf("%v is allowed, and refused nevertheless", next)
-					}
-					if needed = append(needed, next); next.action == "sts:AssumeRole" {
-						break // the role does not exist, which nobody is told
-					}
-				}
-				for i := range needed {
-					if without := slices.Delete(slices.Clone(needed), i, i+1); len(without) > 0 && try(without) != needed[i] {
-						t.Errorf("%v is not needed", needed[i])
-					}
-				}
-			})
-		}
-	}
 }
 
 // newUser makes a user of the management account without policies.
@@ -242,6 +212,42 @@ func TestSDKRoleHasItsPermissions(t *testing.T) {
 	denied(t, create(client, "two"), caller+"vpc-lattice:CreateService")
 }
 
+// TestSDKCallersHaveAnOrigin calls with the SDK as a user whose permissions depend on how the call comes.
+func TestSDKCallersHaveAnOrigin(t *testing.T) {
+	p := newPlane(t)
+	p.newUser(t, "remote")
+	key, err := p.config.IAM.CreateAccessKey(t.Context(), rootCaller(), &iam.SubjectRequest{Subject: iam.Subject{UserName: "remote"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := p.lattice(func(o *vpclattice.Options) {
+		o.Credentials = awscredentials.NewStaticCredentialsProvider(key.Key.ID, key.Key.Secret, "")
+	})
+	const refusedHere = "User: arn:aws:iam::100000000001:user/remote is not authorized to perform: vpc-lattice:ListServices on resource: *"
+	for condition, message := range map[string]string{
+		`"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}`:                  "",
+		`"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}`:                 refusedHere,
+		`"Bool":{"aws:SecureTransport":"false"}`:                      "",
+		`"Bool":{"aws:SecureTransport":"true"}`:                       refusedHere,
+		`"StringLike":{"aws:UserAgent":"aws-sdk-go-v2/*"}`:            "",
+		`"StringLike":{"aws:UserAgent":"curl/*"}`:                     refusedHere,
+		`"StringEquals":{"aws:RequestedRegion":"` + testRegion + `"}`: "",
+		`"DateLessThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}`:   refusedHere,
+		`"NumericGreaterThan":{"aws:EpochTime":"1600000000"}`:         "",
+	} {
+		in := &iam.PutPolicyRequest{
+			InlinePolicyRequest: iam.InlinePolicyRequest{Subject: iam.Subject{UserName: "remote"}, Name: "own"},
+			Document:            `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{` + condition + `}}}`,
+		}
+		if _, err := p.config.IAM.Users().PutPolicy(t.Context(), rootCaller(), in); err != nil {
+			t.Fatal(err)
+		}
+		_, err := client.ListServices(t.Context(), &vpclattice.ListServicesInput{})
+		t.Log(condition)
+		denied(t, err, message)
+	}
+}
+
 // denied checks that an error of the SDK is a refusal with a message that begins so; with "", that there is none.
 func denied(t *testing.T, err error, message string) {
 	t.Helper()
@@ -251,5 +257,26 @@ func denied(t *testing.T, err error, message string) {
 		t.Errorf("refused: %v", err)
 	case message != "" && (!errors.As(err, &refused) || refused.ErrorCode() != "AccessDeniedException" || !strings.HasPrefix(refused.ErrorMessage(), message)):
 		t.Errorf("got %v, want AccessDeniedException: %s", err, message)
+	}
+}
+
+// TestOriginOf reads how requests came, over TLS and not, and over connections that have no address.
+func TestOriginOf(t *testing.T) {
+	for _, c := range []struct {
+		url, remote, address string
+		secure               bool
+	}{
+		{"https://api.test/", "192.0.2.1:1234", "192.0.2.1", true},
+		{"http://api.test/", "[2001:db8::1]:1234", "2001:db8::1", false},
+		{"http://api.test/", "@", "invalid IP", false},
+	} {
+		r := httptest.NewRequest("GET", c.url, nil)
+		r.RemoteAddr = c.remote
+		r.Header.Set("User-Agent", "test")
+		r.Header.Set("X-Forwarded-For", "198.51.100.1")
+		r.Header.Set("X-Forwarded-Proto", "https")
+		if got := originOf(r); got.Address.String() != c.address || got.Secure != c.secure || got.UserAgent != "test" {
+			t.Errorf("%s from %s: %+v", c.url, c.remote, got)
+		}
 	}
 }

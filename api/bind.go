@@ -80,8 +80,8 @@ func join(path, name string) string {
 
 // value fills one value and checks it.
 func (b *binding) value(to reflect.Value, s *shape, c *checks, path string, from any) {
-	if s.typ == blob {
-		b.bytes(to, c, path, from)
+	if s.typ == blobType {
+		b.blob(to, c, path, from)
 		return
 	}
 	switch s.typ.Kind() {
@@ -151,24 +151,6 @@ func (b *binding) list(to reflect.Value, s *shape, c *checks, path string, from 
 	}
 }
 
-func (b *binding) bytes(to reflect.Value, c *checks, path string, from any) {
-	encoded, ok := stringOf(from)
-	if !ok {
-		b.fault(path, "must be a string, is %s", describe(from))
-		return
-	}
-	content, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		b.fault(path, "must be Base64")
-		return
-	}
-	if c.length != nil && !c.length.holds(int64(len(content))) {
-		b.fault(path, "must have %d to %d bytes, has %d", c.length.from, c.length.to, len(content))
-		return
-	}
-	to.SetBytes(content)
-}
-
 func (b *binding) entries(to reflect.Value, s *shape, c *checks, path string, from any) {
 	values, ok := from.(object)
 	if !ok {
@@ -185,7 +167,8 @@ func (b *binding) entries(to reflect.Value, s *shape, c *checks, path string, fr
 		to.SetMapIndex(reflect.ValueOf(key), value)
 	}
 	b.faultIf(path, c.entriesFault(to.Len()))
-	if tags, ok := to.Convert(reflect.TypeFor[map[string]string]()).Interface().(map[string]string); ok && c.tags != nil {
+	if c.tags != nil {
+		tags := to.Convert(reflect.TypeFor[map[string]string]()).Interface().(map[string]string)
 		b.faultIf(path, c.tags(tags))
 	}
 }
@@ -207,6 +190,14 @@ func (b *binding) scalar(to reflect.Value, c *checks, path string, from any) {
 			return
 		}
 		to.SetBool(value)
+	case reflect.Float64:
+		number, _ := from.(json.Number)
+		value, err := number.Float64()
+		if err != nil {
+			b.fault(path, "must be a number, is %s", describe(from))
+			return
+		}
+		to.SetFloat(value)
 	default:
 		n, message := integerOf(from, to.Type().Bits())
 		if message != "" {
@@ -216,6 +207,28 @@ func (b *binding) scalar(to reflect.Value, c *checks, path string, from any) {
 		to.SetInt(n)
 		b.faultIf(path, c.numberFault(n))
 	}
+}
+
+// blob fills bytes, which JSON has in base64 (RFC 4648 §4) and a payload as they are.
+func (b *binding) blob(to reflect.Value, c *checks, path string, from any) {
+	content, ok := from.([]byte)
+	if !ok {
+		encoded, isText := stringOf(from)
+		if !isText {
+			b.fault(path, "must be a string, is %s", describe(from))
+			return
+		}
+		var err error
+		if content, err = base64.StdEncoding.DecodeString(encoded); err != nil {
+			b.fault(path, "must be Base64")
+			return
+		}
+	}
+	if c.length != nil && !c.length.holds(int64(len(content))) {
+		b.fault(path, "must have %d to %d bytes, has %d", c.length.from, c.length.to, len(content))
+		return
+	}
+	to.SetBytes(content)
 }
 
 func stringOf(from any) (string, bool) {

@@ -1,13 +1,20 @@
 package api
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // step is a command of the AWS CLI. In it, {name} stands for what an earlier command has saved; save names the value that
@@ -89,6 +96,68 @@ func TestCLI(t *testing.T) {
 		{"organizations remove-account-from-organization --account-id {account}", "", ""},
 		{"organizations delete-organization", "", ""},
 	})
+}
+
+// TestCLICertificates lives through the life of certificates and of the services that use them.
+func TestCLICertificates(t *testing.T) {
+	t.Parallel()
+	p := newCLI(t)
+	dir := t.TempDir()
+	certificate, key := selfSigned(t, dir, "parking.example.com")
+	p.runCLI(t, []step{
+		{"acm request-certificate --domain-name *.example.com --subject-alternative-names example.com --validation-method DNS --idempotency-token once --tags Key=team,Value=red --query CertificateArn", "issued", "arn:aws:acm:us-west-2:100000000001:certificate/"},
+		{"acm request-certificate --domain-name *.example.com --idempotency-token once --query CertificateArn", "", "{issued}"},
+		{"acm request-certificate --domain-name a.example.com --key-algorithm EC_prime256v1", "", "InvalidParameterException"},
+		{"acm request-certificate --domain-name a.-b.example.com", "", "ValidationException"},
+		{"acm wait certificate-validated --certificate-arn {issued}", "", ""},
+		{"acm describe-certificate --certificate-arn {issued} --query Certificate.[Status,DomainName,Type,KeyAlgorithm,Issuer,DomainValidationOptions[0].ResourceRecord.Type]", "", "CNAME"},
+		{"acm describe-certificate --certificate-arn {issued} --query Certificate.ImportedAt", "", "null"},
+		{"acm get-certificate --certificate-arn {issued} --query CertificateChain", "", "BEGIN CERTIFICATE"},
+		{"acm import-certificate --certificate fileb://" + certificate + " --private-key fileb://" + key + " --query CertificateArn", "own", "certificate/"},
+		{"acm import-certificate --certificate fileb://" + certificate + " --private-key fileb://" + certificate, "", "InvalidParameterException"},
+		{"acm import-certificate --certificate-arn {own} --certificate fileb://" + certificate + " --private-key fileb://" + key + " --query CertificateArn", "", "{own}"},
+		{"acm list-certificates --max-items 1 --page-size 1 --query CertificateSummaryList[].CertificateArn", "", "certificate/"},
+		{"acm list-certificates --certificate-statuses ISSUED --includes keyTypes=RSA_2048 --query length(CertificateSummaryList)", "", "2"},
+		{"acm list-certificates --includes keyTypes=EC_prime256v1 --query length(CertificateSummaryList)", "", "0"},
+		{"acm add-tags-to-certificate --certificate-arn {own} --tags Key=team,Value=blue Key=b", "", ""},
+		{"acm remove-tags-from-certificate --certificate-arn {own} --tags Key=b", "", ""},
+		{"acm list-tags-for-certificate --certificate-arn {own} --query Tags[].Value", "", "blue"},
+		{"acm update-certificate-options --certificate-arn {issued} --options CertificateTransparencyLoggingPreference=DISABLED", "", ""},
+		{"vpc-lattice create-service --name parking --certificate-arn {own}", "", "ValidationException"},
+		{"vpc-lattice create-service --name parking --custom-domain-name billing.example.net --certificate-arn {issued}", "", "ValidationException"},
+		{"vpc-lattice create-service --name parking --custom-domain-name parking.example.com --certificate-arn {own} --query certificateArn", "", "{own}"},
+		{"vpc-lattice create-service --name billing --custom-domain-name billing.example.com --certificate-arn {issued} --query id", "billing", "svc-"},
+		{"acm describe-certificate --certificate-arn {issued} --query Certificate.InUseBy[0]", "", "service/{billing}"},
+		{"acm delete-certificate --certificate-arn {issued}", "", "ResourceInUseException"},
+		{"acm export-certificate --certificate-arn {issued} --passphrase fileb://" + key, "", "UnknownOperationException"},
+		{"acm describe-certificate --certificate-arn arn:aws:acm:us-west-2:100000000001:certificate/none", "", "ResourceNotFoundException"},
+		{"acm request-certificate --domain-name a.example.com --query CertificateArn", "spare", "certificate/"},
+		{"acm delete-certificate --certificate-arn {spare}", "", ""},
+		{"acm get-certificate --certificate-arn {spare}", "", "ResourceNotFoundException"},
+	})
+}
+
+// selfSigned writes a certificate that certifies itself, and its key.
+func selfSigned(t *testing.T, dir, name string) (certificate, key string) {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{
+		certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
 }
 
 // newCLI is a plane for tests with the AWS CLI, which they skip without it.

@@ -32,6 +32,9 @@ var patterns = map[string]pattern{
 	"printable":     {regexp.MustCompile(`^[ -~]+$`), "must have no characters but printable ASCII"},
 	"tagtext":       {regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+@-]*$`), "must have no characters but letters, digits, spaces and _.:/=+-@"},
 
+	"attribute":   {regexp.MustCompile(`^[a-zA-Z0-9._]+$`), "must have no characters but letters, digits, points and underscores"},
+	"fixedstatus": {regexp.MustCompile(`^[245]\d\d$`), "must be a status code 2XX, 4XX or 5XX"},
+
 	"entity":        {regexp.MustCompile(`^[\w+=,.@-]+$`), "must have no characters but letters, digits and _+=,.@-"},
 	"entitypath":    {regexp.MustCompile(`^/([!-~]+/)?$`), "must be a path that begins and ends with /"},
 	"policypath":    {regexp.MustCompile(`^(/[A-Za-z0-9.,+@=_-]+)*/$`), "must be a path that begins and ends with /, of letters, digits and .,+@=_-"},
@@ -40,6 +43,16 @@ var patterns = map[string]pattern{
 	"policyversion": {regexp.MustCompile(`^v[1-9][0-9]*$`), "must be the id of a version, v and a number"},
 	"word":          {regexp.MustCompile(`^\w+$`), "must have no characters but letters, digits and underscores"},
 	"externalid":    {regexp.MustCompile(`^[\w+=,.@:/-]+$`), "must have no characters but letters, digits and _+=,.@:/-"},
+
+	"anyarn":          {regexp.MustCompile(`^arn:aws[a-zA-Z-]*:[a-zA-Z0-9-]+:([a-z]{2}(-[a-z]+)+-\d)?:(\d{12})?:.+$`), "must be an ARN"},
+	"rolearn":         {regexp.MustCompile(`^arn:aws[a-zA-Z-]*:iam::\d{12}:role/[a-zA-Z0-9_+=,.@/-]+$`), "must be the ARN of a role"},
+	"function":        {regexp.MustCompile(`^(arn:aws[a-zA-Z-]*:lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?[a-zA-Z0-9_-]+(:(\$LATEST|[a-zA-Z0-9_-]+))?$`), "must be the name or the ARN of a function"},
+	"qualifier":       {regexp.MustCompile(`^(\$LATEST|[a-zA-Z0-9_-]+)$`), "must be the name of an alias, the number of a version, or $LATEST"},
+	"alias":           {regexp.MustCompile(`^[0-9]*[a-zA-Z_-][a-zA-Z0-9_-]*$`), "must have no characters but letters, digits, - and _, and be no number"},
+	"functionversion": {regexp.MustCompile(`^(\$LATEST|[0-9]+)$`), "must be the number of a version, or $LATEST"},
+	"handler":         {regexp.MustCompile(`^\S*$`), "must have no spaces"},
+	"statementid":     {regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`), "must have no characters but letters, digits and _.-"},
+	"lambdaaction":    {regexp.MustCompile(`^(lambda:(\*|[a-zA-Z]+)|\*)$`), "must be an action of Lambda, such as lambda:InvokeFunction"},
 
 	"accountcreation":        {regexp.MustCompile(`^car-[a-z0-9]{8,32}$`), "must be the id of a request to create an account, car-…"},
 	"organizationroot":       {regexp.MustCompile(`^` + rootID + `$`), "must be the id of a root, r-…"},

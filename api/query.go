@@ -58,6 +58,10 @@ var (
 		version: "2010-05-08", namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
 		result: plainResult, failure: plainFailure, fault: plainFault, internal: "ServiceFailure",
 	}
+	elbv2Style = style{
+		version: "2015-12-01", namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+		result: plainResult, failure: plainFailure, fault: plainFault, internal: "InternalFailure",
+	}
 )
 
 func newQuery(s style, operations []operation) query {

@@ -45,9 +45,11 @@ func (p restJSON) decode(r *http.Request, body []byte) (*operation, any, error) 
 	if err != nil {
 		return nil, nil, cannotParse(err)
 	}
-	members, err := parseJSON(body)
-	if err != nil {
-		return nil, nil, cannotParse(err)
+	var members object
+	if !op.input.payload() {
+		if members, err = parseJSON(body); err != nil {
+			return nil, nil, cannotParse(err)
+		}
 	}
 	var b binding
 	input := reflect.New(op.input.typ)
@@ -57,6 +59,10 @@ func (p restJSON) decode(r *http.Request, body []byte) (*operation, any, error) 
 			return labels[m.name]
 		case inQuery:
 			return parameter(&b, query, m)
+		case inHeader:
+			return field(r.Header, m)
+		case inPayload:
+			return body
 		}
 		return members[m.name]
 	})
@@ -139,6 +145,14 @@ func parameter(b *binding, query url.Values, m *member) any {
 	return text(values[0])
 }
 
+// field is the value of a member that comes from a header field: nil, or its text.
+func field(header http.Header, m *member) any {
+	if values := header.Values(m.name); len(values) > 0 {
+		return text(values[0])
+	}
+	return nil
+}
+
 func cannotParse(err error) error {
 	return &lattice.Error{Kind: lattice.Validation, Message: err.Error(), Reason: lattice.ReasonCannotParse}
 }
@@ -152,7 +166,20 @@ func invalid(faults []lattice.FieldError) error {
 
 const jsonType = "application/json"
 
+// answerer is an output that is no JSON: it has a payload, and members in header fields.
+type answerer interface {
+	Answer() (status int, header map[string]string, body []byte)
+}
+
 func (restJSON) answer(w http.ResponseWriter, op *operation, output any, _ string) error {
+	if output, ok := output.(answerer); ok {
+		status, header, body := output.Answer()
+		for name, value := range header {
+			w.Header().Set(name, value)
+		}
+		send(w, status, jsonType, body)
+		return nil
+	}
 	if op.status == http.StatusNoContent {
 		w.WriteHeader(op.status)
 		return nil

@@ -236,7 +236,8 @@ func FuzzRESTJSON(f *testing.F) {
 	} {
 		f.Add([]byte(seed), "maxResults=1&tagKeys=a")
 	}
-	table := latticeOperations(nil)
+	f.Add([]byte(`{"FunctionName":"f","Role":"arn:aws:iam::100000000001:role/r","Code":{"ZipFile":"AA=="},"Timeout":3,"Environment":{"Variables":{"A":"b"}},"RoutingConfig":{"AdditionalVersionWeights":{"1":1e400}}}`), "Qualifier=a")
+	table := slices.Concat(latticeOperations(nil), lambdaOperations(nil))
 	protocol := newRESTJSON(table)
 	f.Fuzz(func(t *testing.T, body []byte, query string) {
 		if _, err := parseJSON(body); err == nil && len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {

@@ -18,9 +18,12 @@ import (
 	"pergola/control"
 	"pergola/control/acm"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	"pergola/control/iam"
+	"pergola/control/lambda"
 	"pergola/control/organizations"
 	stscontrol "pergola/control/sts"
+	"pergola/functions"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/store"
@@ -52,8 +55,14 @@ func newPlane(t *testing.T) plane {
 	if err != nil {
 		t.Fatal(err)
 	}
+	codes, err := functions.OpenCodes(dir + "/code")
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := Config{
+		Lambda:        lambda.New(lambda.Config{Store: objects, Region: testRegion, Box: box, Codes: codes, Runner: runner{}}),
 		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
+		ELBv2:         elbv2.New(elbv2.Config{Store: objects, Region: testRegion}),
 		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
 		ACM:           acm.New(acm.Config{Store: objects, Region: testRegion, Box: box}),
 		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),

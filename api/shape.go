@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,12 @@ const (
 	inBody place = iota
 	inPath
 	inQuery
+	inHeader
+	inPayload // it is the body
 )
+
+// blobType is that of bytes: base64 within JSON, and as they are in a payload.
+var blobType = reflect.TypeFor[[]byte]()
 
 // member is one member of a structure.
 type member struct {
@@ -38,7 +44,7 @@ type member struct {
 // shapes are fixed when the program is written.
 func newShape(t reflect.Type) *shape {
 	s := &shape{typ: t}
-	if t == blob {
+	if t == blobType {
 		return s
 	}
 	switch t.Kind() {
@@ -51,15 +57,12 @@ func newShape(t reflect.Type) *shape {
 		s.element = newShape(t.Elem())
 	case reflect.Struct:
 		s.members = membersOf(t)
-	case reflect.String, reflect.Bool, reflect.Int32, reflect.Int64:
+	case reflect.String, reflect.Bool, reflect.Int32, reflect.Int64, reflect.Float64:
 	default:
 		panic(fmt.Sprintf("api: a request cannot contain a %v", t))
 	}
 	return s
 }
-
-// blob is the type of bytes, which JSON carries in Base64.
-var blob = reflect.TypeFor[[]byte]()
 
 func membersOf(t reflect.Type) []member {
 	var members []member
@@ -83,12 +86,17 @@ func membersOf(t reflect.Type) []member {
 	return members
 }
 
+// payload reports whether the body of a request is one of its members, and so no JSON.
+func (s *shape) payload() bool {
+	return slices.ContainsFunc(s.members, func(m member) bool { return m.place == inPayload })
+}
+
 func wireName(t reflect.Type, field reflect.StructField) (string, place) {
-	for key, place := range map[string]place{"uri": inPath, "query": inQuery, "json": inBody} {
+	for key, place := range map[string]place{"uri": inPath, "query": inQuery, "header": inHeader, "payload": inPayload, "json": inBody} {
 		if tag := field.Tag.Get(key); tag != "" {
 			name, _, _ := strings.Cut(tag, ",")
 			return name, place
 		}
 	}
-	panic(fmt.Sprintf("api: %v.%s has neither a uri, a query nor a json tag", t, field.Name))
+	panic(fmt.Sprintf("api: %v.%s has no uri, query, header, payload or json tag", t, field.Name))
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strings"
 	"testing"
 
 	"pergola/aws/iam"
@@ -71,7 +72,7 @@ func TestConditionKeysOfActions(t *testing.T) {
 	vpc := w.vpc("fleet")
 	service, group, another := w.service("parking"), w.group("fleet", vpc), w.group("spare", vpc)
 	when := func(operator, key, value string) iam.Caller {
-		return w.only(`{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{"` + operator + `":{"vpc-lattice:` + key + `":"` + value + `"}}}`)
+		return w.only(`{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"},{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{"` + operator + `":{"vpc-lattice:` + key + `":"` + value + `"}}}`)
 	}
 	listener := &lattice.CreateListenerRequest{ServiceIdentifier: service, Name: "web", Protocol: lattice.ProtocolHTTP, DefaultAction: forward(group)}
 	groupARN := w.place(account).ARN(lattice.KindTargetGroup, group)
@@ -91,7 +92,52 @@ func TestConditionKeysOfActions(t *testing.T) {
 	network := w.network("retail")
 	_, err = w.CreateServiceNetworkVPCAssociation(w.ctx, when("StringEquals", "VpcId", "vpc-other"), &lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc})
 	refused(t, err, lattice.AccessDenied, "vpc-lattice:CreateServiceNetworkVpcAssociation")
-	must(w.CreateServiceNetworkVPCAssociation(w.ctx, when("StringEquals", "VpcId", vpc), &lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc}))
+	joined := must(w.CreateServiceNetworkVPCAssociation(w.ctx, when("StringEquals", "VpcId", vpc), &lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc})).ID
+	w.settleNow()
+	members := w.securityGroup("members", vpc)
+	change := &lattice.UpdateServiceNetworkVPCAssociationRequest{Identifier: joined, SecurityGroupIDs: []string{members}}
+	_, err = w.UpdateServiceNetworkVPCAssociation(w.ctx, when("ForAnyValue:StringEquals", "SecurityGroupIds", "sg-other"), change)
+	refused(t, err, lattice.AccessDenied, "vpc-lattice:UpdateServiceNetworkVpcAssociation")
+	must(w.UpdateServiceNetworkVPCAssociation(w.ctx, when("ForAnyValue:StringEquals", "SecurityGroupIds", members), change))
+}
+
+// TestPermissionsInEC2 calls what reads of EC2 with and without the permission for that (user guide, Amazon VPC Lattice API
+// permissions).
+func TestPermissionsInEC2(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	vpc := w.vpc("fleet")
+	group := w.groupOf("fleet", lattice.TargetInstance, lattice.TargetGroupConfig{VPCIdentifier: vpc, Protocol: lattice.TargetHTTP})
+	network, members := w.network("retail"), w.securityGroup("members", vpc)
+	w.settleNow()
+	calls := map[string]func(iam.Caller) error{
+		"RegisterTargets": func(c iam.Caller) error {
+			_, err := w.RegisterTargets(w.ctx, c, &lattice.RegisterTargetsRequest{TargetGroupIdentifier: group, Targets: []lattice.Target{{ID: "i-none"}}})
+			return err
+		},
+		"CreateTargetGroup": func(c iam.Caller) error {
+			_, err := w.CreateTargetGroup(w.ctx, c, &lattice.CreateTargetGroupRequest{Name: "other", Type: lattice.TargetIP, Config: &lattice.TargetGroupConfig{VPCIdentifier: vpc}})
+			return err
+		},
+		"CreateServiceNetworkVpcAssociation": func(c iam.Caller) error {
+			_, err := w.CreateServiceNetworkVPCAssociation(w.ctx, c, &lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, SecurityGroupIDs: []string{members}})
+			return err
+		},
+	}
+	const own = `{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*"},`
+	for action, needs := range map[string][]string{
+		"RegisterTargets":                    {"ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeInstances"},
+		"CreateTargetGroup":                  {"ec2:DescribeVpcs"},
+		"CreateServiceNetworkVpcAssociation": {"ec2:DescribeVpcs", "ec2:DescribeSecurityGroups"},
+	} {
+		for _, missing := range needs {
+			who := w.only(own + `{"Effect":"Allow","NotAction":"` + missing + `","Resource":"*"}`)
+			refused(t, calls[action](who), lattice.AccessDenied, missing+" on resource: *")
+		}
+		if err := calls[action](w.only(own + `{"Effect":"Allow","Action":["` + strings.Join(needs, `","`) + `"],"Resource":"*"}`)); err != nil {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
 }
 
 // TestListingsNeedAllResources lists with permission on all of a kind, which is not enough.

@@ -22,6 +22,7 @@ import (
 //	NETWORK/domain/DOMAIN         a custom domain name among the services of a network
 //	NETWORK/vpc/VPC               an association of a VPC, seen from the network
 //	VPC/association               the one association of a VPC
+//	BALANCER/group/GROUP          a target group that a load balancer is in
 //
 // Since the keys with a common prefix are a set, they are also what quotas count and what says that an object is
 // referred to and cannot be deleted.
@@ -58,6 +59,8 @@ func networkDomainClaim(network, domain string) string { return network + "/doma
 func networkVPCClaim(network, vpc string) string { return network + "/vpc/" + vpc }
 
 func vpcClaim(vpc string) string { return vpc + "/association" }
+
+func balancerGroupClaim(balancer, group string) string { return balancer + "/group/" + group }
 
 // claim takes a key for an object. If another object has it, the error is what conflict makes of that one's id.
 func claim(tx *store.Tx, key, id string, conflict func(holder string) error) error {

@@ -40,6 +40,9 @@ type Config struct {
 	Store *store.Store
 	// Region is part of ARNs and of generated domain names.
 	Region string
+	// ForeignFunctions says that the data plane also reaches Lambda functions that this deployment does not have, so that
+	// they can be targets.
+	ForeignFunctions bool
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
@@ -60,6 +63,8 @@ type Control struct {
 	quotas map[string]int
 	log    *slog.Logger
 
+	foreignFunctions bool
+
 	authority *authority.Authority
 }
 
@@ -67,6 +72,7 @@ type Control struct {
 func New(cfg Config) *Control {
 	c := &Control{
 		store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, quotas: cfg.Quotas, log: cfg.Logger,
+		foreignFunctions: cfg.ForeignFunctions,
 	}
 	if c.now == nil {
 		c.now = time.Now

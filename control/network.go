@@ -18,8 +18,15 @@ var (
 	instances      = store.NewKind[ec2.Instance](ec2.KindInstance)
 )
 
+// mayDescribe asks whether the caller may see what an operation reads of EC2, such as "Vpcs" (user guide, Amazon VPC
+// Lattice API permissions).
+func (op *call) mayDescribe(what string) error { return op.MayAlso("ec2:Describe"+what, "*", nil) }
+
 // findVPC reads a VPC of the caller's account.
 func (op *call) findVPC(id string) (ec2.VPC, error) {
+	if err := op.mayDescribe("Vpcs"); err != nil {
+		return ec2.VPC{}, err
+	}
 	vpc, err := vpcs.Get(op.tx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return vpc, lattice.NotFoundError(lattice.Kind{Name: ec2.KindVPC, ResourceType: "VPC"}, id)
@@ -32,6 +39,12 @@ func (op *call) findVPC(id string) (ec2.VPC, error) {
 
 // checkSecurityGroups refuses security groups that are given twice, do not exist or are of another VPC.
 func (op *call) checkSecurityGroups(ids []string, vpc string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := op.mayDescribe("SecurityGroups"); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for i, id := range ids {
 		field := fmt.Sprintf("securityGroupIds[%d]", i)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"pergola/aws/elbv2"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -21,6 +22,7 @@ var settlers = map[string]func(tx *store.Tx, path string, revision int64) error{
 	serviceAssociations.Name: settler(serviceAssociations, dropServiceAssociation),
 	vpcAssociations.Name:     settler(vpcAssociations, dropVPCAssociation),
 	lattice.KindTarget.Name:  settleTarget,
+	elbv2.KindLoadBalancer:   settleLoadBalancer,
 }
 
 // settler completes the changes of a kind with a status: what was to be served is ACTIVE, what was to be deleted is
@@ -47,6 +49,17 @@ func settleTarget(tx *store.Tx, path string, revision int64) error {
 		targets.Delete(tx, path)
 	}
 	return err
+}
+
+// settleLoadBalancer makes a load balancer ACTIVE. It belongs to Elastic Load Balancing, and waits for the nodes like all
+// that is here.
+func settleLoadBalancer(tx *store.Tx, path string, revision int64) error {
+	balancer, err := at(tx, loadBalancers, path, revision)
+	if balancer == nil {
+		return err
+	}
+	balancer.Status = lattice.StatusActive
+	return loadBalancers.Put(tx, path, *balancer)
 }
 
 // at reads an object if it was last written at a revision, and is nil otherwise.

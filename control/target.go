@@ -112,7 +112,7 @@ func (op *call) register(group *lattice.TargetGroup, good []lattice.Target) erro
 			return lattice.QuotaTargets.Exceeded(lattice.KindTarget, limit)
 		}
 		registered := lattice.RegisteredTarget{TargetGroupID: group.ID, ID: target.ID, Port: target.Port, RegisteredAt: op.time()}
-		if err := putTarget(op.tx, registered); err != nil {
+		if err := errors.Join(putTarget(op.tx, registered), claimLoadBalancer(op.tx, group, target.ID)); err != nil {
 			return err
 		}
 	}
@@ -124,16 +124,32 @@ type targetPlace struct {
 	op      *call
 	group   *lattice.TargetGroup
 	vpc     ec2.VPC      // zero for functions
+	taken   string       // the function that a group of functions has, or ""
 	subnets []ec2.Subnet // of the VPC, for groups of type IP
+	// balancer is the load balancer of the request that was found good, for groups of type ALB.
+	balancer *lattice.Target
 }
 
 func (op *call) placeOf(group *lattice.TargetGroup) (*targetPlace, error) {
 	p := &targetPlace{op: op, group: group}
 	var err error
+	if group.Type == lattice.TargetInstance || group.Type == lattice.TargetIP {
+		if err := op.mayDescribe("Subnets"); err != nil {
+			return nil, err
+		}
+	}
+	if group.Type == lattice.TargetInstance {
+		if err := op.mayDescribe("Instances"); err != nil {
+			return nil, err
+		}
+	}
 	if group.Type != lattice.TargetLambda {
 		if p.vpc, err = op.findVPC(group.Config.VPCIdentifier); err != nil {
 			return nil, err
 		}
+	}
+	if group.Type == lattice.TargetLambda {
+		return p, p.findFunction()
 	}
 	if group.Type == lattice.TargetIP {
 		p.subnets, err = op.subnetsOf(group.Config.VPCIdentifier)
@@ -149,9 +165,9 @@ func (p *targetPlace) refusal(target lattice.Target) (string, error) {
 	case lattice.TargetIP:
 		return p.refuseAddress(target.ID), nil
 	case lattice.TargetLambda:
-		return "no Lambda function of that ARN exists in this deployment", nil
+		return p.refuseFunction(target)
 	default:
-		return "no Application Load Balancer of that ARN exists in this deployment", nil
+		return p.refuseLoadBalancer(target)
 	}
 }
 
@@ -216,11 +232,11 @@ func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *
 		if err != nil {
 			return nil, err
 		}
-		return answer, op.deregister(known, answer.Successful)
+		return answer, op.deregister(group, known, answer.Successful)
 	})
 }
 
-func (op *call) deregister(known map[string]lattice.RegisteredTarget, gone []lattice.Target) error {
+func (op *call) deregister(group *lattice.TargetGroup, known map[string]lattice.RegisteredTarget, gone []lattice.Target) error {
 	now := op.time()
 	for _, target := range gone {
 		registered := known[lattice.TargetKey(target.ID, target.Port)]
@@ -228,6 +244,7 @@ func (op *call) deregister(known map[string]lattice.RegisteredTarget, gone []lat
 			continue
 		}
 		registered.DeregisteredAt = &now
+		releaseLoadBalancer(op.tx, group, target.ID)
 		if err := putTarget(op.tx, registered); err != nil {
 			return err
 		}

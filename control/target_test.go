@@ -132,17 +132,14 @@ func TestRegisterTargetsByInstance(t *testing.T) {
 	}
 }
 
-func TestFunctionsAndLoadBalancersCannotBeRegisteredYet(t *testing.T) {
+func TestLoadBalancersCannotBeRegisteredYet(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	function := w.groupOf("function", lattice.TargetLambda, lattice.TargetGroupConfig{})
 	balancer := w.groupOf("balancer", lattice.TargetALB, lattice.TargetGroupConfig{VPCIdentifier: w.vpc("fleet")})
 	w.settleNow()
-	for group, says := range map[string]string{function: "no Lambda function", balancer: "no Application Load Balancer"} {
-		answer := w.register(group, lattice.Target{ID: "arn:aws:lambda:us-west-2:100000000001:function:f"})
-		if len(answer.Unsuccessful) != 1 || answer.Unsuccessful[0].FailureCode != "InvalidTarget" || !strings.Contains(answer.Unsuccessful[0].FailureMessage, says) {
-			t.Errorf("got %+v", answer)
-		}
+	answer := w.register(balancer, lattice.Target{ID: "arn:aws:elasticloadbalancing:us-west-2:100000000001:loadbalancer/app/a/0123456789abcdef"})
+	if len(answer.Unsuccessful) != 1 || answer.Unsuccessful[0].FailureCode != "InvalidTarget" || !strings.Contains(answer.Unsuccessful[0].FailureMessage, "no Application Load Balancer") {
+		t.Errorf("got %+v", answer)
 	}
 }
 

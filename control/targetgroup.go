@@ -237,6 +237,13 @@ func (op *call) checkUnused(group *lattice.TargetGroup) error {
 func dropTargetGroup(tx *store.Tx, group *lattice.TargetGroup) error {
 	claims.Delete(tx, nameClaim(lattice.AccountOf(group.ARN), lattice.KindTargetGroup, group.Name))
 	targetGroups.remove(tx, group)
+	registered, err := targetsOf(tx, group.ID)
+	if err != nil {
+		return err
+	}
+	for _, target := range registered {
+		releaseLoadBalancer(tx, group, target.ID)
+	}
 	return targets.DeletePrefix(tx, below(group.ID))
 }
 

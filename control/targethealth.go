@@ -64,7 +64,7 @@ func (op *call) healthOf(group *lattice.TargetGroup) (*groupHealth, error) {
 		}
 		h.inUse = associated > 0
 	}
-	h.reports, err = op.targetReports(op.ctx, group.ID)
+	h.reports, err = TargetReports(op.ctx, op.store, group.ID)
 	return h, err
 }
 
@@ -104,10 +104,10 @@ func (h *groupHealth) unreported() lattice.TargetHealth {
 // errRead ends the following of reports once they have been read.
 var errRead = errors.New("read")
 
-// targetReports reads what the live nodes have reported of a target group. Reports live under leases, which
-// transactions cannot read; the first that a follower gets is all there is, and that is enough.
-func (c *Control) targetReports(ctx context.Context, group string) (reports []lattice.TargetReport, err error) {
-	err = c.store.Follow(ctx, leasePrefix+lattice.TargetReportPrefix(group), func(batch store.Batch) error {
+// TargetReports reads what the live nodes have reported of a target group. Reports live under leases, which transactions
+// cannot read; the first that a follower gets is all there is, and that is enough.
+func TargetReports(ctx context.Context, from *store.Store, group string) (reports []lattice.TargetReport, err error) {
+	err = from.Follow(ctx, leasePrefix+lattice.TargetReportPrefix(group), func(batch store.Batch) error {
 		for _, change := range batch.Changes {
 			var report lattice.TargetReport
 			if err := json.Unmarshal(change.Value, &report); err != nil {

@@ -50,16 +50,21 @@ func (c *Control) CreateServiceNetworkVPCAssociation(ctx context.Context, caller
 	op := c.call(ctx, caller, "CreateServiceNetworkVpcAssociation")
 	op.keys.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
 	op.keys.Set("vpc-lattice:VpcId", in.VPCIdentifier)
-	op.keys.Set("vpc-lattice:SecurityGroupIds", in.SecurityGroupIDs...)
-	if options != nil {
-		op.keys.Set("vpc-lattice:PrivateDnsPreference", options.PrivateDNSPreference)
-		op.keys.Set("vpc-lattice:PrivateDnsSpecifiedDomains", options.PrivateDNSSpecifiedDomains...)
-	}
+	op.setAssociationKeys(in.SecurityGroupIDs, options)
 	return update(op, func() (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
 		return respond[lattice.CreateServiceNetworkVPCAssociationResponse](vpcAssociations.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkVPCAssociation, error) {
 			return op.newVPCAssociation(in, options)
 		}))
 	})
+}
+
+// setAssociationKeys sets the condition keys for what a request wants of an association.
+func (op *call) setAssociationKeys(securityGroups []string, options *lattice.DNSOptions) {
+	op.keys.Set("vpc-lattice:SecurityGroupIds", securityGroups...)
+	if options != nil {
+		op.keys.Set("vpc-lattice:PrivateDnsPreference", options.PrivateDNSPreference)
+		op.keys.Set("vpc-lattice:PrivateDnsSpecifiedDomains", options.PrivateDNSSpecifiedDomains...)
+	}
 }
 
 func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociationRequest, options *lattice.DNSOptions) (*lattice.ServiceNetworkVPCAssociation, error) {
@@ -116,6 +121,7 @@ func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller
 		return nil, lattice.Invalid("securityGroupIds", "SecurityGroupIds cannot be empty")
 	}
 	op := c.call(ctx, caller, "UpdateServiceNetworkVpcAssociation")
+	op.setAssociationKeys(in.SecurityGroupIDs, in.DNSOptions)
 	return update(op, func() (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
 		association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
 		if err != nil {

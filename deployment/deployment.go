@@ -21,10 +21,13 @@ import (
 	"pergola/control"
 	"pergola/control/acm"
 	"pergola/control/ec2"
+	"pergola/control/elbv2"
 	"pergola/control/iam"
+	"pergola/control/lambda"
 	"pergola/control/organizations"
 	"pergola/control/sts"
 	"pergola/fabric"
+	"pergola/functions"
 	"pergola/lattice"
 	"pergola/node"
 	"pergola/operator"
@@ -51,6 +54,10 @@ type Config struct {
 	// RequestsPerSecond is how many requests each service takes in a second; 0 means 10,000, a negative number no limit
 	// (user guide, "Quotas").
 	RequestsPerSecond int
+	// LambdaEndpoint is the URL of the Lambda API by which target groups reach functions that are not of this deployment;
+	// "" means that there are none. LambdaCredentials sign these invocations; without a key they are not signed.
+	LambdaEndpoint    string
+	LambdaCredentials functions.Credentials
 	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.
 	NoSync bool
 	// Logger hears what goes wrong; nil is silent.
@@ -76,6 +83,7 @@ type Deployment struct {
 	authority    string // its certificate, PEM
 	bundle       string // the file of what programs trust
 	fabric       *fabric.Fabric
+	lambda       *lambda.Control
 	node         *node.Node
 	api          *http.Server
 	closers      []func() error // in the order in which they were opened
@@ -127,15 +135,19 @@ func (d *Deployment) start(ctx, background context.Context) error {
 	if err := d.openFabric(); err != nil {
 		return err
 	}
-	d.node = node.New(node.Config{
-		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: d.cfg.Region, Store: d.store, Fabric: d.fabric,
-		Box: d.box, ResolvConf: d.cfg.ResolvConf, RequestsPerSecond: d.cfg.RequestsPerSecond, Logger: d.cfg.Logger,
-	})
-	d.run("node", func() error { return d.node.Run(background) })
-	listener, err := d.openAPI(background)
+	listener, err := d.listen()
 	if err != nil {
 		return err
 	}
+	if err := d.openFunctions(ctx); err != nil {
+		return err
+	}
+	d.node = node.New(node.Config{
+		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: d.cfg.Region, Store: d.store, Fabric: d.fabric,
+		Box: d.box, Functions: d.lambda, ResolvConf: d.cfg.ResolvConf, RequestsPerSecond: d.cfg.RequestsPerSecond, Logger: d.cfg.Logger,
+	})
+	d.run("node", func() error { return d.node.Run(background) })
+	d.openAPI(background)
 	if err := d.waitForNode(ctx); err != nil {
 		return err
 	}
@@ -176,28 +188,65 @@ func (d *Deployment) openFabric() (err error) {
 	return nil
 }
 
-// openAPI makes the control plane and its front door, and opens the address on which it will answer.
-func (d *Deployment) openAPI(background context.Context) (net.Listener, error) {
+// openFunctions makes what runs functions, and what keeps them.
+func (d *Deployment) openFunctions(ctx context.Context) error {
+	codes, err := functions.OpenCodes(filepath.Join(d.cfg.Dir, "functions", "code"))
+	if err != nil {
+		return err
+	}
+	runner, err := functions.New(functions.Config{
+		Fabric: d.fabric, Codes: codes, Dir: filepath.Join(d.cfg.Dir, "functions", "tmp"),
+		Region: d.cfg.Region, Endpoint: d.endpoint, Logger: d.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	d.closers = append(d.closers, runner.Close)
+	config := lambda.Config{
+		Store: d.store, Region: d.cfg.Region, Box: d.box, Codes: codes, Runner: runner, Logger: d.cfg.Logger,
+	}
+	if d.cfg.LambdaEndpoint != "" {
+		elsewhere, err := functions.NewElsewhere(d.cfg.LambdaEndpoint, d.cfg.LambdaCredentials)
+		if err != nil {
+			return err
+		}
+		d.closers = append(d.closers, elsewhere.Close)
+		config.Elsewhere = elsewhere
+	}
+	d.lambda = lambda.New(config)
+	return d.lambda.Collect(ctx)
+}
+
+// listen opens the address on which the API will answer.
+func (d *Deployment) listen() (net.Listener, error) {
 	listener, err := net.Listen("tcp", d.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("API: %w; choose another address with --listen", err)
 	}
 	d.closers = append(d.closers, func() error { return ignoreClosed(listener.Close()) })
 	d.endpoint = "http://" + listener.Addr().String()
-	networks := control.New(control.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
+	return listener, nil
+}
+
+// openAPI makes the control plane and its front door.
+func (d *Deployment) openAPI(background context.Context) {
+	networks := control.New(control.Config{
+		Store: d.store, Region: d.cfg.Region, ForeignFunctions: d.cfg.LambdaEndpoint != "", Logger: d.cfg.Logger,
+	})
 	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
 	d.run("control plane", func() error { return networks.Settle(background) })
 	d.run("instances", func() error { return vpcs.Settle(background) })
 	d.run("certificates", func() error { return d.certificates.Renew(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}), Organizations: d.accounts, ACM: d.certificates,
+			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region}),
+			IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}),
+			Organizations: d.accounts, ACM: d.certificates, Lambda: d.lambda,
 			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelWarn),
 	}
-	return listener, nil
 }
 
 func (d *Deployment) waitForNode(ctx context.Context) error {

@@ -16,11 +16,9 @@ import (
 // trustFile is the name, in the data directory, of the certificates that programs in instances trust.
 const trustFile = "ca-bundle.pem"
 
-// systemRoots are where systems keep the certificates that they trust; the first that is there counts. A process that
-// has SSL_CERT_FILE trusts what that names.
+// systemRoots are where systems keep the certificates that they trust; the first that is there counts.
 func systemRoots() []string {
 	return []string{
-		os.Getenv("SSL_CERT_FILE"),
 		"/etc/ssl/certs/ca-certificates.crt",                // Debian, Arch, Gentoo
 		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, RHEL, Amazon Linux
 		"/etc/pki/tls/certs/ca-bundle.crt",                  // older ones of these
@@ -29,7 +27,8 @@ func systemRoots() []string {
 	}
 }
 
-// writeTrust makes the built-in authority, unless there is one, and writes it down with all that the system trusts.
+// writeTrust makes the built-in authority, unless there is one, and writes it down with all that this process would trust:
+// what the system trusts, and what the environment names.
 func (d *Deployment) writeTrust(ctx context.Context) error {
 	der, err := d.certificates.Authority(ctx)
 	if err != nil {
@@ -41,25 +40,26 @@ func (d *Deployment) writeTrust(ctx context.Context) error {
 		return err
 	}
 	d.bundle = filepath.Join(dir, trustFile)
-	return replaceFile(d.bundle, bundleOf(readFirst(systemRoots()), []byte(d.authority)))
+	bundle := bundleOf(readFirst(systemRoots()), nil)
+	for _, v := range operator.TrustVariables(d.bundle) {
+		bundle = bundleOf(bundle, readFirst([]string{os.Getenv(v.Name)}))
+	}
+	return replaceFile(d.bundle, bundleOf(bundle, []byte(d.authority)))
 }
 
-// bundleOf adds the authority to what is trusted anyway.
-func bundleOf(roots, authority []byte) []byte {
-	if bytes.Contains(roots, authority) { // the bundle of an earlier start, by way of SSL_CERT_FILE
-		return roots
+// bundleOf adds certificates to others, unless they are there already.
+func bundleOf(bundle, more []byte) []byte {
+	if more = bytes.TrimSpace(more); bytes.Contains(bundle, more) {
+		return bundle
 	}
-	if len(roots) > 0 && roots[len(roots)-1] != '\n' {
-		roots = append(roots, '\n')
-	}
-	return append(roots, authority...)
+	return slices.Concat(bundle, more, []byte("\n"))
 }
 
-// readFirst reads the first file that can be read. Without any there are no roots but the authority.
+// readFirst reads the first file that can be read.
 func readFirst(paths []string) []byte {
 	for _, path := range paths {
 		if content, err := os.ReadFile(path); err == nil {
-			return content
+			return append(bytes.TrimSpace(content), '\n')
 		}
 	}
 	return nil
@@ -73,16 +73,22 @@ func replaceFile(path string, content []byte) error {
 	return os.Rename(path+".new", path)
 }
 
-// trusting adds to the environment of a program what makes it trust the authority, where the program has not chosen
-// otherwise.
+// trusting is the environment of a program that trusts the authority, as far as it has not chosen otherwise.
 func (d *Deployment) trusting(env []string) []string {
-	env = slices.Clone(env)
-	for _, v := range operator.TrustVariables(d.bundle) {
-		if !slices.ContainsFunc(env, func(set string) bool { return strings.HasPrefix(set, v.Name+"=") }) {
-			env = append(env, v.Name+"="+v.Value)
+	value := func(name string) string {
+		for _, set := range slices.Backward(env) { // the last one counts
+			if value, ok := strings.CutPrefix(set, name+"="); ok {
+				return value
+			}
 		}
+		return ""
 	}
-	return env
+	changed := slices.Clone(env)
+	for _, v := range operator.Trust(d.bundle, value) {
+		changed = slices.DeleteFunc(changed, func(set string) bool { return strings.HasPrefix(set, v.Name+"=") })
+		changed = append(changed, v.Name+"="+v.Value)
+	}
+	return changed
 }
 
 // Authority returns the certificate of the built-in authority as PEM.

@@ -52,7 +52,11 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 	if code := q.parse(&p, query); code != dnsmessage.RCodeSuccess {
 		return q.refuse(dst, code), false
 	}
-	network := s.network(vpcID)
+	vpc := s.snapshot().VPCs[vpcID]
+	if balancer := vpc.LoadBalancer(text(&q.Name)); balancer != nil {
+		return q.answerBalancer(dst, balancer), false
+	}
+	network := networkOf(vpc)
 	switch {
 	case network.Service(text(&q.Name)) != nil:
 		return q.answer(dst, s.authority(&q.Name)), false
@@ -66,12 +70,12 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 	return nil, true
 }
 
-// network is the service network of a VPC, or nil.
-func (s *Server) network(vpcID string) *snapshot.Network {
-	if v := s.snapshot().VPCs[vpcID]; v != nil {
-		return v.Network
+// networkOf is the service network of a VPC, or nil.
+func networkOf(vpc *snapshot.VPC) *snapshot.Network {
+	if vpc == nil {
+		return nil
 	}
-	return nil
+	return vpc.Network
 }
 
 // authority is the zone that a service's name is in. A custom domain name is a zone of its own, as we know nothing
@@ -163,6 +167,20 @@ func (q *question) answer(dst []byte, zone *dnsmessage.Name) []byte {
 		return q.end(&b, dnsmessage.RCodeSuccess)
 	}
 	return q.deny(dst, dnsmessage.RCodeSuccess, zone)
+}
+
+// answerBalancer tells the addresses of a load balancer, which are IPv4 addresses.
+func (q *question) answerBalancer(dst []byte, l *snapshot.LoadBalancer) []byte {
+	if q.Type != dnsmessage.TypeA {
+		return q.deny(dst, dnsmessage.RCodeSuccess, &q.Name)
+	}
+	record := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: ttl}
+	b := q.begin(dst, dnsmessage.RCodeSuccess, true)
+	must(b.StartAnswers())
+	for _, address := range l.Addresses {
+		must(b.AResource(record, dnsmessage.AResource{A: address.As4()}))
+	}
+	return q.end(&b, dnsmessage.RCodeSuccess)
 }
 
 // deny says that the name does not exist, or has no records of the type asked for, with the SOA record that lets

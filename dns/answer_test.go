@@ -3,6 +3,7 @@ package dns
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -300,3 +301,29 @@ func BenchmarkAnswer(b *testing.B) {
 		s.Answer(dst, "vpc-1", q)
 	}
 }
+
+func TestAnswerNamesTheAddressesOfALoadBalancer(t *testing.T) {
+	const name = "internal-shop-1.us-west-2.elb.amazonaws.com"
+	balancer := &snapshot.LoadBalancer{DNSName: name, Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.4"), netip.MustParseAddr("10.0.2.4")}}
+	snap := twoVPCs()
+	snap.VPCs["vpc-2"].LoadBalancers = map[string]*snapshot.LoadBalancer{name: balancer}
+	s := New(Config{Region: region, Snapshot: func() *snapshot.Snapshot { return snap }, Forward: nowhere})
+	response, forward := s.Answer(nil, "vpc-2", query(t, strings.ToUpper(name), dnsmessage.TypeA, nil))
+	m := unpack(t, response)
+	if forward || m.RCode != 0 || len(m.Answers) != 2 {
+		t.Fatalf("%+v", m)
+	}
+	for i, answer := range m.Answers {
+		if got := netip.AddrFrom4(answer.Body.(*dnsmessage.AResource).A); got != balancer.Addresses[i] {
+			t.Errorf("address %d is %v", i, got)
+		}
+	}
+	if m := unpack(t, first(s.Answer(nil, "vpc-2", query(t, name, dnsmessage.TypeAAAA, nil)))); m.RCode != 0 || len(m.Answers) != 0 || authority(m) != name {
+		t.Errorf("AAAA: %+v", m)
+	}
+	if _, forward := s.Answer(nil, "vpc-1", query(t, name, dnsmessage.TypeA, nil)); !forward {
+		t.Error("another VPC knows the name")
+	}
+}
+
+func first(response []byte, _ bool) []byte { return response }

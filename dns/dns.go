@@ -1,5 +1,5 @@
-// Package dns answers for the names of services inside each VPC, from the snapshot, and passes all other questions
-// on.
+// Package dns answers for the names of services and load balancers inside each VPC, from the snapshot, and passes all
+// other questions on.
 //
 // A service is reached at the same link-local addresses in every VPC; which names exist depends on the service
 // network that the VPC is associated with (user guide, "How VPC Lattice works"). The names under the deployment's own

@@ -89,6 +89,7 @@ type Fabric struct {
 	network network
 	records *records
 	log     *slog.Logger
+	host    *seat          // for programs outside of all VPCs
 	watch   sync.WaitGroup // counts the programs that start or run
 	warn    sync.Once      // says once that resolv.conf cannot be replaced
 
@@ -136,7 +137,7 @@ func Open(c Config) (*Fabric, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fabric{kind: kind, reason: reason, records: records, log: c.Logger, vpcs: map[string]*vpc{}}
+	f := &Fabric{kind: kind, reason: reason, records: records, log: c.Logger, host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
 	if kind == Netns {
 		f.network, err = openNetns(filepath.Join(c.StateDir, "resolv"), c.Logger)
 	} else {
@@ -259,5 +260,6 @@ func (f *Fabric) removeAll() error {
 	for _, v := range f.all() {
 		errs = append(errs, f.removeVPC(v))
 	}
+	errs = append(errs, f.host.remove())
 	return errors.Join(errs...)
 }

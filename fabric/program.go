@@ -50,8 +50,9 @@ func (p *Process) Wait() (int, error) {
 	return p.code, p.err
 }
 
-// Start runs a program in an instance, or in a short-lived instance of the VPC when the place is its router. When Start
-// returns the program runs: a program that cannot be executed is an error here. The context covers the start only.
+// Start runs a program in an instance, in a short-lived instance of the VPC when the place is its router, or outside of all
+// VPCs, on this host's own network, when the place is the zero Place. When Start returns the program runs: a program that
+// cannot be executed is an error here. The context covers the start only.
 func (f *Fabric) Start(ctx context.Context, p Place, c Command) (*Process, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("fabric: start: no command given")
@@ -68,6 +69,9 @@ func (f *Fabric) Start(ctx context.Context, p Place, c Command) (*Process, error
 }
 
 func (f *Fabric) startAt(ctx context.Context, p Place, c Command) (*Process, error) {
+	if p == (Place{}) {
+		return f.start(ctx, f.host, c, func() error { return nil })
+	}
 	if p.Instance != "" {
 		s, err := f.seat(p)
 		if err != nil {

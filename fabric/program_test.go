@@ -248,6 +248,39 @@ func TestRemoveEndsPrograms(t *testing.T) {
 	})
 }
 
+// A program outside of all VPCs is on the host's network, and ends with the fabric.
+func TestProgramOnTheHost(t *testing.T) {
+	each(t, func(t *testing.T, f *Fabric) {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer read.Close()
+		c := shell("readlink /proc/self/ns/net || echo none; sleep 1000")
+		c.Stdout = write
+		p := start(t, f, Place{}, c)
+		write.Close()
+		if own, err := os.Readlink("/proc/self/ns/net"); err == nil {
+			if got := firstLine(t, read); got != own {
+				t.Errorf("it is in %s, the host is in %s", got, own)
+			}
+		}
+		apply(t, f) // it does not depend on any VPC
+		if err := p.Signal(syscall.Signal(0)); err != nil {
+			t.Errorf("it ended with the VPCs: %v", err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if code, err := p.Wait(); code != 128+9 || err != nil {
+			t.Errorf("exit status %d (%v)", code, err)
+		}
+		if _, err := io.ReadAll(read); err != nil {
+			t.Errorf("a child still holds the pipe: %v", err)
+		}
+	})
+}
+
 // After a crash the programs go on without their fabric, until the next one opens.
 func TestCrash(t *testing.T) {
 	for _, kind := range []string{Netns, Loopback} {

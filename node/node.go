@@ -23,6 +23,8 @@ import (
 	"pergola/dataplane/target"
 	"pergola/dataplane/termination"
 	"pergola/fabric"
+	"pergola/lattice"
+	"pergola/loadbalancer"
 	"pergola/sealing"
 	"pergola/snapshot"
 	"pergola/store"
@@ -43,6 +45,8 @@ type Config struct {
 	Fabric *fabric.Fabric
 	// Box opens the credentials that requests are signed with.
 	Box *sealing.Box
+	// Functions invokes the Lambda functions of target groups.
+	Functions proxy.Functions
 	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
 	ResolvConf string
 	// RequestsPerSecond is how many requests each service takes in a second; see proxy.Config.
@@ -62,11 +66,13 @@ type Node struct {
 	entrance *entrance.Entrance
 	proxy    *proxy.Proxy
 	targets  *target.Set
-	fixtures *fixtures
-	inbox    inbox
-	reports  *reporter
-	ready    chan struct{}
-	isReady  sync.Once
+	// balancers are the load balancers of Elastic Load Balancing, which have targets of their own.
+	balancers *loadbalancer.Set
+	fixtures  *fixtures
+	inbox     inbox
+	reports   *reporter
+	ready     chan struct{}
+	isReady   sync.Once
 }
 
 // New makes a node. It serves nothing until Run.
@@ -79,10 +85,11 @@ func New(cfg Config) *Node {
 	}
 	n.reports = newReporter(cfg)
 	n.targets = target.New(target.Config{Dial: n.dial, Logger: cfg.Logger, Changed: n.reports.wake})
+	n.balancers = loadbalancer.New(loadbalancer.Config{Listen: n.listenAt, Dial: n.dialFrom, Changed: n.reports.wake, Logger: cfg.Logger})
 	n.guard = access.New(access.Config{Region: cfg.Region, Box: cfg.Box, Snapshot: n.current})
 	n.proxy = proxy.New(proxy.Config{
 		Snapshot: n.current, Guard: n.guard, Picker: picker{n.targets}, Dial: n.dial, Log: cfg.Logger,
-		RequestsPerSecond: cfg.RequestsPerSecond,
+		Functions: cfg.Functions, RequestsPerSecond: cfg.RequestsPerSecond,
 	})
 	n.entrance = entrance.New(entrance.Config{
 		Snapshot: n.current, Requests: n.proxy, Log: cfg.Logger,
@@ -116,7 +123,7 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // Run serves until the context ends, and then lets requests in flight finish for at most a few seconds.
 func (n *Node) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	running.Go(func() { n.reports.run(ctx, n.targets.Report) })
+	running.Go(func() { n.reports.run(ctx, n.health) })
 	running.Go(func() { n.work(ctx) })
 	err := n.store.Follow(ctx, "object/", func(batch store.Batch) error {
 		n.inbox.add(batch)
@@ -141,6 +148,7 @@ func (n *Node) close() {
 	}
 	n.proxy.Close()
 	n.targets.Close()
+	n.balancers.Close()
 	n.fixtures.close()
 }
 
@@ -186,9 +194,18 @@ func changesOf(batch store.Batch) []snapshot.Change {
 	return changes
 }
 
+// health is the health of all targets that this node checks: those of VPC Lattice and those of load balancers.
+func (n *Node) health() map[string]lattice.TargetReport {
+	reports := n.targets.Report()
+	maps.Copy(reports, n.balancers.Report())
+	return reports
+}
+
 // apply makes this host serve a snapshot: networks first, then what listens in them. Health checks begin before the
-// first request can arrive.
+// first request can arrive, and load balancers serve before requests are forwarded
+// to them. What ends with its network is told so before.
 func (n *Node) apply(ctx context.Context, s *snapshot.Snapshot) error {
+	n.balancers.Leave(s)
 	if err := n.fabric.Apply(ctx, networksOf(s)); err != nil {
 		return err
 	}
@@ -196,13 +213,22 @@ func (n *Node) apply(ctx context.Context, s *snapshot.Snapshot) error {
 		return err
 	}
 	n.targets.Apply(s)
+	if err := n.balancers.Apply(ctx, s); err != nil {
+		return err
+	}
 	return n.plane.Apply(ctx, s)
 }
 
 func networksOf(s *snapshot.Snapshot) []fabric.VPC {
 	vpcs := make([]fabric.VPC, 0, len(s.VPCs))
+	balancers := map[string][]fabric.Instance{}
+	for l := range maps.Values(s.LoadBalancers) {
+		for i, address := range l.Addresses {
+			balancers[l.VPC] = append(balancers[l.VPC], fabric.Instance{ID: l.NodeID(i), Address: address})
+		}
+	}
 	for vpc := range maps.Values(s.VPCs) {
-		network := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR}
+		network := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR, Instances: balancers[vpc.ID]}
 		for _, instance := range vpc.Instances {
 			network.Instances = append(network.Instances, fabric.Instance{ID: instance.ID, Address: instance.Address})
 		}
@@ -214,6 +240,16 @@ func networksOf(s *snapshot.Snapshot) []fabric.VPC {
 // Listen opens a listener of the data plane inside a VPC.
 func (n *Node) Listen(ctx context.Context, vpcID string, address netip.AddrPort) (net.Listener, error) {
 	return n.fabric.Listen(ctx, fabric.Place{VPC: vpcID}, "tcp", address)
+}
+
+// listenAt opens a listener of a load balancer.
+func (n *Node) listenAt(ctx context.Context, at loadbalancer.Place, port uint16) (net.Listener, error) {
+	return n.fabric.Listen(ctx, fabric.Place{VPC: at.VPC, Instance: at.Instance}, "tcp", netip.AddrPortFrom(at.Address, port))
+}
+
+// dialFrom reaches a target of a load balancer, from one of that's own addresses.
+func (n *Node) dialFrom(ctx context.Context, from loadbalancer.Place, to netip.AddrPort) (net.Conn, error) {
+	return n.fabric.Dial(ctx, fabric.Place{VPC: from.VPC, Instance: from.Instance}, from.Address, to)
 }
 
 // dial reaches a target, from the address at which the target's VPC sees the service network.
@@ -229,7 +265,11 @@ func (n *Node) dial(ctx context.Context, vpcID string, address netip.AddrPort) (
 func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, error) {
 	s := n.plane.Snapshot()
 	if s != nil {
-		if vpc := s.VPCs[vpcID]; vpc != nil && vpc.Network.Service([]byte(name)) != nil {
+		vpc := s.VPCs[vpcID]
+		if l := vpc.LoadBalancer([]byte(name)); l != nil {
+			return l.Addresses, nil
+		}
+		if vpc != nil && vpc.Network.Service([]byte(name)) != nil {
 			return []netip.Addr{snapshot.ServiceAddress}, nil
 		}
 	}

@@ -51,19 +51,6 @@ func (e Environment) Variables() []Variable {
 	}
 }
 
-// TrustVariables are the variables by which programs learn which certificates to trust: those of OpenSSL and Go, curl,
-// Python's requests and with it botocore, Node and gRPC. AWS_CA_BUNDLE is not among them: the API needs no trust, and
-// programs that use the Go SDK with an HTTP client of their own fail when it is set.
-func TrustVariables(bundle string) []Variable {
-	return []Variable{
-		{"SSL_CERT_FILE", bundle},
-		{"CURL_CA_BUNDLE", bundle},
-		{"REQUESTS_CA_BUNDLE", bundle},
-		{"NODE_EXTRA_CA_CERTS", bundle},
-		{"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", bundle},
-	}
-}
-
 // Program is a program to run in an instance.
 type Program struct {
 	// Place is an instance id, or the id of a VPC for an instance that lives as long as the program.

@@ -225,3 +225,22 @@ func TestWildcardsDoNotReachIntoThePath(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatCannotBeReadDenies reads documents that are in force, of every kind.
+func TestWhatCannotBeReadDenies(t *testing.T) {
+	ada := Principal{Type: User, Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/ada"}
+	ask := &Request{Principal: ada, Action: "sts:AssumeRole", Resource: "arn:aws:iam::111122223333:role/work"}
+	for kind, elements := range map[Kind]string{
+		Resource: `"Principal":"*","Resource":"*"`, Trust: `"Principal":"*"`,
+		Identity: `"Resource":"*"`, Boundary: `"Resource":"*"`, Session: `"Resource":"*"`, ServiceControl: `"Resource":"*"`,
+	} {
+		good, err := ReadStored("p", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*",`+elements+`}}`, kind)
+		if err != nil || good.Name != "p" || good.Evaluate(ask).Effect != Allow {
+			t.Errorf("kind %d: %v, %v", kind, err, good.Evaluate(ask))
+		}
+		bad, err := ReadStored("p", "{", kind)
+		if err == nil || bad.Name != "p" || bad.Evaluate(ask).Effect != Deny {
+			t.Errorf("kind %d: what cannot be read is %v, %v", kind, bad.Evaluate(ask), err)
+		}
+	}
+}

@@ -145,6 +145,7 @@ type principalSet struct {
 	anyAWS    bool     // {"AWS": "*"}
 	accounts  []string // 12 digits
 	arns      []string // users, roles and sessions
+	ids       []string // unique ids of users and roles
 	services  []string
 	federated []string
 	canonical []string
@@ -174,7 +175,8 @@ func (s *principalSet) names(p *Principal) bool {
 			return true
 		}
 	}
-	return s.anyAWS || slices.Contains(s.arns, p.ARN) || slices.Contains(s.canonical, p.CanonicalID)
+	id, _, _ := strings.Cut(p.ID, ":") // that of a session begins with its role's
+	return s.anyAWS || slices.Contains(s.arns, p.ARN) || slices.Contains(s.ids, id) || slices.Contains(s.canonical, p.CanonicalID)
 }
 
 // exempts reports whether NotPrincipal spares p. Whoever has a permissions boundary is never spared. Somebody of an

@@ -97,6 +97,7 @@ func principals(t testing.TB) map[string]Principal {
 		"rates":     session("123456789012", "", "rates-client", "s1"),
 		"checkout":  session("444455556666", "", "checkout-service", "pod-1"),
 		"orders":    session("444455556666", "", "orders", "pod-2"),
+		"payments":  session("444455556666", "", "payments-risk", "pod-3"),
 		"canonical": canonical,
 		"ecs":       {Type: Service, ARN: "ecs.amazonaws.com"}, "lambda": {Type: Service, ARN: "lambda.amazonaws.com"},
 		"tasks":     {Type: Service, ARN: "ecs-tasks.amazonaws.com"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -210,30 +211,40 @@ func appendValues(b []byte, h Header, name string) []byte {
 }
 
 // appendValue appends the words of a header value with one space between them: white space around the value goes, and each run of it
-// inside, folded lines included, becomes one space.
+// inside, folded lines included, becomes one space. Most values are one word, and a session token is one of hundreds of bytes.
 func appendValue(b []byte, value string) []byte {
 	start := len(b)
-	for value != "" {
-		end := wordEnd(value)
-		if end > 0 {
-			if len(b) > start {
-				b = append(b, ' ')
-			}
-			b = append(b, value[:end]...)
+	if b = append(b, value...); isWord(b[start:]) {
+		return b
+	}
+	b = b[:start]
+	for word := range strings.FieldsFuncSeq(value, isSpace) {
+		if len(b) > start {
+			b = append(b, ' ')
 		}
-		value = value[min(end+1, len(value)):]
+		b = append(b, word...)
 	}
 	return b
 }
 
-// wordEnd returns how far s goes without white space. Most bytes need one comparison: a session token has hundreds.
-func wordEnd(s string) int {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' && (c == ' ' || '\t' <= c && c <= '\r') {
-			return i
+// isSpace reports whether a character is white space in a header value.
+func isSpace(c rune) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
+// isWord reports whether no byte is a control character or a space. It looks at eight at a time: of those in a word that are less than
+// 0x21, and of no others before the first, the subtraction borrows the high bit.
+func isWord(b []byte) bool {
+	const each = 0x0101010101010101
+	for ; len(b) >= 8; b = b[8:] {
+		if x := binary.LittleEndian.Uint64(b); (x-0x21*each)&^x&(0x80*each) != 0 {
+			return false
 		}
 	}
-	return len(s)
+	for _, c := range b {
+		if c <= ' ' {
+			return false
+		}
+	}
+	return true
 }
 
 // isUnreserved reports whether a byte stands for itself in the canonical request (RFC 3986 §2.3).

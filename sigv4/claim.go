@@ -229,10 +229,24 @@ func (c *claim) readInstant(h Header) error {
 	return err
 }
 
-// parseTimestamp reads ISO 8601 basic format. The length is checked because time.Parse would let fractions of a second pass.
+// parseTimestamp reads ISO 8601 basic format, and that alone: fourteen digits, T and Z. It is every request's, and reads them itself
+// because time.Parse takes a tenth of what a verification takes.
 func parseTimestamp(s string) (time.Time, error) {
-	at, err := time.Parse(timestampLayout, s)
-	if err != nil || len(s) != len(timestampLayout) {
+	var n [14]int
+	digits := 0
+	for i := range min(len(s), len(timestampLayout)) {
+		if '0' <= s[i] && s[i] <= '9' && digits < len(n) && i != len("YYYYMMDD") {
+			n[digits] = int(s[i] - '0')
+			digits++
+		}
+	}
+	two := func(i int) int { return n[i]*10 + n[i+1] }
+	year, month, day := two(0)*100+two(2), two(4), two(6)
+	hour, minute, second := two(8), two(10), two(12)
+	at := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	whole := len(s) == len(timestampLayout) && digits == len(n) && s[8] == 'T' && s[15] == 'Z'
+	// What is out of its range has been carried into what comes before it.
+	if !whole || at.Month() != time.Month(month) || at.Day() != day || hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, incomplete("Date must be in ISO-8601 'basic format'. Got '%s'.", shown(s))
 	}
 	return at, nil

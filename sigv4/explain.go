@@ -35,7 +35,7 @@ func (v *Verifier[P]) Explain(r *Request) Explanation {
 	}
 	e := Explanation{AccessKeyID: c.accessKeyID, Scope: c.scope(), Timestamp: c.timestamp, SignedHeaders: c.signedHeaders}
 	_, e.Err = v.verify(r, &c)
-	if err := checkSignedHeaders(r, c.signedHeaders); err != nil || !wellEncoded(r.RawQuery) {
+	if _, err := checkSignedHeaders(r, c.signedHeaders); err != nil || !wellEncoded(r.RawQuery) {
 		return e
 	}
 	var s canonicalizer

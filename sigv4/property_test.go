@@ -152,3 +152,20 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTimestamp holds the reading of instants to that of the standard library.
+func FuzzTimestamp(f *testing.F) {
+	for _, s := range []string{
+		"20260102T030405Z", "20240229T235959Z", "20250229T000000Z", "20260431T000000Z", "20261301T000000Z", "20260001T000000Z", "20260100T000000Z",
+		"20260102T240000Z", "20260102T006000Z", "20260102T000060Z", "20260102T030405.5Z", "2026-01-02T03:04:05Z", "20260102030405ZZ", "00000101T000000Z", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := parseTimestamp(s)
+		want, wanted := time.Parse(timestampLayout, s)
+		if good := wanted == nil && len(s) == len(timestampLayout); good != (err == nil) || good && !got.Equal(want) {
+			t.Errorf("%q is read as %v, %v; want %v, %v", s, got, err, want, wanted)
+		}
+	})
+}

@@ -51,13 +51,14 @@ func (r *Rules) skew() time.Duration {
 
 // check holds a claim to the rules, short of the signature itself.
 func (r *Rules) check(request *Request, c *claim, now time.Time) error {
-	if err := checkSignedHeaders(request, c.signedHeaders); err != nil {
+	signed, err := checkSignedHeaders(request, c.signedHeaders)
+	if err != nil {
 		return err
 	}
 	if err := r.checkPayload(request.Header, c.signedHeaders); err != nil {
 		return err
 	}
-	if err := checkCoverage(request, c.signedHeaders); err != nil {
+	if err := checkCoverage(request, c.signedHeaders, signed); err != nil {
 		return err
 	}
 	if err := r.checkScope(c); err != nil {
@@ -66,29 +67,33 @@ func (r *Rules) check(request *Request, c *claim, now time.Time) error {
 	return r.checkTime(c, now)
 }
 
-// checkSignedHeaders: names are in order, each once, all of them sent, host among them.
-func checkSignedHeaders(r *Request, signedHeaders string) error {
+// checkSignedHeaders: names are in order, each once, all of them sent, host among them. signed is how many x-amz- fields they cover.
+func checkSignedHeaders(r *Request, signedHeaders string) (signed int, err error) {
 	if strings.Count(signedHeaders, ";") >= maxSignedHeaders {
-		return incomplete("SignedHeaders names more than %d headers.", maxSignedHeaders)
+		return 0, incomplete("SignedHeaders names more than %d headers.", maxSignedHeaders)
 	}
 	previous, host := "", false
 	for name := range strings.SplitSeq(signedHeaders, ";") {
 		if name <= previous {
-			return incomplete("SignedHeaders must be in order without repetition: '%s' comes after '%s'.", shown(name), shown(previous))
+			return 0, incomplete("SignedHeaders must be in order without repetition: '%s' comes after '%s'.", shown(name), shown(previous))
 		}
 		previous = name
 		if name == "host" && r.Host != "" {
 			host = true
 			continue
 		}
-		if _, n := lookup(r.Header, name); n == 0 {
-			return incomplete("'%s' is named as a SignedHeader, but it does not exist in the HTTP request.", shown(name))
+		_, n := lookup(r.Header, name)
+		if n == 0 {
+			return 0, incomplete("'%s' is named as a SignedHeader, but it does not exist in the HTTP request.", shown(name))
+		}
+		if hasNamePrefix(name, amzPrefix) {
+			signed += n
 		}
 	}
 	if !host {
-		return incomplete("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+		return 0, incomplete("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
-	return nil
+	return signed, nil
 }
 
 // checkPayload holds the data plane to unsigned payloads (user guide, "SIGv4 authenticated requests"). Where the body is hashed there is
@@ -110,15 +115,20 @@ func (r *Rules) checkPayload(h Header, signedHeaders string) error {
 	return nil
 }
 
+// amzPrefix begins the names of the fields that must all be signed.
+const amzPrefix = "x-amz-"
+
 // checkCoverage: every x-amz- field that was sent is signed, so that none can be added on the way (IAM user guide, "Create a signed
-// request", canonical headers), and the query can be put in canonical form.
-func checkCoverage(r *Request, signedHeaders string) error {
+// request", canonical headers), and the query can be put in canonical form. signed is how many are; which one is not, is only looked for
+// when there are more.
+func checkCoverage(r *Request, signedHeaders string, signed int) error {
 	for i := range r.Header.Len() {
-		name, _ := r.Header.Field(i)
-		if !hasNamePrefix(name, "x-amz-") {
-			continue
+		if name, _ := r.Header.Field(i); hasNamePrefix(name, amzPrefix) {
+			signed--
 		}
-		if !covers(signedHeaders, name) {
+	}
+	for i := range r.Header.Len() {
+		if name, _ := r.Header.Field(i); signed < 0 && hasNamePrefix(name, amzPrefix) && !covers(signedHeaders, name) {
 			return incomplete("Missing the '%s' in canonical headers", shown(strings.ToLower(name)))
 		}
 	}

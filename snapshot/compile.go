@@ -46,6 +46,7 @@ type Compiler struct {
 	authority    *Certificate
 	// placements are the target groups in which an instance is registered, by instance id and target key.
 	placements map[string]map[string]*groupState
+	balancers  balancers
 	callers    *identityCompiler
 
 	// What the Apply under way has to look at.
@@ -72,7 +73,7 @@ func (m marks[S]) compile(state *S) { m[state] = true }
 func NewCompiler(region string) *Compiler {
 	return &Compiler{
 		region:            region,
-		current:           &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}},
+		current:           &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}, LoadBalancers: map[string]*LoadBalancer{}},
 		services:          map[string]*serviceState{},
 		networks:          map[string]*networkState{},
 		groups:            map[string]*groupState{},
@@ -82,6 +83,7 @@ func NewCompiler(region string) *Compiler {
 		instances:         map[string]*ec2.Instance{},
 		certificates:      map[string]*certificateState{},
 		placements:        map[string]map[string]*groupState{},
+		balancers:         newBalancers(),
 		callers:           newIdentityCompiler(),
 		staleServices:     marks[serviceState]{},
 		staleNetworks:     marks[networkState]{},
@@ -106,6 +108,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 		}
 	}
 	c.updateUsers()
+	was := c.current
 	c.current = &Snapshot{
 		Revision:     revision,
 		TargetGroups: c.compileGroups(),
@@ -114,6 +117,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 		Authority:    c.authority,
 	}
 	c.compileCertificates()
+	c.current.LoadBalancers = c.compileBalancers(was.LoadBalancers)
 	c.compileServices()
 	c.compileNetworks()
 	c.current.VPCs = c.compileVPCs()

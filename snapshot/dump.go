@@ -37,6 +37,9 @@ func (s *Snapshot) Dump(w io.Writer) error {
 	for _, g := range ordered(s.TargetGroups) {
 		d.group(g)
 	}
+	for _, l := range ordered(s.LoadBalancers) {
+		d.loadBalancer(l)
+	}
 	d.identities(s.Identities)
 	d.certificate(0, "authority", s.Authority)
 	return d.w.Flush()
@@ -157,6 +160,9 @@ func (p pattern) String() string {
 
 func (d dumper) group(g *TargetGroup) {
 	d.line(0, "targetgroup %s %s type %s speaks %q %q in %q in use %t", g.ID, g.ARN, g.Type, g.Protocol, g.ProtocolVersion, g.VPC, g.InUse)
+	if g.EventVersion != "" {
+		d.line(1, "events %s", g.EventVersion)
+	}
 	if h := g.HealthCheck; h != nil {
 		d.line(1, "check %s %s %s port %d every %s within %s up after %d down after %d codes %v",
 			h.Protocol, h.ProtocolVersion, h.Path, h.Port, h.Interval, h.Timeout, h.HealthyThreshold, h.UnhealthyThreshold, h.Codes)
@@ -166,10 +172,33 @@ func (d dumper) group(g *TargetGroup) {
 	}
 }
 
+func (d dumper) loadBalancer(l *LoadBalancer) {
+	d.line(0, "loadbalancer %s %s name %s in %s at %v", l.ID, l.ARN, l.DNSName, l.VPC, l.Addresses)
+	d.line(1, "x-forwarded-for %s client port %t idle %s", l.ForwardedFor, l.ForwardedClientPort, l.IdleTimeout)
+	for _, listener := range l.Listeners {
+		d.line(1, "listener %s port %d certificate %q", listener.Protocol, listener.Port, listener.Certificate)
+		if fixed := listener.Fixed; fixed != nil {
+			d.line(2, "answer %d %q %q", fixed.Status, fixed.ContentType, fixed.Body)
+		}
+		for _, f := range listener.Forward {
+			d.line(2, "forward %d of %d to %s", f.Weight, listener.TotalWeight, f.Group.ID)
+		}
+	}
+	for _, g := range ordered(l.TargetGroups) {
+		d.group(g)
+	}
+}
+
 func (d dumper) target(t Target) {
 	address, draining := "nowhere", ""
 	if t.Address.IsValid() {
 		address = t.Address.String()
+	}
+	for _, more := range t.More {
+		address += " and " + more.String()
+	}
+	if t.Function != "" {
+		address = "function"
 	}
 	if t.Draining {
 		draining = " draining"

@@ -104,6 +104,7 @@ func checkForgets(t *testing.T, c *Compiler, objects map[string]Change) {
 		left++
 	}
 	left += len(c.certificates) + len(c.services) + len(c.networks) + len(c.groups) + len(c.vpcs) + len(c.serviceLinks) + len(c.vpcLinks) + len(c.instances) + len(c.placements)
+	left += len(c.balancers.objects) + len(c.balancers.groups) + len(c.balancers.stale)
 	if left != 0 || dump(t, c.current) != "revision 99\n" {
 		t.Errorf("%d things are left after all was deleted: %+v\n%s", left, c, dump(t, c.current))
 	}
@@ -136,7 +137,7 @@ func randomPut(r *rand.Rand) Change {
 	}
 	svc, l := one("svc-", 4), one("listener-", 2)
 	attached := []*lattice.AuthPolicy{nil, guarding("a"), guarding("b"), {Policy: "{}"}}[r.IntN(4)]
-	switch r.IntN(20) {
+	switch r.IntN(24) {
 	case 0:
 		return aVPC(one("vpc-", 3))
 	case 1:
@@ -171,12 +172,18 @@ func randomPut(r *rand.Rand) Change {
 		return aRule(svc, l, one("rule-", 3), int32(1+r.IntN(3)), one("/", 5), action())
 	case 9:
 		kinds := []lattice.TargetGroupType{lattice.TargetInstance, lattice.TargetIP}
-		return aGroup(one("tg-", 3), kinds[r.IntN(2)])
+		return aGroup(one("tg-", 3), append(kinds, lattice.TargetALB)[r.IntN(3)])
+	case 18:
+		return aBalancer(one("elb-", 2), one("vpc-", 3), one("group-", 2), one("group-", 2))
+	case 19:
+		return aBalancerGroup(one("group-", 2), one("i-", 3), one("i-", 3))
+	case 20:
+		return aTarget(one("tg-", 3), balancerARN(one("elb-", 2)), int32(80+r.IntN(2)))
 	case 10, 11, 12, 13, 14, 15, 16:
 		return randomIdentity(r)
 	case 17:
 		return aCertificate(one("", 3), one("v", 3))
-	case 18:
+	case 21:
 		return anAuthority(one("v", 3))
 	}
 	return aTarget(one("tg-", 3), one("i-", 3), int32(80+r.IntN(2)))
@@ -187,7 +194,8 @@ func TestUnchangedIsShared(t *testing.T) {
 	everything := append(story(),
 		aVPC("vpc-2"), aNetwork("sn-2"), aVPCAssociation("snva-2", "sn-2", "vpc-2", 1),
 		aService("svc-2"), aServiceAssociation("snsa-2", "sn-2", "svc-2", 2),
-		aListener("svc-2", "listener-2", 80, forward("tg-2")), aGroup("tg-2", lattice.TargetIP),
+		aListener("svc-2", "listener-2", 80, forward("tg-2")), aGroup("tg-2", lattice.TargetALB),
+		aBalancer("elb-1", "vpc-2", "group-1"), aBalancerGroup("group-1", "i-7"), aTarget("tg-2", balancerARN("elb-1"), 80),
 		aService("svc-3"), aServiceAssociation("snsa-3", "sn-1", "svc-3", 3),
 		aListener("svc-3", "listener-3", 80, fixed(404)),
 		anAuthority("first"), aCertificate("1", "first"), aCertificate("2", "first"),
@@ -202,7 +210,7 @@ func TestUnchangedIsShared(t *testing.T) {
 		{"rule that brings a group into use", aRule("svc-3", "listener-3", "rule-9", 9, "/x", forward("tg-1")), []string{"svc-3", "sn-1", "vpc-1"}},
 		{"service association", aServiceAssociation("snsa-9", "sn-2", "svc-3", 9), []string{"sn-2", "vpc-2"}},
 		{"vpc association", aVPCAssociation("snva-9", "sn-2", "vpc-1", 0), []string{"vpc-1"}},
-		{"target", aTarget("tg-2", "10.0.0.7", 80), []string{"tg-2", "svc-2", "sn-2", "vpc-2"}},
+		{"target", aTarget("tg-2", balancerARN("elb-2"), 80), []string{"tg-2", "svc-2", "sn-2", "vpc-2"}},
 		{"instance that is no target", anInstance("i-9", "vpc-2", "10.0.0.7", ec2.InstanceRunning), []string{"vpc-2"}},
 		{"instance that is a target", gone("instance/i-1"), []string{"tg-1", "svc-1", "sn-1", "vpc-1"}},
 		{"vpc", aVPC("vpc-3"), []string{"vpc-3"}},
@@ -210,6 +218,10 @@ func TestUnchangedIsShared(t *testing.T) {
 		{"certificate", aCertificate("1", "second"), []string{"svc-4", "sn-1", "vpc-1"}},
 		{"certificate that nobody uses", aCertificate("2", "second"), nil},
 		{"authority", anAuthority("second"), nil},
+		{"load balancer", aBalancer("elb-9", "vpc-3", "group-1"), []string{"elb-9"}},
+		{"load balancer that is a target", gone("loadbalancer/elb-1"), []string{"elb-1", "tg-2", "svc-2", "sn-2", "vpc-2"}},
+		{"load balancer's target group", aBalancerGroup("group-1", "i-1"), []string{"elb-1", "vpc-2"}},
+		{"load balancer's target", anInstance("i-7", "vpc-2", "10.0.0.8", ec2.InstanceRunning), []string{"elb-1", "vpc-2"}},
 		{"kind of no concern", Change{"subnet/subnet-1", []byte("{}")}, nil},
 	} {
 		c := NewCompiler(region)
@@ -240,6 +252,9 @@ func things(s *Snapshot) map[string]any {
 	all := map[string]any{}
 	for id, g := range s.TargetGroups {
 		all[id] = g
+	}
+	for id, l := range s.LoadBalancers {
+		all[id] = l
 	}
 	for id, v := range s.VPCs {
 		all[id] = v

@@ -179,6 +179,7 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 		}
 	}
 	slices.SortFunc(vpc.Instances, func(a, b Instance) int { return cmp.Compare(a.ID, b.ID) })
+	vpc.LoadBalancers = c.balancersOf(v.id)
 	return vpc
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"pergola/aws/acm"
 	"pergola/aws/ec2"
+	"pergola/aws/elbv2"
 	"pergola/lattice"
 )
 
@@ -177,6 +178,10 @@ func (c *Compiler) take(change Change) (err error) {
 		return c.takeCertificate(change, id)
 	case acm.KindAuthority:
 		return c.takeAuthority(change, id)
+	case elbv2.KindLoadBalancer:
+		return c.takeBalancer(change, id)
+	case elbv2.KindTargetGroup:
+		return c.takeBalancerGroup(change, id)
 	default:
 		return c.callers.take(kind, id, change)
 	}
@@ -285,7 +290,7 @@ func (c *Compiler) takeTarget(change Change, group, key string) error {
 	return err
 }
 
-// place notes that a target of the group is the instance, so that the group follows what becomes of it.
+// place notes that a target of the group is the instance, or the load balancer, so that the group follows what becomes of it.
 func (c *Compiler) place(instance, placement string, g *groupState) {
 	if c.placements[instance] == nil {
 		c.placements[instance] = map[string]*groupState{}
@@ -317,6 +322,7 @@ func (c *Compiler) takeInstance(change Change, id string) error {
 	for _, g := range c.placements[id] {
 		c.staleGroups.compile(g)
 	}
+	c.balancers.moved(id)
 	return err
 }
 

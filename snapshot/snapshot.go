@@ -24,6 +24,8 @@ type Snapshot struct {
 	VPCs map[string]*VPC
 	// TargetGroups holds every target group by id, in use or not.
 	TargetGroups map[string]*TargetGroup
+	// LoadBalancers holds every load balancer by id.
+	LoadBalancers map[string]*LoadBalancer
 	// Identities are the callers that can be recognised.
 	Identities *Identities
 	// Authority is the built-in authority, which certifies generated names; nil until there is one. Its key is sealed
@@ -50,6 +52,8 @@ type VPC struct {
 	Instances []Instance
 	// Network is the service network that the VPC is associated with, or nil.
 	Network *Network
+	// LoadBalancers are those in the VPC by their DNS names, in lower case and without a trailing dot.
+	LoadBalancers map[string]*LoadBalancer
 }
 
 // Instance is a place in a VPC where programs run.
@@ -143,6 +147,8 @@ type TargetGroup struct {
 	VPC string
 	// HealthCheck is nil when the health of the targets is not checked.
 	HealthCheck *HealthCheck
+	// EventVersion is the structure of the events that functions get, V1 or V2; "" for all but LAMBDA.
+	EventVersion string
 	// InUse is true when a listener of a service that is associated with some service network forwards to the group.
 	// Only then are its targets checked.
 	InUse bool
@@ -154,8 +160,12 @@ type TargetGroup struct {
 type Target struct {
 	// Key identifies the target within its group (lattice.TargetKey).
 	Key string
-	// Address is where requests go. It is invalid for an instance that does not exist any more.
+	// Address is where requests go. It is invalid for an instance or a load balancer that does not exist any more.
 	Address netip.AddrPort
+	// More are the further addresses of a load balancer, which has one in each of its subnets: requests go to all in turn.
+	More []netip.AddrPort
+	// Function is the ARN of a Lambda function, which has no address; "" for all others.
+	Function string
 	// Draining targets finish what they have and receive nothing new.
 	Draining bool
 }

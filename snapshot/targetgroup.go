@@ -88,30 +88,52 @@ func (c *Compiler) compileGroup(g *groupState) *TargetGroup {
 		group.Protocol = config.Protocol
 		group.ProtocolVersion = config.ProtocolVersion
 		group.VPC = config.VPCIdentifier
+		group.EventVersion = config.LambdaEventStructureVersion
 		group.HealthCheck = c.compileHealthCheck(g.object)
 	}
 	for key, t := range g.targets {
-		group.Targets = append(group.Targets, Target{key, c.address(group.Type, t), t.DeregisteredAt != nil})
+		target := Target{Key: key, Draining: t.DeregisteredAt != nil}
+		target.Address, target.More = c.addresses(group.Type, t)
+		if group.Type == lattice.TargetLambda {
+			target.Function = t.ID
+		}
+		group.Targets = append(group.Targets, target)
 	}
 	slices.SortFunc(group.Targets, func(a, b Target) int { return cmp.Compare(a.Key, b.Key) })
 	return group
 }
 
-// address is where a target is, or invalid when that cannot be said.
-func (c *Compiler) address(kind lattice.TargetGroupType, t *lattice.RegisteredTarget) netip.AddrPort {
-	var address netip.Addr
+// addresses is where a target is: invalid when that cannot be said.
+func (c *Compiler) addresses(kind lattice.TargetGroupType, t *lattice.RegisteredTarget) (first netip.AddrPort, more []netip.AddrPort) {
+	var all []netip.Addr
 	switch kind {
 	case lattice.TargetIP:
-		address, _ = netip.ParseAddr(t.ID)
+		address, _ := netip.ParseAddr(t.ID)
+		all = append(all, address)
 	case lattice.TargetInstance:
-		if i := c.instances[t.ID]; i != nil && i.State == ec2.InstanceRunning {
-			address = i.Address
+		all = append(all, c.instanceAddress(t.ID))
+	case lattice.TargetALB:
+		all = c.balancerAddresses(t.ID)
+	}
+	for i, address := range all {
+		at := netip.AddrPortFrom(address, uint16(t.Port))
+		switch {
+		case !address.IsValid():
+		case i == 0:
+			first = at
+		default:
+			more = append(more, at)
 		}
 	}
-	if !address.IsValid() {
-		return netip.AddrPort{}
+	return first, more
+}
+
+// instanceAddress is where an instance is, or invalid if it does not run.
+func (c *Compiler) instanceAddress(id string) netip.Addr {
+	if i := c.instances[id]; i != nil && i.State == ec2.InstanceRunning {
+		return i.Address
 	}
-	return netip.AddrPortFrom(address, uint16(t.Port))
+	return netip.Addr{}
 }
 
 // compileHealthCheck is the health check of a target group, or nil if it has none: Lambda functions and load

@@ -10,6 +10,7 @@ import (
 
 	"pergola/aws/acm"
 	"pergola/aws/ec2"
+	"pergola/aws/elbv2"
 	"pergola/lattice"
 )
 
@@ -152,6 +153,35 @@ func aVPC(id string) Change {
 
 func anInstance(id, vpc, address string, state ec2.InstanceState) Change {
 	return put("instance/"+id, ec2.Instance{ID: id, VPC: vpc, Address: netip.MustParseAddr(address), State: state})
+}
+
+func balancerARN(id string) string {
+	return "arn:aws:elasticloadbalancing:us-west-2:111122223333:loadbalancer/app/pay/" + id
+}
+
+// aBalancer has a listener on port 80 that forwards to groups.
+func aBalancer(id, vpc string, groups ...string) Change {
+	l := elbv2.LoadBalancer{
+		ID: id, ARN: balancerARN(id), DNSName: "Internal-" + id + ".elb.amazonaws.com", VPC: vpc,
+		Nodes:     []elbv2.Node{{Address: netip.MustParseAddr("10.0.1.4")}, {Address: netip.MustParseAddr("10.0.2.4")}},
+		Listeners: []elbv2.Listener{{Protocol: lattice.ProtocolHTTP, Port: 80}},
+	}
+	for i, group := range groups {
+		l.Listeners[0].Action.Forward = append(l.Listeners[0].Action.Forward, elbv2.Share{TargetGroup: group, Weight: int32(i + 1)})
+	}
+	return put("loadbalancer/"+id, l)
+}
+
+// aBalancerGroup has instances as targets.
+func aBalancerGroup(id string, instances ...string) Change {
+	g := elbv2.TargetGroup{
+		ID: id, VPC: "vpc-1", Type: elbv2.TargetInstance, Protocol: lattice.TargetHTTP,
+		HealthCheck: elbv2.HealthCheck{Protocol: lattice.TargetHTTP, Path: "/up", IntervalSeconds: 30, TimeoutSeconds: 6, HealthyThreshold: 5, UnhealthyThreshold: 2, Codes: "200-299"},
+	}
+	for _, instance := range instances {
+		g.Targets = append(g.Targets, elbv2.Target{ID: instance, Port: 8080})
+	}
+	return put("loadbalancertargetgroup/"+id, g)
 }
 
 // story is a VPC that is associated with a service network, in which a service answers that forwards to a group of

@@ -77,7 +77,7 @@ func ID(arn, region string) (id string, ok bool) {
 		return "", false
 	}
 	uuid, ok := strings.CutPrefix(parts[5], resourcePrefix)
-	if !ok || uuid == "" || strings.Contains(uuid, "/") || parts[4] == "" {
+	if !ok || uuid == "" || parts[4] == "" || strings.Contains(parts[4]+uuid, "/") {
 		return "", false
 	}
 	return parts[4] + "/" + uuid, true

@@ -72,8 +72,11 @@ type Role struct {
 	Entity
 	Permissions
 	// Trust is the trust policy, a JSON document.
-	Trust       string `json:"trust"`
-	Description string `json:"description,omitempty"`
+	Trust string `json:"trust"`
+	// Trusted has, by their ARNs, the unique ids of the users and roles that the trust policy named when it was written.
+	// Another that has come to have the ARN is not trusted.
+	Trusted     map[string]string `json:"trusted,omitempty"`
+	Description string            `json:"description,omitempty"`
 	// MaxSession is the longest session, in seconds.
 	MaxSession int32 `json:"maxSession"`
 }

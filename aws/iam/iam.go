@@ -2,9 +2,13 @@
 // and the caller that they prove. Requests and responses are as large as their users need, of API version 2010-05-08.
 package iam
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
-// PrincipalType is what sort of principal calls. Its values are those of the condition key aws:PrincipalType.
+// PrincipalType is what sort of principal calls. But for TypeFederated, its values are those of the condition key
+// aws:PrincipalType.
 type PrincipalType string
 
 // The types of principal.
@@ -12,6 +16,10 @@ const (
 	TypeAccount     PrincipalType = "Account"
 	TypeUser        PrincipalType = "User"
 	TypeAssumedRole PrincipalType = "AssumedRole"
+
+	// TypeFederated is that of somebody whom an identity provider vouches for, on the way to a session. The ARN is the
+	// provider's; policies see no aws:PrincipalType.
+	TypeFederated PrincipalType = "Federated"
 )
 
 // Caller is an authenticated principal: all that authorisation may ask about it.
@@ -30,6 +38,18 @@ type Caller struct {
 	Tags map[string]string
 	// Session is nil for a caller with a long-term key.
 	Session *Session
+	// Origin is how this one request of the caller came. It is no part of a session.
+	Origin Origin
+}
+
+// Origin is how a request reached the control plane.
+type Origin struct {
+	// Address is the client's; the zero value where there is no request, as in a session that is sealed.
+	Address netip.Addr
+	// Secure says that the request came over TLS.
+	Secure bool
+	// UserAgent is what the client says that it is; "" if it does not say.
+	UserAgent string
 }
 
 // PrincipalARN is the value of the condition key aws:PrincipalArn: the role's ARN for a session of a role, the

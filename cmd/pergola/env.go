@@ -36,10 +36,8 @@ func env(_ context.Context, c *command, args []string) (int, error) {
 	for _, variable := range environment.Variables() {
 		export(variable)
 	}
-	for _, variable := range operator.TrustVariables(environment.Bundle) {
-		if os.Getenv(variable.Name) == "" { // whoever has chosen what to trust keeps the choice
-			export(variable)
-		}
+	for _, variable := range operator.Trust(environment.Bundle, os.Getenv) {
+		export(variable)
 	}
 	return exitSuccess, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"pergola/deployment"
 	"pergola/fabric"
+	"pergola/functions"
 )
 
 // startTimeout is how long a deployment may take to get ready.
@@ -23,6 +24,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	network := networkFlag(set)
 	etcd := set.String("etcd", "", "comma-separated `URLs` of an etcd to use instead of the embedded one")
 	rate := set.Int("requests-per-second", 0, "how many requests each service takes in a second: 0 is the default of 10,000, -1 takes the limit away")
+	lambdaEndpoint := set.String("lambda-endpoint", "", "`URL` of the Lambda API for target functions that are not of this deployment; signed with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, if these are set")
 	if err := c.parse(set, args); err != nil {
 		return exitUsage, err
 	}
@@ -38,6 +40,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	d, err := deployment.Start(starting, deployment.Config{
 		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd),
 		RequestsPerSecond: *rate, Logger: log,
+		LambdaEndpoint: *lambdaEndpoint, LambdaCredentials: ownCredentials(),
 	})
 	if err != nil {
 		return exitFailure, err
@@ -50,6 +53,14 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	case err := <-d.Failed():
 		_ = d.Close() // its first failure says more than what follows from it
 		return exitFailure, err
+	}
+}
+
+// ownCredentials are those in the environment of this process.
+func ownCredentials() functions.Credentials {
+	return functions.Credentials{
+		AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
 	}
 }
 

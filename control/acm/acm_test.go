@@ -337,7 +337,7 @@ func TestRequestIsIdempotentForAnHour(t *testing.T) {
 		t.Error("it is one that was deleted")
 	}
 	in.Token = ""
-	if request() == request() {
+	if one, other := request(), request(); one == other {
 		t.Error("two requests without a token are one")
 	}
 }
@@ -566,4 +566,19 @@ func TestRenewRuns(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// FuzzResume reads any page token. What is read is written the same again.
+func FuzzResume(f *testing.F) {
+	f.Add(token(nouns.CertificateSummary{CertificateARN: "arn:1", Created: aws.Timestamp{Time: time.Unix(1, 2)}}))
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		named, err := resume(text)
+		if err != nil {
+			return
+		}
+		if again, err := resume(token(named)); err != nil || again.CertificateARN != named.CertificateARN || !again.Created.Equal(named.Created.Time) {
+			t.Errorf("%q names %+v, and then %+v, %v", text, named, again, err)
+		}
+	})
 }

@@ -11,6 +11,7 @@
 package authority
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -69,12 +70,15 @@ type Keys policy.Values
 // Set gives a key its values. Without any, or with an empty one alone, the key is absent.
 func (k Keys) Set(key string, values ...string) {
 	key = strings.ToLower(key)
-	if len(values) == 0 || values[0] == "" {
+	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		delete(k, key)
 		return
 	}
 	k[key] = values
 }
+
+// Has reports whether a key has values.
+func (k Keys) Has(key string) bool { return len(k[strings.ToLower(key)]) > 0 }
 
 // SetTags sets the keys about tags in the request: aws:RequestTag and aws:TagKeys.
 func (k Keys) SetTags(tags map[string]string) {
@@ -121,7 +125,9 @@ func (q *Inquiry) MayCreate(resource string, tags map[string]string, tagging str
 	if err := q.May(resource, nil); err != nil || len(tags) == 0 {
 		return err
 	}
-	q.Set(q.authority.service+":CreateAction", q.action)
+	createAction := q.authority.service + ":CreateAction"
+	q.Set(createAction, q.action)
+	defer q.Set(createAction) // of tagging alone
 	return q.ask(q.authority.service+":"+tagging, resource, nil)
 }
 
@@ -154,22 +160,48 @@ func (q *Inquiry) ask(action, resource string, tags map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return q.decide(s, &s.access, question{action, resource, tags})
+	return decide(&s.access, q.request(s, question{action, resource, tags}))
+}
+
+// MayAssume asks whether the caller may perform an action such as "sts:AssumeRole" on a role of any account. The role's
+// trust policy must allow it, and so must the caller's own policies. Where the trust policy names the caller itself, within
+// one account, no identity policy has to (IAM user guide, "Policy evaluation for requests within a single account"); what
+// bounds the caller or denies still does.
+func (q *Inquiry) MayAssume(action string, role *iam.Role) error {
+	s, err := q.standing()
+	if err != nil {
+		return err
+	}
+	trust, access := q.authority.library.compileTrust(role), s.access
+	access.Resource = []policy.Level{{Name: "resource", Policies: []*policy.Policy{trust}}}
+	request := q.request(s, question{action, role.ARN(), role.Tags})
+	if q.caller.Account == role.Account {
+		itself := *request
+		itself.Principal.Account = "" // so that the account alone does not name it
+		q.trust(s, &access, trust.Evaluate(&itself).Effect == policy.Allow)
+	}
+	return decide(&access, request)
 }
 
 // MayTrusted asks whether the caller may perform another action on a resource of any account whose own policy allows that
-// already. Where that policy names the caller itself, within one account, no identity policy has to (IAM user guide,
-// "Policy evaluation for requests within a single account"); what bounds the caller or denies still does.
+// already; named says that this policy names the caller itself, of the resource's account. As with MayAssume, no identity
+// policy has to allow it then.
 func (q *Inquiry) MayTrusted(action, resource string, tags map[string]string, named bool) error {
 	s, err := q.standing()
 	if err != nil {
 		return err
 	}
 	access := s.access
-	if named {
+	q.trust(s, &access, named)
+	return decide(&access, q.request(s, question{action, resource, tags}))
+}
+
+// trust lets a caller that a resource's policy names do without identity policies. Whoever is gone is not the one that the
+// policy names.
+func (q *Inquiry) trust(s *standing, access *policy.Access, named bool) {
+	if named && s.exists {
 		access.Identity = append(slices.Clip(access.Identity), q.authority.library.administrator)
 	}
-	return q.decide(s, &access, question{action, resource, tags})
 }
 
 // question is what is asked of policies.
@@ -178,10 +210,13 @@ type question struct {
 	tags             map[string]string // of the resource
 }
 
-func (q *Inquiry) decide(s *standing, access *policy.Access, asked question) error {
-	request := &policy.Request{
-		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(q.conditions(s, asked.tags)),
+func (q *Inquiry) request(s *standing, asked question) *policy.Request {
+	return &policy.Request{
+		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(q.conditions(s, asked)),
 	}
+}
+
+func decide(access *policy.Access, request *policy.Request) error {
 	decision := access.Decide(request)
 	if decision.Allowed() {
 		return nil
@@ -216,16 +251,19 @@ func (q *Inquiry) standing() (*standing, error) {
 	return s, err
 }
 
-// conditions are the condition keys of one question.
-func (q *Inquiry) conditions(s *standing, tags map[string]string) Keys {
+// conditions are the condition keys of one question (IAM user guide, "AWS global condition context keys").
+func (q *Inquiry) conditions(s *standing, asked question) Keys {
 	v := maps.Clone(q.Keys)
 	maps.Copy(v, s.keys)
 	now := q.authority.now().UTC()
 	v.Set("aws:CurrentTime", now.Format(time.RFC3339))
 	v.Set("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
 	v.Set("aws:RequestedRegion", q.authority.region)
-	for _, family := range []string{"aws:resourcetag/", q.authority.service + ":resourcetag/"} {
-		v.addTags(family, tags)
+	v.Set("aws:ResourceAccount", cmp.Or(lattice.AccountOf(asked.resource), q.caller.Account))
+	v.Set("aws:ViaAWSService", "false")
+	v.addTags("aws:resourcetag/", asked.tags)
+	if of, err := lattice.ParseARN(asked.resource); err == nil {
+		v.addTags(of.Service+":resourcetag/", asked.tags)
 	}
 	return v
 }

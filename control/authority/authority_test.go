@@ -3,6 +3,7 @@ package authority_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -204,9 +205,18 @@ func TestConditions(t *testing.T) {
 		{when("StringEquals", "vpc-lattice:AuthType", "AWS_IAM"), nil, nil, true},
 		{when("Null", "vpc-lattice:VpcId", "true"), nil, nil, true},
 		{when("StringEquals", "aws:username", "ada"), nil, nil, true},
+		{when("IpAddress", "aws:SourceIp", "192.0.2.0/24"), nil, nil, true},
+		{when("IpAddress", "aws:SourceIp", "198.51.100.0/24"), nil, nil, false},
+		{when("Bool", "aws:SecureTransport", "false"), nil, nil, true},
+		{when("Bool", "aws:SecureTransport", "true"), nil, nil, false},
+		{when("StringLike", "aws:UserAgent", "aws-cli/*"), nil, nil, true},
+		{when("StringEquals", "aws:ResourceAccount", "${aws:PrincipalAccount}"), nil, nil, true},
+		{when("Bool", "aws:ViaAWSService", "false"), nil, nil, true},
+		{when("ForAllValues:StringEquals", "aws:TagKeys", "Team"), nil, map[string]string{"": "x", "cost": "1"}, false},
 	} {
 		caller := w.user(account, "ada", inline(c.statement))
 		caller.Tags = map[string]string{"Role": "builder", "team": "red"}
+		caller.Origin = iam.Origin{Address: netip.MustParseAddr("::ffff:192.0.2.7"), UserAgent: "aws-cli/2.0"}
 		err := w.store.View(w.ctx, func(tx *store.Tx) error {
 			q := w.Ask(tx, caller, "UpdateService")
 			q.SetTags(c.request)
@@ -218,6 +228,38 @@ func TestConditions(t *testing.T) {
 			t.Errorf("%d: %s: %v, want %v", i, c.statement, err, c.want)
 		}
 	}
+}
+
+// TestNobodyComesFromNowhere asks for somebody who came over no connection: a network is not guessed.
+func TestNobodyComesFromNowhere(t *testing.T) {
+	w := newWorld(t)
+	for key, value := range map[string]string{"aws:SourceIp": "0.0.0.0/0", "aws:SecureTransport": "false", "aws:UserAgent": "*"} {
+		operator := map[string]string{"aws:SourceIp": "IpAddress", "aws:SecureTransport": "Bool", "aws:UserAgent": "StringLike"}[key]
+		caller := w.user(account, "ada", inline(`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"`+operator+`":{"`+key+`":"`+value+`"}}}`))
+		w.expect(w.may(caller, "GetService", service, nil), noIdentity)
+	}
+}
+
+// TestTheActionOfACreationIsForTagsAlone asks about a second resource after tags: the condition key is gone.
+func TestTheActionOfACreationIsForTagsAlone(t *testing.T) {
+	w := newWorld(t)
+	ada := w.user(account, "ada", inline(allowAll, `{"Effect":"Deny","Action":"vpc-lattice:CreateService","Resource":"*","Condition":{"Null":{"vpc-lattice:CreateAction":"false"}}}`))
+	w.expect(w.store.View(w.ctx, func(tx *store.Tx) error {
+		q := w.Ask(tx, ada, "CreateService")
+		if err := q.MayCreate(service, map[string]string{"a": "b"}, "TagResource"); err != nil {
+			return err
+		}
+		return q.May(service, nil)
+	}), "")
+}
+
+// TestTagsOfOtherServices asks about a resource of another service, whose tags have that service's name.
+func TestTagsOfOtherServices(t *testing.T) {
+	w := newWorld(t)
+	ada := w.user(account, "ada", inline(`{"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:ResourceTag/team":"red"}}}`))
+	w.expect(w.store.View(w.ctx, func(tx *store.Tx) error {
+		return w.Ask(tx, ada, "CreateService").MayAlso("iam:PassRole", "arn:aws:iam::"+account+":role/work", map[string]string{"team": "red"})
+	}), "")
 }
 
 // TestTaggingAtCreation needs a permission of its own, which sees what it is part of.

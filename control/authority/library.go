@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"encoding/json"
 	"sync"
 
 	"pergola/aws/iam"
@@ -26,6 +27,7 @@ type library struct {
 type entry struct {
 	name, document string
 	kind           policy.Kind
+	ids            string // of the principals of a trust policy, in JSON
 }
 
 func newLibrary() *library {
@@ -39,13 +41,28 @@ func newLibrary() *library {
 
 // compile returns the policy of a document that is in force. One that cannot be read denies everything.
 func (l *library) compile(name, document string, kind policy.Kind) *policy.Policy {
+	return l.keep(entry{name: name, document: document, kind: kind}, nil)
+}
+
+// compileTrust returns the trust policy of a role. One that cannot be read trusts nobody.
+func (l *library) compileTrust(role *iam.Role) *policy.Policy {
+	ids, _ := json.Marshal(role.Trusted) // strings, in order of their keys
+	return l.keep(entry{"trust policy of " + role.ARN(), role.Trust, policy.Trust, string(ids)}, role.Trusted)
+}
+
+func (l *library) keep(e entry, ids map[string]string) *policy.Policy {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := entry{name, document, kind}
 	if p := l.compiled[e]; p != nil {
 		return p
 	}
-	p, _ := policy.ReadStored(name, document, kind) // the node tells of those that cannot be read
+	read := policy.ReadStored
+	if e.kind == policy.Trust {
+		read = func(name, document string, _ policy.Kind) (*policy.Policy, error) {
+			return policy.ReadTrust(name, document, ids)
+		}
+	}
+	p, _ := read(e.name, e.document, e.kind) // the node tells of those that cannot be read
 	if len(l.compiled) >= shelf {
 		clear(l.compiled)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type standing struct {
 	principal policy.Principal
 	access    policy.Access
 	keys      Keys // the condition keys that follow from the caller
+	exists    bool // the user or the role is still there
 }
 
 // read finds out how a caller stands.
@@ -43,7 +45,7 @@ func (l *library) read(tx *store.Tx, caller *iam.Caller) (*standing, error) {
 		s.keys.Set("aws:PrincipalOrgID", member.Organization)
 		s.keys.Set("aws:PrincipalOrgPaths", member.Path)
 	}
-	if s.access.Identity, s.principal.Boundary, err = r.identity(); err != nil {
+	if err := r.identify(s); err != nil {
 		return nil, err
 	}
 	s.access.Session, err = r.session()
@@ -54,6 +56,7 @@ func (l *library) read(tx *store.Tx, caller *iam.Caller) (*standing, error) {
 func PrincipalOf(caller iam.Caller) policy.Principal {
 	types := map[iam.PrincipalType]policy.PrincipalType{
 		iam.TypeAccount: policy.Root, iam.TypeUser: policy.User, iam.TypeAssumedRole: policy.AssumedRole,
+		iam.TypeFederated: policy.Federated,
 	}
 	return policy.Principal{
 		Type: types[caller.Type], Account: caller.Account, ARN: caller.ARN, RoleARN: caller.RoleARN, ID: caller.UserID,
@@ -63,6 +66,11 @@ func PrincipalOf(caller iam.Caller) policy.Principal {
 func conditionsOf(caller *iam.Caller) Keys {
 	k := Keys{}
 	k.addTags("aws:principaltag/", caller.Tags)
+	if from := caller.Origin; from.Address.IsValid() {
+		k.Set("aws:SourceIp", from.Address.Unmap().WithZone("").String())
+		k.Set("aws:SecureTransport", strconv.FormatBool(from.Secure))
+		k.Set("aws:UserAgent", from.UserAgent)
+	}
 	if session := caller.Session; session != nil {
 		k.Set("aws:MultiFactorAuthPresent", "false")
 		k.Set("aws:TokenIssueTime", session.Issued.UTC().Format(time.RFC3339))
@@ -79,25 +87,29 @@ type reader struct {
 	caller *iam.Caller
 }
 
-// identity reads the policies of the user or of the role, and its boundary. A session lives as long as whom it is of: a
+// identify reads the policies of the user or of the role, and its boundary. A session lives as long as whom it is of: a
 // later user or role of the same name has another unique id, and of this one nothing is left that could allow.
-func (r *reader) identity() ([]*policy.Policy, *policy.Policy, error) {
+func (r *reader) identify(s *standing) error {
 	switch r.caller.Type {
+	case iam.TypeAccount:
+		s.exists = true
 	case iam.TypeUser:
 		user, err := users.Get(r.tx, iam.ID(r.caller.Account, lattice.IDOf(r.caller.ARN)))
-		if err != nil || user.UniqueID != r.caller.UserID {
-			return nil, nil, unlessAbsent(err)
+		if s.exists = err == nil && user.UniqueID == r.caller.UserID; !s.exists {
+			return unlessAbsent(err)
 		}
-		return r.permissionsOf(user.ARN(), user.Permissions, user.Groups)
+		s.access.Identity, s.principal.Boundary, err = r.permissionsOf(user.ARN(), user.Permissions, user.Groups)
+		return err
 	case iam.TypeAssumedRole:
 		role, err := roles.Get(r.tx, iam.ID(r.caller.Account, lattice.IDOf(r.caller.RoleARN)))
 		of, _, _ := strings.Cut(r.caller.UserID, ":")
-		if err != nil || role.UniqueID != of {
-			return nil, nil, unlessAbsent(err)
+		if s.exists = err == nil && role.UniqueID == of; !s.exists {
+			return unlessAbsent(err)
 		}
-		return r.permissionsOf(role.ARN(), role.Permissions, nil)
+		s.access.Identity, s.principal.Boundary, err = r.permissionsOf(role.ARN(), role.Permissions, nil)
+		return err
 	}
-	return nil, nil, nil
+	return nil
 }
 
 func unlessAbsent(err error) error {

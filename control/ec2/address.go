@@ -8,7 +8,8 @@ import (
 	"pergola/store"
 )
 
-// addresses holds who has which address: "<vpc id>/<address>" and an instance id. An address is one instance's at a time.
+// addresses holds who has which address: "<vpc id>/<address>" and the id of an instance or a Resident. An address is one
+// thing's at a time.
 var addresses = store.NewIndex("ec2-address")
 
 // reservedAddresses is how many addresses of a subnet nobody can have: the first four, which are the network, the

@@ -49,7 +49,7 @@ func (c *Control) DescribeNetworkInterfaces(ctx context.Context, caller iam.Call
 			id := interfaceID(i.ID)
 			match, err := matches(in.Filters, map[string][]string{
 				"network-interface-id": {id}, "vpc-id": {i.VPC}, "subnet-id": {i.Subnet}, "group-id": i.SecurityGroups,
-				"attachment.instance-id": {i.ID}, "private-ip-address": {i.Address.String()}, "owner-id": {i.Account},
+				"attachment.instance-id": {i.ID}, "attachment.instance-owner-id": {i.Account}, "private-ip-address": {i.Address.String()}, "owner-id": {i.Account},
 				"addresses.private-ip-address": {i.Address.String()}, "status": {"in-use"}, "attachment.status": {"attached"},
 				"interface-type": {"interface"}, "description": {""}, "requester-id": nil,
 			}, nil)

@@ -294,6 +294,23 @@ func TestRunInstances(t *testing.T) {
 	refused(w, w.DeleteSubnet, nouns.DeleteSubnetRequest{ID: subnet}, "DependencyViolation")
 }
 
+// TestTheDefaultGroupIsAskedForToo launches without naming a group, as somebody who may use another one alone.
+func TestTheDefaultGroupIsAskedForToo(t *testing.T) {
+	w := newWorld(t)
+	vpc := w.vpc("10.0.0.0/16")
+	subnet, other, standard := w.subnet(vpc, "10.0.1.0/24"), w.group(vpc, "other"), w.defaultGroup(vpc).ID
+	user := iam.User{Entity: iam.Entity{Account: "100000000001", Name: "ada", Path: "/", UniqueID: "AIDA"}}
+	user.Inline = map[string]string{"own": `{"Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"},{"Effect":"Deny","Action":"ec2:*","Resource":"arn:aws:ec2:*:*:security-group/` + standard + `"}]}`}
+	if _, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+		return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(user.Account, user.Name), user)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.caller = iam.Caller{Account: user.Account, ARN: user.ARN(), UserID: user.UniqueID, Type: iam.TypeUser}
+	refused(w, w.RunInstances, nouns.RunInstancesRequest{ImageID: "ami-1", SubnetID: subnet}, "UnauthorizedOperation")
+	must(w, w.RunInstances, nouns.RunInstancesRequest{ImageID: "ami-1", SubnetID: subnet, SecurityGroupIDs: []string{other}})
+}
+
 func TestClientToken(t *testing.T) {
 	w := newWorld(t)
 	subnet := w.subnet(w.vpc("10.0.0.0/16"), "10.0.0.0/24")

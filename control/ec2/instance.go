@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -59,14 +60,16 @@ func (c *Control) RunInstances(ctx context.Context, caller iam.Caller, in *ec2.R
 	})
 }
 
-// mayLaunch asks whether the caller may launch instances. What they are launched into is asked about when it is read.
+// mayLaunch asks whether the caller may launch instances of an image, each with a network interface. What they are launched
+// into is asked about when it is read (EC2 user guide, "Example policies": launching instances).
 func (op *call) mayLaunch(l launch) error {
 	tags, err := instances.tagsOf(l.TagSpecification)
 	if err != nil {
 		return err
 	}
 	op.Set("ec2:InstanceType", l.instanceType)
-	return instances.mayCreate(op, tags)
+	image := lattice.ARN{Service: "ec2", Region: op.region, Resource: "image/" + l.ImageID}.String()
+	return cmp.Or(instances.mayCreate(op, tags), op.May(image, nil), op.May(op.arn("network-interface/*"), nil))
 }
 
 func launchKey(account, token string) string { return account + "/" + token }
@@ -98,11 +101,10 @@ func (op *call) relaunch(known, digest string) (*ec2.RunInstancesResponse, error
 // launch is a request to launch instances, in its one form.
 type launch struct {
 	*ec2.RunInstancesRequest
-	at             ec2.LaunchInterface
-	least, wanted  int
-	instanceType   string
-	wantsOwnGroups bool
-	options        ec2.MetadataOptions
+	at            ec2.LaunchInterface
+	least, wanted int
+	instanceType  string
+	options       ec2.MetadataOptions
 }
 
 // readLaunch checks what can be checked without looking.
@@ -127,7 +129,6 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 	if err := applyOptions(&l.options, in.MetadataOptions); err != nil {
 		return l, err
 	}
-	l.wantsOwnGroups = len(l.at.SecurityGroupIDs) > 0
 	switch {
 	case l.at.SubnetID == "":
 		return l, noDefaultVPC()
@@ -181,11 +182,15 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 
 // groupsOf are the security groups that instances join: those asked for, or the VPC's default one.
 func (op *call) groupsOf(l launch, vpc string) ([]string, error) {
-	if !l.wantsOwnGroups {
+	wanted := l.at.SecurityGroupIDs
+	if len(wanted) == 0 {
 		id, err := groupNames.Get(op.Tx, vpc+"/"+defaultGroup)
-		return []string{id}, err
+		if err != nil {
+			return nil, err
+		}
+		wanted = []string{id}
 	}
-	for _, id := range l.at.SecurityGroupIDs {
+	for _, id := range wanted {
 		group, err := groups.find(op, id)
 		if err != nil {
 			return nil, err
@@ -194,7 +199,7 @@ func (op *call) groupsOf(l launch, vpc string) ([]string, error) {
 			return nil, aws.Errorf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", id, l.at.SubnetID)
 		}
 	}
-	return l.at.SecurityGroupIDs, nil
+	return wanted, nil
 }
 
 // addressesFor are the addresses of the instances to launch, which also say how many there will be.

@@ -114,7 +114,7 @@ func (c *Control) DescribeSubnets(ctx context.Context, caller iam.Caller, in *ec
 	})
 }
 
-// DeleteSubnet deletes a subnet in which no instance is left.
+// DeleteSubnet deletes a subnet in which nothing is left.
 func (c *Control) DeleteSubnet(ctx context.Context, caller iam.Caller, in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
 	return update(ctx, c, caller, "DeleteSubnet", func(op *call) (*ec2.Done, error) {
 		subnet, err := subnets.find(op, in.ID)

@@ -184,7 +184,7 @@ func (h Holders[T]) ListAttached(ctx context.Context, caller iam.Caller, in *iam
 // PutBoundary sets the permissions boundary, in place of one that there may be.
 func (h Holders[T]) PutBoundary(ctx context.Context, caller iam.Caller, in *iam.PutBoundaryRequest) (*iam.Empty, error) {
 	d := edit{"Put" + h.holder.action + "PermissionsBoundary", in.Subject, authority.Keys{}}
-	d.keys.Set("iam:PermissionsBoundary", in.Boundary)
+	d.keys.Set(boundaryKey, in.Boundary)
 	return h.change(ctx, caller, d, func(op *call, object *T) error {
 		return h.holder.bound(op, object, in.Boundary)
 	})

@@ -24,6 +24,8 @@ type noun[T any] struct {
 	action, resourceType string
 	name                 func(iam.Subject) string
 	entity               func(*T) *iam.Entity
+	// boundary is an entity's permissions boundary, which decides who may change its permissions; nil for nouns without.
+	boundary func(*T) string
 	// quota is how many an account may have (IAM user guide, "IAM and AWS STS quotas").
 	quota int
 }
@@ -39,27 +41,27 @@ type holder[T any] struct {
 var (
 	users = holder[iam.User]{noun[iam.User]{
 		store.NewKind[iam.User](iam.KindUser), iam.KindUser, "user", "userName", "User", "user",
-		func(s iam.Subject) string { return s.UserName }, func(u *iam.User) *iam.Entity { return &u.Entity }, 5000,
+		func(s iam.Subject) string { return s.UserName }, func(u *iam.User) *iam.Entity { return &u.Entity }, func(u *iam.User) string { return u.Boundary }, 5000,
 	}, func(u *iam.User) *iam.Permissions { return &u.Permissions }, 2048}
 	groups = holder[iam.Group]{noun[iam.Group]{
 		store.NewKind[iam.Group](iam.KindGroup), iam.KindGroup, "group", "groupName", "Group", "group",
-		func(s iam.Subject) string { return s.GroupName }, func(g *iam.Group) *iam.Entity { return &g.Entity }, 300,
+		func(s iam.Subject) string { return s.GroupName }, func(g *iam.Group) *iam.Entity { return &g.Entity }, nil, 300,
 	}, func(g *iam.Group) *iam.Permissions { return &g.Permissions }, 5120}
 	roles = holder[iam.Role]{noun[iam.Role]{
 		store.NewKind[iam.Role](iam.KindRole), iam.KindRole, "role", "roleName", "Role", "role",
-		func(s iam.Subject) string { return s.RoleName }, func(r *iam.Role) *iam.Entity { return &r.Entity }, 1000,
+		func(s iam.Subject) string { return s.RoleName }, func(r *iam.Role) *iam.Entity { return &r.Entity }, func(r *iam.Role) string { return r.Boundary }, 1000,
 	}, func(r *iam.Role) *iam.Permissions { return &r.Permissions }, 10240}
 	profiles = noun[iam.InstanceProfile]{
 		store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile), iam.KindInstanceProfile, "instance profile", "instanceProfileName", "InstanceProfile", "instance-profile",
-		func(s iam.Subject) string { return s.InstanceProfileName }, func(p *iam.InstanceProfile) *iam.Entity { return &p.Entity }, 1000,
+		func(s iam.Subject) string { return s.InstanceProfileName }, func(p *iam.InstanceProfile) *iam.Entity { return &p.Entity }, nil, 1000,
 	}
 	policies = noun[iam.ManagedPolicy]{
 		store.NewKind[iam.ManagedPolicy](iam.KindPolicy), iam.KindPolicy, "policy", "", "Policy", "policy",
-		nil, func(p *iam.ManagedPolicy) *iam.Entity { return &p.Entity }, 1500,
+		nil, func(p *iam.ManagedPolicy) *iam.Entity { return &p.Entity }, nil, 1500,
 	}
 	providers = noun[iam.Provider]{
 		store.NewKind[iam.Provider](iam.KindProvider), iam.KindProvider, "OpenID Connect provider", "", "OpenIDConnectProvider", "oidc-provider",
-		nil, func(p *iam.Provider) *iam.Entity { return &p.Entity }, 100,
+		nil, func(p *iam.Provider) *iam.Entity { return &p.Entity }, nil, 100,
 	}
 )
 
@@ -80,9 +82,17 @@ func (n noun[T]) arn(e *iam.Entity) string {
 	return lattice.ARN{Service: "iam", Account: e.Account, Resource: n.resourceType + e.Path + e.Name}.String()
 }
 
-// may asks whether the caller may perform the operation on an entity.
+// boundaryKey is the condition key for a permissions boundary.
+const boundaryKey = "iam:PermissionsBoundary"
+
+// may asks whether the caller may perform the operation on an entity. Unless the request says which boundary it wants, the
+// condition key is the one that the entity has (IAM user guide, "Delegating responsibility to others using permissions
+// boundaries").
 func (n noun[T]) may(op *call, object *T) error {
 	e := n.entity(object)
+	if !op.Has(boundaryKey) && n.boundary != nil {
+		op.Set(boundaryKey, n.boundary(object))
+	}
 	return op.May(n.arn(e), e.Tags)
 }
 

@@ -2,10 +2,13 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/policy"
 	"pergola/store"
 )
 
@@ -25,27 +28,87 @@ func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.Cre
 		if err != nil {
 			return nil, err
 		}
-		role := &iam.Role{Entity: e, Trust: in.Trust, Description: in.Description, MaxSession: in.MaxSession}
+		role := &iam.Role{Entity: e, Description: in.Description, MaxSession: in.MaxSession}
 		if role.MaxSession == 0 {
 			role.MaxSession = defaultSession
 		}
-		op.Set("iam:PermissionsBoundary", in.Boundary)
+		op.Set(boundaryKey, in.Boundary)
 		if err := roles.mayCreate(op, role); err != nil {
 			return nil, err
 		}
 		if err := roles.bound(op, role, in.Boundary); err != nil {
 			return nil, err
 		}
-		return &iam.RoleResponse{Role: describeRole(role)}, roles.create(op, role)
+		if err := op.setTrust(role, in.Trust); err != nil {
+			return nil, err
+		}
+		if err := roles.create(op, role); err != nil {
+			return nil, err
+		}
+		return op.roleResponse(role)
 	})
 }
 
-func describeRole(r *iam.Role) iam.RoleDescription {
+// setTrust gives a role a trust policy. Whom it names and who exists is known by its unique id from then on.
+func (op *call) setTrust(role *iam.Role, document string) error {
+	role.Trust, role.Trusted = document, map[string]string{}
+	for _, arn := range policy.NamedPrincipals(document) {
+		id, err := op.uniqueID(arn)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			role.Trusted[arn] = id
+		}
+	}
+	return nil
+}
+
+// uniqueID is that of the user or the role, of any account, that has an ARN now; "" if there is none.
+func (op *call) uniqueID(arn string) (id string, err error) {
+	key, has := iam.ID(lattice.AccountOf(arn), nameInARN(arn)), ""
+	if strings.Contains(arn, ":role/") {
+		var role iam.Role
+		role, err = roles.objects.Get(op.Tx, key)
+		has, id = role.ARN(), role.UniqueID
+	} else {
+		var user iam.User
+		user, err = users.objects.Get(op.Tx, key)
+		has, id = user.ARN(), user.UniqueID
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && has != arn {
+		return "", nil
+	}
+	return id, err
+}
+
+// trustOf is the trust policy of a role as callers see it: whoever does not have the ARN any more is named by the unique id.
+func (op *call) trustOf(role *iam.Role) (string, error) {
+	gone := map[string]string{}
+	for arn, id := range role.Trusted {
+		now, err := op.uniqueID(arn)
+		if err != nil {
+			return "", err
+		}
+		if now != id {
+			gone[arn] = id
+		}
+	}
+	return policy.RenamePrincipals(role.Trust, gone), nil
+}
+
+func (op *call) roleResponse(r *iam.Role) (*iam.RoleResponse, error) {
+	description, err := op.describeRole(r)
+	return &iam.RoleResponse{Role: description}, err
+}
+
+func (op *call) describeRole(r *iam.Role) (iam.RoleDescription, error) {
+	trust, err := op.trustOf(r)
 	return iam.RoleDescription{
 		Path: r.Path, Name: r.Name, ID: r.UniqueID, ARN: r.ARN(), Created: aws.Instant{Time: r.Created.Time},
-		Trust: percentEncoded(r.Trust), Description: r.Description, MaxSession: r.MaxSession,
+		Trust: percentEncoded(trust), Description: r.Description, MaxSession: r.MaxSession,
 		Boundary: boundaryOf(r.Permissions), Tags: sortedTags(r.Tags),
-	}
+	}, err
 }
 
 // GetRole tells about a role.
@@ -55,7 +118,7 @@ func (c *Control) GetRole(ctx context.Context, caller iam.Caller, in *iam.Subjec
 		if err != nil {
 			return nil, err
 		}
-		return &iam.RoleResponse{Role: describeRole(role)}, nil
+		return op.roleResponse(role)
 	})
 }
 
@@ -63,33 +126,39 @@ func (c *Control) GetRole(ctx context.Context, caller iam.Caller, in *iam.Subjec
 func (c *Control) ListRoles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListRolesResponse, error) {
 	return view(ctx, c, caller, "ListRoles", func(op *call) (*iam.ListRolesResponse, error) {
 		found, rest, err := roles.list(op, in)
-		return &iam.ListRolesResponse{Roles: describeAll(found, summariseRole), Rest: rest}, err
+		answer := &iam.ListRolesResponse{Rest: rest}
+		for _, role := range found {
+			description, err := op.summariseRole(role)
+			if err != nil {
+				return nil, err
+			}
+			answer.Roles = append(answer.Roles, description)
+		}
+		return answer, err
 	})
 }
 
-func summariseRole(r *iam.Role) iam.RoleDescription {
-	d := describeRole(r)
+func (op *call) summariseRole(r *iam.Role) (iam.RoleDescription, error) {
+	d, err := op.describeRole(r)
 	d.Boundary, d.Tags = nil, nil
-	return d
+	return d, err
 }
 
 // changeRole changes a role.
-func (c *Control) changeRole(ctx context.Context, caller iam.Caller, action, name string, f func(*iam.Role)) (*iam.Empty, error) {
-	return c.Roles().change(ctx, caller, edit{action: action, subject: iam.Subject{RoleName: name}}, func(_ *call, role *iam.Role) error {
-		f(role)
-		return nil
-	})
+func (c *Control) changeRole(ctx context.Context, caller iam.Caller, action, name string, f func(*call, *iam.Role) error) (*iam.Empty, error) {
+	return c.Roles().change(ctx, caller, edit{action: action, subject: iam.Subject{RoleName: name}}, f)
 }
 
 // UpdateRole changes the description of a role and how long its sessions may last. What the request leaves out stays.
 func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.UpdateRoleRequest) (*iam.Empty, error) {
-	return c.changeRole(ctx, caller, "UpdateRole", in.Name, func(role *iam.Role) {
+	return c.changeRole(ctx, caller, "UpdateRole", in.Name, func(_ *call, role *iam.Role) error {
 		if in.Description != nil {
 			role.Description = *in.Description
 		}
 		if in.MaxSession != 0 {
 			role.MaxSession = in.MaxSession
 		}
+		return nil
 	})
 }
 
@@ -98,7 +167,7 @@ func (c *Control) UpdateAssumeRolePolicy(ctx context.Context, caller iam.Caller,
 	if err := checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
-	return c.changeRole(ctx, caller, "UpdateAssumeRolePolicy", in.Name, func(role *iam.Role) { role.Trust = in.Trust })
+	return c.changeRole(ctx, caller, "UpdateAssumeRolePolicy", in.Name, func(op *call, role *iam.Role) error { return op.setTrust(role, in.Trust) })
 }
 
 // DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
@@ -152,8 +221,9 @@ func (op *call) describeProfile(p *iam.InstanceProfile) (iam.ProfileDescription,
 	if err != nil {
 		return d, err
 	}
-	d.Roles = aws.Members[iam.RoleDescription]{summariseRole(role)}
-	return d, nil
+	summary, err := op.summariseRole(role)
+	d.Roles = aws.Members[iam.RoleDescription]{summary}
+	return d, err
 }
 
 func (op *call) profileResponse(p *iam.InstanceProfile) (*iam.InstanceProfileResponse, error) {
@@ -248,6 +318,7 @@ func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Calle
 		case profile.Role != "":
 			return limitExceeded("Cannot exceed quota for RolesPerInstanceProfile: 1")
 		}
+		op.Set("iam:PassedToService", "ec2.amazonaws.com")
 		if err := op.MayAlso("iam:PassRole", role.ARN(), role.Tags); err != nil {
 			return err
 		}

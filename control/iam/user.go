@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 
 	"pergola/aws"
@@ -15,7 +16,7 @@ func (c *Control) CreateUser(ctx context.Context, caller iam.Caller, in *iam.Cre
 			return nil, err
 		}
 		user := &iam.User{Entity: e}
-		op.Set("iam:PermissionsBoundary", in.Boundary)
+		op.Set(boundaryKey, in.Boundary)
 		if err := users.mayCreate(op, user); err != nil {
 			return nil, err
 		}
@@ -69,7 +70,8 @@ func summariseUser(u *iam.User) iam.UserDescription {
 	return d
 }
 
-// UpdateUser gives a user another name or path. Keys, groups and policies stay with the user.
+// UpdateUser gives a user another name or path, for which the caller needs the permission on what the user is and on what
+// it becomes. Keys, groups and policies stay with the user.
 func (c *Control) UpdateUser(ctx context.Context, caller iam.Caller, in *iam.UpdateUserRequest) (*iam.Empty, error) {
 	return change(ctx, c, caller, "UpdateUser", func(op *call) error {
 		user, err := users.about(op, in.Name)
@@ -78,6 +80,11 @@ func (c *Control) UpdateUser(ctx context.Context, caller iam.Caller, in *iam.Upd
 		}
 		if in.NewPath != "" {
 			user.Path = in.NewPath
+		}
+		renamed := *user
+		renamed.Name = cmp.Or(in.NewName, user.Name)
+		if err := users.may(op, &renamed); err != nil {
+			return err
 		}
 		if in.NewName != "" && in.NewName != user.Name {
 			if err := op.renameUser(user, in.NewName); err != nil {

@@ -194,6 +194,9 @@ func (c *Control) MoveAccount(ctx context.Context, caller iam.Caller, in *organi
 		if err != nil {
 			return nil, err
 		}
+		if err := op.parent(in.Source, "SourceParentNotFoundException"); err != nil {
+			return nil, err
+		}
 		if account.Parent != in.Source {
 			return nil, aws.Errorf("SourceParentNotFoundException", "Account %s is in %s, not in %s", in.ID, account.Parent, in.Source)
 		}

@@ -90,6 +90,7 @@ func (op *call) firstPolicies() []string {
 // EnablePolicyType enables service control policies: the built-in one is attached to everything.
 func (c *Control) EnablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
 	return update(ctx, c, caller, "EnablePolicyType", func(op *call) (*organizations.PolicyTypeResponse, error) {
+		op.Set(policyTypeKey, in.PolicyType)
 		if err := op.may(in.RootID, op.organization.Root.Tags, op.available(in.PolicyType)); err != nil {
 			return nil, err
 		}
@@ -103,6 +104,7 @@ func (c *Control) EnablePolicyType(ctx context.Context, caller iam.Caller, in *o
 // DisablePolicyType disables service control policies: all are detached from everything.
 func (c *Control) DisablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
 	return update(ctx, c, caller, "DisablePolicyType", func(op *call) (*organizations.PolicyTypeResponse, error) {
+		op.Set(policyTypeKey, in.PolicyType)
 		if err := op.may(in.RootID, op.organization.Root.Tags, op.enabled(in.PolicyType)); err != nil {
 			return nil, err
 		}
@@ -188,6 +190,7 @@ func (c *Control) DetachPolicy(ctx context.Context, caller iam.Caller, in *organ
 // ListPoliciesForTarget lists the policies that are attached to the root, a unit or an account itself.
 func (c *Control) ListPoliciesForTarget(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesForTargetRequest) (*organizations.ListPoliciesResponse, error) {
 	return view(ctx, c, caller, "ListPoliciesForTarget", func(op *call) (*organizations.ListPoliciesResponse, error) {
+		op.Set(policyTypeKey, in.Filter)
 		of, err := op.target(in.TargetID)
 		if err != nil {
 			return nil, err

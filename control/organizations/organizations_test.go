@@ -480,6 +480,28 @@ func TestPolicies(t *testing.T) {
 	refused(w, w.DescribePolicy, nouns.DescribePolicyRequest{ID: id}, "PolicyNotFound")
 }
 
+// TestTypesOfPolicies asks with the condition key for the type of a policy.
+func TestTypesOfPolicies(t *testing.T) {
+	w := withPolicies(t)
+	user := iam.User{Entity: iam.Entity{Account: management, Name: "ada", Path: "/", UniqueID: "AIDA"}}
+	as := func(policyType string) {
+		user.Inline = map[string]string{"own": `{"Statement":{"Effect":"Allow","Action":"organizations:*","Resource":"*","Condition":{"StringEquals":{"organizations:PolicyType":"` + policyType + `"}}}}`}
+		if _, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+			return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(management, user.Name), user)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.caller = iam.Caller{Account: management, ARN: user.ARN(), UserID: user.UniqueID, Type: iam.TypeUser}
+	}
+	describe, list := nouns.DescribePolicyRequest{ID: nouns.FullAccessID}, nouns.ListPoliciesRequest{Filter: nouns.ServiceControlPolicy}
+	as("TAG_POLICY")
+	refused(w, w.DescribePolicy, describe, "AccessDenied")
+	refused(w, w.ListPolicies, list, "AccessDenied")
+	as(nouns.ServiceControlPolicy)
+	must(w, w.DescribePolicy, describe)
+	must(w, w.ListPolicies, list)
+}
+
 func TestAttachments(t *testing.T) {
 	w := newOrganization(t)
 	root, red := w.root(), w.account("red")

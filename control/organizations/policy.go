@@ -53,8 +53,12 @@ func (op *call) policy(id string) (*organizations.Policy, error) {
 	return &policy, missing(err, "PolicyNotFoundException", "There is no policy %s", id)
 }
 
+// policyTypeKey is the condition key for the type of policy that an operation is about.
+const policyTypeKey = "organizations:PolicyType"
+
 // aboutPolicy reads the policy that an operation is about.
 func (op *call) aboutPolicy(id string) (*organizations.Policy, error) {
+	op.Set(policyTypeKey, organizations.ServiceControlPolicy) // there are no others
 	policy, err := op.policy(id)
 	if err != nil {
 		return nil, op.may(id, nil, err)
@@ -80,6 +84,7 @@ func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *organ
 		if err != nil {
 			return nil, err
 		}
+		op.Set(policyTypeKey, in.Type)
 		if err := op.MayCreate("*", tags, "TagResource"); err != nil {
 			return nil, err
 		}
@@ -171,6 +176,7 @@ func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *organ
 // ListPolicies lists the policies of a type.
 func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesRequest) (*organizations.ListPoliciesResponse, error) {
 	return view(ctx, c, caller, "ListPolicies", func(op *call) (*organizations.ListPoliciesResponse, error) {
+		op.Set(policyTypeKey, in.Filter)
 		all, err := op.policies()
 		return op.listPolicies(all, in.Filter, in.Page), err
 	})

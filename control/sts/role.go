@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"strings"
 	"time"
 
@@ -43,7 +42,7 @@ func (c *Control) AssumeRole(ctx context.Context, caller iam.Caller, in *sts.Ass
 	if err != nil {
 		return nil, err
 	}
-	allowed, err := c.mayAssume(ctx, caller, role, session, in)
+	allowed, err := c.mayAssume(ctx, caller, role, "AssumeRole", session)
 	if err != nil {
 		return nil, err
 	}
@@ -63,33 +62,6 @@ func (c *Control) AssumeRole(ctx context.Context, caller iam.Caller, in *sts.Ass
 		Credentials: credentials, AssumedRole: sts.AssumedRole{ID: principal.UserID, ARN: principal.ARN},
 		PackedSize: packed, SourceIdentity: session.sourceIdentity,
 	}, err
-}
-
-// mayAssume reports whether the role trusts the caller, and the caller's own policies let it assume the role. The caller
-// is told no reason, from which it could tell whether there is such a role.
-func (c *Control) mayAssume(ctx context.Context, caller iam.Caller, role *iam.Role, session *roleSession, in *sts.AssumeRoleRequest) (bool, error) {
-	principal, actions := authority.PrincipalOf(caller), session.actions("sts:AssumeRole")
-	conditions := session.conditions(caller, in, c.now())
-	if role == nil || !trusts(role, principal, actions, conditions) {
-		return false, nil
-	}
-	principal.Account = "" // so that the account alone does not name it
-	named := caller.Account == role.Account && trusts(role, principal, actions, conditions)
-	err := c.store.View(ctx, func(tx *store.Tx) error {
-		inquiry := c.authority.Ask(tx, caller, "AssumeRole")
-		maps.Copy(inquiry.Keys, authority.Keys(conditions))
-		for _, action := range actions {
-			if err := inquiry.MayTrusted(action, role.ARN(), role.Tags, named); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	var denied *authority.Denied
-	if errors.As(err, &denied) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // role reads the role that a request names. It is nil if there is no such role, which callers must not be able to tell
@@ -155,6 +127,8 @@ type roleSession struct {
 	transitive           []string
 	sourceIdentity       string
 	federation           string
+	// proof are the condition keys of what the request proves itself with, such as an external id.
+	proof authority.Keys
 }
 
 func newRoleSession(caller iam.Caller, in *sts.AssumeRoleRequest) (*roleSession, error) {
@@ -166,6 +140,7 @@ func newRoleSession(caller iam.Caller, in *sts.AssumeRoleRequest) (*roleSession,
 		return nil, err
 	}
 	s.sourceIdentity = in.SourceIdentity
+	s.proof.Set("sts:ExternalId", in.ExternalID)
 	if caller.Session != nil {
 		return s, s.inherit(&caller)
 	}
@@ -177,7 +152,7 @@ func restricted(in *sts.RoleSession) (*roleSession, error) {
 	if len(in.PolicyARNs) > maxPolicyARNs {
 		return nil, aws.Errorf("ValidationError", "The value at 'policyArns' must have %d entries at most", maxPolicyARNs)
 	}
-	s := &roleSession{name: in.Name}
+	s := &roleSession{name: in.Name, proof: authority.Keys{}}
 	if in.Policy != "" {
 		if _, err := policy.Parse([]byte(in.Policy), policy.Session, 0); err != nil {
 			return nil, aws.Errorf("MalformedPolicyDocument", "%v", err)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/aws/organizations"
 	nouns "pergola/aws/sts"
 	iamcontrol "pergola/control/iam"
 	"pergola/control/sts"
@@ -283,6 +286,48 @@ func TestTrustPolicies(t *testing.T) {
 	}
 }
 
+// TestWhoIsGoneAssumesNothing has sessions of a user and of a role outlive them, and roles that trust them by name.
+func TestWhoIsGoneAssumesNothing(t *testing.T) {
+	w := newWorld(t)
+	first := w.role("first", trust(anyone, assume, ""))
+	trustFirst, trustAda := w.role("second", trust(`{"AWS":"`+first+`"}`, assume, "")), w.role("third", trust(`{"AWS":"`+user(account, "ada").ARN+`"}`, assume, ""))
+	session := w.open(ok(w, w.AssumeRole, user(account, "eve"), request(first)).Credentials)
+	ada := w.open(ok(w, w.GetSessionToken, user(account, "ada"), nouns.GetSessionTokenRequest{}).Credentials)
+	ok(w, w.AssumeRole, session, request(trustFirst))
+	ok(w, w.AssumeRole, ada, request(trustAda))
+
+	named := iam.SubjectRequest{Subject: iam.Subject{RoleName: "first"}}
+	ok(w, w.iam.DeleteRole, root(account), named)
+	refused(w, w.AssumeRole, session, request(trustFirst), "AccessDenied")
+	w.role("first", trust(anyone, assume, ""))
+	refused(w, w.AssumeRole, session, request(trustFirst), "AccessDenied")
+	ada.UserID = "AIDAformer"
+	refused(w, w.AssumeRole, ada, request(trustAda), "AccessDenied")
+}
+
+// TestTrustOfAnOrganization has a trust policy ask where a caller belongs and from where it calls.
+func TestTrustOfAnOrganization(t *testing.T) {
+	w := newWorld(t)
+	put := func(f func(tx *store.Tx) error) {
+		if _, err := w.objects.Update(w.ctx, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(func(tx *store.Tx) error {
+		return errors.Join(
+			store.NewKind[organizations.Organization](organizations.KindOrganization).Put(tx, "o-1", organizations.Organization{ID: "o-1", Management: account, Root: organizations.Root{ID: "r-1"}}),
+			store.NewKind[organizations.Account](organizations.KindAccount).Put(tx, account, organizations.Account{ID: account, Parent: "r-1"}))
+	})
+	in := request(w.role("inside", trust(anyone, assume, `{"StringEquals":{"aws:PrincipalOrgID":"o-1"},"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)))
+	ada, eve := user(account, "ada"), user(foreign, "eve")
+	near, far := iam.Origin{Address: netip.MustParseAddr("192.0.2.1")}, iam.Origin{Address: netip.MustParseAddr("198.51.100.1")}
+	ada.Origin, eve.Origin = near, near
+	ok(w, w.AssumeRole, ada, in)
+	refused(w, w.AssumeRole, eve, in, "AccessDenied")
+	ada.Origin = far
+	refused(w, w.AssumeRole, ada, in, "AccessDenied")
+}
+
 func TestRefusedSessions(t *testing.T) {
 	w := newWorld(t)
 	arn := w.role("reader", trust(anyone, assumeAll, ""))
@@ -385,4 +430,56 @@ func TestGetAccessKeyInfo(t *testing.T) {
 	for _, id := range []string{"AKIAIOSFODNN7EXAMPLE", "AKIA0000000000000000", "nothing-of-a-key-id"} {
 		refused(w, w.GetAccessKeyInfo, user(account, "ada"), nouns.GetAccessKeyInfoRequest{ID: id}, "ValidationError: Invalid access key")
 	}
+}
+
+// TestTrustIsInWhoWasNamed has a role trust a user and a role by name, who go, come back under the same names, and change
+// their names.
+func TestTrustIsInWhoWasNamed(t *testing.T) {
+	w := newWorld(t)
+	first := w.role("first", trust(anyone, assume, ""))
+	ada := ok(w, w.iam.CreateUser, root(account), iam.CreateUserRequest{Name: "grace"}).User
+	both := `{"AWS":["` + first + `","` + ada.ARN + `"]}`
+	in := request(w.role("vault", trust(both, assume, `{"ArnLike":{"aws:PrincipalArn":["`+first+`","arn:aws:iam::*:user/*"]}}`)))
+	session := func() iam.Caller {
+		return w.open(ok(w, w.AssumeRole, user(account, "eve"), request(first)).Credentials)
+	}
+	grace := func(name string) iam.Caller {
+		found := ok(w, w.iam.GetUser, root(account), iam.SubjectRequest{Subject: iam.Subject{UserName: name}}).User
+		return iam.Caller{Account: account, ARN: found.ARN, UserID: found.ID, Type: iam.TypeUser}
+	}
+	shown := func(role string) string {
+		got, err := url.PathUnescape(ok(w, w.iam.GetRole, root(account), iam.SubjectRequest{Subject: iam.Subject{RoleName: role}}).Role.Trust)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	ok(w, w.AssumeRole, session(), in)
+	ok(w, w.AssumeRole, grace("grace"), in)
+	if got := shown("vault"); !strings.Contains(got, both) {
+		t.Errorf("the trust policy is shown as %s", got)
+	}
+
+	former := session()
+	id, _, _ := strings.Cut(former.UserID, ":")
+	ok(w, w.iam.DeleteRole, root(account), iam.SubjectRequest{Subject: iam.Subject{RoleName: "first"}})
+	w.role("first", trust(anyone, assume, ""))
+	refused(w, w.AssumeRole, session(), in, "AccessDenied")
+	refused(w, w.AssumeRole, former, in, "AccessDenied")
+	if got := shown("vault"); !strings.Contains(got, `{"AWS":["`+id+`","`+ada.ARN+`"]}`) || !strings.Contains(got, `"aws:PrincipalArn":["`+first+`"`) {
+		t.Errorf("the trust policy is shown as %s", got)
+	}
+	ok(w, w.iam.UpdateUser, root(account), iam.UpdateUserRequest{Name: "grace", NewName: "hopper"})
+	ok(w, w.AssumeRole, grace("hopper"), in) // still whom it trusts
+	ok(w, w.iam.CreateUser, root(account), iam.CreateUserRequest{Name: "grace"})
+	refused(w, w.AssumeRole, grace("grace"), in, "AccessDenied")
+
+	ok(w, w.iam.UpdateAssumeRolePolicy, root(account), iam.UpdateAssumeRolePolicyRequest{Name: "vault", Trust: trust(both, assume, "")})
+	ok(w, w.AssumeRole, session(), in)
+	ok(w, w.AssumeRole, grace("grace"), in)
+	refused(w, w.AssumeRole, grace("hopper"), in, "AccessDenied")
+
+	later := request(w.role("early", trust(`{"AWS":"arn:aws:iam::`+account+`:user/later"}`, assume, "")))
+	ok(w, w.iam.CreateUser, root(account), iam.CreateUserRequest{Name: "later"})
+	ok(w, w.AssumeRole, grace("later"), later) // who was not there when it was named is known by name alone
 }

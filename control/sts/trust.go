@@ -1,28 +1,36 @@
 package sts
 
 import (
+	"context"
+	"errors"
 	"maps"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"pergola/aws/iam"
-	"pergola/aws/sts"
-	"pergola/policy"
+	"pergola/control/authority"
+	"pergola/store"
 )
 
-// trusts reports whether a role's trust policy allows a principal every one of some actions.
-func trusts(role *iam.Role, principal policy.Principal, actions []string, conditions policy.Values) bool {
-	document, err := policy.Parse([]byte(role.Trust), policy.Trust, 0)
-	if err != nil {
-		return false // an earlier release took what this one does not understand
+// mayAssume reports whether the role trusts the caller, and the caller's own policies let it assume the role, with an
+// action such as "AssumeRole". The caller is told no reason, from which it could tell whether there is such a role.
+func (c *Control) mayAssume(ctx context.Context, caller iam.Caller, role *iam.Role, action string, session *roleSession) (bool, error) {
+	if role == nil {
+		return false, nil
 	}
-	trust := policy.Compile(document)
-	return !slices.ContainsFunc(actions, func(action string) bool {
-		request := &policy.Request{Principal: principal, Action: action, Resource: role.ARN(), Context: conditions}
-		return trust.Evaluate(request).Effect != policy.Allow
+	err := c.store.View(ctx, func(tx *store.Tx) error {
+		inquiry := c.authority.Ask(tx, caller, action)
+		maps.Copy(inquiry.Keys, session.keys())
+		for _, action := range session.actions("sts:" + action) {
+			if err := inquiry.MayAssume(action, role); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	var denied *authority.Denied
+	if errors.As(err, &denied) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // actions are what the trust policy must allow, beside the action itself, for what the session carries (IAM user guide,
@@ -38,40 +46,13 @@ func (s *roleSession) actions(action string) []string {
 	return actions
 }
 
-// conditions are the condition keys of a request for a session (IAM user guide, "AWS global condition context keys" and
-// "IAM and AWS STS condition context keys").
-func (s *roleSession) conditions(caller iam.Caller, in *sts.AssumeRoleRequest, now time.Time) policy.Values {
-	v := s.commonConditions(now)
-	set(v, "sts:ExternalId", in.ExternalID)
-	for key, value := range caller.Tags {
-		v[strings.ToLower("aws:PrincipalTag/"+key)] = []string{value}
-	}
-	if session := caller.Session; session != nil {
-		set(v, "aws:TokenIssueTime", session.Issued.UTC().Format(time.RFC3339))
-		set(v, "aws:MultiFactorAuthPresent", "false")
-		set(v, "aws:SourceIdentity", session.SourceIdentity)
-	}
-	return v
-}
-
-// commonConditions are those that do not depend on who asks.
-func (s *roleSession) commonConditions(now time.Time) policy.Values {
-	v := policy.Values{}
-	set(v, "aws:CurrentTime", now.UTC().Format(time.RFC3339))
-	set(v, "aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
-	set(v, "sts:RoleSessionName", s.name)
-	set(v, "sts:SourceIdentity", s.sourceIdentity)
-	set(v, "sts:TransitiveTagKeys", s.transitive...)
-	set(v, "aws:TagKeys", slices.Sorted(maps.Keys(s.requested))...)
-	for key, value := range s.requested {
-		v[strings.ToLower("aws:RequestTag/"+key)] = []string{value}
-	}
-	return v
-}
-
-// set gives a condition key its values. Without any, or with an empty one alone, the key is absent.
-func set(v policy.Values, key string, values ...string) {
-	if len(values) > 0 && values[0] != "" {
-		v[strings.ToLower(key)] = values
-	}
+// keys are the condition keys of a request for a session (IAM user guide, "IAM and AWS STS condition context keys").
+func (s *roleSession) keys() authority.Keys {
+	k := authority.Keys{}
+	maps.Copy(k, s.proof)
+	k.Set("sts:RoleSessionName", s.name)
+	k.Set("sts:SourceIdentity", s.sourceIdentity)
+	k.Set("sts:TransitiveTagKeys", s.transitive...)
+	k.SetTags(s.requested)
+	return k
 }

@@ -11,7 +11,6 @@ import (
 	"pergola/aws/iam"
 	"pergola/aws/sts"
 	"pergola/lattice"
-	"pergola/policy"
 	"pergola/store"
 )
 
@@ -21,7 +20,7 @@ const maxSkew = 5 * time.Minute
 // AssumeRoleWithWebIdentity hands out a session of a role to whom an OpenID Connect issuer vouches for. The role's
 // account must have registered the issuer, and its trust policy must allow the provider. Nobody signs this request: the
 // token is the proof. It is verified as a JSON Web Token (RFC 7519) with the keys that the issuer publishes.
-func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, _ iam.Caller, in *sts.AssumeRoleWithWebIdentityRequest) (*sts.AssumeRoleWithWebIdentityResponse, error) {
+func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, caller iam.Caller, in *sts.AssumeRoleWithWebIdentityRequest) (*sts.AssumeRoleWithWebIdentityResponse, error) {
 	if in.Provider != "" {
 		return nil, aws.Errorf("ValidationError", "ProviderId is for OAuth 2.0 access tokens; leave it out with an OpenID Connect token")
 	}
@@ -44,9 +43,12 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, _ iam.Caller, i
 	if err := session.adopt(provider, token); err != nil {
 		return nil, err
 	}
-	principal := policy.Principal{Type: policy.Federated, ARN: provider.ARN()}
-	if role == nil || !trusts(role, principal, session.actions("sts:AssumeRoleWithWebIdentity"), session.webConditions(provider, token, c.now())) {
-		// The same is said of a role that does not exist.
+	vouched := iam.Caller{Type: iam.TypeFederated, ARN: provider.ARN(), Origin: caller.Origin}
+	allowed, err := c.mayAssume(ctx, vouched, role, "AssumeRoleWithWebIdentity", session)
+	if err != nil {
+		return nil, err
+	}
+	if !allowed { // the same is said of a role that does not exist
 		return nil, accessDenied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
 	}
 	duration, err := sessionDuration(role, in.Seconds, false)
@@ -108,19 +110,14 @@ func (c *Control) provider(ctx context.Context, account, issuer string) (*iam.Pr
 	return &provider, nil
 }
 
-// adopt takes over what the issuer says about the session: its tags and its source identity.
+// adopt takes over what the issuer says about the session: its tags and its source identity. What it says about the
+// subject are condition keys that begin with the issuer's name (IAM user guide, "Available keys for AWS web identity
+// federation").
 func (s *roleSession) adopt(provider *iam.Provider, t *webToken) error {
 	s.federation, s.sourceIdentity = provider.ARN(), t.sourceIdentity
+	s.proof.Set(provider.Name+":aud", t.audience())
+	s.proof.Set(provider.Name+":sub", t.subject)
+	s.proof.Set(provider.Name+":amr", t.methods...)
+	s.proof.Set("aws:FederatedProvider", provider.ARN())
 	return s.addTags(t.tags, t.transitiveTags)
-}
-
-// webConditions are the condition keys of a request with a web identity: those of the session, and the issuer's, which
-// begin with its name (IAM user guide, "Available keys for AWS web identity federation").
-func (s *roleSession) webConditions(provider *iam.Provider, t *webToken, now time.Time) policy.Values {
-	v := s.commonConditions(now)
-	set(v, provider.Name+":aud", t.audience())
-	set(v, provider.Name+":sub", t.subject)
-	set(v, provider.Name+":amr", t.methods...)
-	set(v, "aws:FederatedProvider", provider.ARN())
-	return v
 }

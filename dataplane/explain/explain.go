@@ -337,7 +337,7 @@ func (w *walk) targets() {
 		for _, target := range share.Group.Targets {
 			health := report[target.Key]
 			gate.More = append(gate.More, strings.TrimSpace(fmt.Sprintf("%s is %s %s", target.Key, cmp.Or(health.Status, lattice.TargetInitial), health.ReasonCode)))
-			if !target.Draining && target.Address.IsValid() {
+			if !target.Draining && (target.Address.IsValid() || target.Function != "") {
 				usable++
 			}
 		}

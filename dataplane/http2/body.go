@@ -104,7 +104,11 @@ func (b *Body) Fill() error {
 	defer c.mu.Unlock()
 	b.out = false
 	if b.handedOut() {
+		before := c.out.pending()
 		b.consumed()
+		if c.out.pending() > before {
+			c.flush() // credit, which the peer may be waiting for
+		}
 	}
 	if s.in.data.size > 0 {
 		return nil

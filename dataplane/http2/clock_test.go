@@ -37,7 +37,7 @@ func TestConnectionsEndInTime(t *testing.T) {
 			p.greet()
 			for id := uint32(1); !strings.Contains(p.all(), "GOAWAY"); id += 2 {
 				p.headers(id, true, request("GET")...)
-				time.Sleep(30 * time.Second)
+				pass(30 * time.Second)
 			}
 			p.headers(101, true, request("GET")...)
 		}, 10*time.Minute + warnTime, "HEADERS 101 :status=200"},
@@ -47,7 +47,7 @@ func TestConnectionsEndInTime(t *testing.T) {
 				began := time.Now()
 				c.send(p)
 				for !p.hasEnded() {
-					time.Sleep(100 * time.Millisecond)
+					pass(100 * time.Millisecond)
 				}
 				if got := p.all(); !strings.Contains(got, c.want) {
 					t.Errorf("want %q, got %s", c.want, got)
@@ -168,11 +168,36 @@ func TestProgressKeepsAStreamAlive(t *testing.T) {
 		p.greet()
 		p.headers(1, false, request("POST")...)
 		for range 5 {
-			time.Sleep(50 * time.Second)
+			pass(50 * time.Second)
 			p.raw(kindData, 0, 1, 'x')
 		}
 		p.raw(kindData, flagEndStream, 1)
 		<-p.hold
+	})
+}
+
+// TestAnUploadKeepsTheWaitForItsResponseAlive has a body leave slowly.
+func TestAnUploadKeepsTheWaitForItsResponseAlive(t *testing.T) {
+	withClient(t, Config{IdleTimeout: time.Minute}, func(p *peer, c *Client) {
+		s, _ := c.Open()
+		defer s.Close()
+		startGET(s)
+		s.Out.EndHead(http1.Chunked)
+		go func() {
+			for range 5 {
+				pass(50 * time.Second)
+				s.Out.Write([]byte("x"))
+				s.Out.Flush()
+			}
+			s.Out.End()
+			p.told <- nil
+			p.headers(1, true, ":status", "200")
+		}()
+		var r http1.Response
+		if err := s.In.ReadResponse(&r, false); err != nil || r.Status != 200 {
+			t.Errorf("got %d, %v", r.Status, err)
+		}
+		<-p.told
 	})
 }
 

@@ -175,6 +175,7 @@ func (c *conn) end(err error) {
 		if s.fresh {
 			c.running-- // it was not started
 		}
+		s.readable.signal()
 	}
 	c.ready = nil
 	c.wakeBlocked()
@@ -221,7 +222,7 @@ func (c *conn) add(s *Stream) {
 }
 
 // remove forgets a stream that is closed on the wire. mu is held.
-func (c *conn) remove(s *Stream, byUs bool) {
+func (c *conn) remove(s *Stream) {
 	if s.gone {
 		return
 	}
@@ -237,7 +238,7 @@ func (c *conn) remove(s *Stream, byUs bool) {
 	if !s.in.ended {
 		c.flow.bringing--
 	}
-	c.closed.add(s.id, byUs)
+	c.closed.add(s.id, false)
 	if len(c.streams) == 0 {
 		c.emptied()
 	}
@@ -246,7 +247,7 @@ func (c *conn) remove(s *Stream, byUs bool) {
 // settle forgets a stream if both sides have ended it. mu is held.
 func (c *conn) settle(s *Stream) {
 	if s.in.ended && s.out.ended {
-		c.remove(s, false)
+		c.remove(s)
 	}
 }
 
@@ -258,7 +259,7 @@ func (c *conn) kill(s *Stream, err error) {
 	if s.err == nil {
 		s.err = err
 	}
-	c.remove(s, false)
+	c.remove(s)
 	s.readable.signal()
 	s.writable.signal()
 	s.notify()
@@ -270,7 +271,7 @@ func (c *conn) reset(s *Stream, code Code, err error) {
 		return
 	}
 	c.appendReset(s.id, code)
-	c.closed.add(s.id, true)
+	c.closed.add(s.id, true) // before kill says otherwise
 	c.kill(s, err)
 }
 
@@ -290,7 +291,7 @@ type closedStreams struct {
 }
 
 func (r *closedStreams) add(id uint32, byUs bool) {
-	if slices.Contains(r.ids[:], id) {
+	if id == 0 || slices.Contains(r.ids[:], id) {
 		return
 	}
 	r.ids[r.next%len(r.ids)], r.byUs[r.next%len(r.ids)] = id, byUs
@@ -457,6 +458,7 @@ func (c *conn) wakeReady() {
 		switch {
 		case s.fresh && s.gone && s.err != nil: // begun and taken back in one breath
 			c.running--
+			c.giveBack(int64(s.in.data.size))
 			s.recycle()
 		case s.fresh:
 			s.fresh = false

@@ -64,6 +64,9 @@ func checkState(t *testing.T, c *conn) {
 		t.Errorf("left are %d streams in use, %d to be opened, %d on the wire, %d that bring something",
 			c.running, c.opening, len(c.streams), c.flow.bringing)
 	}
+	if window := c.flow.receive + c.flow.credit; window != int64(c.cfg.ConnWindow) {
+		t.Errorf("%d bytes of the window are lost", int64(c.cfg.ConnWindow)-window)
+	}
 	if n := c.out.pending(); n > 2*maxPending {
 		t.Errorf("%d bytes are pending", n)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	xhttp2 "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -193,3 +194,6 @@ func withClient(t *testing.T, cfg Config, script func(*peer, *Client)) {
 		c.Close()
 	})
 }
+
+// pass lets time pass, in a bubble.
+func pass(d time.Duration) { time.Sleep(d) }

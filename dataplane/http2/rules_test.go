@@ -225,6 +225,10 @@ func TestClientEnforcesTheRules(t *testing.T) {
 		{"GOAWAY before it", func(p *peer) { p.fr.WriteGoAway(0, 0, nil) }, "not looked at"},
 		{"GOAWAY after it", func(p *peer) { p.fr.WriteGoAway(1, 0, nil); p.headers(1, true, ":status", "200") }, ""},
 		{"a response without a body", func(p *peer) { p.headers(1, true, ":status", "200") }, ""},
+		{"a response, and then nonsense", func(p *peer) {
+			p.headers(1, true, ":status", "200")
+			p.raw(kindPing, 0, 1)
+		}, "GOAWAY 0 PROTOCOL_ERROR"},
 		{"the end of the connection", func(p *peer) { p.conn.Close() }, "EOF"},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

@@ -84,8 +84,12 @@ func (c *conn) wakeBlocked() {
 	c.blocked = c.blocked[:0]
 }
 
-// await waits until the stream, or the connection, may have room. mu is held, though not meanwhile.
+// await waits until the stream, or the connection, may have room. mu is held, though not meanwhile. Whoever comes here has
+// flushed, and either may have ended while that went on.
 func (c *conn) await(s *Stream) error {
+	if err := s.writeError(); err != nil {
+		return err
+	}
 	c.blocked = append(c.blocked, s)
 	s.late, s.active = false, c.now()
 	c.arm(s.active + s.idle)

@@ -131,10 +131,6 @@ func (s *Stream) Cut() {
 	if s.err == nil && (!s.in.ended || !s.out.ended) {
 		s.onReset = nil // it is no surprise
 		s.c.reset(s, Cancel, ErrClosed)
-		if s.id == 0 {
-			s.err = ErrClosed
-			s.writable.signal()
-		}
 	}
 	s.c.flushSoon()
 }

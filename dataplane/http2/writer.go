@@ -162,6 +162,7 @@ func (w *Writer) push(p []byte, how pushing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w.last = c.now()
+	s.active = w.last
 	s.late = false
 	switch {
 	case s.out.ended && len(p) > 0:
@@ -180,13 +181,15 @@ func (w *Writer) push(p []byte, how pushing) error {
 }
 
 // frames makes frames of what has gathered and of p. The message does not end in order in answer to one that was
-// malformed: the stream is reset behind it (RFC 9113 §8.1.1). mu is held, though not while waiting.
+// malformed: the stream is reset behind it (RFC 9113 §8.1.1). A message that was to have a body, and had none in the end,
+// ends with DATA nevertheless: gRPC asks for that in requests ("gRPC over HTTP2", Requests), and its servers wait for it.
+// mu is held, though not while waiting.
 func (w *Writer) frames(p []byte, end bool) error {
 	s, c := w.s, w.s.c
 	end = end && !s.malformed
 	trailers := end && len(w.trailers) > 1
 	if w.pending {
-		last := !w.interim && !s.malformed && !trailers && len(w.body)+len(p) == 0 && (end || w.bodiless())
+		last := !w.interim && !s.malformed && !trailers && w.bodiless()
 		if err := c.sendHead(s, w.block, last); err != nil {
 			return err
 		}

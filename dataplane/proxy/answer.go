@@ -25,6 +25,8 @@ func reason(status int) string {
 		return "Forbidden"
 	case 404:
 		return "Not Found"
+	case 413:
+		return "Content Too Large"
 	case 421:
 		return "Misdirected Request"
 	case 429:

@@ -38,29 +38,30 @@ type client struct {
 
 	mu    sync.Mutex // guards what follows
 	isCut bool
-	// target is the connection to the target that the request under way occupies, for cut to break off.
-	target *targetConn
+	// occupied is what the request under way waits for, for cut to break it off: the connection to a target, or the
+	// invocation of a function.
+	occupied interface{ Cut() }
 }
 
-// occupy notes the connection to the target that the request occupies; nil for none. Once it has returned, the one
-// before is not touched any more.
-func (c *client) occupy(target *targetConn) {
+// occupy notes what the request waits for; nil for nothing. Once it has returned, what was noted before is not touched any
+// more.
+func (c *client) occupy(it interface{ Cut() }) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.target = target
-	if c.isCut && target != nil {
-		target.Cut()
+	c.occupied = it
+	if c.isCut && it != nil {
+		it.Cut()
 	}
 }
 
-// cut breaks off the client, and the target that it waits for. Any goroutine may call it.
+// cut breaks off the client, and what it waits for. Any goroutine may call it.
 func (c *client) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.isCut = true
 	c.Cut()
-	if c.target != nil {
-		c.target.Cut()
+	if c.occupied != nil {
+		c.occupied.Cut()
 	}
 }
 
@@ -129,5 +130,5 @@ func (c *streamClient) begin(on *connection, stream *http2.Stream) {
 
 // end forgets the stream, which has ended, so that nobody calls cut any more.
 func (c *streamClient) end() {
-	c.connection, c.side, c.isCut, c.target = nil, side{}, false, nil
+	c.connection, c.side, c.isCut, c.occupied = nil, side{}, false, nil
 }

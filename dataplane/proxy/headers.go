@@ -75,9 +75,15 @@ func (x *exchange) writeRequestHead(framing http1.Framing) {
 	out.EndHead(framing)
 }
 
+// fieldWriter takes the fields of a request's head.
+type fieldWriter interface {
+	Field(name, value string)
+	FieldBytes(name string, value []byte)
+}
+
 // writeForwarded writes the x-forwarded fields. The address of the client goes behind those that the client names, as is
 // common among proxies; a target that trusts only the last one cannot be lied to.
-func (x *exchange) writeForwarded(out writer) {
+func (x *exchange) writeForwarded(out fieldWriter) {
 	b := x.scratch[:0]
 	for _, f := range x.request.All() {
 		if http1.EqualFold(f.Name, "x-forwarded-for") && len(f.Value) > 0 {
@@ -107,7 +113,7 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 }
 
 // writeLattice writes the fields that only the proxy may write.
-func (x *exchange) writeLattice(out writer) {
+func (x *exchange) writeLattice(out fieldWriter) {
 	r := &x.record
 	b := append(x.scratch[:0], "SourceVpcArn="...)
 	b = append(b, r.VPC.ARN...)
@@ -129,7 +135,7 @@ func (x *exchange) writeLattice(out writer) {
 
 // writeIdentity tells the target who signed the request (user guide, "Caller identity headers"). A key without a value
 // is sent all the same.
-func (x *exchange) writeIdentity(out writer) {
+func (x *exchange) writeIdentity(out fieldWriter) {
 	c := &x.record.Caller
 	b := append(x.scratch[:0], "Principal="...)
 	b = append(b, c.Principal...)

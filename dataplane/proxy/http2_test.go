@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -278,5 +279,42 @@ func TestDeniedCalls(t *testing.T) {
 func TestMessagesOfCalls(t *testing.T) {
 	if got := string(appendGRPCMessage(nil, "100 % of\nü")); got != "100 %25 of%0A%C3%BC" {
 		t.Errorf("escaped to %q", got)
+	}
+}
+
+// TestEmptyStreams carries a call in which neither side says anything, whenever the client makes that known.
+func TestEmptyStreams(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("late %v", late), func(t *testing.T) {
+			w := newWorld(t)
+			w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = lattice.GRPC
+			arrived := make(chan struct{})
+			w.targets[targetA] = serveHTTP2(func(rw http.ResponseWriter, r *http.Request) {
+				close(arrived)
+				if body, err := io.ReadAll(r.Body); err != nil || len(body) > 0 {
+					t.Errorf("the target heard %q, %v", body, err)
+				}
+				rw.Header().Set("Grpc-Status", "0")
+			})
+			from, to := io.Pipe()
+			request := call{method: "POST", path: "/p.S/M", kind: "application/grpc"}.request(t.Context(), t)
+			request.Body, request.ContentLength = from, -1
+			if late {
+				go func() {
+					<-arrived
+					to.Close()
+				}()
+			} else {
+				to.Close()
+			}
+			response, err := w.connectHTTP2().RoundTrip(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if body, err := io.ReadAll(response.Body); err != nil || len(body) > 0 || response.Header.Get("Grpc-Status") != "0" {
+				t.Errorf("answered %v %q, %v", response.Header, body, err)
+			}
+		})
 	}
 }

@@ -88,6 +88,8 @@ type Config struct {
 	Picker Picker
 	// Dial connects to an address in a VPC.
 	Dial func(ctx context.Context, vpc string, address netip.AddrPort) (net.Conn, error)
+	// Functions invokes the Lambda functions that are targets; nil invokes none.
+	Functions Functions
 	// Record is called at the end of each request, on its goroutine; the Record and all in it is reused afterwards.
 	// nil records nothing.
 	Record func(*Record)
@@ -289,6 +291,9 @@ func (x *exchange) serve() (keep bool) {
 	x.record.TargetGroup = group
 	if !x.suits(group) {
 		return x.fail(502, TargetProtocolError, nil)
+	}
+	if group.Type == lattice.TargetLambda {
+		return x.invoke(group)
 	}
 	return x.forward(group)
 }

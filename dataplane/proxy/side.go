@@ -45,6 +45,7 @@ type reader interface {
 
 // body is the body of a message. Its methods are those of http1.Body.
 type body interface {
+	io.Reader
 	http1.Source
 	Received() int64
 	Trailers() []http1.Field

@@ -2,6 +2,7 @@ package target
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"pergola/lattice"
@@ -25,6 +26,9 @@ type Target struct {
 	key      string
 	vpc      string
 	address  netip.AddrPort
+	more     []netip.AddrPort // further addresses, of a load balancer
+	turn     atomic.Uint64    // counts the requests that went to address and more in turn
+	function string
 	inFlight atomic.Int64
 	draining atomic.Bool
 
@@ -33,8 +37,20 @@ type Target struct {
 	checker *checker // nil while the target is not checked
 }
 
-// Address is where the target answers requests.
-func (t *Target) Address() netip.AddrPort { return t.address }
+// Address is where the next request to the target goes: a load balancer answers at several addresses, which take turns.
+// It is asked once for each request.
+func (t *Target) Address() netip.AddrPort {
+	if len(t.more) == 0 {
+		return t.address
+	}
+	if i := t.turn.Add(1) % uint64(1+len(t.more)); i > 0 {
+		return t.more[i-1]
+	}
+	return t.address
+}
+
+// Function is the ARN of the Lambda function that the target is; "" for all others, which have an address.
+func (t *Target) Function() string { return t.function }
 
 // VPC is the id of the VPC in which the address is.
 func (t *Target) VPC() string { return t.vpc }
@@ -53,7 +69,7 @@ func (g *group) apply(spec *snapshot.TargetGroup) {
 	for _, s := range spec.Targets {
 		t := known[s.Key]
 		if t == nil || !t.stands(s) {
-			t = &Target{group: g, key: s.Key, vpc: spec.VPC, address: s.Address, health: unjudged()}
+			t = &Target{group: g, key: s.Key, vpc: spec.VPC, address: s.Address, more: s.More, function: s.Function, health: unjudged()}
 		}
 		g.targets[s.Key] = t
 	}
@@ -67,7 +83,9 @@ func (g *group) apply(spec *snapshot.TargetGroup) {
 
 // stands reports whether the target is the one that s specifies. At another address it is another one, to be judged
 // anew; but one that is draining has requests to finish wherever they went.
-func (t *Target) stands(s snapshot.Target) bool { return s.Draining || t.address == s.Address }
+func (t *Target) stands(s snapshot.Target) bool {
+	return s.Draining || t.address == s.Address && slices.Equal(t.more, s.More)
+}
 
 // follow brings checks, the targets in turn and the marks of draining in line with the specification, in this order. The
 // order of the last two is what Pick relies on. The caller holds set.mu.
@@ -103,7 +121,7 @@ func (g *group) publish() {
 	var healthy, usable []*Target
 	for _, s := range g.spec.Targets {
 		t := g.targets[s.Key]
-		if s.Draining || !s.Address.IsValid() {
+		if s.Draining || !s.Address.IsValid() && s.Function == "" {
 			continue
 		}
 		usable = append(usable, t)

@@ -36,6 +36,37 @@ func TestPickTakesTurns(t *testing.T) {
 	})
 }
 
+// TestPickTakesFunctions has no address to go by, and no health.
+func TestPickTakesFunctions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const gone, now = "arn:aws:lambda:us-west-2:100000000001:function:gone", "arn:aws:lambda:us-west-2:100000000001:function:now"
+		spec := &snapshot.TargetGroup{ID: "tg-0123456789abcdef0", Type: lattice.TargetLambda, InUse: true, Targets: []snapshot.Target{
+			{Key: gone + ":0", Function: gone, Draining: true}, {Key: now + ":0", Function: now},
+		}}
+		d := deploy(t, spec)
+		target, ok := d.set.Pick(d.spec)
+		if !ok || target.Function() != now || target.Address().IsValid() {
+			t.Fatalf("picked %+v", target)
+		}
+		report := d.set.Report()[spec.ID]
+		if got := report[now+":0"]; got.Status != lattice.TargetUnavailable || got.ReasonCode != lattice.ReasonHealthCheckNotSupported {
+			t.Errorf("it is %+v", got)
+		}
+		if got := report[gone+":0"]; got.Status != lattice.TargetDraining || !got.Drained {
+			t.Errorf("the one before is %+v", got)
+		}
+		d.spec.Targets[1].Draining = true
+		d.apply()
+		if got := d.set.Report()[spec.ID][now+":0"]; got.Status != lattice.TargetDraining || got.Drained {
+			t.Errorf("while it answers it is %+v", got)
+		}
+		target.Done()
+		if got := d.set.Report()[spec.ID][now+":0"]; !got.Drained {
+			t.Errorf("when it has answered it is %+v", got)
+		}
+	})
+}
+
 func TestPickPrefersHealthyAndFailsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spec := groupOf(one, two, three)
@@ -218,4 +249,28 @@ func BenchmarkApply(b *testing.B) {
 			set.Apply(&snapshot.Snapshot{TargetGroups: groups})
 		}
 	})
+}
+
+func TestRequestsToALoadBalancerGoToAllItsAddresses(t *testing.T) {
+	t.Parallel()
+	set := New(Config{})
+	defer set.Close()
+	spec := &snapshot.TargetGroup{ID: "tg-1", Targets: []snapshot.Target{{
+		Key: "balancer", Address: address("10.0.1.4:80"), More: []netip.AddrPort{address("10.0.2.4:80"), address("10.0.3.4:80")},
+	}}}
+	set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{"tg-1": spec}})
+	counts := map[netip.AddrPort]int{}
+	for range 30 {
+		target, ok := set.Pick(spec)
+		if !ok {
+			t.Fatal("there is no target")
+		}
+		counts[target.Address()]++
+		target.Done()
+	}
+	for _, at := range append(spec.Targets[0].More, spec.Targets[0].Address) {
+		if counts[at] != 10 {
+			t.Errorf("%v received %d of 30 requests", at, counts[at])
+		}
+	}
 }

@@ -133,7 +133,7 @@ func (s *Set) members(wanted map[string]*snapshot.TargetGroup) (members map[stri
 // Pick chooses the target for a request, in turn among the healthy targets of the group. When none is healthy it chooses
 // among all that are not draining (user guide, "Routing algorithm": the service fails open), and a target that no check
 // has judged yet is not healthy. In a group whose health is not checked every target takes part. A target without an
-// address never does.
+// address never does, unless it is a function.
 //
 // The request counts as in flight until Done is called. It reports false when there is no target.
 func (s *Set) Pick(of *snapshot.TargetGroup) (*Target, bool) {

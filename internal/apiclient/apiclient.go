@@ -41,6 +41,15 @@ func (e *Error) Error() string {
 // Lattice calls an operation of VPC Lattice: in is the JSON body, nil for none; out receives the answer, nil for
 // none. Identifiers in path must be escaped (url.PathEscape).
 func (c *Client) Lattice(ctx context.Context, method, path string, in, out any) error {
+	return c.rest(ctx, "vpc-lattice", request{method: method, path: path}, in, out)
+}
+
+// Lambda calls an operation of Lambda as Lattice does one of VPC Lattice.
+func (c *Client) Lambda(ctx context.Context, method, path string, in, out any) error {
+	return c.rest(ctx, "lambda", request{method: method, path: path}, in, out)
+}
+
+func (c *Client) rest(ctx context.Context, service string, r request, in, out any) error {
 	var body []byte
 	if in != nil {
 		encoded, err := json.Marshal(in)
@@ -49,14 +58,15 @@ func (c *Client) Lattice(ctx context.Context, method, path string, in, out any) 
 		}
 		body = encoded
 	}
-	a, err := c.send(ctx, request{service: "vpc-lattice", method: method, path: path, contentType: "application/json", body: body})
+	r.service, r.contentType, r.body = service, "application/json", body
+	a, err := c.send(ctx, r)
 	if err != nil {
 		return err
 	}
 	if a.status >= 300 {
 		var failure struct{ Message string }
 		_ = json.Unmarshal(a.body, &failure)
-		return &Error{method + " " + path, a.status, a.header.Get("X-Amzn-ErrorType"), failure.Message}
+		return &Error{r.method + " " + r.path, a.status, a.header.Get("X-Amzn-ErrorType"), failure.Message}
 	}
 	if out == nil || len(a.body) == 0 {
 		return nil
@@ -65,7 +75,9 @@ func (c *Client) Lattice(ctx context.Context, method, path string, in, out any) 
 }
 
 // queryVersions are the versions of the APIs that speak the query protocol.
-var queryVersions = map[string]string{"ec2": "2016-11-15", "iam": "2010-05-08", "sts": "2011-06-15"}
+var queryVersions = map[string]string{
+	"ec2": "2016-11-15", "iam": "2010-05-08", "sts": "2011-06-15", "elasticloadbalancing": "2015-12-01",
+}
 
 // Query calls an operation of a service that speaks the query protocol, and decodes the XML answer into out.
 func (c *Client) Query(ctx context.Context, service, action string, parameters url.Values, out any) error {

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -281,8 +279,7 @@ func TestSigners(t *testing.T) {
 	g.guardService()
 	session := g.assume()
 	bad := pergolaSigner(sealing.Credential{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", Secret: "x"})
-	const unknown = "403 UnrecognizedClientException: The security token included in the request is invalid."
-	g.Eventually("the service authenticates", func() bool { return g.ask(t, bad, "GET", "/") == unknown })
+	g.Eventually("the service authenticates", func() bool { return g.ask(t, bad, "GET", "/") == unknownKey })
 	altered := func(sign signer, alter func(*http.Request)) signer {
 		return func(t *testing.T, method, url string) *http.Request {
 			request := sign(t, method, url)
@@ -290,8 +287,6 @@ func TestSigners(t *testing.T) {
 			return request
 		}
 	}
-	const mismatch = "403 InvalidSignatureException: The request signature we calculated does not match the signature you provided. " +
-		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
 	const odd = "/a%20b/c:d/..//e?x=1&x=0&y=%2F+z"
 	now, payload := time.Now(), "UNSIGNED-PAYLOAD"
 	for _, tt := range []struct {
@@ -320,7 +315,7 @@ func TestSigners(t *testing.T) {
 		{"altered field", altered(pergolaSigner(session), func(r *http.Request) {
 			r.Header.Set("X-Amz-Date", now.Add(time.Second).UTC().Format("20060102T150405Z"))
 		}), "/", mismatch},
-		{"no token", pergolaSigner(sealing.Credential{AccessKeyID: session.AccessKeyID, Secret: session.Secret}), "/", unknown},
+		{"no token", pergolaSigner(sealing.Credential{AccessKeyID: session.AccessKeyID, Secret: session.Secret}), "/", unknownKey},
 	} {
 		if got := g.ask(t, tt.sign, "GET", tt.path); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
@@ -329,7 +324,6 @@ func TestSigners(t *testing.T) {
 	if got := g.ask(t, goSigner(session, true, payload, now.Add(-time.Hour)), "GET", "/"); !strings.HasPrefix(got, "403 InvalidSignatureException: Signature expired: ") {
 		t.Errorf("an hour old: %q", got)
 	}
-	g.testPrograms(session)
 }
 
 // relay is an address on this host from which connections go on to the service network, as from the client's instance.
@@ -370,49 +364,4 @@ func (g *guarded) pass(ctx context.Context, conn net.Conn) {
 	_, _ = io.Copy(onward, conn)
 	_ = onward.Close()
 	<-finished
-}
-
-// botocoreScript signs as the user guide's sample does, and sends.
-const botocoreScript = `
-import http.client, os, sys
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-relay, host, path = sys.argv[1:]
-request = AWSRequest(method="POST", url="http://" + host + path, data="some data",
-    headers={"Content-Type": "application/json", "x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
-request.context["payload_signing_enabled"] = False
-SigV4Auth(Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ["AWS_SESSION_TOKEN"]),
-    "vpc-lattice-svcs", "us-west-2").add_auth(request)
-connection = http.client.HTTPConnection(relay)
-connection.request("POST", path, "some data", dict(request.prepare().headers) | {"Host": host})
-response = connection.getresponse()
-print(response.status, response.read().decode(), end="")
-`
-
-// testPrograms calls with the programs that people sign with, as far as they are installed.
-func (g *guarded) testPrograms(session sealing.Credential) {
-	relay := g.relay()
-	run := func(name string, arguments ...string) string {
-		command := exec.CommandContext(g.t.Context(), name, arguments...)
-		command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+session.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+session.Secret, "AWS_SESSION_TOKEN="+session.Token)
-		out, err := command.CombinedOutput()
-		if err != nil {
-			return fmt.Sprintf("%v: %s", err, out)
-		}
-		return string(out)
-	}
-	if _, err := exec.LookPath("curl"); err == nil {
-		got := run("curl", "-sS", "--connect-to", g.service.domain+":80:"+relay, "-w", " %{http_code}",
-			"--aws-sigv4", "aws:amz:us-west-2:vpc-lattice-svcs", "--user", session.AccessKeyID+":"+session.Secret,
-			"-H", "x-amz-security-token: "+session.Token, "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", g.service.url("/rates?x=1"))
-		if got != "parked 200" {
-			g.t.Errorf("curl: %s", got)
-		}
-	}
-	if exec.Command("python3", "-c", "import botocore").Run() == nil {
-		if got := run("python3", "-c", botocoreScript, relay, g.service.domain, "/rates?x=1"); got != parked {
-			g.t.Errorf("botocore: %s", got)
-		}
-	}
 }

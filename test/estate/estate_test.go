@@ -35,7 +35,12 @@ type estate struct {
 
 func newEstate(t *testing.T) *estate {
 	t.Helper()
-	e := &estate{Env: testenv.Start(t), t: t}
+	return newEstateOn(t, testenv.Start(t))
+}
+
+func newEstateOn(t *testing.T, env *testenv.Env) *estate {
+	t.Helper()
+	e := &estate{Env: env, t: t}
 	e.clients, e.owners = e.MakeVPC("10.20.0.0/16"), e.MakeVPC("10.20.0.0/16")
 	e.client = e.RunInstance(e.clients, "10.20.1.10")
 	network := must(e.Lattice.CreateServiceNetwork(t.Context(), &vpclattice.CreateServiceNetworkInput{Name: aws.String("platform-mesh")}))(t)

@@ -1,0 +1,330 @@
+package elbv2
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"pergola/aws"
+	resources "pergola/aws/ec2"
+	"pergola/aws/elbv2"
+	"pergola/aws/iam"
+	"pergola/control/ec2"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+var loadBalancers = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+
+// maxSecurityGroups is how many security groups a load balancer may be in (VPC user guide, "Amazon VPC quotas").
+const maxSecurityGroups = 5
+
+// resident is a load balancer as EC2 knows it.
+func resident(l *elbv2.LoadBalancer) ec2.Resident {
+	return ec2.Resident{ID: "elb-" + l.ID, SecurityGroups: l.SecurityGroups}
+}
+
+// loadBalancer reads the load balancer that an operation is about, if the caller may perform it on that.
+func (op *call) loadBalancer(arn string) (*elbv2.LoadBalancer, error) {
+	l, err := op.readLoadBalancer(arn)
+	if err != nil {
+		return nil, cmp.Or(op.May(arn, nil), err)
+	}
+	return l, op.May(arn, l.Tags)
+}
+
+func (op *call) readLoadBalancer(arn string) (*elbv2.LoadBalancer, error) {
+	of, ok := parts(arn, "loadbalancer/app", 2)
+	if !ok {
+		return nil, aws.Errorf(codeValidation, "'%s' is not a valid load balancer ARN", arn)
+	}
+	if err := op.Owns(arn); err != nil {
+		return nil, err
+	}
+	l, err := loadBalancers.Get(op.Tx, of[1])
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || l.ARN != arn {
+		return nil, aws.Errorf("LoadBalancerNotFound", "One or more load balancers not found: %s", arn)
+	}
+	return &l, nil
+}
+
+func (op *call) putLoadBalancer(l *elbv2.LoadBalancer) error {
+	return loadBalancers.Put(op.Tx, l.ID, *l)
+}
+
+// ownLoadBalancers lists the load balancers of the caller's account, in order of id.
+func (op *call) ownLoadBalancers() ([]*elbv2.LoadBalancer, error) {
+	entries, _, err := loadBalancers.List(op.Tx, "", "", 0)
+	var own []*elbv2.LoadBalancer
+	for _, entry := range entries {
+		if entry.Value.Account == op.account {
+			own = append(own, &entry.Value)
+		}
+	}
+	return own, err
+}
+
+// CreateLoadBalancer makes an internal Application Load Balancer with an address in each of some subnets. A repeated
+// request with the same settings answers like the first.
+func (c *Control) CreateLoadBalancer(ctx context.Context, caller iam.Caller, in *elbv2.CreateLoadBalancerRequest) (*elbv2.LoadBalancersResponse, error) {
+	ids, err := checkCreation(in)
+	if err != nil {
+		return nil, err
+	}
+	return update(ctx, c, caller, "CreateLoadBalancer", func(op *call) (*elbv2.LoadBalancersResponse, error) {
+		tags, err := newTags(in.Tags)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.MayCreate(op.arn("loadbalancer/app/"+in.Name+"/*"), tags, "AddTags"); err != nil {
+			return nil, err
+		}
+		subnets, err := op.subnets(ids)
+		if err != nil {
+			return nil, err
+		}
+		groups, err := op.securityGroups(subnets[0].VPC, in.SecurityGroups)
+		if err != nil {
+			return nil, err
+		}
+		l, err := op.sameLoadBalancer(in.Name, subnets, groups)
+		if err != nil {
+			return nil, err
+		}
+		if l == nil {
+			if l, err = op.newLoadBalancer(in.Name, subnets, groups); err != nil {
+				return nil, err
+			}
+			l.Tags = tags
+		}
+		return &elbv2.LoadBalancersResponse{LoadBalancers: aws.Members[elbv2.LoadBalancerDescription]{describeLoadBalancer(l)}}, op.putLoadBalancer(l)
+	})
+}
+
+// checkCreation refuses what is not made here, and returns the ids of the subnets.
+func checkCreation(in *elbv2.CreateLoadBalancerRequest) ([]string, error) {
+	if err := checkName("load balancer", in.Name); err != nil {
+		return nil, err
+	}
+	ids := in.Subnets
+	for _, mapping := range in.SubnetMappings {
+		if mapping.AllocationID != "" || mapping.PrivateAddress != "" || mapping.IPv6Address != "" {
+			return nil, aws.Errorf(codeConfiguration, "An application load balancer's addresses cannot be chosen; leave all but SubnetId out of SubnetMappings")
+		}
+		ids = append(ids, mapping.SubnetID)
+	}
+	switch {
+	case in.Kind != "" && in.Kind != "application":
+		return nil, aws.Errorf(codeNotPermitted, "Load balancers of type '%s' are not made here; use the type application", in.Kind)
+	case in.Scheme != "internal":
+		return nil, aws.Errorf("InvalidScheme", "Internet-facing load balancers are not made here, since no VPC has an internet gateway; use the scheme internal")
+	case in.IPAddressType != "" && in.IPAddressType != "ipv4":
+		return nil, aws.Errorf(codeConfiguration, "Load balancers have IPv4 addresses only; use the IP address type ipv4")
+	case in.CustomerPool != "":
+		return nil, aws.Errorf(codeConfiguration, "An internal load balancer has no customer-owned addresses; leave out CustomerOwnedIpv4Pool")
+	case len(in.Subnets) > 0 && len(in.SubnetMappings) > 0:
+		return nil, aws.Errorf(codeValidation, "Either subnets or subnet mappings can be specified, not both")
+	case len(ids) < 2:
+		return nil, aws.Errorf(codeValidation, "At least two subnets in two different Availability Zones must be specified")
+	}
+	return ids, nil
+}
+
+// subnets reads the subnets of a new load balancer: in one VPC, each in another zone, in order of zone.
+func (op *call) subnets(ids []string) ([]*resources.Subnet, error) {
+	subnets, err := ec2.Subnets(op.Tx, op.account, ids)
+	if refusal := new(aws.Error); errors.As(err, &refusal) {
+		return nil, aws.Errorf("SubnetNotFound", "%s", refusal.Message)
+	}
+	if err != nil {
+		return nil, err
+	}
+	zones := map[string]bool{}
+	for _, subnet := range subnets {
+		switch {
+		case subnet.VPC != subnets[0].VPC:
+			return nil, aws.Errorf("InvalidSubnet", "The subnets %s and %s are in different VPCs", subnets[0].ID, subnet.ID)
+		case zones[subnet.AvailabilityZone]:
+			return nil, aws.Errorf(codeConfiguration, "A load balancer cannot be attached to multiple subnets in the same Availability Zone: %s is in %s too", subnet.ID, subnet.AvailabilityZone)
+		}
+		zones[subnet.AvailabilityZone] = true
+	}
+	slices.SortFunc(subnets, func(a, b *resources.Subnet) int { return cmp.Compare(a.AvailabilityZone, b.AvailabilityZone) })
+	return subnets, nil
+}
+
+// securityGroups are the security groups that a load balancer joins: those asked for, or the VPC's default one.
+func (op *call) securityGroups(vpc string, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		id, err := ec2.DefaultGroup(op.Tx, vpc)
+		return []string{id}, err
+	}
+	if len(ids) > maxSecurityGroups {
+		return nil, aws.Errorf(codeConfiguration, "A load balancer may be in %d security groups at most", maxSecurityGroups)
+	}
+	groups, err := ec2.SecurityGroups(op.Tx, op.account, ids)
+	if refusal := new(aws.Error); errors.As(err, &refusal) {
+		return nil, aws.Errorf("InvalidSecurityGroup", "%s", refusal.Message)
+	}
+	for _, group := range groups {
+		if group.VPC != vpc {
+			return nil, aws.Errorf(codeConfiguration, "The security group %s is not in %s, the VPC of the load balancer", group.ID, vpc)
+		}
+	}
+	return ids, err
+}
+
+// sameLoadBalancer is the account's load balancer of a name, which must have the same settings, or nil if there is none.
+func (op *call) sameLoadBalancer(name string, subnets []*resources.Subnet, groups []string) (*elbv2.LoadBalancer, error) {
+	own, err := op.ownLoadBalancers()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range own {
+		if l.Name != name {
+			continue
+		}
+		same := slices.EqualFunc(l.Nodes, subnets, func(n elbv2.Node, s *resources.Subnet) bool { return n.Subnet == s.ID })
+		if !same || !slices.Equal(slices.Sorted(slices.Values(l.SecurityGroups)), slices.Sorted(slices.Values(groups))) {
+			return nil, aws.Errorf("DuplicateLoadBalancerName", "A load balancer with the same name '%s' exists, but with different settings", name)
+		}
+		return l, nil
+	}
+	return nil, nil
+}
+
+func (op *call) newLoadBalancer(name string, subnets []*resources.Subnet, groups []string) (*elbv2.LoadBalancer, error) {
+	id := op.newID()
+	l := &elbv2.LoadBalancer{
+		ID: id, ARN: op.arn("loadbalancer/app/" + name + "/" + id), Account: op.account, Name: name,
+		DNSName: dnsName(name, id, op.region), VPC: subnets[0].VPC, Status: lattice.StatusCreateInProgress,
+		SecurityGroups: groups, CreatedAt: op.Control.now().UTC(),
+	}
+	for _, subnet := range subnets {
+		address, err := resident(l).MoveIn(op.Tx, subnet)
+		if refusal := new(aws.Error); errors.As(err, &refusal) {
+			return nil, aws.Errorf("InvalidSubnet", "%s", refusal.Message)
+		}
+		if err != nil {
+			return nil, err
+		}
+		l.Nodes = append(l.Nodes, elbv2.Node{Subnet: subnet.ID, Zone: subnet.AvailabilityZone, Address: address})
+	}
+	return l, nil
+}
+
+// dnsName is the name of an internal load balancer. The number in it is made of its id.
+func dnsName(name, id, region string) string {
+	number, err := strconv.ParseUint(id[:8], 16, 32)
+	if err != nil {
+		panic(fmt.Sprintf("elbv2: %q is no id: %v", id, err)) // ids are made here
+	}
+	return fmt.Sprintf("internal-%s-%d.%s.elb.amazonaws.com", name, number, region)
+}
+
+// hostedZone is the id of the zone in which the names of load balancers are. It is made up.
+const hostedZone = "Z0PERGOLAELB"
+
+func describeLoadBalancer(l *elbv2.LoadBalancer) elbv2.LoadBalancerDescription {
+	d := elbv2.LoadBalancerDescription{
+		ARN: l.ARN, DNSName: l.DNSName, HostedZoneID: hostedZone, Created: aws.Instant{Time: l.CreatedAt}, Name: l.Name,
+		Scheme: "internal", VPCID: l.VPC, State: "provisioning", Type: "application",
+		SecurityGroups: l.SecurityGroups, IPAddressType: "ipv4",
+	}
+	if l.Status == lattice.StatusActive {
+		d.State = "active"
+	}
+	for _, node := range l.Nodes {
+		d.Zones = append(d.Zones, elbv2.ZoneUse{Zone: node.Zone, SubnetID: node.Subnet})
+	}
+	return d
+}
+
+// DescribeLoadBalancers lists load balancers: those of some ARNs or names, each of which must exist, or all.
+func (c *Control) DescribeLoadBalancers(ctx context.Context, caller iam.Caller, in *elbv2.DescribeLoadBalancersRequest) (*elbv2.LoadBalancersResponse, error) {
+	return view(ctx, c, caller, "DescribeLoadBalancers", func(op *call) (*elbv2.LoadBalancersResponse, error) {
+		own, err := op.ownLoadBalancers()
+		if err != nil {
+			return nil, err
+		}
+		for _, arn := range in.ARNs {
+			if _, err := op.readLoadBalancer(arn); err != nil {
+				return nil, err
+			}
+		}
+		for _, name := range in.Names {
+			if !slices.ContainsFunc(own, func(l *elbv2.LoadBalancer) bool { return l.Name == name }) {
+				return nil, aws.Errorf("LoadBalancerNotFound", "Load balancers '[%s]' not found", name)
+			}
+		}
+		own = slices.DeleteFunc(own, func(l *elbv2.LoadBalancer) bool {
+			all := len(in.ARNs) == 0 && len(in.Names) == 0
+			return !all && !slices.Contains(in.ARNs, l.ARN) && !slices.Contains(in.Names, l.Name)
+		})
+		answer := &elbv2.LoadBalancersResponse{}
+		own, answer.NextMarker = page(own, func(l *elbv2.LoadBalancer) string { return l.ID }, in.Page)
+		for _, l := range own {
+			answer.LoadBalancers = append(answer.LoadBalancers, describeLoadBalancer(l))
+		}
+		return answer, nil
+	})
+}
+
+// DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One that
+// does not exist is deleted already.
+func (c *Control) DeleteLoadBalancer(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.Empty, error) {
+	return update(ctx, c, caller, "DeleteLoadBalancer", func(op *call) (*elbv2.Empty, error) {
+		l, err := op.loadBalancer(in.ARN)
+		switch {
+		case isCode(err, "LoadBalancerNotFound"):
+			return &elbv2.Empty{}, nil
+		case err != nil:
+			return nil, err
+		case l.Attribute(elbv2.DeletionProtection) == "true":
+			return nil, aws.Errorf(codeNotPermitted, "Load balancer '%s' cannot be deleted because deletion protection is enabled", l.ARN)
+		}
+		for _, node := range l.Nodes {
+			resident(l).MoveOut(op.Tx, l.VPC, node.Subnet, node.Address)
+		}
+		loadBalancers.Delete(op.Tx, l.ID)
+		return &elbv2.Empty{}, nil
+	})
+}
+
+func isCode(err error, code string) bool {
+	var refusal *aws.Error
+	return errors.As(err, &refusal) && refusal.Code == code
+}
+
+// SetSecurityGroups puts a load balancer into other security groups.
+func (c *Control) SetSecurityGroups(ctx context.Context, caller iam.Caller, in *elbv2.SetSecurityGroupsRequest) (*elbv2.SetSecurityGroupsResponse, error) {
+	return update(ctx, c, caller, "SetSecurityGroups", func(op *call) (*elbv2.SetSecurityGroupsResponse, error) {
+		l, err := op.loadBalancer(in.ARN)
+		if err != nil {
+			return nil, err
+		}
+		groups, err := op.securityGroups(l.VPC, in.SecurityGroups)
+		if err != nil {
+			return nil, err
+		}
+		if err := resident(l).Regroup(op.Tx, groups); err != nil {
+			return nil, err
+		}
+		l.SecurityGroups = groups
+		return &elbv2.SetSecurityGroupsResponse{SecurityGroupIDs: groups}, op.putLoadBalancer(l)
+	})
+}
+
+// DescribeCapacityReservation says that no capacity is reserved for a load balancer: it needs none.
+func (c *Control) DescribeCapacityReservation(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.CapacityResponse, error) {
+	return view(ctx, c, caller, "DescribeCapacityReservation", func(op *call) (*elbv2.CapacityResponse, error) {
+		_, err := op.readLoadBalancer(in.ARN)
+		return &elbv2.CapacityResponse{}, err
+	})
+}

@@ -1,0 +1,350 @@
+package elbv2
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pergola/aws"
+	resources "pergola/aws/ec2"
+	"pergola/aws/elbv2"
+	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+var (
+	targetGroups = store.NewKind[elbv2.TargetGroup](elbv2.KindTargetGroup)
+	vpcs         = store.NewKind[resources.VPC](resources.KindVPC)
+)
+
+// trafficPort is how a health check says that it uses the port on which a target receives requests.
+const trafficPort = "traffic-port"
+
+// defaultCheck is the health check of a target group that says nothing of it (API reference, CreateTargetGroup).
+var defaultCheck = elbv2.HealthCheck{
+	Protocol: lattice.TargetHTTP, Path: "/", IntervalSeconds: 30, TimeoutSeconds: 6, HealthyThreshold: 5, UnhealthyThreshold: 2, Codes: "200",
+}
+
+// defaultHTTPSTimeout is its timeout, in seconds, where the target group speaks HTTPS.
+const defaultHTTPSTimeout = 10
+
+// targetGroup reads the target group that an operation is about, if the caller may perform it on that.
+func (op *call) targetGroup(arn string) (*elbv2.TargetGroup, error) {
+	g, err := op.readTargetGroup(arn)
+	if err != nil {
+		return nil, cmp.Or(op.May(arn, nil), err)
+	}
+	return g, op.May(arn, g.Tags)
+}
+
+func (op *call) readTargetGroup(arn string) (*elbv2.TargetGroup, error) {
+	of, ok := parts(arn, "targetgroup", 2)
+	if !ok {
+		return nil, aws.Errorf(codeValidation, "'%s' is not a valid target group ARN", arn)
+	}
+	if err := op.Owns(arn); err != nil {
+		return nil, err
+	}
+	g, err := targetGroups.Get(op.Tx, of[1])
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if err != nil || g.ARN != arn {
+		return nil, aws.Errorf("TargetGroupNotFound", "One or more target groups not found: %s", arn)
+	}
+	return &g, nil
+}
+
+func (op *call) putTargetGroup(g *elbv2.TargetGroup) error { return targetGroups.Put(op.Tx, g.ID, *g) }
+
+// ownTargetGroups lists the target groups of the caller's account, in order of id.
+func (op *call) ownTargetGroups() ([]*elbv2.TargetGroup, error) {
+	entries, _, err := targetGroups.List(op.Tx, "", "", 0)
+	var own []*elbv2.TargetGroup
+	for _, entry := range entries {
+		if entry.Value.Account == op.account {
+			own = append(own, &entry.Value)
+		}
+	}
+	return own, err
+}
+
+// usersOf are the load balancers that forward to a target group.
+func (op *call) usersOf(g *elbv2.TargetGroup) ([]*elbv2.LoadBalancer, error) {
+	own, err := op.ownLoadBalancers()
+	return slices.DeleteFunc(own, func(l *elbv2.LoadBalancer) bool { return !l.ForwardsTo(g.ID) }), err
+}
+
+// CreateTargetGroup makes a target group without targets. A repeated request with the same settings answers like the
+// first.
+func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.CreateTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
+	if err := checkGroup(in); err != nil {
+		return nil, err
+	}
+	wanted := elbv2.TargetGroup{
+		Name: in.Name, VPC: in.VPCID, Type: cmp.Or(in.TargetType, elbv2.TargetInstance),
+		Protocol: lattice.TargetProtocol(in.Protocol), Port: in.Port, HealthCheck: defaultCheck,
+	}
+	if wanted.Protocol == lattice.TargetHTTPS {
+		wanted.HealthCheck.TimeoutSeconds = defaultHTTPSTimeout
+	}
+	if err := changeCheck(&wanted.HealthCheck, in.HealthCheckSettings); err != nil {
+		return nil, err
+	}
+	return update(ctx, c, caller, "CreateTargetGroup", func(op *call) (*elbv2.TargetGroupsResponse, error) {
+		tags, err := newTags(in.Tags)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.MayCreate(op.arn("targetgroup/"+in.Name+"/*"), tags, "AddTags"); err != nil {
+			return nil, err
+		}
+		if err := op.findVPC(in.VPCID); err != nil {
+			return nil, err
+		}
+		g, err := op.sameTargetGroup(wanted)
+		if err != nil {
+			return nil, err
+		}
+		if g == nil {
+			fresh := wanted // the function may run again
+			g = &fresh
+			g.ID, g.Account, g.Tags = op.newID(), op.account, tags
+			g.ARN = op.arn("targetgroup/" + g.Name + "/" + g.ID)
+		}
+		description, err := op.describeGroup(g)
+		if err != nil {
+			return nil, err
+		}
+		return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}}, op.putTargetGroup(g)
+	})
+}
+
+// checkGroup refuses target groups that are not made here.
+func checkGroup(in *elbv2.CreateTargetGroupRequest) error {
+	if err := checkName("target group", in.Name); err != nil {
+		return err
+	}
+	switch {
+	case in.TargetType == "lambda" || in.TargetType == "alb":
+		return aws.Errorf(codeConfiguration, "Target groups of type '%s' are not made here; use instance or ip", in.TargetType)
+	case in.Protocol == "":
+		return aws.Errorf(codeValidation, "A protocol must be specified")
+	case in.Protocol != "HTTP" && in.Protocol != "HTTPS":
+		return aws.Errorf(codeConfiguration, "Target groups with protocol '%s' are of no use to application load balancers; use HTTP or HTTPS", in.Protocol)
+	case in.ProtocolVersion != "" && in.ProtocolVersion != string(lattice.HTTP1):
+		return aws.Errorf(codeConfiguration, "Load balancers speak HTTP1 to their targets here; '%s' is not served", in.ProtocolVersion)
+	case in.Port == 0:
+		return aws.Errorf(codeValidation, "A port must be specified")
+	case in.VPCID == "":
+		return aws.Errorf(codeValidation, "A VPC ID must be specified")
+	case in.IPAddressType == "ipv6":
+		return aws.Errorf(codeConfiguration, "VPCs have IPv4 addresses only; use the IP address type ipv4")
+	case in.ControlPort != 0:
+		return aws.Errorf(codeConfiguration, "The target optimizer is not served here; leave out TargetControlPort")
+	}
+	return nil
+}
+
+// changeCheck gives a health check those settings that are given.
+func changeCheck(h *elbv2.HealthCheck, s elbv2.HealthCheckSettings) error {
+	switch {
+	case s.Protocol != "" && s.Protocol != "HTTP" && s.Protocol != "HTTPS":
+		return aws.Errorf(codeConfiguration, "Health checks by '%s' are not supported for target groups with protocol HTTP or HTTPS", s.Protocol)
+	case s.Enabled != nil && !*s.Enabled:
+		return aws.Errorf(codeConfiguration, "Health checks must be enabled for target groups of type instance and ip")
+	case s.Matcher != nil && s.Matcher.GRPCCode != "":
+		return aws.Errorf(codeConfiguration, "A matcher for gRPC codes needs the protocol version GRPC, which is not served here")
+	}
+	h.Protocol = cmp.Or(lattice.TargetProtocol(s.Protocol), h.Protocol)
+	h.Path = cmp.Or(s.Path, h.Path)
+	h.IntervalSeconds = cmp.Or(s.IntervalSeconds, h.IntervalSeconds)
+	h.TimeoutSeconds = cmp.Or(s.TimeoutSeconds, h.TimeoutSeconds)
+	h.HealthyThreshold = cmp.Or(s.HealthyThreshold, h.HealthyThreshold)
+	h.UnhealthyThreshold = cmp.Or(s.UnhealthyThreshold, h.UnhealthyThreshold)
+	if s.Matcher != nil && s.Matcher.HTTPCode != "" {
+		if !areCodes(s.Matcher.HTTPCode) {
+			return aws.Errorf(codeValidation, "Health check matcher '%s' must have status codes and ranges of them within 200-499", s.Matcher.HTTPCode)
+		}
+		h.Codes = s.Matcher.HTTPCode
+	}
+	if s.Port == trafficPort {
+		h.Port = 0
+	} else if s.Port != "" {
+		port, err := strconv.ParseUint(s.Port, 10, 16)
+		if err != nil || port == 0 {
+			return aws.Errorf(codeValidation, "Health check port '%s' must be 'traffic-port' or from 1 to 65535", s.Port)
+		}
+		h.Port = int32(port)
+	}
+	// An interval below the default may come without a timeout, which then has to fit.
+	if s.TimeoutSeconds == 0 && h.TimeoutSeconds > h.IntervalSeconds {
+		h.TimeoutSeconds = h.IntervalSeconds
+	}
+	if h.TimeoutSeconds > h.IntervalSeconds {
+		return aws.Errorf(codeValidation, "Health check timeout '%d' must not be longer than the interval '%d'", h.TimeoutSeconds, h.IntervalSeconds)
+	}
+	return nil
+}
+
+// The status codes that may mean health (API reference, Matcher).
+const lowestCode, highestCode = 200, 499
+
+// areCodes reports whether a matcher can be read: "200", "200,202", "200-299" and so on.
+func areCodes(matcher string) bool {
+	for part := range strings.SplitSeq(matcher, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		if !isRange {
+			last = first
+		}
+		from, err1 := strconv.ParseUint(first, 10, 16)
+		to, err2 := strconv.ParseUint(last, 10, 16)
+		if err1 != nil || err2 != nil || from < lowestCode || to > highestCode || from > to {
+			return false
+		}
+	}
+	return true
+}
+
+func (op *call) findVPC(id string) error {
+	vpc, err := vpcs.Get(op.Tx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && vpc.Account != op.account {
+		return aws.Errorf(codeValidation, "The VPC ID '%s' is not found", id)
+	}
+	return err
+}
+
+// sameTargetGroup is the account's target group of a name, which must have the wanted settings, or nil if there is none.
+func (op *call) sameTargetGroup(wanted elbv2.TargetGroup) (*elbv2.TargetGroup, error) {
+	own, err := op.ownTargetGroups()
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range own {
+		if g.Name != wanted.Name {
+			continue
+		}
+		settings := elbv2.TargetGroup{Name: g.Name, VPC: g.VPC, Type: g.Type, Protocol: g.Protocol, Port: g.Port, HealthCheck: g.HealthCheck}
+		if !reflect.DeepEqual(settings, wanted) {
+			return nil, aws.Errorf("DuplicateTargetGroupName", "A target group with the same name '%s' exists, but with different settings", g.Name)
+		}
+		return g, nil
+	}
+	return nil, nil
+}
+
+func (op *call) describeGroup(g *elbv2.TargetGroup) (elbv2.TargetGroupDescription, error) {
+	h := g.HealthCheck
+	d := elbv2.TargetGroupDescription{
+		ARN: g.ARN, Name: g.Name, Protocol: g.Protocol, Port: g.Port, VPCID: g.VPC,
+		CheckProtocol: h.Protocol, CheckPort: portOf(h), CheckEnabled: true, IntervalSeconds: h.IntervalSeconds, TimeoutSeconds: h.TimeoutSeconds,
+		HealthyThreshold: h.HealthyThreshold, UnhealthyThreshold: h.UnhealthyThreshold, Path: h.Path, Matcher: elbv2.CodesMatcher{HTTPCode: h.Codes},
+		TargetType: g.Type, ProtocolVersion: string(lattice.HTTP1), IPAddressType: "ipv4",
+	}
+	users, err := op.usersOf(g)
+	for _, l := range users {
+		d.LoadBalancerARNs = append(d.LoadBalancerARNs, l.ARN)
+	}
+	return d, err
+}
+
+func portOf(h elbv2.HealthCheck) string {
+	if h.Port == 0 {
+		return trafficPort
+	}
+	return strconv.Itoa(int(h.Port))
+}
+
+// DescribeTargetGroups lists target groups: those of some ARNs or names, each of which must exist, those that a load
+// balancer forwards to, or all.
+func (c *Control) DescribeTargetGroups(ctx context.Context, caller iam.Caller, in *elbv2.DescribeTargetGroupsRequest) (*elbv2.TargetGroupsResponse, error) {
+	return view(ctx, c, caller, "DescribeTargetGroups", func(op *call) (*elbv2.TargetGroupsResponse, error) {
+		own, err := op.wantedGroups(in)
+		if err != nil {
+			return nil, err
+		}
+		answer := &elbv2.TargetGroupsResponse{}
+		own, answer.NextMarker = page(own, func(g *elbv2.TargetGroup) string { return g.ID }, in.Page)
+		for _, g := range own {
+			description, err := op.describeGroup(g)
+			if err != nil {
+				return nil, err
+			}
+			answer.TargetGroups = append(answer.TargetGroups, description)
+		}
+		return answer, nil
+	})
+}
+
+func (op *call) wantedGroups(in *elbv2.DescribeTargetGroupsRequest) ([]*elbv2.TargetGroup, error) {
+	own, err := op.ownTargetGroups()
+	if err != nil {
+		return nil, err
+	}
+	for _, arn := range in.ARNs {
+		if _, err := op.readTargetGroup(arn); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range in.Names {
+		if !slices.ContainsFunc(own, func(g *elbv2.TargetGroup) bool { return g.Name == name }) {
+			return nil, aws.Errorf("TargetGroupNotFound", "One or more target groups not found: %s", name)
+		}
+	}
+	var user *elbv2.LoadBalancer
+	if in.LoadBalancerARN != "" {
+		if user, err = op.readLoadBalancer(in.LoadBalancerARN); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(own, func(g *elbv2.TargetGroup) bool {
+		named := len(in.ARNs) == 0 && len(in.Names) == 0 || slices.Contains(in.ARNs, g.ARN) || slices.Contains(in.Names, g.Name)
+		return !named || user != nil && !user.ForwardsTo(g.ID)
+	}), nil
+}
+
+// ModifyTargetGroup changes what the request has of a health check.
+func (c *Control) ModifyTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.ModifyTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
+	return update(ctx, c, caller, "ModifyTargetGroup", func(op *call) (*elbv2.TargetGroupsResponse, error) {
+		g, err := op.targetGroup(in.ARN)
+		if err != nil {
+			return nil, err
+		}
+		if err := changeCheck(&g.HealthCheck, in.HealthCheckSettings); err != nil {
+			return nil, err
+		}
+		description, err := op.describeGroup(g)
+		if err != nil {
+			return nil, err
+		}
+		return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}}, op.putTargetGroup(g)
+	})
+}
+
+// DeleteTargetGroup deletes a target group that no load balancer forwards to, with its targets. One that does not exist
+// is deleted already.
+func (c *Control) DeleteTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest) (*elbv2.Empty, error) {
+	return update(ctx, c, caller, "DeleteTargetGroup", func(op *call) (*elbv2.Empty, error) {
+		g, err := op.targetGroup(in.ARN)
+		switch {
+		case isCode(err, "TargetGroupNotFound"):
+			return &elbv2.Empty{}, nil
+		case err != nil:
+			return nil, err
+		}
+		users, err := op.usersOf(g)
+		if err != nil {
+			return nil, err
+		}
+		if len(users) > 0 {
+			return nil, aws.Errorf("ResourceInUse", "Target group '%s' is currently in use by a listener of '%s'", g.ARN, users[0].ARN)
+		}
+		targetGroups.Delete(op.Tx, g.ID)
+		return &elbv2.Empty{}, nil
+	})
+}

@@ -1,0 +1,430 @@
+package lambda
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"pergola/aws/iam"
+	"pergola/aws/lambda"
+	"pergola/functions"
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/store"
+)
+
+// runtimes are those that bring their own program.
+var runtimes = []string{"provided", "provided.al2", "provided.al2023"}
+
+// architectures by default: what the code is built for is for the function's owner to know.
+const defaultArchitecture = "x86_64"
+
+// CreateFunction makes a function from a zip file.
+func (c *Control) CreateFunction(ctx context.Context, caller iam.Caller, in *lambda.CreateFunctionRequest) (*lambda.Configuration, error) {
+	c.changing.RLock()
+	defer c.changing.RUnlock()
+	keep := c.keeper(&in.Code)
+	return update(ctx, c, caller, "CreateFunction", func(op *call) (*lambda.Configuration, error) {
+		name, err := op.named(in.FunctionName, "")
+		if err != nil {
+			return nil, err
+		}
+		if name.Account != caller.Account || name.Region != c.region || name.Qualifier != "" {
+			return nil, cmp.Or(op.Owns(name.ARN()), invalid("%s is not the name of a function of this account and region without a qualifier", in.FunctionName))
+		}
+		if err := op.MayCreate(name.ARN(), in.Tags, "TagResource"); err != nil {
+			return nil, err
+		}
+		switch _, err := op.find(name); {
+		case err == nil:
+			return nil, conflict("Function already exist: %s", name.Function)
+		case !isNotFound(err):
+			return nil, err
+		}
+		f := &lambda.Function{Account: name.Account, Name: name.Function, Tags: in.Tags, Latest: newVersion(in)}
+		if err := op.configure(&f.Latest, &in.Unserved); err != nil {
+			return nil, err
+		}
+		if err := keep(&f.Latest); err != nil {
+			return nil, err
+		}
+		return op.changed(f, name, in.Publish)
+	})
+}
+
+func newVersion(in *lambda.CreateFunctionRequest) lambda.Version {
+	v := lambda.Version{
+		Number: lambda.Latest, Runtime: in.Runtime, Role: in.Role, Handler: in.Handler, Description: in.Description,
+		Timeout: lambda.DefaultTimeout, Memory: lambda.DefaultMemory, Ephemeral: lambda.DefaultEphemeral, Architecture: defaultArchitecture,
+	}
+	if in.PackageType == "Image" {
+		v.Runtime = "an image"
+	}
+	for _, architecture := range in.Architectures {
+		v.Architecture = architecture
+	}
+	settle(&v, &lambda.UpdateFunctionConfigurationRequest{
+		Timeout: in.Timeout, MemorySize: in.MemorySize, Environment: in.Environment, EphemeralStorage: in.EphemeralStorage, LoggingConfig: in.LoggingConfig,
+	})
+	return v
+}
+
+// settle changes what a request has of a configuration.
+func settle(v *lambda.Version, in *lambda.UpdateFunctionConfigurationRequest) {
+	for field, value := range map[*string]string{&v.Runtime: in.Runtime, &v.Role: in.Role, &v.Handler: in.Handler} {
+		*field = cmp.Or(value, *field)
+	}
+	if in.Description != nil {
+		v.Description = *in.Description
+	}
+	if in.Timeout != nil {
+		v.Timeout = *in.Timeout
+	}
+	if in.MemorySize != nil {
+		v.Memory = *in.MemorySize
+	}
+	if in.EphemeralStorage != nil {
+		v.Ephemeral = in.EphemeralStorage.Size
+	}
+	if in.LoggingConfig != nil {
+		v.Logging = in.LoggingConfig
+	}
+	if in.Environment != nil {
+		v.Environment = in.Environment.Variables
+	}
+}
+
+// configure checks a configuration that is new or changed.
+func (op *call) configure(v *lambda.Version, asked *lambda.Unserved) error {
+	if err := served(asked); err != nil {
+		return err
+	}
+	if !slices.Contains(runtimes, v.Runtime) {
+		return invalid("The runtime %q is not served here; there are %s, which run the program bootstrap of a zip file", v.Runtime, strings.Join(runtimes, ", "))
+	}
+	if v.Handler == "" {
+		return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+	}
+	if err := checkVariables(v.Environment); err != nil {
+		return err
+	}
+	return op.mayUse(v.Role)
+}
+
+// served refuses what would need something that is not served here.
+func served(asked *lambda.Unserved) error {
+	refused := map[string]bool{
+		"VpcConfig":              asked.VPCConfig != nil && len(asked.VPCConfig.SubnetIDs)+len(asked.VPCConfig.SecurityGroupIDs) > 0,
+		"DeadLetterConfig":       asked.DeadLetterConfig != nil && asked.DeadLetterConfig.TargetARN != "",
+		"KMSKeyArn":              asked.KMSKeyARN != "",
+		"TracingConfig":          asked.TracingConfig != nil && asked.TracingConfig.Mode == "Active",
+		"Layers":                 len(asked.Layers) > 0,
+		"SnapStart":              asked.SnapStart != nil && asked.SnapStart.ApplyOn == "PublishedVersions",
+		"CodeSigningConfigArn":   asked.CodeSigningConfigARN != "",
+		"FileSystemConfigs":      len(asked.FileSystemConfigs) > 0,
+		"ImageConfig":            asked.ImageConfig != nil,
+		"CapacityProviderConfig": asked.CapacityProviderConfig != nil, "DurableConfig": asked.DurableConfig != nil,
+		"TenancyConfig": asked.TenancyConfig != nil, "PublishTo": asked.PublishTo != "",
+	}
+	for _, member := range slices.Sorted(maps.Keys(refused)) {
+		if refused[member] {
+			return invalid("%s asks for what is not served here; leave it out", member)
+		}
+	}
+	return nil
+}
+
+var variableName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`)
+
+// reservedVariables are those that the service sets (Lambda developer guide, "Defined runtime environment variables").
+var reservedVariables = []string{
+	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
+	"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
+	"AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID",
+	"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
+}
+
+func checkVariables(variables map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		switch {
+		case slices.Contains(reservedVariables, name):
+			return invalid("Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", name)
+		case !variableName.MatchString(name):
+			return invalid("The variable %.100q must begin with a letter, and have two characters or more, which are letters, digits and underscores", name)
+		case strings.ContainsRune(variables[name], 0):
+			return invalid("The variable %s must not have a null character in it", name)
+		}
+	}
+	if encoded, err := json.Marshal(variables); err != nil || len(encoded) > lambda.MaxEnvironment {
+		return invalid("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.")
+	}
+	return nil
+}
+
+// mayUse asks whether the caller may give functions a role, which must let Lambda have its sessions.
+func (op *call) mayUse(arn string) error {
+	role, err := roles.Get(op.Tx, iam.ID(op.caller.Account, lattice.IDOf(arn)))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if err == nil && role.ARN() == arn {
+		op.Set("iam:PassedToService", "lambda.amazonaws.com")
+		if err := op.MayAlso("iam:PassRole", arn, role.Tags); err != nil {
+			return err
+		}
+		if trusts(&role) {
+			return nil
+		}
+	}
+	return invalid("The role defined for the function cannot be assumed by Lambda: %s must exist in this account, and its trust policy allow sts:AssumeRole to lambda.amazonaws.com", arn)
+}
+
+// trusts reports whether a role lets functions have its sessions.
+func trusts(role *iam.Role) bool {
+	document, err := policy.Parse([]byte(role.Trust), policy.Trust, 0)
+	if err != nil {
+		return false
+	}
+	request := &policy.Request{
+		Principal: policy.Principal{Type: policy.Service, ARN: "lambda.amazonaws.com"}, Action: "sts:AssumeRole", Resource: role.ARN(),
+	}
+	return policy.Compile(document).Evaluate(request).Effect == policy.Allow
+}
+
+// keeper returns what keeps the code of a request, once, and makes it that of a version.
+func (c *Control) keeper(code *lambda.Code) func(*lambda.Version) error {
+	keep := sync.OnceValues(func() (string, error) {
+		switch {
+		case code.S3Bucket != "" || code.S3Key != "" || code.ImageURI != "" || code.SourceKMSKeyARN != "":
+			return "", invalid("Code from S3, encrypted code and images are not served here; give a zip file (aws lambda … --zip-file fileb://…)")
+		case len(code.ZipFile) == 0:
+			return "", invalid("Please provide a source for function code.")
+		}
+		name, err := c.codes.Put(code.ZipFile)
+		if errors.Is(err, functions.ErrZip) {
+			return "", invalid("Could not unzip uploaded file. Please check your file, then try to upload again: %v", err)
+		}
+		return name, err
+	})
+	return func(v *lambda.Version) (err error) {
+		v.CodeSHA256, err = keep()
+		v.CodeSize = int64(len(code.ZipFile))
+		return err
+	}
+}
+
+// changed writes a function whose latest version was changed, and publishes that if it was asked to.
+func (op *call) changed(f *lambda.Function, name lambda.Name, publish bool) (*lambda.Configuration, error) {
+	f.Latest.Modified, f.Latest.Revision = op.time(), op.revision()
+	if publish {
+		v, err := op.publish(f, nil)
+		if err != nil {
+			return nil, err
+		}
+		name.Qualifier = v.Number
+		return describe(f, v, name), op.put(f)
+	}
+	return describe(f, &f.Latest, name), op.put(f)
+}
+
+// describe describes a version. The ARN has a qualifier if the caller gave one.
+func describe(f *lambda.Function, v *lambda.Version, name lambda.Name) *lambda.Configuration {
+	sum, _ := hex.DecodeString(v.CodeSHA256) // the store has what Codes made
+	d := &lambda.Configuration{
+		FunctionName: f.Name, FunctionARN: name.ARN(), Runtime: v.Runtime, Role: v.Role, Handler: v.Handler,
+		CodeSize: v.CodeSize, Description: v.Description, Timeout: v.Timeout, MemorySize: v.Memory,
+		LastModified: v.Modified.UTC().Format("2006-01-02T15:04:05.000+0000"),
+		CodeSHA256:   base64.StdEncoding.EncodeToString(sum), Version: v.Number, RevisionID: v.Revision,
+		State: "Active", LastUpdateStatus: "Successful", PackageType: "Zip", Architectures: []string{v.Architecture},
+		TracingConfig: lambda.Tracing{Mode: "PassThrough"}, EphemeralStorage: lambda.EphemeralStorage{Size: v.Ephemeral},
+		SnapStart:     lambda.SnapStart{ApplyOn: "None", OptimizationStatus: "Off"},
+		LoggingConfig: lambda.LoggingConfig{LogFormat: "Text", LogGroup: "/aws/lambda/" + f.Name},
+	}
+	if given := v.Logging; given != nil {
+		d.LoggingConfig = *given
+		d.LoggingConfig.LogFormat = cmp.Or(given.LogFormat, "Text")
+		d.LoggingConfig.LogGroup = cmp.Or(given.LogGroup, "/aws/lambda/"+f.Name)
+	}
+	if len(v.Environment) > 0 {
+		d.Environment = &lambda.Environment{Variables: v.Environment}
+	}
+	return d
+}
+
+// GetFunction describes a version of a function, with its tags.
+func (c *Control) GetFunction(ctx context.Context, caller iam.Caller, in *lambda.GetFunctionRequest) (*lambda.GetFunctionResponse, error) {
+	return view(ctx, c, caller, "GetFunction", func(op *call) (*lambda.GetFunctionResponse, error) {
+		f, name, err := op.about(in.FunctionName, in.Qualifier)
+		if err != nil {
+			return nil, err
+		}
+		v, err := op.version(f, name)
+		if err != nil {
+			return nil, err
+		}
+		answer := &lambda.GetFunctionResponse{
+			Configuration: *describe(f, v, name), Code: lambda.CodeLocation{RepositoryType: "S3"}, Tags: f.Tags,
+		}
+		if f.Concurrency != nil {
+			answer.Concurrency = &lambda.Concurrency{Reserved: f.Concurrency}
+		}
+		return answer, nil
+	})
+}
+
+// GetFunctionConfiguration describes a version of a function.
+func (c *Control) GetFunctionConfiguration(ctx context.Context, caller iam.Caller, in *lambda.GetFunctionConfigurationRequest) (*lambda.Configuration, error) {
+	return view(ctx, c, caller, "GetFunctionConfiguration", func(op *call) (*lambda.Configuration, error) {
+		f, name, err := op.about(in.FunctionName, in.Qualifier)
+		if err != nil {
+			return nil, err
+		}
+		v, err := op.version(f, name)
+		if err != nil {
+			return nil, err
+		}
+		return describe(f, v, name), nil
+	})
+}
+
+// UpdateFunctionCode gives a function other code. A dry run changes nothing.
+func (c *Control) UpdateFunctionCode(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
+	answer, err := c.updateCode(ctx, caller, in)
+	if err == nil && !in.DryRun {
+		c.collect(ctx)
+	}
+	return answer, err
+}
+
+func (c *Control) updateCode(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
+	c.changing.RLock()
+	defer c.changing.RUnlock()
+	keep := c.keeper(&in.Code)
+	return update(ctx, c, caller, "UpdateFunctionCode", func(op *call) (*lambda.Configuration, error) {
+		f, name, err := op.unqualified(in.FunctionName)
+		if err != nil {
+			return nil, err
+		}
+		if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
+			return nil, err
+		}
+		if err := keep(&f.Latest); err != nil {
+			return nil, err
+		}
+		for _, architecture := range in.Architectures {
+			f.Latest.Architecture = architecture
+		}
+		if in.DryRun {
+			return describe(f, &f.Latest, name), nil
+		}
+		return op.changed(f, name, in.Publish)
+	})
+}
+
+// UpdateFunctionConfiguration changes what the request has of a configuration.
+func (c *Control) UpdateFunctionConfiguration(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionConfigurationRequest) (*lambda.Configuration, error) {
+	return update(ctx, c, caller, "UpdateFunctionConfiguration", func(op *call) (*lambda.Configuration, error) {
+		f, name, err := op.unqualified(in.FunctionName)
+		if err != nil {
+			return nil, err
+		}
+		if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
+			return nil, err
+		}
+		settle(&f.Latest, in)
+		if err := op.configure(&f.Latest, &in.Unserved); err != nil {
+			return nil, err
+		}
+		return op.changed(f, name, false)
+	})
+}
+
+// DeleteFunction deletes a function with all that belongs to it, or one version that no alias names.
+func (c *Control) DeleteFunction(ctx context.Context, caller iam.Caller, in *lambda.DeleteFunctionRequest) (*lattice.Empty, error) {
+	var gone lambda.Name
+	answer, err := update(ctx, c, caller, "DeleteFunction", func(op *call) (*lattice.Empty, error) {
+		f, name, err := op.about(in.FunctionName, in.Qualifier)
+		if err != nil {
+			return nil, err
+		}
+		gone = name.Unqualified()
+		if name.Qualifier != "" {
+			return done(op.deleteVersion(f, name))
+		}
+		functionObjects.Delete(op.Tx, lambda.ID(f.Account, f.Name))
+		below := lambda.ID(f.Account, f.Name, "")
+		return done(errors.Join(versionObjects.DeletePrefix(op.Tx, below), aliasObjects.DeletePrefix(op.Tx, below)))
+	})
+	if err == nil {
+		c.runner.Forget(gone.ARN())
+		c.collect(ctx)
+	}
+	return answer, err
+}
+
+// ListFunctions lists the functions of the caller's account, or all versions of all of them.
+func (c *Control) ListFunctions(ctx context.Context, caller iam.Caller, in *lambda.ListFunctionsRequest) (*lambda.ListFunctionsResponse, error) {
+	return view(ctx, c, caller, "ListFunctions", func(op *call) (*lambda.ListFunctionsResponse, error) {
+		entries, _, err := functionObjects.List(op.Tx, lambda.ID(caller.Account, ""), "", 0)
+		if err != nil {
+			return nil, err
+		}
+		var all []lambda.Configuration
+		for _, entry := range entries {
+			f := &entry.Value
+			name := lambda.Name{Region: op.region, Account: f.Account, Function: f.Name}
+			if in.FunctionVersion == "" {
+				all = append(all, *describe(f, &f.Latest, name))
+				continue
+			}
+			versions, err := op.describeVersions(f, name)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, versions...)
+		}
+		answer := &lambda.ListFunctionsResponse{}
+		answer.Functions, answer.NextMarker = page(all, in.Page, func(d lambda.Configuration) string { return d.FunctionName + "/" + order(d.Version) })
+		return answer, nil
+	})
+}
+
+// collect removes the code to which nothing refers any more. What fails is tried again the next time.
+func (c *Control) collect(ctx context.Context) {
+	if err := c.Collect(context.WithoutCancel(ctx)); err != nil {
+		c.log.Warn("code that nothing needs could not be removed", "error", err)
+	}
+}
+
+// Collect removes the code to which nothing refers. The operations do so themselves; call it once at the start.
+func (c *Control) Collect(ctx context.Context) error {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	wanted := map[string]bool{}
+	err := c.store.View(ctx, func(tx *store.Tx) error {
+		all, _, err := functionObjects.List(tx, "", "", 0)
+		if err != nil {
+			return err
+		}
+		for _, entry := range all {
+			wanted[entry.Value.Latest.CodeSHA256] = true
+		}
+		versions, _, err := versionObjects.List(tx, "", "", 0)
+		for _, entry := range versions {
+			wanted[entry.Value.CodeSHA256] = true
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.codes.Keep(wanted)
+}

@@ -1,0 +1,182 @@
+package lambda
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/aws/lambda"
+	"pergola/control/authority"
+	"pergola/functions"
+	"pergola/lattice"
+	"pergola/policy"
+	"pergola/store"
+)
+
+// Invoke invokes a function and waits for its answer. A dry run only asks whether the caller may.
+func (c *Control) Invoke(ctx context.Context, caller iam.Caller, in *lambda.InvokeRequest) (*lambda.InvokeResponse, error) {
+	var runnable *functions.Function
+	var name lambda.Name
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		op := c.call(tx, caller, "InvokeFunction")
+		runnable, name, err = op.mayInvoke(&in.Reference)
+		return err
+	})
+	if err != nil {
+		return nil, explained(err)
+	}
+	switch {
+	case in.InvocationType == lambda.InvokeDryRun:
+		return &lambda.InvokeResponse{Status: 204, Version: runnable.Version}, nil
+	case in.InvocationType == lambda.InvokeEvent:
+		return nil, invalid("Asynchronous invocations are not served here; invoke with the type %s", lambda.InvokeAndWait)
+	case len(in.Payload) > lambda.MaxPayload:
+		return nil, &aws.Error{Code: "RequestTooLargeException", Status: 413, Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", lambda.MaxPayload)}
+	case len(in.Payload) > 0 && !json.Valid(in.Payload):
+		return nil, aws.Errorf("InvalidRequestContentException", "Could not parse request body into json: the payload is no JSON")
+	case len(in.Payload) == 0:
+		in.Payload = []byte("{}")
+	}
+	result, err := c.runner.Invoke(ctx, runnable, functions.Call{ARN: name.ARN(), Payload: in.Payload, ClientContext: in.ClientContext})
+	if err != nil {
+		return nil, throttled(err)
+	}
+	answer := &lambda.InvokeResponse{Status: 200, FunctionError: result.Error, Version: runnable.Version, Payload: result.Payload}
+	if in.LogType == "Tail" {
+		answer.Log = result.Log
+	}
+	return answer, nil
+}
+
+// throttled puts the refusal of an invocation beyond the limit into the words of the service.
+func throttled(err error) error {
+	if errors.Is(err, functions.ErrThrottled) {
+		return &aws.Error{Code: "TooManyRequestsException", Status: 429, Message: "Rate Exceeded.", Reason: "ConcurrentInvocationLimitExceeded"}
+	}
+	return err
+}
+
+// mayInvoke finds what a caller wants to invoke, if it may: by its own policies, or by those of the function, which are all
+// that counts for a caller of the function's account that they name, and which a caller of another account needs too.
+func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Name, error) {
+	name, err := op.named(in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, name, err
+	}
+	f, err := op.find(name)
+	if f == nil {
+		return nil, name, cmp.Or(op.May(name.ARN(), nil), err)
+	}
+	request := &policy.Request{Principal: authority.PrincipalOf(op.caller), Action: lambda.InvokeAction, Resource: name.ARN()}
+	granted := f.Evaluate(name.Qualifier, request) == policy.Allow
+	request.Principal.Account = "" // so that the account alone does not name it
+	named := f.Evaluate(name.Qualifier, request) == policy.Allow
+	if own := f.Account == op.caller.Account; granted && (named || !own) {
+		err = op.MayTrusted(lambda.InvokeAction, name.ARN(), f.Tags, named && own)
+	} else {
+		err = op.May(name.ARN(), f.Tags)
+	}
+	if err != nil {
+		return nil, name, err
+	}
+	runnable, err := op.runnable(op.Tx, f, name)
+	return runnable, name, err
+}
+
+// runnable is what a name means, ready to be run.
+func (c *Control) runnable(tx *store.Tx, f *lambda.Function, name lambda.Name) (*functions.Function, error) {
+	v, err := version(tx, f, name)
+	if err != nil {
+		return nil, err
+	}
+	concurrency := 0
+	if f.Concurrency != nil {
+		if concurrency = int(*f.Concurrency); concurrency == 0 {
+			return nil, throttled(functions.ErrThrottled)
+		}
+	}
+	return &functions.Function{
+		ARN: name.Unqualified().ARN(), Name: f.Name, Version: v.Number, Revision: v.Revision, Code: v.CodeSHA256,
+		Handler: v.Handler, Memory: int(v.Memory), Timeout: time.Duration(v.Timeout) * time.Second,
+		Variables: v.Environment, Concurrency: concurrency,
+		Credentials: func(ctx context.Context) ([]string, error) { return c.credentials(ctx, f.Name, v.Role) },
+	}, nil
+}
+
+// credentials makes a session of a function's role, as variables.
+func (c *Control) credentials(ctx context.Context, function, arn string) ([]string, error) {
+	var role iam.Role
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		role, err = roles.Get(tx, iam.ID(lattice.AccountOf(arn), lattice.IDOf(arn)))
+		return err
+	})
+	if err == nil && (role.ARN() != arn || !trusts(&role)) || errors.Is(err, store.ErrNotFound) {
+		return nil, &aws.Error{Code: "AccessDeniedException", Status: 403, Message: fmt.Sprintf("Lambda was unable to assume the role %s of the function: it must exist, and its trust policy allow sts:AssumeRole to lambda.amazonaws.com", arn)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	now := c.now().Truncate(time.Second)
+	sealed, err := c.box.SealSession(iam.Caller{
+		Account: role.Account, ARN: role.SessionARN(function), UserID: role.UniqueID + ":" + function,
+		Type: iam.TypeAssumedRole, RoleARN: role.ARN(), Tags: role.Tags,
+		Session: &iam.Session{Name: function, Issued: now, Expires: now.Add(functions.CredentialLife)},
+	})
+	return []string{"AWS_ACCESS_KEY_ID=" + sealed.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + sealed.Secret, "AWS_SESSION_TOKEN=" + sealed.Token}, err
+}
+
+// unavailable is why a function could not be invoked at all.
+type unavailable struct{ error }
+
+// Unavailable tells it from the failures of a function that ran.
+func (unavailable) Unavailable() bool { return true }
+
+func (u unavailable) Unwrap() error { return u.error }
+
+// InvokeFunction invokes a function, named by its ARN, in the name of VPC Lattice and for a target group, named by its ARN
+// too. The function's policy is asked each time. The error says whether the function could be invoked, by a method
+// Unavailable, and is context.DeadlineExceeded if it took too long.
+func (c *Control) InvokeFunction(ctx context.Context, function, targetGroup string, event []byte) ([]byte, error) {
+	result, err := c.invokeFunction(ctx, function, targetGroup, event)
+	switch {
+	case err != nil:
+		return nil, unavailable{fmt.Errorf("function %s: %w", function, err)}
+	case result.TimedOut:
+		return nil, fmt.Errorf("function %s: %w: %.300s", function, context.DeadlineExceeded, result.Payload)
+	case result.Error != "":
+		return nil, fmt.Errorf("function %s failed: %.300s", function, result.Payload)
+	}
+	return result.Payload, nil
+}
+
+func (c *Control) invokeFunction(ctx context.Context, function, targetGroup string, event []byte) (functions.Result, error) {
+	name, err := lambda.ParseARN(function)
+	if err != nil {
+		return functions.Result{}, err
+	}
+	var runnable *functions.Function
+	foreign := false
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		f, err := find(tx, c.region, name)
+		if foreign = isNotFound(err); err != nil {
+			return err
+		}
+		if !f.LetsLattice(name, targetGroup, lattice.AccountOf(targetGroup)) {
+			return fmt.Errorf("its policy does not let %s invoke it for %s; add a permission (aws lambda add-permission)", lambda.LatticeService, targetGroup)
+		}
+		runnable, err = c.runnable(tx, f, name)
+		return err
+	})
+	switch {
+	case foreign && c.elsewhere != nil:
+		return c.elsewhere.Invoke(ctx, function, event)
+	case err != nil:
+		return functions.Result{}, err
+	}
+	return c.runner.Invoke(ctx, runnable, functions.Call{ARN: function, Payload: event})
+}

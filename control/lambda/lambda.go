@@ -1,0 +1,275 @@
+// Package lambda keeps the functions of a deployment: their code and configuration, versions, aliases and policies. It
+// decides who may invoke them, callers of the API and VPC Lattice alike, and has package functions run them.
+//
+// Package api has already enforced the check tags of the requests before an operation here is called. Every change is one
+// transaction, which asks for permission in it. Code is not in the store but in the data directory, by its SHA-256.
+//
+// # Choices where the documentation is silent
+//
+//   - A function is Active as soon as it was created, and every update Successful: there is nothing to wait for.
+//   - A function runs in the process that has its code. With an etcd of one's own and several processes, that is the one
+//     that took the code.
+//   - Permission is asked for the function, and for its version or alias where the request names one.
+//   - What asks for something that is not served, such as layers or a VPC, is refused rather than ignored.
+package lambda
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"pergola/aws"
+	"pergola/aws/iam"
+	"pergola/aws/lambda"
+	"pergola/control/authority"
+	"pergola/functions"
+	"pergola/lattice"
+	"pergola/sealing"
+	"pergola/store"
+)
+
+// Runner runs functions.
+type Runner interface {
+	// Invoke runs a function and returns what came of it.
+	Invoke(context.Context, *functions.Function, functions.Call) (functions.Result, error)
+	// Forget lets go of what is kept of a function, named by its ARN.
+	Forget(arn string)
+}
+
+// Elsewhere invokes functions that this deployment does not have.
+type Elsewhere interface {
+	// Invoke invokes a function named by its ARN.
+	Invoke(ctx context.Context, arn string, payload []byte) (functions.Result, error)
+}
+
+// Config is what the package needs from outside. Store, Region, Box, Codes and Runner are required.
+type Config struct {
+	Store *store.Store
+	// Region is part of ARNs.
+	Region string
+	// Box seals the credentials that functions get.
+	Box *sealing.Box
+	// Codes keeps the code, and Runner runs it.
+	Codes  *functions.Codes
+	Runner Runner
+	// Elsewhere invokes functions for VPC Lattice that are not here; nil means that there are no others.
+	Elsewhere Elsewhere
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
+	Random io.Reader
+	// Logger hears of code that could not be removed; nil is silent.
+	Logger *slog.Logger
+}
+
+// Control carries out operations. Its methods may be called from any goroutine.
+type Control struct {
+	store     *store.Store
+	region    string
+	box       *sealing.Box
+	codes     *functions.Codes
+	runner    Runner
+	elsewhere Elsewhere
+	now       func() time.Time
+	random    io.Reader
+	log       *slog.Logger
+
+	authority *authority.Authority
+	// changing is held for reading from the moment when code is kept until something refers to it, and for writing while
+	// code is removed to which nothing refers.
+	changing sync.RWMutex
+}
+
+// New makes the service.
+func New(cfg Config) *Control {
+	c := &Control{
+		store: cfg.Store, region: cfg.Region, box: cfg.Box, codes: cfg.Codes, runner: cfg.Runner, elsewhere: cfg.Elsewhere,
+		now: cfg.Now, random: cfg.Random, log: cfg.Logger,
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.random == nil {
+		c.random = rand.Reader
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.authority = authority.New(authority.Config{Service: "lambda", Region: c.region, Now: c.now})
+	return c
+}
+
+// The nouns, and the roles of IAM, which are only read here.
+var (
+	functionObjects = store.NewKind[lambda.Function](lambda.KindFunction)
+	versionObjects  = store.NewKind[lambda.Version](lambda.KindVersion)
+	aliasObjects    = store.NewKind[lambda.Alias](lambda.KindAlias)
+	roles           = store.NewKind[iam.Role](iam.KindRole)
+)
+
+// call is one operation under way, in one transaction, with what it asks about the caller.
+type call struct {
+	*Control
+	*store.Tx
+	*authority.Inquiry
+	caller iam.Caller
+}
+
+func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
+	return &call{c, tx, c.authority.Ask(tx, caller, action), caller}
+}
+
+// update carries out an operation that writes. f may run more than once, and only its last run counts.
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
+	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
+		op := c.call(tx, caller, action)
+		answer, err = f(op)
+		return op.Conclude(err)
+	})
+	return answer, explained(err)
+}
+
+// view carries out an operation that only reads.
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+		op := c.call(tx, caller, action)
+		answer, err = f(op)
+		return op.Conclude(err)
+	})
+	return answer, explained(err)
+}
+
+// explained puts refusals, and outages of the store, into the words of the service.
+func explained(err error) error {
+	var denied *authority.Denied
+	switch {
+	case errors.As(err, &denied):
+		return &aws.Error{Code: "AccessDeniedException", Message: denied.Message, Status: 403}
+	case errors.Is(err, store.ErrUnavailable):
+		return &aws.Error{Code: "ServiceException", Message: "The store does not answer; try again", Status: 500}
+	}
+	return err
+}
+
+func invalid(format string, args ...any) error {
+	return aws.Errorf("InvalidParameterValueException", format, args...)
+}
+
+func conflict(format string, args ...any) error {
+	return &aws.Error{Code: "ResourceConflictException", Message: fmt.Sprintf(format, args...), Status: 409}
+}
+
+func notFound(format string, args ...any) error {
+	return &aws.Error{Code: "ResourceNotFoundException", Message: fmt.Sprintf(format, args...), Status: 404}
+}
+
+// missing puts the absence of an object into the words of the service.
+func missing(err error, format string, args ...any) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound(format, args...)
+	}
+	return err
+}
+
+// unchanged refuses a change that is about an older revision than there is now; "" is about any.
+func unchanged(given, now string) error {
+	if given == "" || given == now {
+		return nil
+	}
+	return &aws.Error{Code: "PreconditionFailedException", Status: 412, Message: "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id"}
+}
+
+func (c *Control) revision() string { return functions.NewID(c.random) }
+
+func (c *Control) time() lattice.Time {
+	return lattice.Time{Time: c.now().UTC().Truncate(time.Millisecond)}
+}
+
+// named completes a reference to a function: what it leaves out is the caller's account and this region.
+func (op *call) named(reference, qualifier string) (lambda.Name, error) {
+	name, err := lambda.ParseName(reference)
+	if err != nil {
+		return name, invalid("%v", err)
+	}
+	if name.Qualifier != "" && qualifier != "" && name.Qualifier != qualifier {
+		return name, invalid("The derived qualifier from the function name does not match the specified qualifier.")
+	}
+	name.Qualifier = cmp.Or(name.Qualifier, qualifier)
+	name.Account = cmp.Or(name.Account, op.caller.Account)
+	name.Region = cmp.Or(name.Region, op.region)
+	return name, nil
+}
+
+// about finds the function that a request names, if the caller may perform the operation on it.
+func (op *call) about(reference, qualifier string) (*lambda.Function, lambda.Name, error) {
+	name, err := op.named(reference, qualifier)
+	if err != nil {
+		return nil, name, err
+	}
+	f, err := op.find(name)
+	if f == nil {
+		return nil, name, cmp.Or(op.May(name.ARN(), nil), err)
+	}
+	return f, name, op.May(name.ARN(), f.Tags)
+}
+
+// unqualified is about for operations that are about the function as a whole.
+func (op *call) unqualified(reference string) (*lambda.Function, lambda.Name, error) {
+	name, err := op.named(reference, "")
+	if err == nil && name.Qualifier != "" && name.Qualifier != lambda.Latest {
+		err = invalid("This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.")
+	}
+	if err != nil {
+		return nil, name, err
+	}
+	return op.about(name.Unqualified().ARN(), "")
+}
+
+// find reads a function, nil with an error if there is none.
+func (op *call) find(name lambda.Name) (*lambda.Function, error) {
+	return find(op.Tx, op.region, name)
+}
+
+func find(tx *store.Tx, region string, name lambda.Name) (*lambda.Function, error) {
+	if name.Region != region {
+		return nil, notFound("Function not found: %s: this deployment is %s", name.ARN(), region)
+	}
+	f, err := functionObjects.Get(tx, lambda.ID(name.Account, name.Function))
+	if err != nil {
+		return nil, missing(err, "Function not found: %s", name.ARN())
+	}
+	return &f, nil
+}
+
+// put writes a function.
+func (op *call) put(f *lambda.Function) error {
+	return functionObjects.Put(op.Tx, lambda.ID(f.Account, f.Name), *f)
+}
+
+// done is the answer of operations that have nothing to tell.
+func done(err error) (*lattice.Empty, error) { return &lattice.Empty{}, err }
+
+// The pages of a listing.
+const defaultPage = 50
+
+// page cuts one page out of a listing that is in order, and returns the marker of the next one: the key after which it
+// begins.
+func page[T any](items []T, p lambda.Page, key func(T) string) (cut []T, next string) {
+	start := 0
+	for p.Marker != "" && start < len(items) && key(items[start]) <= p.Marker {
+		start++
+	}
+	cut = items[start:]
+	size := int(cmp.Or(p.MaxItems, defaultPage))
+	if len(cut) > size {
+		cut = cut[:size]
+		next = key(cut[size-1])
+	}
+	return append([]T{}, cut...), next // a list, not null
+}

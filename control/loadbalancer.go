@@ -1,0 +1,82 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+
+	"pergola/aws/elbv2"
+	"pergola/lattice"
+	"pergola/store"
+)
+
+// loadBalancers belong to Elastic Load Balancing. They are read in the transaction that relies on them, and settled with
+// all else that waits for the nodes.
+var loadBalancers = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+
+// maxGroupsOfLoadBalancer is in how many target groups a load balancer may be (user guide, "Application Load Balancers as
+// targets in VPC Lattice").
+const maxGroupsOfLoadBalancer = 2
+
+// refuseLoadBalancer says why a load balancer cannot be the one target of the group, or "". The port need not be that of
+// a listener: the guide has it that traffic does not reach the load balancer then, and tools that make a listener after
+// the registration could not work otherwise.
+func (p *targetPlace) refuseLoadBalancer(target lattice.Target) (string, error) {
+	balancer, err := loadBalancers.Get(p.op.tx, lattice.IDOf(target.ID))
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && balancer.ARN != target.ID:
+		return "no Application Load Balancer of that ARN exists", nil
+	case err != nil:
+		return "", err
+	case balancer.Account != lattice.AccountOf(p.group.ARN):
+		return "the load balancer is not in the account of the target group", nil
+	case balancer.VPC != p.vpc.ID:
+		return fmt.Sprintf("the load balancer is not in %s, the VPC of the target group", p.vpc.ID), nil
+	case balancer.Status != lattice.StatusActive:
+		return "the load balancer is still provisioning; only an active load balancer can be registered", nil
+	}
+	known, err := targetsOf(p.op.tx, p.group.ID)
+	if err != nil {
+		return "", err
+	}
+	for key, other := range known {
+		if other.DeregisteredAt == nil && key != lattice.TargetKey(target.ID, target.Port) {
+			return fmt.Sprintf("the target group has a load balancer already, %s; make another target group", key), nil
+		}
+	}
+	if p.balancer != nil && *p.balancer != target {
+		return fmt.Sprintf("a target group has one load balancer, and the request begins with %s", p.balancer.ID), nil
+	}
+	reason, err := p.refuseThirdGroup(balancer.ID)
+	if reason == "" {
+		p.balancer = &target
+	}
+	return reason, err
+}
+
+// refuseThirdGroup counts the target groups that a load balancer is in.
+func (p *targetPlace) refuseThirdGroup(balancer string) (string, error) {
+	holder, err := holderOf(p.op.tx, balancerGroupClaim(balancer, p.group.ID))
+	if err != nil || holder != "" {
+		return "", err
+	}
+	n, err := claims.Count(p.op.tx, balancerGroupClaim(balancer, ""))
+	if n >= maxGroupsOfLoadBalancer {
+		return fmt.Sprintf("the load balancer is in %d target groups, which is as many as there may be", n), err
+	}
+	return "", err
+}
+
+// claimLoadBalancer and releaseLoadBalancer note in which groups a load balancer is. They do nothing for targets of other
+// types.
+func claimLoadBalancer(tx *store.Tx, group *lattice.TargetGroup, target string) error {
+	if group.Type != lattice.TargetALB {
+		return nil
+	}
+	return claims.Put(tx, balancerGroupClaim(lattice.IDOf(target), group.ID), group.ID)
+}
+
+func releaseLoadBalancer(tx *store.Tx, group *lattice.TargetGroup, target string) {
+	if group.Type == lattice.TargetALB {
+		claims.Delete(tx, balancerGroupClaim(lattice.IDOf(target), group.ID))
+	}
+}

@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"pergola/dataplane/event"
+	"pergola/dataplane/http1"
+	"pergola/lattice"
+	"pergola/snapshot"
+)
+
+// Functions invokes Lambda functions. It must be safe for concurrent use.
+type Functions interface {
+	// InvokeFunction hands an event to a function, for a target group, both named by their ARNs, and returns what the
+	// function answers. The error is context.DeadlineExceeded if that took too long; one that has a method
+	// Unavailable() bool that says true is about a function that could not be invoked at all; any other is the function's.
+	InvokeFunction(ctx context.Context, function, targetGroup string, event []byte) ([]byte, error)
+}
+
+// functionTarget is a target that is a function.
+type functionTarget interface {
+	// Function is the ARN of the function.
+	Function() string
+}
+
+// invoke answers the request by the function of a target group of type LAMBDA (user guide, "Lambda functions as targets in
+// VPC Lattice"). The whole body is read first. The function has as long as a target may be silent.
+func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
+	if framing := x.request.Framing(); framing > event.MaxBody {
+		return x.answer(413, reason(413))
+	}
+	defer x.releaseTarget()
+	if !x.pick(group) {
+		return x.answer(503, reason(503))
+	}
+	target, ok := x.target.(functionTarget)
+	if !ok || x.proxy.config.Functions == nil {
+		return x.fail(503, TargetConnectionError, errors.New("functions cannot be invoked here"))
+	}
+	body, err := x.readBody()
+	switch {
+	case errors.Is(err, event.ErrTooLarge):
+		return x.answer(413, reason(413))
+	case err != nil:
+		return x.failClient(err)
+	}
+	ctx, end := context.WithTimeout(context.Background(), idleTimeout(x.record.Listener.Service))
+	defer end()
+	x.client.occupy(invocation(end))
+	defer x.client.occupy(nil)
+	x.record.RequestToTarget = time.Since(x.record.Start)
+	answer, err := x.proxy.config.Functions.InvokeFunction(ctx, target.Function(), group.ARN, x.event(group, body))
+	if err != nil {
+		return x.failFunction(err)
+	}
+	response, err := event.ParseResponse(answer)
+	if err != nil {
+		return x.failFunction(err)
+	}
+	return x.answerFunction(response)
+}
+
+// invocation is the invocation of a function, by what ends it.
+type invocation context.CancelFunc
+
+// Cut ends the wait for the function.
+func (i invocation) Cut() { i() }
+
+// readBody reads the whole body of the request, up to the longest that a function may get. A client that waits to be told
+// so first is told.
+func (x *exchange) readBody() ([]byte, error) {
+	if !x.hasBody() {
+		return nil, nil
+	}
+	if x.request.Expects100() && !x.request.HTTP10 {
+		out := x.client.out
+		out.StartResponse(100, []byte("Continue"))
+		out.EndHead(http1.Bodiless)
+		if err := out.End(); err != nil {
+			return nil, err
+		}
+	}
+	body, err := io.ReadAll(io.LimitReader(x.client.body, event.MaxBody+1))
+	if err == nil && len(body) > event.MaxBody {
+		return nil, event.ErrTooLarge
+	}
+	return body, err
+}
+
+// event is what the function is told of the request.
+func (x *exchange) event(group *snapshot.TargetGroup, body []byte) []byte {
+	r := &x.record
+	region := ""
+	if arn, err := lattice.ParseARN(r.Listener.Service.ARN); err == nil {
+		region = arn.Region
+	}
+	request := event.Request{
+		Method: string(x.request.Method), Target: string(x.request.Target), Body: body,
+		ServiceNetworkARN: r.Network.ARN, ServiceARN: r.Listener.Service.ARN, TargetGroupARN: group.ARN, Region: region,
+		Identity: event.Identity{
+			SourceVPCARN: r.VPC.ARN, Principal: r.Caller.Principal,
+			PrincipalOrgID: r.Caller.Organization, SessionName: r.Caller.SessionName,
+		},
+		Time: r.Start,
+	}
+	fields := eventFields{v2: group.EventVersion == "V2"}
+	fields.FieldBytes("host", x.request.Host)
+	for _, f := range x.request.All() {
+		if !f.Hop && !http1.EqualFold(f.Name, "host") && !reserved(f.Name) {
+			fields.FieldBytes(string(f.Name), f.Value)
+		}
+	}
+	x.writeForwarded(&fields)
+	x.writeLattice(&fields)
+	request.Fields = fields.list
+	if fields.v2 {
+		return event.V2(&request)
+	}
+	return event.V1(&request)
+}
+
+// eventFields gathers the header fields of an event. What V2 says in its context it does not say in fields too.
+type eventFields struct {
+	v2   bool
+	list []event.Field
+}
+
+// Field adds a field.
+func (f *eventFields) Field(name, value string) {
+	if f.v2 && (strings.HasPrefix(name, "x-amzn-lattice-") || name == "x-amzn-source-vpc") {
+		return
+	}
+	f.list = append(f.list, event.Field{Name: name, Value: value})
+}
+
+// FieldBytes adds a field.
+func (f *eventFields) FieldBytes(name string, value []byte) { f.Field(name, string(value)) }
+
+// failFunction answers a request whose function has no answer for it.
+func (x *exchange) failFunction(err error) bool {
+	var unavailable interface{ Unavailable() bool }
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return x.fail(502, TargetDataTimeout, err)
+	case errors.As(err, &unavailable) && unavailable.Unavailable():
+		return x.fail(503, TargetConnectionError, err)
+	}
+	return x.fail(502, TargetProtocolError, err)
+}
+
+// answerFunction sends what the function has answered.
+func (x *exchange) answerFunction(r *event.Response) (keep bool) {
+	started := time.Now()
+	keep = x.mayKeep()
+	err := x.writeFunctionAnswer(r, keep)
+	ended := time.Now()
+	x.record.ResponseFromTarget = ended.Sub(started)
+	if err != nil {
+		x.record.Failure = ClientConnectionClosed
+	}
+	x.finish(ended)
+	switch {
+	case err != nil:
+		x.client.Close()
+		return false
+	case !keep:
+		x.client.Linger(maxDiscard, lingerTime)
+	}
+	return keep
+}
+
+func (x *exchange) writeFunctionAnswer(r *event.Response, keep bool) error {
+	x.record.Status = r.Status
+	out := x.client.out
+	out.StartResponse(r.Status, []byte(http.StatusText(r.Status)))
+	for _, f := range r.Fields {
+		if f.Name != "x-amzn-requestid" {
+			out.Field(f.Name, f.Value)
+		}
+	}
+	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeConnection(keep)
+	switch {
+	case r.Status == 204 || r.Status == 304:
+		out.EndHead(http1.Bodiless)
+	case x.request.IsHead():
+		out.FieldInt("content-length", int64(len(r.Body)))
+		out.EndHead(http1.Bodiless)
+	default:
+		out.EndHead(http1.Sized(int64(len(r.Body))))
+		_, _ = out.Write(r.Body) // an error stays with the writer, and End returns it
+	}
+	return out.End()
+}

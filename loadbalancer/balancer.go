@@ -1,0 +1,196 @@
+package loadbalancer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pergola/dataplane/target"
+	"pergola/lattice"
+	"pergola/snapshot"
+)
+
+// balancer is a running load balancer. All but current belongs to who applies snapshots.
+type balancer struct {
+	set     *Set
+	vpc     string
+	places  []Place
+	current atomic.Pointer[state]
+	targets *target.Set
+	doors   map[door]*http.Server
+	// transports are all that there have been, since some may still keep connections.
+	transports []*http.Transport
+	running    sync.WaitGroup // servers, their connections, and those that drain
+	// incomplete is whether a door could not be opened.
+	incomplete bool
+}
+
+// state is what requests read of a load balancer.
+type state struct {
+	*snapshot.LoadBalancer
+	// transports reach the targets from each of the places.
+	transports []*http.Transport
+}
+
+// door is where a load balancer listens: a port of one of its places, and what is spoken there.
+type door struct {
+	place       int
+	port        uint16
+	protocol    lattice.Protocol
+	certificate string
+}
+
+func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
+	b := &balancer{set: s, vpc: wanted.VPC, doors: map[door]*http.Server{}}
+	for i, address := range wanted.Addresses {
+		b.places = append(b.places, Place{VPC: wanted.VPC, Instance: wanted.NodeID(i), Address: address})
+	}
+	b.targets = target.New(target.Config{
+		Dial: func(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
+			return s.config.Dial(ctx, b.places[0], to)
+		},
+		Logger: s.log, Changed: s.config.Changed,
+	})
+	return b
+}
+
+func (b *balancer) addresses() (addresses []netip.Addr) {
+	for _, place := range b.places {
+		addresses = append(addresses, place.Address)
+	}
+	return addresses
+}
+
+// apply makes the load balancer what a snapshot says. Its targets go first, so that the first request finds them.
+func (b *balancer) apply(ctx context.Context, wanted *snapshot.LoadBalancer) error {
+	if now := b.current.Load(); now != nil && now.LoadBalancer == wanted && !b.incomplete {
+		return nil
+	}
+	b.targets.Apply(&snapshot.Snapshot{TargetGroups: wanted.TargetGroups})
+	b.current.Store(&state{wanted, b.transportsFor(wanted)})
+	err := b.follow(ctx, b.wantedDoors(wanted))
+	b.incomplete = err != nil
+	return err
+}
+
+// follow closes the doors that are not wanted any more, and opens those that are.
+func (b *balancer) follow(ctx context.Context, open map[door]bool) error {
+	for d, server := range b.doors {
+		if !open[d] {
+			delete(b.doors, d)
+			b.running.Go(func() { drain(server) })
+		}
+	}
+	var errs []error
+	for d := range open {
+		if b.doors[d] == nil {
+			errs = append(errs, b.open(ctx, d))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// transportsFor are the transports in use, unless the load balancer's patience with targets has changed.
+func (b *balancer) transportsFor(wanted *snapshot.LoadBalancer) []*http.Transport {
+	if now := b.current.Load(); now != nil && now.IdleTimeout == wanted.IdleTimeout {
+		return now.transports
+	}
+	var transports []*http.Transport
+	for _, place := range b.places {
+		transports = append(transports, b.set.transport(place, wanted.IdleTimeout))
+	}
+	b.transports = append(b.transports, transports...)
+	return transports
+}
+
+func (b *balancer) wantedDoors(wanted *snapshot.LoadBalancer) map[door]bool {
+	doors := map[door]bool{}
+	for _, l := range wanted.Listeners {
+		if l.Protocol == lattice.ProtocolHTTPS && b.set.config.Certificate == nil {
+			b.set.log.Warn("an HTTPS listener of a load balancer is not served: this node has no certificates", "loadBalancer", wanted.ARN, "port", l.Port)
+			continue
+		}
+		for i := range b.places {
+			doors[door{i, l.Port, l.Protocol, l.Certificate}] = true
+		}
+	}
+	return doors
+}
+
+// The patience with clients: for the head of a request, and for the next one (the attribute client_keep_alive.seconds has
+// this default, in AWS too).
+const (
+	headTimeout = 60 * time.Second
+	keepAlive   = 3600 * time.Second
+)
+
+// open begins to serve at a door.
+func (b *balancer) open(ctx context.Context, d door) error {
+	listener, err := b.set.config.Listen(ctx, b.places[d.place], d.port)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, d) }),
+		ReadHeaderTimeout: headTimeout, IdleTimeout: keepAlive, ConnState: b.count,
+		ErrorLog: slog.NewLogLogger(b.set.log.Handler(), slog.LevelDebug),
+		// An empty map keeps HTTP/2 out of it.
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	if d.protocol == lattice.ProtocolHTTPS {
+		listener = tls.NewListener(listener, &tls.Config{
+			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return b.set.config.Certificate(d.certificate) },
+		})
+	}
+	b.doors[d] = server
+	b.running.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			b.set.log.Error("a listener of a load balancer has stopped", "address", b.places[d.place].Address, "port", d.port, "error", err)
+		}
+	})
+	return nil
+}
+
+// count lets close wait for connections. The first state comes from within Serve, which is counted too.
+func (b *balancer) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		b.running.Add(1)
+	case http.StateClosed:
+		b.running.Done()
+	}
+}
+
+// drain closes the listener of a server at once, and its connections when their requests have ended or had their time.
+func drain(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		cut(server)
+	}
+}
+
+// cut closes the listener of a server and its connections, whatever they are at.
+func cut(server *http.Server) {
+	_ = server.Close() // the error is that of a listener that has ended with its place
+}
+
+// close ends the health checks at once and each server by end, and waits until nothing is left running.
+func (b *balancer) close(end func(*http.Server)) {
+	b.targets.Close()
+	for _, server := range b.doors {
+		b.running.Go(func() { end(server) })
+	}
+	b.running.Wait()
+	for _, t := range b.transports {
+		t.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,134 @@
+// Package loadbalancer runs the load balancers of a node: real hops between VPC Lattice and the targets behind them.
+//
+// A load balancer listens at its addresses inside its VPC, and reaches its targets from there. What it does with a request
+// is done by the standard library's server and reverse proxy; it speaks HTTP/1.1 on both sides. The health of its targets
+// is checked, and the next one picked, by what does so for target groups of VPC Lattice: package dataplane/target.
+package loadbalancer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"pergola/lattice"
+	"pergola/snapshot"
+)
+
+// Place is one address of a load balancer: an instance of its VPC, as the fabric has it.
+type Place struct {
+	VPC, Instance string
+	Address       netip.Addr
+}
+
+// Config is what a Set needs. Listen and Dial are required.
+type Config struct {
+	// Listen opens a listener on a port of a place.
+	Listen func(ctx context.Context, at Place, port uint16) (net.Listener, error)
+	// Dial connects from a place to an address of its VPC.
+	Dial func(ctx context.Context, from Place, to netip.AddrPort) (net.Conn, error)
+	// Certificate is the certificate of an ARN, for one handshake. Nil: HTTPS listeners are not served.
+	Certificate func(arn string) (*tls.Certificate, error)
+	// Changed is called when what Report returns may have changed. It must return at once and must not call the Set. Nil
+	// is for those who do not ask.
+	Changed func()
+	// Logger receives each change of a target's health, and what cannot be served. Nil discards it.
+	Logger *slog.Logger
+}
+
+// drainTime is how long the requests of a listener that is gone may go on.
+const drainTime = 3 * time.Second
+
+// Set is the load balancers of a node. Leave, Apply and Close must not be called at the same time; Report may be called at
+// any.
+type Set struct {
+	config Config
+	log    *slog.Logger
+
+	mu        sync.Mutex // guards balancers
+	balancers map[string]*balancer
+}
+
+// New makes a Set without load balancers. Close it.
+func New(config Config) *Set {
+	s := &Set{config: config, log: config.Logger, balancers: map[string]*balancer{}}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+// Leave ends the load balancers that are not in a snapshot any more, before their places go: whoever waits for an answer
+// learns at once that there will be none.
+func (s *Set) Leave(snap *snapshot.Snapshot) {
+	for id, b := range s.all() {
+		if wanted := snap.LoadBalancers[id]; wanted == nil || wanted.VPC != b.vpc || !slices.Equal(wanted.Addresses, b.addresses()) {
+			s.forget(id)
+			b.close(cut)
+		}
+	}
+}
+
+// Apply makes the Set follow a snapshot that Leave has seen and whose networks exist. A load balancer that is the one
+// applied before costs a map lookup. After an error the rest has been applied, and the same call tries what is missing
+// again.
+func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) error {
+	var errs []error
+	for id, wanted := range snap.LoadBalancers {
+		if snap.VPCs[wanted.VPC] == nil {
+			continue // its VPC is broken and left out, and with it the place where it would be
+		}
+		if err := s.known(id, wanted).apply(ctx, wanted); err != nil {
+			errs = append(errs, fmt.Errorf("load balancer %s: %w", wanted.ARN, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// known is the running load balancer of an id, begun now if need be.
+func (s *Set) known(id string, wanted *snapshot.LoadBalancer) *balancer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.balancers[id] == nil {
+		s.balancers[id] = newBalancer(s, wanted)
+	}
+	return s.balancers[id]
+}
+
+func (s *Set) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.balancers, id)
+}
+
+func (s *Set) all() map[string]*balancer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.balancers)
+}
+
+// Report is the health of every target, by target group id.
+func (s *Set) Report() map[string]lattice.TargetReport {
+	reports := map[string]lattice.TargetReport{}
+	for _, b := range s.all() {
+		maps.Copy(reports, b.targets.Report())
+	}
+	return reports
+}
+
+// Close stops all load balancers. Requests in flight may end, for a few seconds at most; then nothing is left running.
+func (s *Set) Close() {
+	var closing sync.WaitGroup
+	for id, b := range s.all() {
+		s.forget(id)
+		closing.Go(func() { b.close(drain) })
+	}
+	closing.Wait()
+}
