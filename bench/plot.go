@@ -82,7 +82,7 @@ func (r result) ratio(subject string) (float64, bool) {
 		return 0, false
 	}
 	ratio := figures[0].ratios(reference[0]).median()
-	return ratio, ratio > 0
+	return ratio, ratio > 0 && !math.IsInf(ratio, 0)
 }
 
 // plotRange is the range of the axis, in powers of two; it includes nginx.
