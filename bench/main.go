@@ -2,11 +2,12 @@
 //
 //	go run ./bench
 //
-// compares the plain HTTP/1.1 path of Pergola with nginx, HAProxy and the reverse proxy of Go's standard library: small
-// GETs and longer answers on connections that are kept alive, 64 at once. Each subject runs alone on one core, with one
-// worker; clients and target are one event loop on another core. What is measured in one run can be compared: the
-// subjects take turns over several rounds, and medians are printed with the range they come from. nginx and HAProxy are
-// measured where they are installed. It needs Linux.
+// compares Pergola with nginx, HAProxy, Caddy and the reverse proxy of Go's standard library, by every protocol that
+// clients speak to a service: HTTP/1.1, HTTPS, handshakes, HTTP/2, gRPC, and connections that are idle. Each subject runs
+// alone on one core, with one worker; clients and target are one event loop on another core. What is measured in one run
+// can be compared: the subjects take turns over several rounds, and medians are printed with the range they come from.
+// The peers are measured where they are installed. It needs Linux. The flags -scenarios and -subjects choose among what
+// there is, -results keeps all figures in a file, and -plot draws what that file holds.
 //
 //	go run ./bench -propagation
 //
@@ -55,12 +56,14 @@ type options struct {
 
 // comparison is how the subjects are compared.
 type comparison struct {
-	subjects    string // names separated by commas
-	rounds      int
-	duration    time.Duration // of each measurement
-	connections int
-	rate        int    // requests a second while latency is measured
-	profile     string // file for a CPU profile of the last subject, "" for none
+	scenarios string // names separated by commas
+	subjects  string // names separated by commas
+	rounds    int
+	duration  time.Duration // of each measurement
+	idle      int           // connections where idle ones are measured
+	profile   string        // file for a CPU profile of the subject that ran last, "" for none
+	results   string        // file for all figures, "" for none
+	plot      string        // file for a plot, "" for none
 }
 
 // estateSize is how much a deployment holds while propagation is measured.
@@ -77,6 +80,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if o.propagation {
 		return measurePropagation(ctx, o, out)
 	}
+	if o.comparison.scenarios == "" {
+		return reprint(o, out)
+	}
 	return compare(ctx, o, out)
 }
 
@@ -85,12 +91,14 @@ func parse(args []string) (o options, err error) {
 	set.BoolVar(&o.propagation, "propagation", false, "measure how fast a changed rule takes effect, instead of the data path")
 	set.BoolVar(&o.markdown, "markdown", false, "print tables in Markdown")
 	c := &o.comparison
+	set.StringVar(&c.scenarios, "scenarios", allScenarios, "what clients do: "+scenarioNames()+`; "" measures nothing and prints -results`)
 	set.StringVar(&c.subjects, "subjects", allSubjects, "what to compare")
 	set.IntVar(&c.rounds, "rounds", 5, "how often each subject is measured")
 	set.DurationVar(&c.duration, "time", 1500*time.Millisecond, "how long each measurement takes")
-	set.IntVar(&c.connections, "connections", 64, "connections of the clients")
-	set.IntVar(&c.rate, "rate", 5000, "requests a second while latency is measured")
-	set.StringVar(&c.profile, "profile", "", "write a CPU profile of the last subject, if it is in Go, to this `file`")
+	set.IntVar(&c.idle, "idle", 10000, "connections where idle ones are measured")
+	set.StringVar(&c.profile, "profile", "", "write a CPU profile of the subject that ran last, if it is Pergola or in this program, to this `file`, and one of its memory beside it")
+	set.StringVar(&c.results, "results", "", "keep all figures in this `file`, beside those of other scenarios that it holds")
+	set.StringVar(&c.plot, "plot", "", "draw the ratios to nginx, with those of -results, into this SVG `file`")
 	set.IntVar(&o.estate.services, "services", 2000, "with -propagation: services in the deployment")
 	set.IntVar(&o.estate.rules, "rules", 10, "with -propagation: rules of each service")
 	set.IntVar(&o.changes, "changes", 200, "with -propagation: how often a rule is created and deleted again")
@@ -100,7 +108,7 @@ func parse(args []string) (o options, err error) {
 	if set.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q; see: go run ./bench -help", set.Arg(0))
 	}
-	for name, value := range map[string]int{"-rounds": c.rounds, "-connections": c.connections, "-rate": c.rate, "-services": o.estate.services, "-rules": o.estate.rules, "-changes": o.changes} {
+	for name, value := range map[string]int{"-rounds": c.rounds, "-idle": c.idle, "-services": o.estate.services, "-rules": o.estate.rules, "-changes": o.changes} {
 		if value < 1 {
 			return o, fmt.Errorf("%s must be at least 1, not %d", name, value)
 		}
@@ -111,10 +119,16 @@ func parse(args []string) (o options, err error) {
 // The subjects of a comparison.
 const (
 	subjectPergola      = "pergola"
+	subjectSigned       = "pergola-sigv4"
+	subjectRules        = "pergola-rules-" // and how many
 	subjectDeployment   = "deployment"
 	subjectNginx        = "nginx"
 	subjectHAProxy      = "haproxy"
+	subjectCaddy        = "caddy"
 	subjectReverseProxy = "reverseproxy"
 
-	allSubjects = subjectPergola + "," + subjectDeployment + "," + subjectNginx + "," + subjectHAProxy + "," + subjectReverseProxy
+	allSubjects = subjectPergola + "," + subjectSigned + "," + subjectRules + "1," + subjectRules + "10," + subjectRules + "100," +
+		subjectDeployment + "," + subjectNginx + "," + subjectHAProxy + "," + subjectCaddy + "," + subjectReverseProxy
+
+	allScenarios = "all"
 )

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,23 +47,49 @@ func pin(core int) error {
 	return nil
 }
 
+// pinAll binds all threads of this process to a core, and with them those that they start.
+func pinAll(core int) error {
+	var set unix.CPUSet
+	set.Set(core)
+	return eachThread(func(thread int) error { return unix.SchedSetaffinity(thread, &set) })
+}
+
+// eachThread does something with each thread of this process, by its id.
+func eachThread(do func(thread int) error) error {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, entry := range threads {
+		thread, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			return err
+		}
+		if err := do(thread); err != nil && err != unix.ESRCH {
+			return fmt.Errorf("bind thread %d to its cores: %w", thread, err)
+		}
+	}
+	return nil
+}
+
 // process is a process under measurement, with its children.
 type process struct {
 	cmd     *exec.Cmd
 	out     io.ReadCloser
 	errors  bytes.Buffer // complete once done is closed
+	dir     string       // its own, removed when it ends; "" for none
 	done    chan struct{}
 	stopped bool
 }
 
 // startOn starts a program on a core. The calling goroutine must be locked to its thread, which comes back to its own
 // core. The program is killed if this thread ends first.
-func startOn(at cores, name string, args ...string) (*process, error) {
+func startOn(at cores, cmd *exec.Cmd) (*process, error) {
 	if err := pin(at.subject); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	p.cmd.Env = append(p.cmd.Environ(), "GOMAXPROCS=1")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	p.cmd.Stderr = &p.errors
 	read, write, err := os.Pipe() // not StdoutPipe, which must have been read before Wait
@@ -76,7 +103,7 @@ func startOn(at cores, name string, args ...string) (*process, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	go func() {
 		defer close(p.done)
@@ -102,6 +129,9 @@ func (p *process) stop() {
 	}
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // whoever is left of the group
 	<-p.done
+	if p.dir != "" {
+		_ = os.RemoveAll(p.dir)
+	}
 }
 
 // failure explains an error by what the process has written. It ends the process.
@@ -121,55 +151,77 @@ func (p *process) members() ([]int, error) {
 	}
 	var members []int
 	for _, name := range names {
-		stat, err := readStat(name)
-		if err == nil && stat.group == p.cmd.Process.Pid {
-			members = append(members, stat.id)
+		id, group, err := readStat(name)
+		if err == nil && group == p.cmd.Process.Pid {
+			members = append(members, id)
 		}
 	}
 	return members, nil
 }
 
-// processStat is what /proc says of a process.
-type processStat struct {
-	id, group int
-	cpu       time.Duration
-}
-
-// tick is the unit of processor times in /proc, on every architecture.
-const tick = 10 * time.Millisecond
-
-func readStat(name string) (processStat, error) {
+// readStat is what /proc says of a process: its id and its group.
+func readStat(name string) (id, group int, err error) {
 	content, err := os.ReadFile(name)
 	if err != nil {
-		return processStat{}, err
+		return 0, 0, err
 	}
-	id, rest, found := strings.Cut(string(content), " (")
+	first, rest, found := strings.Cut(string(content), " (")
 	// The name of the program may contain anything, so the fields are counted from its end.
 	end := strings.LastIndex(rest, ") ")
 	if !found || end < 0 {
-		return processStat{}, fmt.Errorf("%s is not understood", name)
+		return 0, 0, fmt.Errorf("%s is not understood", name)
 	}
 	fields := strings.Fields(rest[end+2:]) // the first is the third of proc_pid_stat(5)
-	if len(fields) < 13 {
-		return processStat{}, fmt.Errorf("%s is too short", name)
+	if len(fields) < 3 {
+		return 0, 0, fmt.Errorf("%s is too short", name)
 	}
-	var numbers [4]int
-	for i, field := range []string{id, fields[2], fields[11], fields[12]} {
-		if numbers[i], err = strconv.Atoi(field); err != nil {
-			return processStat{}, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return processStat{numbers[0], numbers[1], time.Duration(numbers[2]+numbers[3]) * tick}, nil
+	id, err1 := strconv.Atoi(first)
+	group, err2 := strconv.Atoi(fields[2])
+	return id, group, errors.Join(err1, err2)
 }
 
 // cpuTime is what processes have taken, in their own code and in the kernel's on their behalf.
 func cpuTime(members []int) (total time.Duration, err error) {
 	for _, id := range members {
-		stat, err := readStat(fmt.Sprintf("/proc/%d/stat", id))
-		if err != nil {
-			return 0, err
+		var now unix.Timespec
+		// The number of the clock of a process, as clock_getcpuclockid(3) makes it.
+		if err := unix.ClockGettime(int32(^id)<<3|2, &now); err != nil {
+			return 0, fmt.Errorf("ask for the CPU time of process %d: %w", id, err)
 		}
-		total += stat.cpu
+		total += time.Duration(now.Nano())
 	}
 	return total, nil
+}
+
+// memory is what processes hold, in bytes.
+type memory struct{ anonymous, resident int }
+
+// memoryOf adds up what processes hold.
+func memoryOf(members []int) (total memory, err error) {
+	for _, id := range members {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id))
+		if err != nil {
+			return total, err
+		}
+		total.anonymous += statusBytes(string(status), "RssAnon:")
+		total.resident += statusBytes(string(status), "VmRSS:")
+	}
+	return total, nil
+}
+
+// statusBytes is a length in the status of a process, which is told in KiB; 0 if it is not told.
+func statusBytes(status, name string) int {
+	_, rest, _ := strings.Cut(status, name)
+	line, _, _ := strings.Cut(rest, "\n")
+	kibibytes, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(line), " kB"))
+	return kibibytes << 10
+}
+
+// descriptors is how many files a process may have open, as far as this one may allow it.
+func descriptors() uint64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024
+	}
+	return limit.Max
 }

@@ -11,10 +11,24 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"pergola/sigv4"
 )
 
 // localhost is where everything listens, but for a deployment's VPCs.
 var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// setup is what a subject is told.
+type setup struct {
+	// Target is where it finds the target, which speaks HTTP/1.1, or with GRPC HTTP/2 without TLS.
+	Target netip.AddrPort `json:"target"`
+	GRPC   bool           `json:"grpc"`
+	// TLS says that clients speak TLS, and Pair is the certificate for it.
+	TLS  bool `json:"tls"`
+	Pair pair `json:"pair"`
+	// Profile is the file for a CPU profile, "" for none.
+	Profile string `json:"profile"`
+}
 
 // place is where a subject stands between clients and target.
 type place struct {
@@ -25,37 +39,79 @@ type place struct {
 	Host string `json:"host"`
 	// Target is where the target has to listen.
 	Target netip.AddrPort `json:"target"`
+	// Signing is whom clients sign as.
+	Signing signing `json:"signing"`
+}
+
+// signing is an access key for the data plane; the zero value does not sign.
+type signing struct {
+	KeyID  string `json:"keyId"`
+	Secret string `json:"secret"`
+}
+
+// sign signs a request. A signature is good for minutes, longer than any load.
+func (s signing) sign(r *request) error {
+	if s.KeyID == "" {
+		return nil
+	}
+	signer := &sigv4.Signer{
+		AccessKeyID: s.KeyID, SecretAccessKey: s.Secret, Region: region, Service: "vpc-lattice-svcs",
+		Payload: sigv4.PayloadUnsigned, Path: sigv4.PathAsSent,
+	}
+	added, err := signer.Sign(&sigv4.Request{Method: r.method, Path: r.path, Host: r.host, Header: sigv4.Fields{}}, time.Now())
+	for _, field := range added {
+		r.fields = append(r.fields, [2]string{strings.ToLower(field.Name), field.Value})
+	}
+	return err
 }
 
 // subject is what is compared: a program that forwards requests.
 type subject struct {
 	name    string
 	version string
+	// can says whether it can take part in a scenario; nil if it can in all of them.
+	can func(*scenario) bool
 	// start starts it on its core, to forward to a target.
-	start func(at cores, target netip.AddrPort) (*process, place, error)
+	start func(cores, setup) (*process, place, error)
 }
 
+// isFirst says that a scenario is the first in the table, the smallest request.
+func isFirst(s *scenario) bool { return s.name == scenarios[0].name }
+
 // findSubject finds a subject by name. A peer that is not installed is an error of kind exec.ErrNotFound.
-func findSubject(name, profile string) (subject, error) {
+func findSubject(name string) (subject, error) {
 	switch name {
 	case subjectNginx:
 		return installed(name, nginxConfig, []string{"-e", "stderr", "-c"}, "-v")
 	case subjectHAProxy:
 		return installed(name, haproxyConfig, []string{"-db", "-f"}, "-v")
-	case subjectPergola, subjectDeployment, subjectReverseProxy:
-		return ownSubject(name, profile)
+	case subjectCaddy:
+		return installed(name, caddyConfig, []string{"run", "--adapter", "caddyfile", "--config"}, "version")
+	case subjectPergola, subjectReverseProxy:
+		return ownSubject(name, nil)
+	case subjectSigned:
+		return ownSubject(name, func(s *scenario) bool { return s.use == useKept })
+	case subjectDeployment:
+		return ownSubject(name, isFirst)
+	}
+	if strings.HasPrefix(name, subjectRules) {
+		return ownSubject(name, isFirst)
 	}
 	return subject{}, fmt.Errorf("there is no subject %q; there are %s", name, allSubjects)
 }
 
 // ownSubject is a subject that this program itself is, in another process.
-func ownSubject(name, profile string) (subject, error) {
+func ownSubject(name string, can func(*scenario) bool) (subject, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return subject{}, err
 	}
-	start := func(at cores, target netip.AddrPort) (*process, place, error) {
-		p, err := startOn(at, self, childCommand, name, target.String(), profile)
+	start := func(at cores, s setup) (*process, place, error) {
+		told, err := json.Marshal(s)
+		if err != nil {
+			return nil, place{}, err
+		}
+		p, err := startOn(at, exec.Command(self, childCommand, name, string(told)))
 		if err != nil {
 			return nil, place{}, err
 		}
@@ -66,11 +122,11 @@ func ownSubject(name, profile string) (subject, error) {
 		}
 		return p, where, nil
 	}
-	return subject{name: name, start: start}, nil
+	return subject{name: name, can: can, start: start}, nil
 }
 
 // installed is a peer that is found on the PATH. The file that config makes is its last argument.
-func installed(name string, config func(dir string, front, target netip.AddrPort) string, args []string, version string) (subject, error) {
+func installed(name string, config func(dir string, front netip.AddrPort, s setup) string, args []string, version string) (subject, error) {
 	program, err := exec.LookPath(name)
 	if err != nil {
 		return subject{}, err
@@ -80,30 +136,35 @@ func installed(name string, config func(dir string, front, target netip.AddrPort
 		return subject{}, fmt.Errorf("%s %s: %w", name, version, err)
 	}
 	firstLine, _, _ := strings.Cut(string(said), "\n")
-	start := func(at cores, target netip.AddrPort) (*process, place, error) {
+	if !strings.Contains(strings.ToLower(firstLine), name) {
+		firstLine = name + " " + firstLine
+	}
+	start := func(at cores, s setup) (*process, place, error) {
 		dir, err := os.MkdirTemp("", "pergola-bench-")
 		if err != nil {
 			return nil, place{}, err
 		}
-		defer os.RemoveAll(dir) // it has read its configuration by then
 		front, err := freePort()
 		if err != nil {
 			return nil, place{}, err
 		}
 		file := filepath.Join(dir, "config")
-		if err := os.WriteFile(file, []byte(config(dir, front, target)), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(config(dir, front, s)), 0o600); err != nil {
 			return nil, place{}, err
 		}
-		p, err := startOn(at, program, append(args[:len(args):len(args)], file)...)
+		cmd := exec.Command(program, append(args[:len(args):len(args)], file)...)
+		cmd.Env = append(os.Environ(), "HOME="+dir)
+		p, err := startOn(at, cmd)
 		if err != nil {
 			return nil, place{}, err
 		}
+		p.dir = dir
 		if err := p.awaitListener(front); err != nil {
 			return nil, place{}, p.failure(err)
 		}
-		return p, place{front, localhost, "bench.example", target}, nil
+		return p, place{Front: front, From: localhost, Host: hostName, Target: s.Target}, nil
 	}
-	return subject{name, firstLine, start}, nil
+	return subject{name: name, version: firstLine, start: start}, nil
 }
 
 // startTime is how long a subject may take to start.
@@ -131,68 +192,4 @@ func freePort() (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	return listener.Addr().(*net.TCPAddr).AddrPort(), listener.Close()
-}
-
-// nginxConfig gives nginx one worker, connections that stay open on both sides, room for the longest answer in memory,
-// and the forwarding headers that Pergola adds.
-func nginxConfig(dir string, front, target netip.AddrPort) string {
-	var temporary strings.Builder
-	for _, what := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		fmt.Fprintf(&temporary, "%s_temp_path %s/%s; ", what, dir, what)
-	}
-	return fmt.Sprintf(`
-daemon off;
-worker_processes 1;
-pid %[1]s/pid;
-error_log stderr error;
-events { worker_connections 4096; }
-http {
-  %[2]s
-  access_log off;
-  keepalive_requests 1000000000;
-  upstream target {
-    server %[4]s;
-    keepalive 256;
-    keepalive_requests 1000000000;
-  }
-  server {
-    listen %[3]s;
-    location / {
-      proxy_pass http://target;
-      proxy_http_version 1.1;
-      proxy_buffer_size 16k;
-      proxy_buffers 8 16k;
-      proxy_max_temp_file_size 0;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Port $server_port;
-      proxy_set_header X-Forwarded-Proto $scheme;
-    }
-  }
-}
-`, dir, temporary.String(), front, target)
-}
-
-// haproxyConfig gives HAProxy one thread, and the same otherwise.
-func haproxyConfig(_ string, front, target netip.AddrPort) string {
-	return fmt.Sprintf(`
-global
-  nbthread 1
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  http-reuse always
-frontend clients
-  bind %v
-  option forwardfor
-  http-request set-header X-Forwarded-Port %%[dst_port]
-  http-request set-header X-Forwarded-Proto http
-  default_backend targets
-backend targets
-  server target %v
-`, front, target)
 }

@@ -63,6 +63,15 @@ func (m measurement) median() float64 {
 	return sorted[middle]
 }
 
+// ratios are the ratios to another figure, round by round: a machine that is slower for a while is so for both.
+func (m measurement) ratios(to measurement) measurement {
+	ratios := make(measurement, min(len(m), len(to)))
+	for i := range ratios {
+		ratios[i] = m[i] / to[i]
+	}
+	return ratios
+}
+
 // String is the median with the range.
 func (m measurement) String() string {
 	return fmt.Sprintf("%s (%s–%s)", short(m.median()), short(slices.Min(m)), short(slices.Max(m)))

@@ -1,64 +1,63 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
-	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// world is what surrounds a subject: its clients and its target, in one event loop. A request costs the world two reads
-// and two writes, and one wait for many requests, so that a single core of it saturates a subject on another. It parses
-// no more than it has to, and checks the status and the length of every answer.
+// world is what surrounds a subject: its clients and its target, in one event loop, so that a single core of it
+// saturates a subject on another. It parses no more than it has to, and checks every answer.
 type world struct {
 	poll    int
 	sockets []*socket // by descriptor
 	events  []unix.EpollEvent
-	scratch []byte
-	answers map[string][]byte // the target's, by path
+	scratch []byte // what was read last
+	plain   []byte // what was decrypted last
+	unsent  []*framing
+	closing []*socket
+	files   []int
+	shaking int // TLS handshakes under way
+	resumed int // TLS handshakes that have resumed a session
 }
 
-// role is what a socket is to the world.
-type role int
+// end is whom a socket leads to in the world.
+type end interface {
+	// receive takes what has arrived; data is valid until it returns.
+	receive(data []byte) error
+	// ended says that the subject has ended the connection.
+	ended(err error) error
+}
 
-const (
-	roleListener role = iota
-	roleTarget
-	roleClient
-)
-
+// socket is a socket of the world: a listener if it has accept, or a connection with its end.
 type socket struct {
-	fd      int
-	role    role
-	partial []byte // the part of a head that has arrived
-	unsent  []byte
-	left    int           // what is still to come of a body
-	due     time.Duration // when the request should have been sent, since the load began
+	world  *world
+	fd     int
+	accept func(*socket) end
+	end    end
+	secure *secure // nil without TLS
+	unsent []byte
+	piece  piece // of a file, unsent
+	full   bool  // waits for room to send
+	skip   int   // bytes to come that nobody has to see
 }
 
-// bodies are the lengths of the answers that the target has, in bytes. Their paths are the lengths.
-var bodies = [...]int{16, 1 << 10, 64 << 10}
-
-func path(body int) string { return "/" + strconv.Itoa(body) }
+// piece is a part of a file.
+type piece struct {
+	file   int
+	offset int64
+	length int
+}
 
 func newWorld() (*world, error) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
-	w := &world{poll: poll, events: make([]unix.EpollEvent, 256), scratch: make([]byte, 128<<10), answers: map[string][]byte{}}
-	for _, body := range bodies {
-		head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", body)
-		w.answers[path(body)] = append([]byte(head), bytes.Repeat([]byte("x"), body)...)
-	}
-	return w, nil
+	return &world{poll: poll, events: make([]unix.EpollEvent, 256), scratch: make([]byte, 256<<10), plain: make([]byte, 16<<10)}, nil
 }
 
 func (w *world) close() {
@@ -67,11 +66,27 @@ func (w *world) close() {
 			w.remove(s)
 		}
 	}
+	for _, file := range w.files {
+		unix.Close(file)
+	}
 	unix.Close(w.poll)
 }
 
-func (w *world) add(fd int, as role) (*socket, error) {
-	s := &socket{fd: fd, role: as}
+// file makes a file in memory.
+func (w *world) file(content []byte) (int, error) {
+	file, err := unix.MemfdCreate("answer", unix.MFD_CLOEXEC)
+	if err != nil {
+		return 0, err
+	}
+	w.files = append(w.files, file)
+	if n, err := unix.Write(file, content); err != nil || n < len(content) {
+		return 0, fmt.Errorf("write %d bytes into memory: %d, %w", len(content), n, err)
+	}
+	return file, nil
+}
+
+func (w *world) add(fd int) (*socket, error) {
+	s := &socket{world: w, fd: fd}
 	for len(w.sockets) <= fd {
 		w.sockets = append(w.sockets, nil)
 	}
@@ -79,20 +94,32 @@ func (w *world) add(fd int, as role) (*socket, error) {
 	return s, unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
+// remove closes a socket. What runs on behalf of the socket itself must use closeSoon.
 func (w *world) remove(s *socket) {
+	if w.sockets[s.fd] != s {
+		return
+	}
 	w.sockets[s.fd] = nil
 	unix.Close(s.fd)
+	if s.secure != nil {
+		s.secure.stop()
+	}
 }
 
-// listen makes the target listen at an address, and returns it with its port filled in.
-func (w *world) listen(at netip.AddrPort) (netip.AddrPort, error) {
+// closeSoon closes a socket once all that has happened is handled.
+func (w *world) closeSoon(s *socket) { w.closing = append(w.closing, s) }
+
+// listen listens at an address, and returns it with its port filled in.
+func (w *world) listen(at netip.AddrPort, accept func(*socket) end) (netip.AddrPort, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return at, err
 	}
-	if _, err := w.add(fd, roleListener); err != nil {
+	s, err := w.add(fd)
+	if err != nil {
 		return at, err
 	}
+	s.accept = accept
 	if err := errors.Join(unix.Bind(fd, sockaddr(at)), unix.Listen(fd, 1024)); err != nil {
 		return at, fmt.Errorf("listen at %v: %w", at, err)
 	}
@@ -103,17 +130,19 @@ func (w *world) listen(at netip.AddrPort) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(at.Addr(), uint16(bound.(*unix.SockaddrInet4).Port)), nil
 }
 
-// connect connects a client from an address.
+// connect connects from an address.
 func (w *world) connect(from netip.Addr, to netip.AddrPort) (*socket, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	s, err := w.add(fd, roleClient)
+	s, err := w.add(fd)
 	if err != nil {
 		return nil, err
 	}
 	err = errors.Join(
+		// The port is chosen by connect, which may take one that waits for the last packets of another connection.
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1),
 		unix.Bind(fd, sockaddr(netip.AddrPortFrom(from, 0))),
 		unix.Connect(fd, sockaddr(to)),
 		unix.SetNonblock(fd, true),
@@ -129,156 +158,34 @@ func sockaddr(a netip.AddrPort) *unix.SockaddrInet4 {
 	return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
 }
 
-// load is requests to a subject, for a while.
-type load struct {
-	from        netip.Addr
-	to          netip.AddrPort
-	host        string
-	body        int // length of the answers
-	connections int
-	// rate is how many requests are sent in a second, at even distances. A request that finds all connections busy is
-	// late, and its latency counts from when it was due. 0 sends each request as soon as the answer before it is there.
-	rate         int
-	warm, during time.Duration
-	// mark is called when the time that counts begins, and when it ends.
-	mark func() error
-}
-
-// outcome is what came of a load.
-type outcome struct {
-	elapsed   time.Duration
-	latencies []time.Duration // sorted
-}
-
-// loading is a load under way.
-type loading struct {
-	*load
-	world     *world
-	request   []byte
-	began     time.Time
-	next      time.Duration // when the next request is due, with a rate
-	idle      []*socket
-	busy      int
-	ending    bool
-	latencies []time.Duration
-}
-
-// run applies a load.
-func (w *world) run(ctx context.Context, l load) (outcome, error) {
-	u := &loading{
-		load: &l, world: w, latencies: make([]time.Duration, 0, 1<<20),
-		request: []byte("GET " + path(l.body) + " HTTP/1.1\r\nHost: " + l.host + "\r\n\r\n"),
-	}
-	var clients []*socket
-	defer func() {
-		for _, s := range clients {
-			w.remove(s)
-		}
-	}()
-	for range l.connections {
-		s, err := w.connect(l.from, l.to)
-		if err != nil {
-			return outcome{}, err
-		}
-		clients = append(clients, s)
-	}
-	u.idle = slices.Clone(clients)
-	return u.run(ctx)
-}
-
-func (u *loading) run(ctx context.Context) (outcome, error) {
-	u.began = time.Now()
-	if err := u.until(ctx, u.warm); err != nil {
-		return outcome{}, err
-	}
-	u.latencies = u.latencies[:0]
-	started := time.Since(u.began)
-	if err := u.mark(); err != nil {
-		return outcome{}, err
-	}
-	if err := u.until(ctx, u.warm+u.during); err != nil {
-		return outcome{}, err
-	}
-	if err := u.mark(); err != nil {
-		return outcome{}, err
-	}
-	o := outcome{time.Since(u.began) - started, slices.Clone(u.latencies)}
-	slices.Sort(o.latencies)
-	u.ending = true
-	return o, u.until(ctx, u.warm+u.during+patience)
-}
-
-// patience is how long the last answers may take.
-const patience = 5 * time.Second
-
-// until keeps the load up until some time after its beginning, or, at its end, until all is answered.
-func (u *loading) until(ctx context.Context, end time.Duration) error {
-	for {
-		now := time.Since(u.began)
-		if now >= end || u.ending && u.busy == 0 {
-			return ctx.Err()
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := u.sendDue(now); err != nil {
-			return err
-		}
-		// With a rate the world spins: a timer would be late.
-		wait := 0
-		if u.rate == 0 {
-			wait = 10
-		}
-		if err := u.turn(wait); err != nil {
+// turn sends what has gathered, waits for at most some milliseconds and handles what has happened.
+func (w *world) turn(wait int) error {
+	for _, f := range w.unsent {
+		if err := f.flush(); err != nil {
 			return err
 		}
 	}
-}
-
-// sendDue sends what is due on connections that are idle.
-func (u *loading) sendDue(now time.Duration) error {
-	for len(u.idle) > 0 && !u.ending {
-		due := now
-		if u.rate > 0 {
-			if u.next > now {
-				return nil
-			}
-			due = u.next
-			u.next += time.Second / time.Duration(u.rate)
-		}
-		s := u.idle[0]
-		u.idle = u.idle[1:]
-		u.busy++
-		if err := u.send(s, due); err != nil {
-			return err
-		}
+	w.unsent = w.unsent[:0]
+	for _, s := range w.closing {
+		w.remove(s)
 	}
-	return nil
-}
-
-func (u *loading) send(s *socket, due time.Duration) error {
-	s.due = due
-	return u.world.write(s, u.request)
-}
-
-// turn waits for at most some milliseconds and handles what has happened.
-func (u *loading) turn(wait int) error {
-	n, err := unix.EpollWait(u.world.poll, u.world.events, wait)
+	w.closing = w.closing[:0]
+	n, err := unix.EpollWait(w.poll, w.events, wait)
 	if err != nil && err != unix.EINTR {
 		return err
 	}
-	for _, event := range u.world.events[:max(n, 0)] {
-		s := u.world.sockets[event.Fd]
+	for _, event := range w.events[:max(n, 0)] {
+		s := w.sockets[event.Fd]
 		if s == nil {
 			continue
 		}
-		if event.Events&unix.EPOLLOUT != 0 {
-			if err := u.world.resume(s); err != nil {
+		if event.Events&unix.EPOLLOUT != 0 && s.full {
+			if err := s.goOn(); err != nil {
 				return err
 			}
 		}
 		if event.Events&^unix.EPOLLOUT != 0 {
-			if err := u.readable(s); err != nil {
+			if err := s.readable(); err != nil {
 				return err
 			}
 		}
@@ -286,87 +193,48 @@ func (u *loading) turn(wait int) error {
 	return nil
 }
 
-func (u *loading) readable(s *socket) error {
-	switch s.role {
-	case roleListener:
-		return u.world.accept(s)
-	case roleTarget:
-		return u.world.serve(s)
-	default:
-		return u.receive(s)
+// readable handles what has arrived.
+func (s *socket) readable() error {
+	if s.accept != nil {
+		return s.acceptAll()
 	}
+	if s.skip > 0 {
+		return s.discard()
+	}
+	n, err := unix.Read(s.fd, s.world.scratch)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return nil
+	case err != nil:
+		return s.end.ended(err)
+	case n == 0:
+		return s.end.ended(io.EOF)
+	case s.secure != nil:
+		return s.secure.feed(s.world.scratch[:n])
+	}
+	return s.end.receive(s.world.scratch[:n])
 }
 
-// receive takes a part of an answer.
-func (u *loading) receive(s *socket) error {
-	data, err := u.world.read(s)
-	if err != nil {
-		return fmt.Errorf("the subject ended a connection: %w", err)
+// discard takes what may be skipped, without copying it. At the end of it the socket's end receives nothing, to know.
+func (s *socket) discard() error {
+	n, _, err := unix.Recvfrom(s.fd, s.world.scratch[:min(s.skip, len(s.world.scratch))], unix.MSG_TRUNC)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return nil
+	case err != nil:
+		return s.end.ended(err)
+	case n == 0:
+		return s.end.ended(io.EOF)
 	}
-	if s.left > 0 {
-		s.left -= len(data)
-	} else {
-		head, body, whole := s.head(data)
-		if !whole {
-			return nil
-		}
-		if err := checkHead(head, u.body); err != nil {
-			return err
-		}
-		s.left = u.body - len(body)
-	}
-	if s.left < 0 {
-		return errors.New("an answer is longer than it says")
-	}
-	if s.left > 0 {
+	if s.skip -= n; s.skip > 0 {
 		return nil
 	}
-	now := time.Since(u.began)
-	u.latencies = append(u.latencies, now-s.due)
-	if u.rate == 0 && !u.ending {
-		return u.send(s, now)
-	}
-	u.busy--
-	u.idle = append(u.idle, s)
-	return nil
+	return s.end.receive(nil)
 }
 
-// blankLine ends a head.
-var blankLine = []byte("\r\n\r\n")
-
-// head divides what has arrived into a head, with its last line end, and what follows it.
-func (s *socket) head(data []byte) (head, rest []byte, whole bool) {
-	if len(s.partial) > 0 {
-		data = append(s.partial, data...)
-	}
-	end := bytes.Index(data, blankLine)
-	if end < 0 {
-		s.partial = append(s.partial[:0], data...)
-		return nil, nil, false
-	}
-	s.partial = s.partial[:0]
-	return data[:end+2], data[end+4:], true
-}
-
-// checkHead checks that an answer is a 200 with a body of the right length.
-func checkHead(head []byte, body int) error {
-	if !bytes.HasPrefix(head, []byte("HTTP/1.1 200 ")) {
-		return fmt.Errorf("the subject answers %q", head)
-	}
-	for line := range bytes.Lines(head) {
-		if len(line) > 15 && line[14] == ':' && bytes.EqualFold(line[:14], []byte("content-length")) {
-			length, err := strconv.Atoi(string(bytes.TrimSpace(line[15:])))
-			if err == nil && length == body {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("the subject answers without the length of %d bytes: %q", body, head)
-}
-
-func (w *world) accept(listener *socket) error {
+func (s *socket) acceptAll() error {
 	for {
-		fd, _, err := unix.Accept4(listener.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, _, err := unix.Accept4(s.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err == unix.EAGAIN {
 			return nil
 		}
@@ -376,71 +244,65 @@ func (w *world) accept(listener *socket) error {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 			return err
 		}
-		if _, err := w.add(fd, roleTarget); err != nil {
+		accepted, err := s.world.add(fd)
+		if err != nil {
 			return err
 		}
+		accepted.end = s.accept(accepted)
 	}
 }
 
-// serve answers a request as the target.
-func (w *world) serve(s *socket) error {
-	data, err := w.read(s)
-	if err != nil {
-		w.remove(s)
-		return nil
+// send sends data to the subject. Without TLS, data must not change any more.
+func (s *socket) send(data []byte) error {
+	if s.secure != nil {
+		return s.secure.send(data)
 	}
-	head, _, whole := s.head(data)
-	if !whole {
-		return nil
-	}
-	_, target, _ := bytes.Cut(head, []byte(" "))
-	target, _, _ = bytes.Cut(target, []byte(" "))
-	answer := w.answers[string(target)]
-	if answer == nil {
-		return fmt.Errorf("the target is asked for %q", head)
-	}
-	return w.write(s, answer)
+	return s.write(data)
 }
 
-// read reads what has arrived, if anything. The result is valid until the next call.
-func (w *world) read(s *socket) ([]byte, error) {
-	n, err := unix.Read(s.fd, w.scratch)
-	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case n == 0:
-		return nil, io.EOF
-	}
-	return w.scratch[:n], nil
-}
-
-// write sends data, which must not change, now or as soon as there is room.
-func (w *world) write(s *socket, data []byte) error {
+// write writes data, which must not change, now or as soon as there is room.
+func (s *socket) write(data []byte) error {
 	n, err := unix.Write(s.fd, data)
 	if err != nil && err != unix.EAGAIN {
-		if s.role == roleTarget {
-			w.remove(s)
-			return nil
-		}
-		return err
+		return s.end.ended(err)
 	}
-	waiting := len(s.unsent) > 0
 	s.unsent = data[max(n, 0):]
-	if len(s.unsent) > 0 == waiting {
-		return nil
-	}
-	events := uint32(unix.EPOLLIN)
-	if !waiting {
-		events |= unix.EPOLLOUT
-	}
-	return unix.EpollCtl(w.poll, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: events, Fd: int32(s.fd)})
+	return s.await(len(s.unsent) > 0)
 }
 
-func (w *world) resume(s *socket) error {
-	if len(s.unsent) == 0 {
+// sendFile sends a piece of a file, without copying it, now or as soon as there is room.
+func (s *socket) sendFile(p piece) error {
+	for p.length > 0 {
+		n, err := unix.Sendfile(s.fd, p.file, &p.offset, p.length)
+		if err == unix.EAGAIN {
+			break
+		}
+		if err != nil {
+			return s.end.ended(err)
+		}
+		p.length -= n
+	}
+	s.piece = p
+	return s.await(p.length > 0)
+}
+
+// goOn sends what there was no room for.
+func (s *socket) goOn() error {
+	if s.piece.length > 0 {
+		return s.sendFile(s.piece)
+	}
+	return s.write(s.unsent)
+}
+
+// await asks to be told of room to send, or no more.
+func (s *socket) await(full bool) error {
+	if full == s.full {
 		return nil
 	}
-	return w.write(s, s.unsent)
+	s.full = full
+	events := uint32(unix.EPOLLIN)
+	if full {
+		events |= unix.EPOLLOUT
+	}
+	return unix.EpollCtl(s.world.poll, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: events, Fd: int32(s.fd)})
 }
