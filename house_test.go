@@ -65,8 +65,8 @@ var mayImport = map[string][]string{
 
 	"dataplane/clienthello": {"dataplane/descriptor"},
 	"dataplane/descriptor":  {},
-	"dataplane/security":    {},
-	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/passthrough", "dataplane/proxy"},
+	"dataplane/security":    {"dataplane/descriptor"},
+	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/passthrough", "dataplane/proxy", "dataplane/security"},
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot", "dataplane/security"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello", "dataplane/descriptor"},
 

@@ -144,6 +144,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Buffered is how much has been looked at and not been read again, in bytes.
+func (c *Conn) Buffered() int { return len(c.head) }
+
 // CloseWrite tells the client that no more is to come, where the connection can say so.
 func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {

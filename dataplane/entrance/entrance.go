@@ -6,7 +6,6 @@ package entrance
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"pergola/dataplane/clienthello"
 	"pergola/dataplane/passthrough"
 	"pergola/dataplane/proxy"
+	"pergola/dataplane/security"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -24,7 +24,7 @@ import (
 type Terminator interface {
 	// Handshake ends TLS on a connection whose ClientHello, still to be read, names a service by one of its names. It
 	// leaves closing the connection to the caller.
-	Handshake(ctx context.Context, conn net.Conn, s *snapshot.Snapshot, service *snapshot.Service, name string) (*tls.Conn, error)
+	Handshake(ctx context.Context, conn net.Conn, s *snapshot.Snapshot, service *snapshot.Service, name string) (*security.Conn, error)
 }
 
 // Requests serves connections that carry requests, and closes them.
@@ -153,7 +153,7 @@ func (e *Entrance) serveTLS(finish, cut context.Context, conn net.Conn, hello cl
 const handshakeTime = 10 * time.Second
 
 // serveSecure serves a connection whose TLS has been ended, by the version of HTTP that was agreed on.
-func (e *Entrance) serveSecure(finish, cut context.Context, conn *tls.Conn, arrival proxy.Arrival) {
+func (e *Entrance) serveSecure(finish, cut context.Context, conn *security.Conn, arrival proxy.Arrival) {
 	state := conn.ConnectionState()
 	arrival.TLS = &state
 	if state.NegotiatedProtocol == "h2" {

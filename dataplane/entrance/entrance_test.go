@@ -19,6 +19,7 @@ import (
 
 	"pergola/dataplane/passthrough"
 	"pergola/dataplane/proxy"
+	"pergola/dataplane/security"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -59,11 +60,11 @@ func (e *everybody) Serve(_ context.Context, conn net.Conn, arrival passthrough.
 	e.hear(conn, serving{by: "relay", passed: arrival})
 }
 
-func (e *everybody) Handshake(ctx context.Context, conn net.Conn, _ *snapshot.Snapshot, service *snapshot.Service, name string) (*tls.Conn, error) {
+func (e *everybody) Handshake(ctx context.Context, conn net.Conn, _ *snapshot.Snapshot, service *snapshot.Service, name string) (*security.Conn, error) {
 	if service.ID == "svc-broken" {
 		return nil, errors.New("no certificate for " + name)
 	}
-	secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{e.certificate}, NextProtos: []string{"h2", "http/1.1"}})
+	secure := security.Server(conn, &tls.Config{Certificates: []tls.Certificate{e.certificate}, NextProtos: []string{"h2", "http/1.1"}})
 	return secure, secure.HandshakeContext(ctx)
 }
 

@@ -23,7 +23,7 @@ func NewConn(conn net.Conn, config Config) *Conn {
 	c := &Conn{stream: stream{conn: conn, cfg: &config, born: time.Now()}}
 	c.stream.idle.Store(int64(config.IdleTimeout))
 	// Without a descriptor the connection works all the same, at the price of a buffer held while idle.
-	c.stream.raw = descriptor.Of(conn)
+	c.stream.raw, c.stream.read = descriptor.Of(conn), descriptor.ReaderOf(conn)
 	c.In.s, c.Out.s = &c.stream, &c.stream
 	c.In.onReadable = c.In.readable
 	c.In.body.in = &c.In

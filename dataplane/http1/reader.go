@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"io"
 	"math"
-
-	"pergola/dataplane/descriptor"
 )
 
 // Reader reads messages from a connection: a head, its body, the next head.
@@ -172,7 +170,7 @@ func (r *Reader) arrived(first *Writer, wait bool) error {
 // and calls again. It reports whether the wait is over.
 func (r *Reader) readable(fd uintptr) bool {
 	r.blk = r.s.cfg.Memory.get(smallBlock)
-	n, again, err := descriptor.Read(fd, r.blk.data)
+	n, again, err := r.s.read(fd, r.blk.data)
 	if again {
 		r.drop()
 		if r.first != nil {

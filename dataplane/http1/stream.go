@@ -10,7 +10,8 @@ import (
 // stream is what the two directions of a connection share: the connection itself and its idle timer.
 type stream struct {
 	conn net.Conn
-	raw  syscall.RawConn // nil where conn has no file descriptor to wait on, as with TLS
+	raw  syscall.RawConn // nil where conn has no file descriptor to wait on
+	read func(fd uintptr, p []byte) (n int, again bool, err error)
 	cfg  *Config
 	born time.Time
 

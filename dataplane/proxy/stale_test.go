@@ -5,6 +5,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"pergola/lattice"
 	"pergola/snapshot"
 )
 
@@ -24,13 +26,22 @@ func TestStaleConnection(t *testing.T) {
 			"POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 0\r\n\r\n",
 			get,
 		} {
-			t.Run(name, func(t *testing.T) { staleConnection(t, parting, request) })
+			t.Run(name, func(t *testing.T) { staleConnection(t, parting, request, nil) })
+			t.Run(name+" by TLS", func(t *testing.T) {
+				certificate := selfSigned(t)
+				staleConnection(t, parting, request, &tls.Config{Certificates: []tls.Certificate{certificate}})
+			})
 		}
 	}
 }
 
-func staleConnection(t *testing.T, parting, request string) {
-	target, now := listen(t), aSnapshot()
+func staleConnection(t *testing.T, parting, request string, secure *tls.Config) {
+	socket, now := listen(t), aSnapshot()
+	target := socket
+	if secure != nil {
+		target = tls.NewListener(socket, secure)
+		now.VPCs["vpc-client"].Network.Ports[80].Listeners["s.example"].Rules[0].Action.Forward[0].Group.Protocol = lattice.TargetHTTPS
+	}
 	part, parted := make(chan struct{}), make(chan struct{})
 	go serveAndPart(target, parting, part, parted)
 	p := New(Config{

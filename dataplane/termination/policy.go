@@ -2,6 +2,7 @@ package termination
 
 import (
 	"crypto/tls"
+	"net"
 	"slices"
 	"strings"
 
@@ -34,7 +35,7 @@ func (p protocolList) protocols() []string {
 // choose picks the configuration for a client. One without the suite or the version that it takes to go on makes
 // crypto/tls refuse the client with the right alert.
 func (f *face) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	a, _ := hello.Conn.(*attempt)
+	a, _ := hello.Conn.(interface{ NetConn() net.Conn }).NetConn().(*attempt)
 	if !strings.EqualFold(hello.ServerName, f.name) {
 		a.cause = NoName
 		if hello.ServerName != "" {

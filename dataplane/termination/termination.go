@@ -67,10 +67,10 @@ func New(cfg Config) *Terminator {
 // the error is a *Failure.
 //
 // What was negotiated is in the connection's state: "h2", "http/1.1" or nothing, which means HTTP/1.1.
-func (t *Terminator) Handshake(ctx context.Context, conn net.Conn, s *snapshot.Snapshot, service *snapshot.Service, name string) (*tls.Conn, error) {
+func (t *Terminator) Handshake(ctx context.Context, conn net.Conn, s *snapshot.Snapshot, service *snapshot.Service, name string) (*security.Conn, error) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	a := &attempt{Conn: conn}
-	server := tls.Server(a, t.configFor(s, service, name, a))
+	server := security.Server(a, t.configFor(s, service, name, a))
 	// Cryptography needs a deep stack, which the connection's own goroutine would keep: 5 KB for each idle connection.
 	done := make(chan error, 1)
 	go func() { done <- server.HandshakeContext(ctx) }()
