@@ -82,8 +82,8 @@ until [ "$(aws vpc-lattice list-service-network-vpc-associations --vpc-identifie
 	script := strings.Replace(strings.Join(blocks(tour), "\n"), "NAME=", wait+"NAME=", 1)
 	out := w.shell(script + "\nkill %1 2>/dev/null || true\n")
 	for want, times := range map[string]int{"arn:aws:iam::": 1, "<title>Directory listing": 2, `"status": "`: 1} {
-		if strings.Count(out, want) != times {
-			t.Errorf("the tour's output has %q not %d times:\n%s", want, times, out)
+		if strings.Count(out, want) < times {
+			t.Errorf("the tour's output has %q fewer than %d times:\n%s", want, times, out)
 		}
 	}
 }
