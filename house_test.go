@@ -88,6 +88,7 @@ var onlyImporter = map[string]string{
 	"golang.org/x/net/dns":         "dns",
 	"golang.org/x/net/http2":       "dataplane/http2",
 	"github.com/aws/aws-sdk-go-v2": "internal/testenv",
+	"github.com/aws/aws-lambda-go": "cmd/pergola",
 }
 
 // Budgets of size, for production code. They keep a reader's effort bounded, not the author's.

@@ -59,25 +59,31 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestReadmeTour runs the tour of the README as it stands, against pergola serve as it stands there.
+// TestReadmeTour runs the tour of the README as it stands, against pergola serve as it stands there and on the other fabric.
 func TestReadmeTour(t *testing.T) {
 	need(t, "aws", "curl", "python3")
+	for _, network := range []string{"auto", "loopback"} {
+		t.Run(network, func(t *testing.T) { runTour(t, network) })
+	}
+}
+
+func runTour(t *testing.T, network string) {
 	_, tour, found := strings.Cut(readme(t), "<!-- tour: begin -->")
 	tour, _, ended := strings.Cut(tour, "<!-- tour: end -->")
 	if !found || !ended {
 		t.Fatal("the README's tour is not marked")
 	}
 	w := newWorkplace(t)
-	w.serve()
+	w.serve("--network", network)
 	// The reader pauses between typing the association and the call; a script waits for it to be active.
 	wait := `
 until [ "$(aws vpc-lattice list-service-network-vpc-associations --vpc-identifier $PAYMENTS --query 'items[0].status' --output text)" = ACTIVE ]; do :; done
 `
 	script := strings.Replace(strings.Join(blocks(tour), "\n"), "NAME=", wait+"NAME=", 1)
 	out := w.shell(script + "\nkill %1 2>/dev/null || true\n")
-	for _, want := range []string{"arn:aws:iam::", "Directory listing", `"status": "`} {
-		if !strings.Contains(out, want) {
-			t.Errorf("the tour's output has no %q:\n%s", want, out)
+	for want, times := range map[string]int{"arn:aws:iam::": 1, "<title>Directory listing": 2, `"status": "`: 1} {
+		if strings.Count(out, want) < times {
+			t.Errorf("the tour's output has %q fewer than %d times:\n%s", want, times, out)
 		}
 	}
 }

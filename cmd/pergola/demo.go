@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,10 +90,15 @@ type story struct {
 	targets                     [3]*demoTarget  // enrichment in partner: two of version 1, one of version 2
 
 	callers callers
+	trusted *x509.CertPool // what risk scoring trusts: the built-in authority
 
-	network, service, listener string // ids
-	v1, v2                     string // target group ids
-	domain                     string // the service's generated name
+	network, service, listener string   // ids
+	secure                     string   // id of the listener for HTTPS
+	v1, v2                     string   // target group ids
+	domain                     string   // the service's generated name
+	made                       []string // the path of each resource, in the order in which they were made
+	function                   func() (arn string, err error)
+	servers                    []io.Closer // what runs in the instances
 }
 
 // network is a VPC with its one subnet.
@@ -100,10 +109,12 @@ func newStory(ctx context.Context, d *deployment.Deployment) (*story, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &story{
+	s := &story{
 		deployment: d, api: &apiclient.Client{Environment: environment}, ctx: ctx,
 		payments: network{name: "payments"}, partner: network{name: "partner"}, stranger: network{name: "stranger"},
-	}, nil
+	}
+	s.function = sync.OnceValues(s.makeFunction)
+	return s, nil
 }
 
 // tell plays the steps up to the first that fails: each stands on those before it. With stay, the estate lingers
@@ -113,7 +124,8 @@ func (s *story) tell(stay bool, dir string) {
 	ctx, cancel := context.WithTimeout(whole, demoTimeout)
 	defer cancel()
 	s.ctx = ctx
-	defer s.closeTargets()
+	defer s.closeServers()
+	go s.function() // making it takes a while, which the wait for health checks hides
 	for _, step := range []struct {
 		title string
 		play  func() (detail string, err error)
@@ -128,6 +140,11 @@ func (s *story) tell(stay bool, dir string) {
 		{"version 2 gets a tenth of the calls", s.weights},
 		{"a killed target is taken out", s.killTarget},
 		{"a VPC without association cannot reach the name", s.isolation},
+		{"HTTPS comes with a certificate of the built-in authority", s.https},
+		{"HTTP/2 carries many calls on one connection", s.http2},
+		{"a gRPC call has a rule of its own", s.grpc},
+		{"TLS passes through to its target by the server name", s.passthrough},
+		{"a Lambda function answers for a path", s.callFunction},
 		{"the network asks for the organisation, the service for a role", s.guard},
 		{"an unsigned call is denied by the network", s.unsigned},
 		{"a caller outside of the organisation is denied by the network", s.outsideOrganization},
@@ -205,9 +222,12 @@ func (s *story) makeInstances() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if s.targets[i], err = serveTarget(s.ctx, instance, version); err != nil {
+		s.targets[i] = &demoTarget{instance, newServer(fmt.Sprintf("enrichment %s at %s in %s", version, instance.Address, instance.VPC))}
+		listener, err := instance.Listen(s.ctx, demoTargetPort)
+		if err != nil {
 			return "", err
 		}
+		s.serve(s.targets[i].server, func() error { return s.targets[i].server.Serve(listener) })
 	}
 	return fmt.Sprintf("%s has %s in payments, %s has it in partner", s.client.ID, s.client.Address, s.targets[0].instance.ID), nil
 }
@@ -235,35 +255,43 @@ func (s *story) runInstance(n network, address string) (inside.Instance, error) 
 	}, err
 }
 
-// makeNetwork makes the service network, the service with its target groups and listener, and the two associations.
+// makeNetwork makes the service network, the service with its target groups and listener, and the associations.
 func (s *story) makeNetwork() (string, error) {
-	if err := s.create("/servicenetworks", body{"name": "platform-mesh"}, &s.network); err != nil {
+	network, err := s.create("/servicenetworks", body{"name": "platform-mesh"})
+	if err != nil {
 		return "", err
 	}
-	var service lattice.CreateServiceResponse
-	if err := s.api.Lattice(s.ctx, "POST", "/services", body{"name": "enrichment"}, &service); err != nil {
+	service, err := s.create("/services", body{"name": "enrichment"})
+	if err != nil {
 		return "", err
 	}
-	s.service, s.domain = service.ID, service.DNSEntry.DomainName
-	var err error
-	if s.v1, err = s.makeTargetGroup("enrichment-v1", s.targets[:2]); err != nil {
+	s.network, s.service, s.domain = network.ID, service.ID, service.DNSEntry.DomainName
+	if s.v1, err = s.makeEnrichment("enrichment-v1", s.targets[:2]); err != nil {
 		return "", err
 	}
-	if s.v2, err = s.makeTargetGroup("enrichment-v2", s.targets[2:]); err != nil {
+	if s.v2, err = s.makeEnrichment("enrichment-v2", s.targets[2:]); err != nil {
 		return "", err
 	}
-	if err := s.create("/services/"+s.service+"/listeners", body{"name": "http", "protocol": "HTTP", "port": 80, "defaultAction": forward(s.v1, 100)}, &s.listener); err != nil {
+	listener, err := s.create("/services/"+s.service+"/listeners", body{"name": "http", "protocol": "HTTP", "port": 80, "defaultAction": forward(s.v1, 100)})
+	if err != nil {
 		return "", err
 	}
-	if err := s.create("/servicenetworkserviceassociations", body{"serviceNetworkIdentifier": s.network, "serviceIdentifier": s.service}, nil); err != nil {
+	s.listener = listener.ID
+	if err := s.associate(s.service); err != nil {
 		return "", err
 	}
 	for _, vpc := range []string{s.payments.vpc, s.partner.vpc} {
-		if err := s.create("/servicenetworkvpcassociations", body{"serviceNetworkIdentifier": s.network, "vpcIdentifier": vpc}, nil); err != nil {
+		if _, err := s.create("/servicenetworkvpcassociations", body{"serviceNetworkIdentifier": s.network, "vpcIdentifier": vpc}); err != nil {
 			return "", err
 		}
 	}
 	return s.network + " has payments, partner and " + s.service, s.eventually(s.isAssociated)
+}
+
+// associate makes a service callable in the network.
+func (s *story) associate(service string) error {
+	_, err := s.create("/servicenetworkserviceassociations", body{"serviceNetworkIdentifier": s.network, "serviceIdentifier": service})
+	return err
 }
 
 // body is a JSON body.
@@ -278,37 +306,61 @@ func forward(pairs ...any) body {
 	return body{"forward": body{"targetGroups": groups}}
 }
 
-// create creates a resource and stores its id.
-func (s *story) create(path string, in body, id *string) error {
-	var out struct{ ID string }
-	err := s.api.Lattice(s.ctx, "POST", path, in, &out)
-	if id != nil {
-		*id = out.ID
-	}
-	return err
+// resource is what the story needs to know of what it has made.
+type resource struct {
+	ID, ARN  string
+	DNSEntry struct{ DomainName string }
 }
 
-func (s *story) makeTargetGroup(name string, members []*demoTarget) (id string, err error) {
-	config := body{
-		"port": demoTargetPort, "protocol": "HTTP", "vpcIdentifier": s.partner.vpc,
-		"healthCheck": body{"enabled": true, "path": "/health", "healthCheckIntervalSeconds": 5, "healthCheckTimeoutSeconds": 1},
+// create creates a resource, for teardown to delete.
+func (s *story) create(path string, in body) (resource, error) {
+	var out resource
+	err := s.api.Lattice(s.ctx, "POST", path, in, &out)
+	if err == nil {
+		s.made = append(s.made, path+"/"+out.ID)
 	}
-	if err := s.create("/targetgroups", body{"name": name, "type": "INSTANCE", "config": config}, &id); err != nil {
-		return "", err
+	return out, err
+}
+
+func (s *story) makeEnrichment(name string, members []*demoTarget) (id string, err error) {
+	check := body{"enabled": true, "path": "/health", "healthCheckIntervalSeconds": 5, "healthCheckTimeoutSeconds": 1}
+	var targets []string
+	for _, member := range members {
+		targets = append(targets, member.instance.ID)
 	}
-	err = s.eventually(func() (bool, error) {
-		var group lattice.GetTargetGroupResponse
-		err := s.api.Lattice(s.ctx, "GET", "/targetgroups/"+id, nil, &group)
-		return group.Status == lattice.StatusActive, err
-	})
+	return s.makeTargetGroup(name, body{"port": demoTargetPort, "protocol": "HTTP", "healthCheck": check}, targets...)
+}
+
+// makeTargetGroup makes a target group of instances in partner.
+func (s *story) makeTargetGroup(name string, config body, instances ...string) (id string, err error) {
+	config["vpcIdentifier"] = s.partner.vpc
+	group, err := s.create("/targetgroups", body{"name": name, "type": "INSTANCE", "config": config})
 	if err != nil {
 		return "", err
 	}
-	var targets []body
-	for _, member := range members {
-		targets = append(targets, body{"id": member.instance.ID})
+	return group.ID, s.register(group.ID, instances...)
+}
+
+// register registers targets once their group is active.
+func (s *story) register(group string, ids ...string) error {
+	err := s.eventually(func() (bool, error) {
+		var got lattice.GetTargetGroupResponse
+		err := s.api.Lattice(s.ctx, "GET", "/targetgroups/"+group, nil, &got)
+		return got.Status == lattice.StatusActive, err
+	})
+	if err != nil {
+		return err
 	}
-	return id, s.api.Lattice(s.ctx, "POST", "/targetgroups/"+id+"/registertargets", body{"targets": targets}, nil)
+	var targets []body
+	for _, id := range ids {
+		targets = append(targets, body{"id": id})
+	}
+	var out lattice.RegisterTargetsResponse
+	err = s.api.Lattice(s.ctx, "POST", "/targetgroups/"+group+"/registertargets", body{"targets": targets}, &out)
+	if err == nil && len(out.Unsuccessful) > 0 {
+		err = fmt.Errorf("register targets: %+v", out.Unsuccessful)
+	}
+	return err
 }
 
 // isAssociated is true once both associations of the network are active and the targets are healthy.
@@ -368,13 +420,20 @@ func (s *story) call() (string, error) {
 
 // answer is what a call brought back.
 type answer struct {
-	status int
-	body   string
+	status  int
+	body    string
+	version string               // of HTTP
+	tls     *tls.ConnectionState // nil without TLS
 }
 
 // get calls the service. Anything but 200 is an error.
 func (s *story) get(client *http.Client, header http.Header) (answer, error) {
-	request, err := http.NewRequestWithContext(s.ctx, http.MethodGet, "http://"+s.domain+"/", nil)
+	return s.fetch(client, "http://"+s.domain+"/", header)
+}
+
+// fetch is get for any URL.
+func (s *story) fetch(client *http.Client, from string, header http.Header) (answer, error) {
+	request, err := http.NewRequestWithContext(s.ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -388,13 +447,13 @@ func (s *story) get(client *http.Client, header http.Header) (answer, error) {
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%d %s", response.StatusCode, strings.TrimSpace(string(content)))
 	}
-	return answer{response.StatusCode, string(content)}, err
+	return answer{response.StatusCode, string(content), response.Proto, response.TLS}, err
 }
 
 func (s *story) headerRule() (string, error) {
 	match := body{"httpMatch": body{"headerMatches": []body{{"name": "x-release-channel", "match": body{"exact": "canary"}}}}}
 	rule := body{"name": "canary-by-header", "priority": 10, "match": match, "action": forward(s.v2, 100)}
-	if err := s.create("/services/"+s.service+"/listeners/"+s.listener+"/rules", rule, nil); err != nil {
+	if _, err := s.create("/services/"+s.service+"/listeners/"+s.listener+"/rules", rule); err != nil {
 		return "", err
 	}
 	client := s.client.Client()
@@ -457,7 +516,9 @@ func (s *story) weights() (string, error) {
 // killTarget ends one of the two targets of version 1. Calls go on without an error, before the health checks notice
 // and after.
 func (s *story) killTarget() (string, error) {
-	s.targets[0].close()
+	if err := s.targets[0].server.Close(); err != nil {
+		return "", err
+	}
 	client, calls := s.client.Client(), 0
 	err := s.eventually(func() (bool, error) {
 		if _, err := s.get(client, nil); err != nil {
@@ -483,45 +544,38 @@ func (s *story) isolation() (string, error) {
 	return "the name does not exist there, and 169.254.171.1 does not answer", nil
 }
 
-// teardown deletes everything, in the order of the guide: associations, listener, service, target groups, network.
+// teardown deletes everything, the latest first, so that nothing goes before what stands on it.
 func (s *story) teardown() (string, error) {
-	for _, kind := range []string{"/servicenetworkvpcassociations", "/servicenetworkserviceassociations"} {
-		var items lattice.List[struct{ ID string }]
-		list := func() error {
-			return s.api.Lattice(s.ctx, "GET", kind+"?serviceNetworkIdentifier="+s.network, nil, &items)
-		}
-		if err := list(); err != nil {
-			return "", err
-		}
-		for _, association := range items.Items {
-			if err := s.api.Lattice(s.ctx, "DELETE", kind+"/"+association.ID, nil, nil); err != nil {
-				return "", err
-			}
-		}
-		err := s.eventually(func() (bool, error) {
-			err := list()
-			return len(items.Items) == 0, err
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	for _, path := range []string{
-		"/services/" + s.service + "/listeners/" + s.listener, "/services/" + s.service,
-		"/targetgroups/" + s.v1, "/targetgroups/" + s.v2, "/servicenetworks/" + s.network,
-	} {
+	for _, path := range slices.Backward(s.made) {
 		if err := s.api.Lattice(s.ctx, "DELETE", path, nil, nil); err != nil {
 			return "", err
 		}
+		if err := s.eventually(func() (bool, error) { return s.isGone(path) }); err != nil {
+			return "", err
+		}
 	}
-	var networks lattice.List[lattice.ServiceNetworkSummary]
-	if err := s.api.Lattice(s.ctx, "GET", "/servicenetworks", nil, &networks); err != nil {
+	if err := s.deleteFunction(); err != nil {
 		return "", err
 	}
-	if len(networks.Items) > 0 {
-		return "", fmt.Errorf("%d service networks are left", len(networks.Items))
+	for _, kind := range []string{"/servicenetworks", "/services", "/targetgroups"} {
+		var left lattice.List[resource]
+		if err := s.api.Lattice(s.ctx, "GET", kind, nil, &left); err != nil {
+			return "", err
+		}
+		if len(left.Items) > 0 {
+			return "", fmt.Errorf("of %s, %d are left", kind, len(left.Items))
+		}
 	}
-	return "no association, service, target group or service network is left", nil
+	return "no association, service, target group, function or service network is left", nil
+}
+
+func (s *story) isGone(path string) (bool, error) {
+	err := s.api.Lattice(s.ctx, "GET", path, nil, nil)
+	var refused *apiclient.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return true, nil
+	}
+	return false, err
 }
 
 // eventually asks until the answer is yes, an error, or the end of the story.
@@ -539,6 +593,18 @@ func (s *story) eventually(yes func() (bool, error)) error {
 	}
 }
 
+// soon tries until it goes well, for as long as a change may take to be served.
+func (s *story) soon(try func() error) error {
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		err := try()
+		if err == nil || s.ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // demoTargetPort is the port of the demo's targets.
 const demoTargetPort = 8080
 
@@ -548,26 +614,22 @@ type demoTarget struct {
 	server   *http.Server
 }
 
-func serveTarget(ctx context.Context, instance inside.Instance, version string) (*demoTarget, error) {
-	listener, err := instance.Listen(ctx, demoTargetPort)
-	if err != nil {
-		return nil, err
-	}
-	answer := fmt.Sprintf("enrichment %s at %s in %s", version, instance.Address, instance.VPC)
-	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) }),
+// newServer is a server that says the same to everyone.
+func newServer(says string) *http.Server {
+	return &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, says) }),
 		ReadHeaderTimeout: 5 * time.Second,
 	}
-	go server.Serve(listener)
-	return &demoTarget{instance, server}, nil
 }
 
-func (t *demoTarget) close() { _ = t.server.Close() }
+// serve runs a server until the end of the story.
+func (s *story) serve(server io.Closer, run func() error) {
+	s.servers = append(s.servers, server)
+	go run() // it ends when the server is closed
+}
 
-func (s *story) closeTargets() {
-	for _, target := range s.targets {
-		if target != nil {
-			target.close()
-		}
+func (s *story) closeServers() {
+	for _, server := range s.servers {
+		_ = server.Close()
 	}
 }

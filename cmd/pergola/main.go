@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"pergola/fabric"
 )
 
@@ -43,6 +45,9 @@ func commands() []command {
 
 func main() {
 	fabric.Main()
+	if isDemoFunction() {
+		lambda.Start(answerEvent) // it does not return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	status := run(ctx, os.Args[1:])
 	stop()
