@@ -12,8 +12,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"golang.org/x/net/http2"
-
 	"pergola/lattice"
 )
 
@@ -22,12 +20,17 @@ import (
 var inVPCByTLS = Arrival{VPC: "vpc-client", Port: 80, TLS: secureFor("s.example")}
 
 // connectHTTP2 opens a client connection that speaks HTTP/2.
-func (w *world) connectHTTP2() *http2.ClientConn {
+func (w *world) connectHTTP2() *http.ClientConn {
 	w.t.Helper()
 	w.listener().Protocol = lattice.ProtocolHTTPS
 	here, there := net.Pipe()
 	w.serving.Go(func() { w.proxy.ServeHTTP2(w.finish, w.cut, addressed{there}, inVPCByTLS) })
-	conn, err := (&http2.Transport{AllowHTTP: true}).NewClientConn(here)
+	transport := &http.Transport{
+		DialContext:        func(context.Context, string, string) (net.Conn, error) { return here, nil },
+		DisableCompression: true, Protocols: new(http.Protocols),
+	}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	conn, err := transport.NewClientConn(w.t.Context(), "http", "s.example:80")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -37,8 +40,38 @@ func (w *world) connectHTTP2() *http2.ClientConn {
 
 // serveHTTP2 makes a target speak HTTP/2 with prior knowledge.
 func serveHTTP2(handler http.HandlerFunc) func(net.Conn) {
-	return func(conn net.Conn) { new(http2.Server).ServeConn(conn, &http2.ServeConnOpts{Handler: handler}) }
+	return func(conn net.Conn) {
+		only := &oneConn{conn: conn, ended: make(chan struct{})}
+		server := &http.Server{Handler: handler, Protocols: new(http.Protocols), ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				close(only.ended)
+			}
+		}}
+		server.Protocols.SetUnencryptedHTTP2(true)
+		server.Serve(only)
+	}
 }
+
+// oneConn is a listener to which one connection comes, and which is closed when that has ended.
+type oneConn struct {
+	conn  net.Conn
+	ended chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *oneConn) Accept() (conn net.Conn, err error) {
+	if conn, l.conn = l.conn, nil; conn != nil {
+		return conn, nil
+	}
+	<-l.ended
+	return nil, net.ErrClosed
+}
+
+// Close implements net.Listener.
+func (l *oneConn) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (l *oneConn) Addr() net.Addr { return clientAddress }
 
 // call is a request of a test, and what became of it.
 type call struct {
@@ -47,7 +80,7 @@ type call struct {
 }
 
 func (c call) request(ctx context.Context, t *testing.T) *http.Request {
-	r, err := http.NewRequestWithContext(ctx, c.method, "https://s.example"+c.path, strings.NewReader(c.body))
+	r, err := http.NewRequestWithContext(ctx, c.method, "http://s.example"+c.path, strings.NewReader(c.body))
 	if err != nil {
 		t.Fatal(err)
 	}

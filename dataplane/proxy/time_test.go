@@ -10,15 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"pergola/lattice"
 )
 
 // untilLeft sleeps until a connection takes no further request, and returns how long that was.
-func untilLeft(conn *http2.ClientConn) time.Duration {
+func untilLeft(conn *http.ClientConn) time.Duration {
 	start := time.Now()
-	for conn.CanTakeNewRequest() {
+	for conn.Err() == nil && conn.Available() > 0 {
 		time.Sleep(time.Second)
 	}
 	return time.Since(start)
