@@ -126,22 +126,14 @@ func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
 }
 
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
-	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
-		op := c.call(tx, caller, action)
-		answer, err = f(op)
-		return op.Conclude(err)
-	})
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	answer, err := authority.Update(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
 	return answer, explained(err)
 }
 
 // view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
-		op := c.call(tx, caller, action)
-		answer, err = f(op)
-		return op.Conclude(err)
-	})
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	answer, err := authority.View(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
 	return answer, explained(err)
 }
 

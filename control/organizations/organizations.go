@@ -89,23 +89,22 @@ type call struct {
 }
 
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
-	_, err = c.store.Update(ctx, func(tx *store.Tx) (err error) {
-		inquiry := c.authority.Ask(tx, caller, action)
-		answer, err = manage(&call{Control: c, Tx: tx, Inquiry: inquiry}, caller, f)
-		return inquiry.Conclude(err)
-	})
+func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	answer, err := authority.Update(ctx, c.store, c.beginning(caller, action), func(op *call) (*R, error) { return manage(op, caller, f) })
 	return answer, explained(err)
 }
 
 // view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (answer *R, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
-		inquiry := c.authority.Ask(tx, caller, action)
-		answer, err = manage(&call{Control: c, Tx: tx, Inquiry: inquiry}, caller, f)
-		return inquiry.Conclude(err)
-	})
+func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	answer, err := authority.View(ctx, c.store, c.beginning(caller, action), func(op *call) (*R, error) { return manage(op, caller, f) })
 	return answer, explained(err)
+}
+
+// beginning makes an operation in a transaction.
+func (c *Control) beginning(caller iam.Caller, action string) func(*store.Tx) *call {
+	return func(tx *store.Tx) *call {
+		return &call{Control: c, Tx: tx, Inquiry: c.authority.Ask(tx, caller, action)}
+	}
 }
 
 // manage carries out an operation if the caller may: it must belong to the management account.
