@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap/zapcore"
 )
@@ -36,7 +37,9 @@ func isRoutine(message string) bool {
 		"server has stopped; skipping GoAttach":
 		return true
 	}
-	return false
+	// On a busy machine the first election can come before the member has applied that it is one. The next comes a tick
+	// later.
+	return strings.Contains(message, "cannot campaign") && strings.Contains(message, "pending configuration changes")
 }
 
 func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
