@@ -2,6 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"math"
+	"strconv"
+	"time"
 
 	"pergola/dataplane/http1"
 )
@@ -19,6 +22,36 @@ func (x *exchange) isGRPC() bool {
 		return false
 	}
 	return len(kind) == len(grpcType) || kind[len(grpcType)] == '+' || kind[len(grpcType)] == ';'
+}
+
+// deadlineExceeded is the gRPC status code of a call that took longer than its client gives it.
+const deadlineExceeded = 4
+
+// isLate reports whether the time that the client gives the call is over. The target, which is told of it too, may have
+// given up then without a word.
+func (x *exchange) isLate() bool {
+	timeout, ok := parseGRPCTimeout(x.request.Get("grpc-timeout"))
+	return ok && time.Since(x.record.Start) >= timeout
+}
+
+// parseGRPCTimeout reads the field grpc-timeout (gRPC over HTTP/2, "Requests"): up to eight digits and a unit.
+func parseGRPCTimeout(field []byte) (timeout time.Duration, ok bool) {
+	units := map[byte]time.Duration{
+		'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
+	}
+	if len(field) < 2 || len(field) > 9 {
+		return 0, false
+	}
+	last := len(field) - 1
+	n, err := strconv.ParseUint(string(field[:last]), 10, 32)
+	unit := units[field[last]]
+	if err != nil || unit == 0 || field[0] == '+' {
+		return 0, false
+	}
+	if n > uint64(math.MaxInt64/unit) {
+		return math.MaxInt64, true
+	}
+	return time.Duration(n) * unit, true
 }
 
 // grpcCode is the gRPC status code that stands for a status of HTTP, so that a client is told by a call's own means what
@@ -47,7 +80,11 @@ func (x *exchange) writeGRPCAnswer(status int, body string) error {
 	out := x.client.out
 	out.StartResponse(200, nil)
 	out.Field("content-type", grpcType)
-	out.FieldInt("grpc-status", grpcCode(status))
+	code := grpcCode(status)
+	if status >= 500 && x.isLate() {
+		code = deadlineExceeded
+	}
+	out.FieldInt("grpc-status", code)
 	if body == "" {
 		body = reason(status)
 	}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pergola/lattice"
 )
@@ -350,4 +352,41 @@ func TestEmptyStreams(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTimeoutsOfCalls are read as gRPC writes them.
+func TestTimeoutsOfCalls(t *testing.T) {
+	for field, want := range map[string]time.Duration{
+		"1S": time.Second, "250m": 250 * time.Millisecond, "7u": 7 * time.Microsecond, "12345678n": 12345678, "2M": 2 * time.Minute,
+		"99999999H": math.MaxInt64, "": -1, "S": -1, "1": -1, "1s": -1, "-1S": -1, "+1S": -1, "1 S": -1, "123456789S": -1,
+	} {
+		if got, ok := parseGRPCTimeout([]byte(field)); ok != (want >= 0) || ok && got != want {
+			t.Errorf("%q: %v %v, want %v", field, got, ok, want)
+		}
+	}
+}
+
+// TestLateCalls are told that they are late, where the target knew it first and gave up without a word.
+func TestLateCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = lattice.GRPC
+		w.targets[targetA] = serveHTTP2(func(http.ResponseWriter, *http.Request) {
+			time.Sleep(time.Second)
+			panic(http.ErrAbortHandler)
+		})
+		request := call{method: "POST", path: "/p.S/M", kind: "application/grpc"}.request(t.Context(), t)
+		request.Header.Set("Grpc-Timeout", "1S")
+		conn := w.connectHTTP2()
+		response, err := conn.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.Header.Get("Grpc-Status") != "4" {
+			t.Errorf("answered %v", response.Header)
+		}
+		conn.Close()
+		w.close()
+	})
 }
