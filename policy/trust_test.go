@@ -7,7 +7,7 @@ import (
 
 // TestNamedPrincipals finds users and roles in documents of every form, and gives some of them other names.
 func TestNamedPrincipals(t *testing.T) {
-	const ada, work = "arn:aws:iam::111122223333:user/team/ada", "arn:aws:iam::111122223333:role/work"
+	const ada, work = "arn:aws:iam::111122223333:user/team/ada", "arn:aws:iam::111122223333:role/risk"
 	names := map[string]string{ada: "AIDA1", work: "AROA1"}
 	for _, c := range []struct {
 		document string
@@ -18,9 +18,9 @@ func TestNamedPrincipals(t *testing.T) {
 		{`{"Statement":{"Principal":"` + ada + `"}}`, []string{ada}, `{"Statement":{"Principal":"AIDA1"}}`},
 		{`{"Statement":[{"Principal":{"AWS":"` + work + `"}}, {"Principal":{"AWS":["` + ada + `" , "` + work + `"]}}]}`, []string{work, ada},
 			`{"Statement":[{"Principal":{"AWS":"AROA1"}}, {"Principal":{"AWS":["AIDA1" , "AROA1"]}}]}`},
-		{`{"Statement":{"Principal":{"AWS":"arn:aws:iam::111122223333:role\/work"},"Sid":"é"}}`, []string{work}, `{"Statement":{"Principal":{"AWS":"AROA1"},"Sid":"é"}}`},
-		{`{"Statement":{"Principal":{"AWS":["111122223333","arn:aws:sts::111122223333:assumed-role/work/one"],"Service":"ec2.amazonaws.com"}}}`, nil,
-			`{"Statement":{"Principal":{"AWS":["111122223333","arn:aws:sts::111122223333:assumed-role/work/one"],"Service":"ec2.amazonaws.com"}}}`},
+		{`{"Statement":{"Principal":{"AWS":"arn:aws:iam::111122223333:role\/risk"},"Sid":"é"}}`, []string{work}, `{"Statement":{"Principal":{"AWS":"AROA1"},"Sid":"é"}}`},
+		{`{"Statement":{"Principal":{"AWS":["111122223333","arn:aws:sts::111122223333:assumed-role/risk/one"],"Service":"ec2.amazonaws.com"}}}`, nil,
+			`{"Statement":{"Principal":{"AWS":["111122223333","arn:aws:sts::111122223333:assumed-role/risk/one"],"Service":"ec2.amazonaws.com"}}}`},
 		{`{"Statement":{"Principal":{"AWS":"` + work + `"},"Condition":{"ArnLike":{"aws:PrincipalArn":"` + work + `"}}}}`, []string{work},
 			`{"Statement":{"Principal":{"AWS":"AROA1"},"Condition":{"ArnLike":{"aws:PrincipalArn":"` + work + `"}}}}`},
 		{`{"Statement":[{"Effect":"Allow"}, 7]}`, nil, `{"Statement":[{"Effect":"Allow"}, 7]}`},
@@ -39,9 +39,9 @@ func TestNamedPrincipals(t *testing.T) {
 // TestTrustByUniqueID reads a trust policy that knows some of whom it names by their unique ids.
 func TestTrustByUniqueID(t *testing.T) {
 	const account = "111122223333"
-	ada, work := "arn:aws:iam::"+account+":user/ada", "arn:aws:iam::"+account+":role/work"
+	ada, work := "arn:aws:iam::"+account+":user/ada", "arn:aws:iam::"+account+":role/risk"
 	document := `{"Statement":{"Effect":"Allow","Principal":{"AWS":["` + ada + `","` + work + `"]},"Action":"sts:AssumeRole"}}`
-	session := "arn:aws:sts::" + account + ":assumed-role/work/one"
+	session := "arn:aws:sts::" + account + ":assumed-role/risk/one"
 	for _, c := range []struct {
 		ids  map[string]string
 		who  Principal
