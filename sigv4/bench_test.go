@@ -68,6 +68,9 @@ func benchInput(b *testing.B, s *Signer) (canonical, toSign []byte, key *verifyi
 		b.Fatal(err)
 	}
 	var work canonicalizer
+	if _, err := work.readHeaders(r, c.signedHeaders); err != nil {
+		b.Fatal(err)
+	}
 	canonical = work.canonicalRequest(r, c.signedHeaders, PathAsSent, PayloadUnsigned)
 	return canonical, work.stringToSign(&c, canonical), newVerifyingKey(testKey, testSecret, c.scope())
 }

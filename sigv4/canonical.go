@@ -13,6 +13,7 @@ import (
 // canonicalizer builds canonical requests and strings to sign in memory that it keeps from one request to the next. What its methods
 // return is good until the next call.
 type canonicalizer struct {
+	headers []byte // of the signed headers, a line each
 	request []byte
 	toSign  []byte
 	query   []byte // encoded parameters, unsorted
@@ -22,8 +23,7 @@ type canonicalizer struct {
 // pair is one encoded query parameter.
 type pair struct{ name, value []byte }
 
-// canonicalRequest builds the canonical request. It cannot fail: the query's percent-encoding and the presence of the signed headers are
-// checked before.
+// canonicalRequest builds the canonical request from the headers read last. It cannot fail: the query's percent-encoding is checked before.
 func (c *canonicalizer) canonicalRequest(r *Request, signedHeaders string, form PathForm, payload Payload) []byte {
 	b := append(c.request[:0], r.Method...)
 	b = append(b, '\n')
@@ -31,7 +31,7 @@ func (c *canonicalizer) canonicalRequest(r *Request, signedHeaders string, form 
 	b = append(b, '\n')
 	b = c.appendQuery(b, r.RawQuery)
 	b = append(b, '\n')
-	b = appendHeaders(b, r, signedHeaders)
+	b = append(b, c.headers...)
 	b = append(b, '\n')
 	b = append(b, signedHeaders...)
 	b = append(b, '\n')
@@ -164,7 +164,7 @@ func (c *canonicalizer) appendQuery(b []byte, rawQuery string) []byte {
 
 // encodeAgain writes a part of the query in its one canonical spelling to c.query and returns it.
 func (c *canonicalizer) encodeAgain(s string) []byte {
-	start := len(c.query)
+	b := c.query
 	for i := 0; i < len(s); i++ {
 		ch := s[i]
 		switch ch {
@@ -174,40 +174,57 @@ func (c *canonicalizer) encodeAgain(s string) []byte {
 			ch, _ = unhexByte(s[i:])
 			i += 2
 		}
-		c.query = appendEncoded(c.query, ch)
+		b = appendEncoded(b, ch)
 	}
-	return c.query[start:]
+	encoded := b[len(c.query):]
+	c.query = b
+	return encoded
 }
 
-// appendHeaders appends a line for each signed header: the name, a colon and its values, joined by commas in the order sent.
-func appendHeaders(b []byte, r *Request, signedHeaders string) []byte {
+// readHeaders writes the line of each signed header: its name, a colon and its values, joined by commas in the order sent. The names must
+// be in order, each once, all of them sent, host among them. signed is how many x-amz- fields they cover.
+func (c *canonicalizer) readHeaders(r *Request, signedHeaders string) (signed int, err error) {
+	c.headers = c.headers[:0]
+	previous, host := "", false
 	for name := range strings.SplitSeq(signedHeaders, ";") {
-		b = append(b, name...)
-		b = append(b, ':')
-		if name == "host" {
-			b = appendValue(b, r.Host)
-		} else {
-			b = appendValues(b, r.Header, name)
+		if name <= previous {
+			return 0, incomplete("SignedHeaders must be in order without repetition: '%s' comes after '%s'.", shown(name), shown(previous))
 		}
-		b = append(b, '\n')
+		previous = name
+		c.headers = append(append(c.headers, name...), ':')
+		n := 1
+		if name == "host" && r.Host != "" {
+			host = true
+			c.headers = appendValue(c.headers, r.Host)
+		} else {
+			c.headers, n = appendValues(c.headers, r.Header, name)
+		}
+		if n == 0 {
+			return 0, incomplete("'%s' is named as a SignedHeader, but it does not exist in the HTTP request.", shown(name))
+		}
+		if hasNamePrefix(name, amzPrefix) {
+			signed += n
+		}
+		c.headers = append(c.headers, '\n')
 	}
-	return b
+	if !host {
+		return 0, incomplete("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+	}
+	return signed, nil
 }
 
-func appendValues(b []byte, h Header, name string) []byte {
-	first := true
-	for i := range h.Len() {
-		n, v := h.Field(i)
-		if !isNamed(n, name) {
+// appendValues appends the values of a header, and tells how many there are.
+func appendValues(b []byte, h Fields, name string) (_ []byte, n int) {
+	for i := range h {
+		if !isNamed(h[i].Name, name) {
 			continue
 		}
-		if !first {
+		if n++; n > 1 {
 			b = append(b, ',')
 		}
-		first = false
-		b = appendValue(b, v)
+		b = appendValue(b, h[i].Value)
 	}
-	return b
+	return b, n
 }
 
 // appendValue appends the words of a header value with one space between them: white space around the value goes, and each run of it

@@ -96,15 +96,14 @@ func readSignature(r *Request) (claim, error) {
 
 // authorization returns the Authorization value of an AWS4 scheme and the number of all Authorization fields, or 0 if none is of such a
 // scheme.
-func authorization(h Header) (value string, fields int) {
+func authorization(h Fields) (value string, fields int) {
 	aws := false
-	for i := range h.Len() {
-		name, v := h.Field(i)
-		if !isNamed(name, "authorization") {
+	for i := range h {
+		if !isNamed(h[i].Name, "authorization") {
 			continue
 		}
 		fields++
-		if v = strings.TrimSpace(v); strings.HasPrefix(v, "AWS4-") {
+		if v := strings.TrimSpace(h[i].Value); strings.HasPrefix(v, "AWS4-") {
 			value, aws = v, true
 		}
 	}
@@ -116,6 +115,9 @@ func authorization(h Header) (value string, fields int) {
 
 // signedInQuery reports whether a query has a parameter that only presigned requests have.
 func signedInQuery(rawQuery string) bool {
+	if !strings.Contains(rawQuery, "X-Amz-") {
+		return false // like nearly every query
+	}
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		switch name, _, _ := strings.Cut(pair, "="); name {
 		case "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature":
@@ -126,7 +128,7 @@ func signedInQuery(rawQuery string) bool {
 }
 
 // readHeaderForm reads "ALGORITHM Credential=…, SignedHeaders=…, Signature=…": the three in any order, each exactly once, nothing else.
-func readHeaderForm(value string, h Header) (claim, error) {
+func readHeaderForm(value string, h Fields) (claim, error) {
 	var c claim
 	algorithm, rest, _ := strings.Cut(value, " ")
 	var credential string
@@ -207,7 +209,7 @@ func (c *claim) setCredential(algorithm, credential string) error {
 }
 
 // readInstant takes the instant of a header-form signature from X-Amz-Date, or else from Date, which may be in any HTTP format.
-func (c *claim) readInstant(h Header) error {
+func (c *claim) readInstant(h Fields) error {
 	value, err := single(h, "x-amz-date")
 	if err != nil {
 		return err
@@ -345,14 +347,13 @@ func (q *queryForm) claim() (claim, error) {
 }
 
 // lookup returns the first value of a header, trimmed, and the number of fields with its name, which is given in lower case.
-func lookup(h Header, name string) (value string, fields int) {
-	for i := range h.Len() {
-		n, v := h.Field(i)
-		if !isNamed(n, name) {
+func lookup(h Fields, name string) (value string, fields int) {
+	for i := range h {
+		if !isNamed(h[i].Name, name) {
 			continue
 		}
 		if fields == 0 {
-			value = strings.TrimSpace(v)
+			value = strings.TrimSpace(h[i].Value)
 		}
 		fields++
 	}
@@ -360,7 +361,7 @@ func lookup(h Header, name string) (value string, fields int) {
 }
 
 // single is lookup for a header that must not be repeated.
-func single(h Header, name string) (string, error) {
+func single(h Fields, name string) (string, error) {
 	value, fields := lookup(h, name)
 	if fields > 1 {
 		return "", incomplete("The request has more than one '%s' header.", name)

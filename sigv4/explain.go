@@ -35,10 +35,10 @@ func (v *Verifier[P]) Explain(r *Request) Explanation {
 	}
 	e := Explanation{AccessKeyID: c.accessKeyID, Scope: c.scope(), Timestamp: c.timestamp, SignedHeaders: c.signedHeaders}
 	_, e.Err = v.verify(r, &c)
-	if _, err := checkSignedHeaders(r, c.signedHeaders); err != nil || !wellEncoded(r.RawQuery) {
+	var s canonicalizer
+	if _, err := s.readHeaders(r, c.signedHeaders); err != nil || checkNumber(c.signedHeaders) != nil || !wellEncoded(r.RawQuery) {
 		return e
 	}
-	var s canonicalizer
 	for _, form := range v.rules.Paths {
 		canonical := s.canonicalRequest(r, c.signedHeaders, form, v.rules.Payload)
 		a := Attempt{form, string(canonical), string(s.stringToSign(&c, canonical))}

@@ -75,8 +75,9 @@ type verifyingKey struct {
 	ecdsa       *ecdsa.PublicKey
 }
 
-// keyCache keeps derived keys: a table of fixed size in which each key has one place, found by hash, and drives out what was there. Neither
-// reading nor writing takes a lock. Only known access keys on acceptable days and regions get this far, so strangers cannot fill it.
+// keyCache keeps derived keys: a table of fixed size in which each access key has one place for each algorithm, found by hash, and drives
+// out what was there, be it its own key of yesterday. Neither reading nor writing takes a lock. Only known access keys on acceptable days
+// and regions get this far, so strangers cannot fill it.
 type keyCache struct {
 	seed  maphash.Seed
 	slots []atomic.Pointer[verifyingKey]
@@ -92,23 +93,13 @@ func (k *keyCache) get(c *claim, secret string) *verifyingKey {
 	if c.algorithm == V4A {
 		scope = Scope{Algorithm: V4A}
 	}
-	slot := k.slot(c.accessKeyID, scope)
+	slot := &k.slots[(maphash.String(k.seed, c.accessKeyID)+uint64(len(scope.Algorithm)))%uint64(len(k.slots))]
 	if key := slot.Load(); key != nil && key.scope == scope && key.accessKeyID == c.accessKeyID && key.secret == secret {
 		return key
 	}
 	key := newVerifyingKey(c.accessKeyID, secret, scope)
 	slot.Store(key)
 	return key
-}
-
-func (k *keyCache) slot(accessKeyID string, scope Scope) *atomic.Pointer[verifyingKey] {
-	var h maphash.Hash
-	h.SetSeed(k.seed)
-	for _, s := range [...]string{accessKeyID, string(scope.Algorithm), scope.Date, scope.Region, scope.Service} {
-		h.WriteString(s)
-		h.WriteByte(0)
-	}
-	return &k.slots[h.Sum64()%uint64(len(k.slots))]
 }
 
 // newVerifyingKey copies the strings it keeps: those of a request live in memory that its engine uses again.

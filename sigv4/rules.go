@@ -49,16 +49,12 @@ func (r *Rules) skew() time.Duration {
 	return r.Skew
 }
 
-// check holds a claim to the rules, short of the signature itself.
-func (r *Rules) check(request *Request, c *claim, now time.Time) error {
-	signed, err := checkSignedHeaders(request, c.signedHeaders)
-	if err != nil {
-		return err
-	}
-	if err := r.checkPayload(request.Header, c.signedHeaders); err != nil {
-		return err
-	}
+// check holds a claim to the rules, short of the signature itself. signed is how many x-amz- fields it covers.
+func (r *Rules) check(request *Request, c *claim, signed int, now time.Time) error {
 	if err := checkCoverage(request, c.signedHeaders, signed); err != nil {
+		return err
+	}
+	if err := r.checkPayload(request.Header); err != nil {
 		return err
 	}
 	if err := r.checkScope(c); err != nil {
@@ -67,38 +63,17 @@ func (r *Rules) check(request *Request, c *claim, now time.Time) error {
 	return r.checkTime(c, now)
 }
 
-// checkSignedHeaders: names are in order, each once, all of them sent, host among them. signed is how many x-amz- fields they cover.
-func checkSignedHeaders(r *Request, signedHeaders string) (signed int, err error) {
+// checkNumber bounds how many headers a claim names.
+func checkNumber(signedHeaders string) error {
 	if strings.Count(signedHeaders, ";") >= maxSignedHeaders {
-		return 0, incomplete("SignedHeaders names more than %d headers.", maxSignedHeaders)
+		return incomplete("SignedHeaders names more than %d headers.", maxSignedHeaders)
 	}
-	previous, host := "", false
-	for name := range strings.SplitSeq(signedHeaders, ";") {
-		if name <= previous {
-			return 0, incomplete("SignedHeaders must be in order without repetition: '%s' comes after '%s'.", shown(name), shown(previous))
-		}
-		previous = name
-		if name == "host" && r.Host != "" {
-			host = true
-			continue
-		}
-		_, n := lookup(r.Header, name)
-		if n == 0 {
-			return 0, incomplete("'%s' is named as a SignedHeader, but it does not exist in the HTTP request.", shown(name))
-		}
-		if hasNamePrefix(name, amzPrefix) {
-			signed += n
-		}
-	}
-	if !host {
-		return 0, incomplete("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-	}
-	return signed, nil
+	return nil
 }
 
 // checkPayload holds the data plane to unsigned payloads (user guide, "SIGv4 authenticated requests"). Where the body is hashed there is
 // nothing to check: the hash that is signed is always that of the body received, whatever the field says.
-func (r *Rules) checkPayload(h Header, signedHeaders string) error {
+func (r *Rules) checkPayload(h Fields) error {
 	if r.Payload != PayloadUnsigned {
 		return nil
 	}
@@ -107,7 +82,7 @@ func (r *Rules) checkPayload(h Header, signedHeaders string) error {
 	switch {
 	case err != nil:
 		return err
-	case value == "" || !covers(signedHeaders, name):
+	case value == "": // if it is there, it is signed: checkCoverage has seen to that
 		return incomplete("Missing the '%s' in canonical headers", name)
 	case value != unsignedPayload:
 		return invalid("Signed payloads are not supported")
@@ -122,13 +97,13 @@ const amzPrefix = "x-amz-"
 // request", canonical headers), and the query can be put in canonical form. signed is how many are; which one is not, is only looked for
 // when there are more.
 func checkCoverage(r *Request, signedHeaders string, signed int) error {
-	for i := range r.Header.Len() {
-		if name, _ := r.Header.Field(i); hasNamePrefix(name, amzPrefix) {
+	for i := range r.Header {
+		if hasNamePrefix(r.Header[i].Name, amzPrefix) {
 			signed--
 		}
 	}
-	for i := range r.Header.Len() {
-		if name, _ := r.Header.Field(i); signed < 0 && hasNamePrefix(name, amzPrefix) && !covers(signedHeaders, name) {
+	for i := range r.Header {
+		if name := r.Header[i].Name; signed < 0 && hasNamePrefix(name, amzPrefix) && !covers(signedHeaders, name) {
 			return incomplete("Missing the '%s' in canonical headers", shown(strings.ToLower(name)))
 		}
 	}

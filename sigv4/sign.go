@@ -145,6 +145,7 @@ func (s *Signer) regionSet(c *claim) string {
 // signature computes the signature in hexadecimal. That of Version 4A is deterministic (RFC 6979), so signing needs no randomness.
 func (s *Signer) signature(r *Request, c *claim) string {
 	var canonical canonicalizer
+	_, _ = canonical.readHeaders(r, c.signedHeaders) // fails only for what signable does not list
 	toSign := canonical.stringToSign(c, canonical.canonicalRequest(r, c.signedHeaders, s.Path, s.Payload))
 	if c.algorithm == V4A {
 		hash := sha256.Sum256(toSign)
@@ -160,11 +161,10 @@ func (s *Signer) signature(r *Request, c *claim) string {
 // with returns r with fields added in place of any of the same name, and without an old signature.
 func with(r *Request, added Fields) *Request {
 	fields := slices.Clone(added)
-	for i := range r.Header.Len() {
-		name, value := r.Header.Field(i)
-		replaced := slices.ContainsFunc(added, func(f Field) bool { return strings.EqualFold(f.Name, name) })
-		if !replaced && !isNamed(name, "authorization") {
-			fields = append(fields, Field{name, value})
+	for _, f := range r.Header {
+		replaced := slices.ContainsFunc(added, func(a Field) bool { return strings.EqualFold(a.Name, f.Name) })
+		if !replaced && !isNamed(f.Name, "authorization") {
+			fields = append(fields, f)
 		}
 	}
 	signed := *r
@@ -173,11 +173,10 @@ func with(r *Request, added Fields) *Request {
 }
 
 // signable lists the headers to sign.
-func signable(h Header) string {
+func signable(h Fields) string {
 	list := []string{"host"}
-	for i := range h.Len() {
-		name, _ := h.Field(i)
-		switch name = strings.ToLower(name); name {
+	for _, f := range h {
+		switch name := strings.ToLower(f.Name); name {
 		case "connection", "expect", "host", "te", "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id":
 		default:
 			list = append(list, name)

@@ -32,27 +32,12 @@ const (
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 )
 
-// Header is the fields of a request in the order they were received, repeated names included. It is an interface so that an HTTP engine
-// can lend its own representation without copying: the strings need only hold for as long as the results that share memory with them, such
-// as an Identity, are in use.
-type Header interface {
-	// Len is the number of fields.
-	Len() int
-	// Field returns the i-th field, 0 ≤ i < Len.
-	Field(i int) (name, value string)
-}
-
-// Field is one header field.
+// Field is one header field. An HTTP engine can lend its own memory: the strings need only hold for as long as the results that share it,
+// such as an Identity, are in use.
 type Field struct{ Name, Value string }
 
-// Fields is the plain Header.
+// Fields is the header of a request: its fields in the order they were received, repeated names included.
 type Fields []Field
-
-// Len is the number of fields.
-func (f Fields) Len() int { return len(f) }
-
-// Field returns the i-th field.
-func (f Fields) Field(i int) (name, value string) { return f[i].Name, f[i].Value }
 
 // Request is what a signature can cover. Nothing in it is decoded or normalised.
 type Request struct {
@@ -64,8 +49,7 @@ type Request struct {
 	// Host is the Host field or the :authority pseudo-header, with its port if it was sent with one. A field named "host" in Header
 	// is ignored in its favour.
 	Host string
-	// Header must not be nil.
-	Header Header
+	Header Fields
 	// BodyHash is the SHA-256 of the body. It is read only under PayloadHashed.
 	BodyHash [sha256.Size]byte
 }

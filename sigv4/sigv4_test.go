@@ -55,7 +55,7 @@ func sign(t testing.TB, s *Signer, r *Request) *Request {
 		t.Fatal(err)
 	}
 	signed := with(r, added)
-	signed.Header = append(append(Fields{}, r.Header.(Fields)...), added...)
+	signed.Header = append(append(Fields{}, r.Header...), added...)
 	return signed
 }
 
@@ -68,14 +68,14 @@ func presign(t testing.TB, s *Signer, r *Request, lifetime time.Duration) *Reque
 	}
 	signed := *r
 	signed.RawQuery = rawQuery
-	signed.Header = append(append(Fields{}, r.Header.(Fields)...), added...)
+	signed.Header = append(append(Fields{}, r.Header...), added...)
 	return &signed
 }
 
 // replaced returns r with a field's value put through edit.
 func replaced(r *Request, name string, edit func(string) string) *Request {
 	changed := *r
-	fields := append(Fields{}, r.Header.(Fields)...)
+	fields := append(Fields{}, r.Header...)
 	for i := range fields {
 		if strings.EqualFold(fields[i].Name, name) {
 			fields[i].Value = edit(fields[i].Value)
@@ -87,7 +87,7 @@ func replaced(r *Request, name string, edit func(string) string) *Request {
 
 func plus(r *Request, fields ...Field) *Request {
 	changed := *r
-	changed.Header = append(append(Fields{}, r.Header.(Fields)...), fields...)
+	changed.Header = append(append(Fields{}, r.Header...), fields...)
 	return &changed
 }
 
@@ -329,7 +329,7 @@ string to sign:
 	}
 	// What would have fitted is as good as a signature. It must not be there, nor what it was made with.
 	fitting := sign(t, dataPlaneSigner(), get("/a%20b", "q=2"))
-	signature := strings.TrimSpace(strings.SplitAfter(value(t, fitting.Header.(Fields), "authorization"), "Signature=")[1])
+	signature := strings.TrimSpace(strings.SplitAfter(value(t, fitting.Header, "authorization"), "Signature=")[1])
 	if got := e.String(); strings.Contains(got, signature) || strings.Contains(got, testSecret) {
 		t.Error("the explanation gives the signature or the secret away")
 	}

@@ -129,7 +129,7 @@ func parseVector(t *testing.T, text string, signBody bool) *Request {
 
 func without(r *Request, name string) *Request {
 	var kept Fields
-	for _, f := range r.Header.(Fields) {
+	for _, f := range r.Header {
 		if !strings.EqualFold(f.Name, name) {
 			kept = append(kept, f)
 		}
@@ -173,14 +173,14 @@ func TestSuiteV4Header(t *testing.T) {
 	suite(t, "v4", func(t *testing.T, dir string, c *vectorContext) {
 		r := parseVector(t, read(t, dir, "request.txt"), c.SignBody)
 		if c.SignBody {
-			r.Header = append(r.Header.(Fields), Field{"x-amz-content-sha256", hex.EncodeToString(r.BodyHash[:])})
+			r.Header = append(r.Header, Field{"x-amz-content-sha256", hex.EncodeToString(r.BodyHash[:])})
 		}
 		signed := parseVector(t, read(t, dir, "header-signed-request.txt"), c.SignBody)
 		added, err := c.signer(V4).Sign(r, c.Timestamp)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantText(t, "Authorization", value(t, added, "authorization"), value(t, signed.Header.(Fields), "authorization"))
+		wantText(t, "Authorization", value(t, added, "authorization"), value(t, signed.Header, "authorization"))
 		if c.OmitSessionToken {
 			wantRefusal(t, c.verifier(), signed, Incomplete, "Missing the 'x-amz-security-token' in canonical headers")
 			signed = without(signed, "x-amz-security-token")
@@ -224,14 +224,14 @@ func TestSuiteV4AHeader(t *testing.T) {
 	suite(t, "v4a", func(t *testing.T, dir string, c *vectorContext) {
 		r := parseVector(t, read(t, dir, "request.txt"), c.SignBody)
 		if c.SignBody {
-			r.Header = append(r.Header.(Fields), Field{"x-amz-content-sha256", hex.EncodeToString(r.BodyHash[:])})
+			r.Header = append(r.Header, Field{"x-amz-content-sha256", hex.EncodeToString(r.BodyHash[:])})
 		}
 		added, err := c.signer(V4A).Sign(r, c.Timestamp)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ours := with(r, nil)
-		ours.Header = append(ours.Header.(Fields), added...)
+		ours.Header = append(ours.Header, added...)
 		if _, err := c.verifier().Verify(ours); err != nil {
 			t.Errorf("our own signature: %v", err)
 		}
@@ -248,7 +248,7 @@ func TestSuiteV4AHeader(t *testing.T) {
 		authorization, _ := lookup(signed.Header, "authorization")
 		before, _, _ := strings.Cut(authorization, "Signature=")
 		signed = without(signed, "authorization")
-		signed.Header = append(signed.Header.(Fields), Field{"Authorization", before + "Signature=" + read(t, dir, "header-signature.txt")})
+		signed.Header = append(signed.Header, Field{"Authorization", before + "Signature=" + read(t, dir, "header-signature.txt")})
 		if _, err := c.verifier().Verify(signed); err != nil {
 			t.Errorf("header-signature.txt: %v", err)
 		}
@@ -338,7 +338,7 @@ func botocoreVector(t *testing.T, path string, c vectorContext) {
 		}
 		wantRefusal(t, c.verifier(), signed, Invalid, textMismatch)
 		signed = without(signed, "authorization")
-		signed.Header = append(signed.Header.(Fields), Field{"Authorization", read(t, path+".authz")})
+		signed.Header = append(signed.Header, Field{"Authorization", read(t, path+".authz")})
 	}
 	wantComputed(t, c.verifier(), signed, read(t, path+".creq"), read(t, path+".sts"))
 	added, err := c.signer(V4).Sign(without(signed, "authorization"), c.Timestamp)

@@ -87,8 +87,17 @@ func (v *Verifier[P]) Verify(r *Request) (Identity[P], error) {
 }
 
 func (v *Verifier[P]) verify(r *Request, c *claim) (Identity[P], error) {
+	if err := checkNumber(c.signedHeaders); err != nil {
+		return Identity[P]{}, err
+	}
+	s := v.scratch.Get().(*scratch)
+	defer v.scratch.Put(s)
+	signed, err := s.readHeaders(r, c.signedHeaders)
+	if err != nil {
+		return Identity[P]{}, err
+	}
 	now := v.now()
-	if err := v.rules.check(r, c, now); err != nil {
+	if err := v.rules.check(r, c, signed, now); err != nil {
 		return Identity[P]{}, err
 	}
 	secret, principal, err := v.credentials.Lookup(c.accessKeyID, c.token, now)
@@ -98,7 +107,7 @@ func (v *Verifier[P]) verify(r *Request, c *claim) (Identity[P], error) {
 	if err != nil {
 		return Identity[P]{}, lookupRefusal(c.accessKeyID, err)
 	}
-	if !v.matches(r, c, v.keys.get(c, secret)) {
+	if !v.matches(s, r, c, v.keys.get(c, secret)) {
 		return Identity[P]{}, &Refusal{Invalid, textMismatch}
 	}
 	return Identity[P]{
@@ -112,9 +121,7 @@ func (v *Verifier[P]) verify(r *Request, c *claim) (Identity[P], error) {
 }
 
 // matches tries the accepted forms of the path until the signature fits one. Nearly every path is the same in all of them.
-func (v *Verifier[P]) matches(r *Request, c *claim, key *verifyingKey) bool {
-	s := v.scratch.Get().(*scratch)
-	defer v.scratch.Put(s)
+func (v *Verifier[P]) matches(s *scratch, r *Request, c *claim, key *verifyingKey) bool {
 	for _, form := range v.rules.Paths {
 		canonical := s.canonicalRequest(r, c.signedHeaders, form, v.rules.Payload)
 		if s.fits(key, s.stringToSign(c, canonical), c.signature) {

@@ -53,7 +53,7 @@ func newSigned(algorithm sigv4.Algorithm, region, token string) (*signed, error)
 	if err != nil {
 		return nil, err
 	}
-	r.Header = append(append(r.Header.(sigv4.Fields), added...),
+	r.Header = append(append(r.Header, added...),
 		sigv4.Field{Name: "User-Agent", Value: "bench"}, sigv4.Field{Name: "Accept-Encoding", Value: "gzip"},
 		sigv4.Field{Name: "Connection", Value: "keep-alive"}, sigv4.Field{Name: "Content-Length", Value: "2"},
 		sigv4.Field{Name: "X-Forwarded-For", Value: "10.0.0.1"}, sigv4.Field{Name: "X-Request-Id", Value: "0123456789abcdef"})

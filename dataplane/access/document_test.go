@@ -30,7 +30,7 @@ func malformed() []refusal {
 		return header(name, body, func(r *Request) { edit(r, "authorization", old, new) })
 	}
 	plus := func(name, body string, fields ...sigv4.Field) refusal {
-		return header(name, body, func(r *Request) { r.HTTP.Header = append(r.HTTP.Header.(sigv4.Fields), fields...) })
+		return header(name, body, func(r *Request) { r.HTTP.Header = append(r.HTTP.Header, fields...) })
 	}
 	query := func(name, old, new, body string) refusal {
 		return refusal{name, nil, func(w *world) *Request {

@@ -239,14 +239,12 @@ func (e *evaluation) header(name string, i int) (string, bool) {
 	if name == "host" {
 		return e.request.HTTP.Host, i == 0
 	}
-	fields := e.request.HTTP.Header
-	for n := range fields.Len() {
-		field, value := fields.Field(n)
-		if !strings.EqualFold(field, name) {
+	for _, field := range e.request.HTTP.Header {
+		if !strings.EqualFold(field.Name, name) {
 			continue
 		}
 		if i == 0 {
-			return value, true
+			return field.Value, true
 		}
 		i--
 	}

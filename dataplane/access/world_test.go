@@ -156,7 +156,7 @@ func (w *world) signed(s *sigv4.Signer, path string, fields ...sigv4.Field) *Req
 
 // edit replaces text in the field of a request.
 func edit(r *Request, name, old, new string) {
-	fields := r.HTTP.Header.(sigv4.Fields)
+	fields := r.HTTP.Header
 	for i := range fields {
 		if strings.EqualFold(fields[i].Name, name) {
 			fields[i].Value = strings.Replace(fields[i].Value, old, new, 1)
@@ -167,7 +167,7 @@ func edit(r *Request, name, old, new string) {
 // without takes a field out of a request.
 func without(r *Request, name string) {
 	var kept sigv4.Fields
-	for _, f := range r.HTTP.Header.(sigv4.Fields) {
+	for _, f := range r.HTTP.Header {
 		if !strings.EqualFold(f.Name, name) {
 			kept = append(kept, f)
 		}

@@ -14,22 +14,20 @@ func (x *exchange) authorise() access.Decision {
 		Client: x.client.address.Addr(), Secure: x.client.arrival.TLS != nil,
 		HTTP: sigv4.Request{
 			Method: lent(x.request.Method), Path: lent(x.request.Path), RawQuery: lent(x.request.Query),
-			Host: lent(x.request.Host), Header: (*fields)(x),
+			Host: lent(x.request.Host), Header: x.lendFields(),
 		},
 	}
 	return x.proxy.config.Guard.Authorize(&x.question)
 }
 
-// fields are the fields of the request as a sigv4.Header.
-type fields exchange
-
-// Len implements sigv4.Header.
-func (f *fields) Len() int { return len(f.request.All()) }
-
-// Field implements sigv4.Header.
-func (f *fields) Field(i int) (name, value string) {
-	field := &f.request.All()[i]
-	return lent(field.Name), lent(field.Value)
+// lendFields are the fields of the request, in memory that the exchange keeps.
+func (x *exchange) lendFields() sigv4.Fields {
+	x.fields = x.fields[:0]
+	for i := range x.request.All() {
+		f := &x.request.All()[i]
+		x.fields = append(x.fields, sigv4.Field{Name: lent(f.Name), Value: lent(f.Value)})
+	}
+	return x.fields
 }
 
 // lent is a part of the request as a string that holds as long as the request does: it shares the connection's buffer.

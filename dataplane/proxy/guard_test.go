@@ -18,9 +18,8 @@ type decided struct {
 func (d *decided) Authorize(r *access.Request) access.Decision {
 	d.asked = append(d.asked, strings.Clone(r.HTTP.Method), strings.Clone(r.HTTP.Path), strings.Clone(r.HTTP.RawQuery), strings.Clone(r.HTTP.Host),
 		r.VPC.ID, r.Network.ID, r.Listener.ID, r.Client.String())
-	for i := range r.HTTP.Header.Len() {
-		name, value := r.HTTP.Header.Field(i)
-		d.asked = append(d.asked, name+"="+value)
+	for _, f := range r.HTTP.Header {
+		d.asked = append(d.asked, f.Name+"="+f.Value)
 	}
 	return d.Decision
 }

@@ -31,6 +31,7 @@ import (
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
 	"pergola/lattice"
+	"pergola/sigv4"
 	"pergola/snapshot"
 )
 
@@ -227,6 +228,7 @@ type exchange struct {
 	request  http1.Request
 	response http1.Response
 	question access.Request
+	fields   sigv4.Fields // of question
 	record   Record
 	id       []byte // the request id
 	scratch  []byte // for values that are put together
