@@ -48,7 +48,7 @@ type Request struct {
 	RawQuery string
 	// Host is the Host field or the :authority pseudo-header, with its port if it was sent with one. A field named "host" in Header
 	// is ignored in its favour.
-	Host string
+	Host   string
 	Header Fields
 	// BodyHash is the SHA-256 of the body. It is read only under PayloadHashed.
 	BodyHash [sha256.Size]byte
