@@ -35,7 +35,10 @@ func TestProbe(t *testing.T) {
 			case !send:
 				err = c.Probe()
 			case test.want == nil:
-				go peer.Write([]byte("HTTP/1.1 204 \r\n\r\n"))
+				go func() { // the answer must not come before the question
+					peer.Read(make([]byte, 1))
+					peer.Write([]byte("HTTP/1.1 204 \r\n\r\n"))
+				}()
 				if err = c.SendAndWait(); err == nil {
 					err = c.In.ReadResponse(new(Response), false)
 				}
