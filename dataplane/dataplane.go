@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"pergola/dataplane/parking"
 	"pergola/snapshot"
 )
 
@@ -29,11 +30,12 @@ type Network interface {
 type Config struct {
 	// Network opens the listeners. Required.
 	Network Network
-	// Serve serves a connection that came in at a port of a VPC, and returns when it is done with it; the Plane closes
-	// it then. When finish ends, the request at hand may be finished and no other begun. When cut ends, because that
+	// Serve serves a connection that came in at a port of a VPC, and returns nil when it is done with it; the Plane closes
+	// it then. Where there is nothing to do but to wait for the peer it may return a Pause, and the Plane waits in its
+	// stead. When finish ends, the request at hand may be finished and no other begun. When cut ends, because that
 	// took too long or the VPC is gone, the connection has been closed under Serve's hands, and Serve has to return.
 	// Required.
-	Serve func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16)
+	Serve func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
 	// MaxConnections bounds the connections that are open at once. At the bound, new connections wait to be accepted
 	// until another ends. 0 means DefaultMaxConnections.
 	MaxConnections int
@@ -44,10 +46,11 @@ type Config struct {
 // Plane is the open doors of a node. Its methods may be called at the same time.
 type Plane struct {
 	network Network
-	serve   func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16)
+	serve   func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
 	log     *slog.Logger
 	current atomic.Pointer[snapshot.Snapshot]
 	seats   *seats
+	lot     parking.Lot
 	noIPv6  sync.Once
 	running sync.WaitGroup // accept loops and connections
 
@@ -167,6 +170,7 @@ func (p *Plane) Close(ctx context.Context) error {
 	}
 	p.mu.Unlock()
 	<-finished
+	p.lot.Close()
 	if cut > 0 {
 		return fmt.Errorf("data plane: %d connections had to be cut: %w", cut, context.Cause(ctx))
 	}

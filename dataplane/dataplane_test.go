@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/dataplane/parking"
 	"pergola/snapshot"
 )
 
@@ -32,7 +33,11 @@ type serve = func(ctx, _ context.Context, conn net.Conn, vpcID string, port uint
 func newRig(t *testing.T, serve serve, maxConnections int) *rig {
 	r := &rig{t: t, network: newMemory()}
 	r.Plane = New(Config{
-		Network: r.network, Serve: serve, MaxConnections: maxConnections,
+		Network: r.network, MaxConnections: maxConnections,
+		Serve: func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause {
+			serve(finish, cut, conn, vpcID, port)
+			return nil
+		},
 		Logger: slog.New(slog.NewTextHandler(&r.logs, nil)),
 	})
 	t.Cleanup(func() {

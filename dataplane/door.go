@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"pergola/dataplane/parking"
 	"pergola/snapshot"
 )
 
@@ -124,20 +125,36 @@ func (d *door) admit(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	d.plane.running.Go(func() {
-		defer d.plane.seats.leave()
-		d.serve(conn)
+	d.plane.running.Add(1)
+	go d.serve(conn, func() *parking.Pause {
+		return d.plane.serve(d.ctx, d.place.ctx, conn, d.place.vpc, d.port)
 	})
 }
 
-// serve serves a connection. A panic ends this connection and no other.
-func (d *door) serve(conn net.Conn) {
-	defer conn.Close()
+// serve serves a connection, from the given step on, to its end or until it is parked; then another goroutine goes on.
+func (d *door) serve(conn net.Conn, step func() *parking.Pause) {
+	for {
+		pause := d.take(conn, step)
+		if pause == nil {
+			break
+		}
+		step = pause.Then
+		if d.plane.lot.Park(d.ctx, pause, func() { d.serve(conn, step) }) {
+			return
+		}
+	}
+	_ = conn.Close()
+	d.plane.seats.leave()
+	d.plane.running.Done()
+}
+
+// take takes one step in serving a connection. A panic ends this connection and no other.
+func (d *door) take(conn net.Conn, step func() *parking.Pause) *parking.Pause {
 	defer context.AfterFunc(d.place.ctx, func() { conn.Close() })()
 	defer func() {
 		if problem := recover(); problem != nil {
 			d.plane.log.Error("serving a connection panicked", "vpc", d.place.vpc, "port", d.port, "panic", problem, "stack", string(debug.Stack()))
 		}
 	}()
-	d.plane.serve(d.ctx, d.place.ctx, conn, d.place.vpc, d.port)
+	return step()
 }

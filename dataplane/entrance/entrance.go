@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pergola/dataplane/clienthello"
+	"pergola/dataplane/parking"
 	"pergola/dataplane/passthrough"
 	"pergola/dataplane/proxy"
 	"pergola/dataplane/security"
@@ -27,12 +28,12 @@ type Terminator interface {
 	Handshake(ctx context.Context, conn net.Conn, s *snapshot.Snapshot, service *snapshot.Service, name string) (*security.Conn, error)
 }
 
-// Requests serves connections that carry requests, and closes them.
+// Requests serves connections that carry requests, and closes them, unless it asks for a pause.
 type Requests interface {
 	// ServeConn serves one that speaks HTTP/1.1.
-	ServeConn(finish, cut context.Context, conn net.Conn, arrival proxy.Arrival)
+	ServeConn(finish, cut context.Context, conn net.Conn, arrival proxy.Arrival) *parking.Pause
 	// ServeHTTP2 serves one that speaks HTTP/2.
-	ServeHTTP2(finish, cut context.Context, conn net.Conn, arrival proxy.Arrival)
+	ServeHTTP2(finish, cut context.Context, conn net.Conn, arrival proxy.Arrival) *parking.Pause
 }
 
 // Relay serves connections whose TLS is passed through, and closes them.
@@ -79,23 +80,22 @@ type Refusals struct {
 // Refusals returns how many TLS connections have met no listener so far.
 func (e *Entrance) Refusals() Refusals { return Refusals{e.malformed.Load(), e.unknown.Load()} }
 
-// Serve serves a connection that came in at a port of a VPC, and closes it. When finish ends, what is under way is the
-// last; when cut ends, it is broken off.
-func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) {
+// Serve serves a connection that came in at a port of a VPC, and closes it, unless it asks for a pause. When finish ends,
+// what is under way is the last; when cut ends, it is broken off.
+func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause {
 	arrival := proxy.Arrival{VPC: vpcID, Port: port}
 	if _, _, p := e.find(arrival); p == nil || !p.TLS {
-		e.config.Requests.ServeConn(finish, cut, conn, arrival)
-		return
+		return e.config.Requests.ServeConn(finish, cut, conn, arrival)
 	}
 	hello, isTLS, replay, err := clienthello.Peek(finish, conn, e.config.Limits)
 	switch {
 	case err != nil:
 		e.refuse(conn, err)
+		return nil
 	case !isTLS:
-		e.config.Requests.ServeConn(finish, cut, replay, arrival)
-	default:
-		e.serveTLS(finish, cut, replay, hello, arrival)
+		return e.config.Requests.ServeConn(finish, cut, replay, arrival)
 	}
+	return e.serveTLS(finish, cut, replay, hello, arrival)
 }
 
 // find is what a connection meets at its port: the snapshot, the VPC that it comes from, and the port of the service
@@ -126,7 +126,7 @@ func (e *Entrance) refuse(conn net.Conn, err error) {
 
 // serveTLS serves a connection by the listener that its ClientHello names. The wait for that may have been long, so it is
 // the snapshot of now that counts.
-func (e *Entrance) serveTLS(finish, cut context.Context, conn net.Conn, hello clienthello.Hello, arrival proxy.Arrival) {
+func (e *Entrance) serveTLS(finish, cut context.Context, conn net.Conn, hello clienthello.Hello, arrival proxy.Arrival) *parking.Pause {
 	s, vpc, port := e.find(arrival)
 	listener := port.Listener([]byte(hello.ServerName))
 	switch {
@@ -143,22 +143,22 @@ func (e *Entrance) serveTLS(finish, cut context.Context, conn net.Conn, hello cl
 		if err != nil {
 			e.config.Log.Debug("a TLS handshake failed", "client", conn.RemoteAddr(), "service", listener.Service.ID, "error", err)
 			_ = conn.Close() // the terminator has counted the failure, and told the client
-			return
+			return nil
 		}
-		e.serveSecure(finish, cut, secure, arrival)
+		return e.serveSecure(finish, cut, secure, arrival)
 	}
+	return nil
 }
 
 // handshakeTime is how long a handshake may take once the ClientHello is there.
 const handshakeTime = 10 * time.Second
 
 // serveSecure serves a connection whose TLS has been ended, by the version of HTTP that was agreed on.
-func (e *Entrance) serveSecure(finish, cut context.Context, conn *security.Conn, arrival proxy.Arrival) {
+func (e *Entrance) serveSecure(finish, cut context.Context, conn *security.Conn, arrival proxy.Arrival) *parking.Pause {
 	state := conn.ConnectionState()
 	arrival.TLS = &state
 	if state.NegotiatedProtocol == "h2" {
-		e.config.Requests.ServeHTTP2(finish, cut, conn, arrival)
-		return
+		return e.config.Requests.ServeHTTP2(finish, cut, conn, arrival)
 	}
-	e.config.Requests.ServeConn(finish, cut, conn, arrival)
+	return e.config.Requests.ServeConn(finish, cut, conn, arrival)
 }

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pergola/dataplane/parking"
 	"pergola/dataplane/passthrough"
 	"pergola/dataplane/proxy"
 	"pergola/dataplane/security"
@@ -48,12 +49,14 @@ func (e *everybody) hear(conn net.Conn, s serving) {
 	e.served <- s
 }
 
-func (e *everybody) ServeConn(_, _ context.Context, conn net.Conn, arrival proxy.Arrival) {
+func (e *everybody) ServeConn(_, _ context.Context, conn net.Conn, arrival proxy.Arrival) *parking.Pause {
 	e.hear(conn, serving{by: "HTTP/1.1", arrival: arrival})
+	return nil
 }
 
-func (e *everybody) ServeHTTP2(_, _ context.Context, conn net.Conn, arrival proxy.Arrival) {
+func (e *everybody) ServeHTTP2(_, _ context.Context, conn net.Conn, arrival proxy.Arrival) *parking.Pause {
 	e.hear(conn, serving{by: "HTTP/2", arrival: arrival})
+	return nil
 }
 
 func (e *everybody) Serve(_ context.Context, conn net.Conn, arrival passthrough.Arrival) {

@@ -37,6 +37,11 @@ func (c *Conn) Cut() { c.stream.conn.Close() }
 // SetIdleTimeout changes the idle timeout from now on.
 func (c *Conn) SetIdleTimeout(d time.Duration) { c.stream.idle.Store(int64(d)) }
 
+// IdleUntil is when the connection will have been idle for its idle timeout, if nothing comes or goes until then.
+func (c *Conn) IdleUntil() time.Time {
+	return c.stream.born.Add(time.Duration(c.stream.expires.Load()))
+}
+
 // Rest gives back the memory of the messages so far and reports whether the connection is in order: between two
 // messages, with nothing read or written beyond. A target's connection that is not may not be used again; a client's may
 // have its next request waiting.
@@ -52,6 +57,7 @@ func (c *Conn) Probe() error {
 	if c.stream.raw == nil {
 		return nil
 	}
+	c.stream.touch(false)
 	return c.In.arrived(nil, false)
 }
 

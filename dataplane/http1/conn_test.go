@@ -133,7 +133,7 @@ func TestStopReading(t *testing.T) {
 		c.StopReading()
 		expectError(t, <-result, os.ErrDeadlineExceeded)
 		time.Sleep(time.Hour)
-		c.stream.touch()
+		c.stream.touch(false)
 		expectError(t, c.In.Await(), os.ErrDeadlineExceeded)
 		c.Close()
 		client.Close()

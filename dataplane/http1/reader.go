@@ -2,8 +2,11 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math"
+	"os"
+	"time"
 )
 
 // Reader reads messages from a connection: a head, its body, the next head.
@@ -142,14 +145,34 @@ func (r *Reader) Await() error {
 		return nil
 	}
 	if r.s.raw != nil {
+		r.s.touch(false)
 		return r.arrived(nil, true)
 	}
 	if r.blk == nil {
 		r.blk = r.s.cfg.Memory.get(smallBlock)
 	}
 	r.r, r.w = 0, 0
-	r.s.touch()
+	r.s.touch(false)
 	return ignoreEOFAfter(r.read())
+}
+
+// AwaitFor is Await for at most d, after which it returns ErrQuiet and can be called again: at the latest when the connection's
+// IdleUntil has come, and at the earliest when its descriptor has something to read. Where the connection has no descriptor it is
+// Await.
+func (r *Reader) AwaitFor(d time.Duration) error {
+	r.release()
+	switch {
+	case r.r < r.w:
+		return nil
+	case r.s.raw == nil:
+		return r.Await()
+	}
+	r.s.rest(d)
+	err := r.arrived(nil, true)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !r.s.stopped.Load() && !r.s.isIdle() {
+		return ErrQuiet
+	}
+	return err
 }
 
 // arrived reads what has come, or waits for it if told to. With first, whatever came before first was flushed is
@@ -157,9 +180,6 @@ func (r *Reader) Await() error {
 func (r *Reader) arrived(first *Writer, wait bool) error {
 	r.first, r.once, r.err = first, !wait, nil
 	r.drop()
-	if first == nil {
-		r.s.touch() // otherwise flushing first does
-	}
 	if err := r.s.raw.Read(r.onReadable); err != nil {
 		return err
 	}
@@ -216,7 +236,7 @@ func (r *Reader) move(size int) {
 // fillBody reads more of a body, of which want bytes are still to come (or more, if that is not known). The head must
 // stay where it is, so the first call moves the window; a body that fills its block gets a larger one.
 func (r *Reader) fillBody(want int64) error {
-	r.s.touch()
+	r.s.touch(false)
 	switch {
 	case r.pinned == nil:
 		r.pinned = r.blk

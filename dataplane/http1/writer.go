@@ -192,7 +192,7 @@ func (w *Writer) send(p []byte) error {
 	if w.err != nil {
 		return w.err
 	}
-	w.last = w.s.touch()
+	w.last = w.s.touch(true)
 	n, err := w.s.conn.Write(p)
 	w.sent += int64(n)
 	w.err = err

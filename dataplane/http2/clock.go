@@ -11,6 +11,7 @@ type clock struct {
 	due     int64 // when the timer fires; 0 if it is not set
 	partial int64 // since when a head has been arriving; 0 if none is
 	empty   int64 // since when no stream has been open
+	paused  bool  // nobody reads, nor is to be told anything, until the connection goes on
 }
 
 // arm has tick called at a time, or before. mu is held.
@@ -40,11 +41,11 @@ func (c *conn) tick() {
 	defer c.mu.Unlock()
 	c.clock.due = 0
 	now := c.now()
-	if c.err != nil && !c.out.writing {
+	if c.clock.paused || c.err != nil && !c.out.writing {
 		return
 	}
 	next := c.tickStreams(now)
-	for _, check := range [...]func(int64) int64{c.tickHead, c.tickWriting, c.tickLife, c.tickWorkers} {
+	for _, check := range [...]func(int64) int64{c.tickHead, c.tickWriting, c.tickLife, c.tickQuiet} {
 		next = min(next, check(now))
 	}
 	if next < never {
@@ -135,16 +136,41 @@ func (c *conn) tickLife(now int64) int64 {
 	return now + int64(warnTime)
 }
 
-// tickWorkers is for the goroutines of a Server.
-func (c *conn) tickWorkers(now int64) int64 {
-	if c.server && len(c.streams) == 0 && c.running == 0 && c.idleWorkers != nil {
-		due := c.clock.empty + int64(workerTime)
-		if due > now {
-			return due
-		}
-		c.idleWorkers()
+// tickQuiet lets the goroutines of a Server go: those that wait for a stream, and then the one that reads.
+func (c *conn) tickQuiet(now int64) int64 {
+	if !c.server || len(c.streams) > 0 || c.input.interrupted {
+		return never
+	}
+	if due := max(c.clock.empty, c.heard) + int64(c.cfg.Patience); due > now {
+		return due
+	}
+	if !c.isQuiet() {
+		return now + int64(c.cfg.Patience)
+	}
+	c.idleWorkers()
+	if c.pauses {
+		c.input.interrupted = true
+		c.net.SetReadDeadline(c.born)
 	}
 	return never
+}
+
+// pause stops the clock, and returns when it would have had something to do. mu is held.
+func (c *conn) pause() time.Time {
+	due := c.clock.due
+	if due == 0 {
+		due = c.now()
+	}
+	c.clock.stop()
+	c.clock.due, c.clock.paused = 0, true
+	return c.born.Add(time.Duration(due))
+}
+
+// unpause goes on, and has the clock look at once. mu is held.
+func (c *conn) unpause() {
+	c.clock.paused = false
+	c.heard = c.now() // or it would be quiet at once
+	c.arm(c.heard)
 }
 
 // The stages in which a connection ends in order.
@@ -213,6 +239,6 @@ func (c *conn) emptied() {
 	case c.leaving.stage == left, !c.server && c.leaving.peerGone && c.opening == 0:
 		c.stop(errLeft)
 	case c.server:
-		c.arm(c.clock.empty + int64(min(c.cfg.IdleTimeout, workerTime)))
+		c.arm(c.clock.empty + int64(min(c.cfg.IdleTimeout, c.cfg.Patience)))
 	}
 }

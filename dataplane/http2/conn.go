@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/http2/hpack"
 
+	"pergola/dataplane/descriptor"
 	"pergola/dataplane/http1"
 )
 
@@ -23,6 +24,7 @@ type conn struct {
 	start  func(*Stream) // gives a stream of a client to a handler; called with mu held
 	// idleWorkers dismisses the goroutines that wait for streams; called with mu held.
 	idleWorkers func()
+	pauses      bool  // somebody else can wait for what comes while the connection is quiet
 	input       input // belongs to the goroutine that reads
 
 	mu      sync.Mutex // guards all below and what a Stream says that it guards
@@ -74,6 +76,9 @@ func newConn(nc net.Conn, cfg Config, server bool) *conn {
 	c.decoder = hpack.NewDecoder(tableSize, c.emit)
 	c.decoder.SetMaxStringLength(2 * c.cfg.MaxHeadBytes) // a block that is taken at all cannot hold longer ones
 	c.out.quiet.ch = make(chan struct{}, 1)
+	c.input = input{idle: true, started: !server}
+	c.input.buf = c.input.tiny[:]
+	c.pauses = server && descriptor.Of(nc) != nil
 	return c
 }
 
@@ -106,9 +111,13 @@ func (c *conn) announce() {
 	}
 }
 
-// run reads until the connection ends, and closes it. It returns nil if it ended in order.
+// run reads until the connection ends, and closes it. It returns nil if it ended in order. It returns http1.ErrQuiet, and
+// leaves the connection open, if nothing happens on it, and somebody else can wait for more: see Server.Serve.
 func (c *conn) run() error {
 	err := c.read()
+	if err == http1.ErrQuiet {
+		return err
+	}
 	c.mu.Lock()
 	var broken *ConnError
 	ours, quiet := errors.As(err, &broken) && c.err == nil, len(c.streams) == 0
@@ -316,7 +325,9 @@ type input struct {
 	last    int  // how much the last read brought
 	idle    bool // nothing is expected but new streams
 	started bool // the preface was read
-	stopped error
+
+	stopped     error // ends the reading; conn.mu guards it and what follows
+	interrupted bool  // the reader is to look whether the connection can be paused
 }
 
 // fill reads more, behind what is there. A wait that may be long is done with as small a buffer as would have taken what
@@ -364,24 +375,46 @@ func (in *input) release(memory *Memory) {
 
 // read reads and takes frames until the connection ends.
 func (c *conn) read() error {
-	in := &c.input
-	in.buf, in.idle, in.started = in.tiny[:], true, !c.server
 	for {
-		if err := in.fill(c); err != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			switch {
-			case in.stopped != nil:
-				return in.stopped
-			case c.err != nil:
-				return c.err
-			}
-			return err
+		err := c.input.fill(c)
+		if err == nil {
+			err = c.takeAll()
+		} else {
+			err = c.unread(err)
 		}
-		if err := c.takeAll(); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// unread is what a failed read means; nil if it was to look whether the connection can be paused, and it cannot.
+func (c *conn) unread(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := &c.input
+	switch {
+	case in.stopped != nil:
+		return in.stopped
+	case c.err != nil:
+		return c.err
+	case !in.interrupted:
+		return err
+	}
+	in.interrupted = false
+	c.net.SetReadDeadline(time.Time{})
+	if !c.isQuiet() || in.r < in.w {
+		c.arm(c.now() + int64(c.cfg.Patience))
+		return nil
+	}
+	in.release(c.cfg.Memory)
+	return http1.ErrQuiet
+}
+
+// isQuiet reports whether nothing is under way, and nothing is to be said. mu is held.
+func (c *conn) isQuiet() bool {
+	return len(c.streams) == 0 && c.running == 0 && !c.out.writing && c.out.pending() == 0 &&
+		c.leaving.stage == staying && c.clock.partial == 0
 }
 
 // takeAll takes what has arrived, as far as its frames are complete.

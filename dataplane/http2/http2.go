@@ -27,7 +27,11 @@
 // allocates every frame but DATA, and takes seven times as long (BenchmarkFrames); a fuzz target holds that both agree.
 package http2
 
-import "time"
+import (
+	"time"
+
+	"pergola/dataplane/parking"
+)
 
 // Defaults of a Config. The limits on heads and the timeouts are those of http1, which has them from the user guide.
 const (
@@ -67,6 +71,9 @@ type Config struct {
 	// Server. For a Client it means Window for each of MaxStreams: streams belong to different clients there, and a slow
 	// one must not hold up the others.
 	ConnWindow int
+	// Patience is how long nothing must have happened on a connection before the goroutines of its Server are let go. 0 means
+	// parking.Patience.
+	Patience time.Duration
 	// Secure says that the scheme of requests that a Client sends is https.
 	Secure bool
 	// Memory provides buffers and streams. nil means a Memory of the connection's own, which recycles little.
@@ -84,6 +91,7 @@ func (c Config) withDefaults(server bool) Config {
 	orDefault(&c.HeadTimeout, DefaultHeadTimeout)
 	orDefault(&c.IdleTimeout, DefaultIdleTimeout)
 	orDefault(&c.Lifetime, DefaultLifetime)
+	orDefault(&c.Patience, parking.Patience)
 	orDefault(&c.Window, DefaultWindow)
 	if c.MaxStreams == 0 {
 		c.MaxStreams = DefaultMaxStreams

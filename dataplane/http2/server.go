@@ -4,6 +4,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"pergola/dataplane/http1"
 )
 
 // Server is the server's side of a connection.
@@ -12,10 +14,8 @@ type Server struct {
 	handle func(*Stream)
 	all    sync.WaitGroup
 	idle   []chan *Stream // workers that wait for a stream; conn.mu guards it
+	until  time.Time      // when to go on after a pause
 }
-
-// workerTime is how long goroutines are kept for the next streams of a connection that has none.
-const workerTime = 5 * time.Second
 
 // NewServer takes over a connection, on which a client is about to send the preface.
 func NewServer(conn net.Conn, cfg Config) *Server {
@@ -27,22 +27,37 @@ func NewServer(conn net.Conn, cfg Config) *Server {
 // Serve reads until the connection ends, and closes it. It calls handle for each request, in a goroutine that has the
 // stream until it returns: a response that was not ended by then is cancelled. Serve returns when all of them have
 // returned; nil if the connection ended between requests.
+//
+// Where the connection has a descriptor, Serve returns http1.ErrQuiet, and leaves the connection open, when nothing has happened
+// for a while. Call it again when the descriptor has something to read, and at the latest when Until has come.
 func (s *Server) Serve(handle func(*Stream)) error {
 	c := s.c
-	s.handle = handle
-	c.start, c.idleWorkers = s.start, s.dismiss
 	c.mu.Lock()
-	c.clock.partial = c.now()
-	c.arm(c.clock.partial + int64(c.cfg.HeadTimeout))
-	c.flushSoon()
+	if s.handle == nil {
+		c.clock.partial = c.now()
+		c.arm(c.clock.partial + int64(c.cfg.HeadTimeout))
+		c.flushSoon()
+	} else {
+		c.unpause()
+	}
+	s.handle, c.start, c.idleWorkers = handle, s.start, s.dismiss
 	c.mu.Unlock()
 	err := c.run()
 	c.mu.Lock()
+	if err == http1.ErrQuiet {
+		s.until = c.pause()
+		c.mu.Unlock()
+		return err
+	}
 	s.dismiss()
 	c.mu.Unlock()
 	s.all.Wait()
 	return err
 }
+
+// Until is when a connection whose Serve has returned http1.ErrQuiet has to go on: for its idle timeout, or its life, to end
+// in order.
+func (s *Server) Until() time.Time { return s.until }
 
 // start gives a stream to a worker. mu is held.
 func (s *Server) start(stream *Stream) {

@@ -76,20 +76,25 @@ func (c *client) wasCut() bool {
 // them wait most of the time.
 type lineClient struct {
 	client
-	in      *http1.Reader
+	conn    net.Conn
+	wire    *http1.Conn
 	waiting atomic.Bool // between requests
 }
 
 func newLineClient(conn net.Conn, arrival Arrival, config http1.Config) *lineClient {
 	wire := http1.NewConn(conn, config)
-	return &lineClient{client: client{connection: newConnection(conn, arrival), side: http1Side(wire)}, in: &wire.In}
+	return &lineClient{client: client{connection: newConnection(conn, arrival), side: http1Side(wire)}, conn: conn, wire: wire}
 }
 
-// wait waits for the first bytes of a request, and reports whether there are any.
-func (c *lineClient) wait() bool {
+// wait waits for the first bytes of a request. The error is http1.ErrQuiet if they take longer than that, and any other if they
+// will not come.
+func (c *lineClient) wait(patience time.Duration) error {
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)
-	return !c.finishing.Load() && c.in.Await() == nil
+	if c.finishing.Load() {
+		return net.ErrClosed
+	}
+	return c.wire.In.AwaitFor(patience)
 }
 
 // finish ends the connection after the request at hand, or at once if there is none. The connection says that it waits

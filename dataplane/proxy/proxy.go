@@ -30,6 +30,7 @@ import (
 	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
+	"pergola/dataplane/parking"
 	"pergola/lattice"
 	"pergola/sigv4"
 	"pergola/snapshot"
@@ -105,6 +106,9 @@ type Config struct {
 	// Lifetime is the age at which a connection takes its last request. A minute later it is closed, whatever is under
 	// way. 0 means DefaultLifetime.
 	Lifetime time.Duration
+	// Patience is how long a client's connection is quiet before ServeConn and ServeHTTP2 ask for a pause. 0 means
+	// parking.Patience.
+	Patience time.Duration
 	// RequestsPerSecond is how many requests each service takes in a second (user guide, "Quotas"). 0 means
 	// DefaultRequestsPerSecond; a negative number takes the limit away.
 	RequestsPerSecond int
@@ -136,6 +140,9 @@ func New(config Config) *Proxy {
 	if config.Lifetime <= 0 {
 		config.Lifetime = DefaultLifetime
 	}
+	if config.Patience <= 0 {
+		config.Patience = parking.Patience
+	}
 	if config.DialTimeout <= 0 {
 		config.DialTimeout = DefaultDialTimeout
 	}
@@ -145,7 +152,7 @@ func New(config Config) *Proxy {
 	p := &Proxy{
 		config: config,
 		http1:  http1.Config{Memory: new(http1.Memory)},
-		http2:  http2.Config{Memory: new(http2.Memory), Lifetime: config.Lifetime},
+		http2:  http2.Config{Memory: new(http2.Memory), Lifetime: config.Lifetime, Patience: config.Patience},
 	}
 	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
 	p.rates = newRates(config.RequestsPerSecond)
@@ -170,41 +177,76 @@ func (a *Arrival) protocol() lattice.Protocol {
 	return lattice.ProtocolHTTP
 }
 
-// ServeConn serves a client connection that speaks HTTP/1.1 until it ends, and closes it. When finish ends, the request at
-// hand is the last; when cut ends, it is broken off.
-func (p *Proxy) ServeConn(finish, cut context.Context, conn net.Conn, arrival Arrival) {
-	c := newLineClient(conn, arrival, p.http1)
+// ServeConn serves a client connection that speaks HTTP/1.1 until it ends, and closes it, or until it should be parked. When
+// finish ends, the request at hand is the last; when cut ends, it is broken off.
+func (p *Proxy) ServeConn(finish, cut context.Context, conn net.Conn, arrival Arrival) *parking.Pause {
+	return p.serveLine(finish, cut, newLineClient(conn, arrival, p.http1))
+}
+
+// serveLine serves a client from one pause to the next.
+func (p *Proxy) serveLine(finish, cut context.Context, c *lineClient) *parking.Pause {
 	defer context.AfterFunc(finish, c.finish)()
 	defer context.AfterFunc(cut, c.cut)()
-	defer time.AfterFunc(p.config.Lifetime+lifetimeGrace, c.expire).Stop()
-	for c.wait() {
+	defer time.AfterFunc(p.timeLeft(c.connection), c.expire).Stop()
+	for {
+		switch err := c.wait(p.config.Patience); err {
+		case nil:
+		case http1.ErrQuiet:
+			return p.pause(c.connection, c.conn, c.wire.IdleUntil(), func() *parking.Pause { return p.serveLine(finish, cut, c) })
+		default:
+			c.Close()
+			return nil
+		}
 		if !p.serve(&c.client) {
-			return // closed by whoever decided so
+			return nil // closed by whoever decided so
 		}
 	}
-	c.Close()
+}
+
+// pause asks for a connection to be parked, at most until a time or the end of its life.
+func (p *Proxy) pause(c *connection, conn net.Conn, until time.Time, then func() *parking.Pause) *parking.Pause {
+	if end := c.born.Add(p.config.Lifetime + lifetimeGrace); end.Before(until) {
+		until = end
+	}
+	return &parking.Pause{Conn: conn, Until: until, Then: then}
+}
+
+// timeLeft is how long a connection may last yet.
+func (p *Proxy) timeLeft(c *connection) time.Duration {
+	return time.Until(c.born.Add(p.config.Lifetime + lifetimeGrace))
 }
 
 // ServeHTTP2 is ServeConn for a connection that speaks HTTP/2.
-func (p *Proxy) ServeHTTP2(finish, cut context.Context, conn net.Conn, arrival Arrival) {
-	server, c := http2.NewServer(conn, p.http2), newConnection(conn, arrival)
+func (p *Proxy) ServeHTTP2(finish, cut context.Context, conn net.Conn, arrival Arrival) *parking.Pause {
+	c := newConnection(conn, arrival)
+	return p.serveStreams(finish, cut, conn, c, http2.NewServer(conn, p.http2))
+}
+
+// serveStreams serves a connection that speaks HTTP/2 from one pause to the next.
+func (p *Proxy) serveStreams(finish, cut context.Context, conn net.Conn, c *connection, server *http2.Server) *parking.Pause {
 	defer context.AfterFunc(finish, server.Finish)()
 	defer context.AfterFunc(cut, func() { server.Close() })()
-	defer time.AfterFunc(p.config.Lifetime+lifetimeGrace, func() {
+	defer time.AfterFunc(p.timeLeft(c), func() {
 		c.expired.Store(true)
 		server.Close()
 	}).Stop()
-	err := server.Serve(func(stream *http2.Stream) {
-		client := p.streams.Get().(*streamClient)
-		client.begin(c, stream)
-		p.serve(&client.client)
-		stream.OnReset(nil)
-		client.end()
-		p.streams.Put(client)
-	})
-	if err != nil {
+	switch err := server.Serve(func(stream *http2.Stream) { p.serveStream(c, stream) }); {
+	case err == http1.ErrQuiet:
+		return p.pause(c, conn, server.Until(), func() *parking.Pause { return p.serveStreams(finish, cut, conn, c, server) })
+	case err != nil:
 		p.config.Log.Debug("a connection by HTTP/2 was broken off", "client", c.address, "error", err)
 	}
+	return nil
+}
+
+// serveStream serves one stream of a connection.
+func (p *Proxy) serveStream(c *connection, stream *http2.Stream) {
+	client := p.streams.Get().(*streamClient)
+	client.begin(c, stream)
+	p.serve(&client.client)
+	stream.OnReset(nil)
+	client.end()
+	p.streams.Put(client)
 }
 
 // serve serves one request of a client, and reports whether the client goes on. If not, it has been closed.

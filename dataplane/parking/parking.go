@@ -1,0 +1,153 @@
+// Package parking keeps connections on which nothing happens. Serving a connection takes a goroutine with its stack, timers
+// and whatever watches for the end of what it belongs to, several kilobytes in all; a parked connection has a place in a
+// table, and one goroutine waits for all of them.
+//
+// Whoever serves a connection and finds nothing to do returns a Pause, which says how to go on, and with it all that is on
+// the stack. The system has to have epoll(7); elsewhere nothing can be parked, and whoever asks for a pause is told to go on
+// at once.
+package parking
+
+import (
+	"context"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// Patience is how long a connection should have been quiet before its server asks for a Pause. Parking costs a few
+// system calls, so that a client who asks every second should not pay for it.
+const Patience = 4 * time.Second
+
+// Pause is a connection that waits for its peer, and how to go on with it.
+type Pause struct {
+	// Conn is what is waited on. Whatever has been read from its descriptor has been looked at.
+	Conn net.Conn
+	// Until is when to go on although nothing has come.
+	Until time.Time
+	// Then goes on, and may ask for another pause. It is called when something has come, or the peer has left, or it is
+	// time, or what the connection belongs to has ended, and may be called for nothing.
+	Then func() *Pause
+}
+
+// What is parked leaves garbage behind, first of all the stack of its goroutine. Where clients have gone quiet nothing else may
+// ask for the memory, and the runtime would keep it for a long time. So it is collected and given back to the system once
+// this many connections have been parked, and then none for this long.
+const (
+	untidy  = 1000
+	settled = time.Second
+)
+
+// Lot is where connections are parked. Its methods may be called at the same time. The zero value is ready; Close it.
+type Lot struct {
+	// Tidy gives memory back to the system. nil means debug.FreeOSMemory.
+	Tidy func()
+
+	mu     sync.Mutex // guards what follows
+	poller *poller    // nil until something is parked
+	parked map[uint64]*car
+	last   uint64 // the number that was given out last
+	tidied uint64 // what last was when Tidy was called
+	tidy   *time.Timer
+	closed bool
+}
+
+// car is a parked connection.
+type car struct {
+	lot    *Lot
+	number uint64
+	conn   net.Conn
+	leave  func() // called once, in a goroutine of its own
+	timer  *time.Timer
+	stop   func() bool
+}
+
+// Park parks a connection, and reports whether it could: if not, go on at once. Otherwise leave is called, once and in a
+// goroutine of its own, when it is time to go on: see Pause.Then. The context is that of what the connection belongs to.
+func (l *Lot) Park(ctx context.Context, pause *Pause, leave func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || ctx.Err() != nil {
+		return false
+	}
+	if l.poller == nil {
+		poller, err := newPoller(l.wake)
+		if err != nil {
+			return false
+		}
+		l.poller, l.parked = poller, map[uint64]*car{}
+		l.tidy = time.AfterFunc(settled, l.settle)
+		l.tidy.Stop()
+	}
+	l.last++
+	c := &car{lot: l, number: l.last, conn: pause.Conn, leave: leave}
+	if l.poller.watch(c.conn, c.number) != nil {
+		return false
+	}
+	l.parked[c.number] = c
+	c.timer = time.AfterFunc(time.Until(pause.Until), c.wake)
+	c.stop = context.AfterFunc(ctx, c.wake)
+	if l.last-l.tidied >= untidy {
+		l.tidy.Reset(settled)
+	}
+	return true
+}
+
+// settle is called when no connection has been parked for a while, after many.
+func (l *Lot) settle() {
+	l.mu.Lock()
+	l.tidied = l.last
+	closed := l.closed
+	l.mu.Unlock()
+	switch {
+	case closed:
+	case l.Tidy != nil:
+		l.Tidy()
+	default:
+		debug.FreeOSMemory()
+	}
+}
+
+func (c *car) wake() { c.lot.wake(c.number) }
+
+// wake lets a connection leave, unless it has left.
+func (l *Lot) wake(number uint64) {
+	l.mu.Lock()
+	c := l.parked[number]
+	delete(l.parked, number)
+	if c != nil {
+		l.poller.forget(c.conn)
+	}
+	l.mu.Unlock()
+	if c != nil {
+		c.timer.Stop()
+		c.stop()
+		go c.leave()
+	}
+}
+
+// Len is how many connections are parked.
+func (l *Lot) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.parked)
+}
+
+// Close lets all connections leave, and parks none any more. It returns when nothing waits any more.
+func (l *Lot) Close() {
+	l.mu.Lock()
+	l.closed = true
+	poller := l.poller
+	numbers := make([]uint64, 0, len(l.parked))
+	for number := range l.parked {
+		numbers = append(numbers, number)
+	}
+	l.mu.Unlock()
+	for _, number := range numbers {
+		l.wake(number)
+	}
+	if poller != nil {
+		l.tidy.Stop()
+		poller.close()
+	}
+}
