@@ -350,6 +350,37 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	})
 }
 
+// TestPausesThatCannotBe: a connection that cannot be parked goes on at once, and is closed when it is done, or panics.
+func TestPausesThatCannotBe(t *testing.T) {
+	for name, last := range map[string]func() *parking.Pause{
+		"done":   func() *parking.Pause { return nil },
+		"panics": func() *parking.Pause { panic("no such thing") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, nil, 1)
+				pauses := 0
+				r.serve = func(_, _ context.Context, conn net.Conn, _ string, _ uint16) *parking.Pause {
+					var then func() *parking.Pause
+					then = func() *parking.Pause {
+						if pauses++; pauses == 3 {
+							return last()
+						}
+						return &parking.Pause{Conn: conn, Until: time.Now().Add(time.Hour), Then: then}
+					}
+					return then()
+				}
+				r.apply(map[string][]uint16{"vpc-a": {80}})
+				conn := r.connect(ipv4("vpc-a", 80))
+				synctest.Wait()
+				if !isClosed(conn) || pauses != 3 || r.seats.taken() != 0 {
+					t.Errorf("after %d pauses %d seats are taken", pauses, r.seats.taken())
+				}
+			})
+		})
+	}
+}
+
 func TestCloseLetsConnectionsFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(ctx, _ context.Context, _ net.Conn, _ string, _ uint16) {

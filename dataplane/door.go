@@ -72,6 +72,7 @@ func (d *door) start() {
 // close closes the door to new connections, and asks those that came through it to finish. It may be called again.
 func (d *door) close() {
 	d.cancel()
+	d.plane.lot.Leave(d.ctx)
 	for _, l := range d.listeners {
 		_ = l.Close() // closed before, or gone with its VPC
 	}

@@ -156,7 +156,7 @@ const handshakeTime = 10 * time.Second
 // serveSecure serves a connection whose TLS has been ended, by the version of HTTP that was agreed on.
 func (e *Entrance) serveSecure(finish, cut context.Context, conn *security.Conn, arrival proxy.Arrival) *parking.Pause {
 	state := conn.ConnectionState()
-	arrival.TLS = &state
+	arrival.ServerName = state.ServerName
 	if state.NegotiatedProtocol == "h2" {
 		return e.config.Requests.ServeHTTP2(finish, cut, conn, arrival)
 	}

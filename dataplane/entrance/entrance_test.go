@@ -186,7 +186,7 @@ func TestTLS(t *testing.T) {
 				}
 				return
 			}
-			if got.heard != "hello" || got.arrival.TLS == nil || !strings.EqualFold(got.arrival.TLS.ServerName, "ended.example") {
+			if got.heard != "hello" || !strings.EqualFold(got.arrival.ServerName, "ended.example") {
 				t.Errorf("%+v", got)
 			}
 		})

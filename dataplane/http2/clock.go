@@ -148,7 +148,7 @@ func (c *conn) tickQuiet(now int64) int64 {
 		return now + int64(c.cfg.Patience)
 	}
 	c.idleWorkers()
-	if c.pauses {
+	if c.input.raw != nil {
 		c.input.interrupted = true
 		c.net.SetReadDeadline(c.born)
 	}
@@ -162,7 +162,8 @@ func (c *conn) pause() time.Time {
 		due = c.now()
 	}
 	c.clock.stop()
-	c.clock.due, c.clock.paused = 0, true
+	c.clock.timer, c.clock.due, c.clock.paused = nil, 0, true
+	c.streams = nil // there is none, and a map that was used holds memory
 	return c.born.Add(time.Duration(due))
 }
 

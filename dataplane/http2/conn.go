@@ -5,8 +5,8 @@ import (
 	"io"
 	"math"
 	"net"
-	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -24,7 +24,6 @@ type conn struct {
 	start  func(*Stream) // gives a stream of a client to a handler; called with mu held
 	// idleWorkers dismisses the goroutines that wait for streams; called with mu held.
 	idleWorkers func()
-	pauses      bool  // somebody else can wait for what comes while the connection is quiet
 	input       input // belongs to the goroutine that reads
 
 	mu      sync.Mutex // guards all below and what a Stream says that it guards
@@ -66,7 +65,6 @@ type peerSettings struct {
 func newConn(nc net.Conn, cfg Config, server bool) *conn {
 	c := &conn{
 		net: nc, cfg: cfg.withDefaults(server), server: server, born: time.Now(),
-		streams: map[uint32]*Stream{},
 		flow:    connFlow{send: defaultWindow},
 		peer:    peerSettings{window: defaultWindow, maxStreams: initialMaxStreams},
 		budget:  budget{tokens: fullBudget},
@@ -75,10 +73,8 @@ func newConn(nc net.Conn, cfg Config, server bool) *conn {
 	c.flow.receive = int64(c.cfg.ConnWindow)
 	c.decoder = hpack.NewDecoder(tableSize, c.emit)
 	c.decoder.SetMaxStringLength(2 * c.cfg.MaxHeadBytes) // a block that is taken at all cannot hold longer ones
-	c.out.quiet.ch = make(chan struct{}, 1)
-	c.input = input{idle: true, started: !server}
-	c.input.buf = c.input.tiny[:]
-	c.pauses = server && descriptor.Of(nc) != nil
+	c.input = input{raw: descriptor.Of(nc), read: descriptor.ReaderOf(nc), idle: true, started: !server}
+	c.input.onReadable = c.readable
 	return c
 }
 
@@ -157,8 +153,9 @@ func (c *conn) hangUp() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
+	c.input.resize(c.cfg.Memory, smallBlock)
 	for most := maxLinger; most > 0; {
-		n, err := c.net.Read(c.input.tiny[:])
+		n, err := c.net.Read(c.input.buf)
 		if err != nil {
 			return
 		}
@@ -226,6 +223,9 @@ func (c *conn) cut(err error) error {
 // add makes a stream known under its id. mu is held.
 func (c *conn) add(s *Stream) {
 	s.in.window, s.out.window = int64(c.cfg.Window), c.peer.window
+	if c.streams == nil {
+		c.streams = map[uint32]*Stream{}
+	}
 	c.streams[s.id] = s
 	c.flow.bringing++
 }
@@ -294,23 +294,35 @@ func (c *conn) appendReset(id uint32, code Code) {
 
 // closedStreams remembers the streams that were closed last, and by whom.
 type closedStreams struct {
-	ids  [64]uint32
-	byUs [64]bool
+	last []closedStream // a ring once it is full
 	next int
 }
 
+// closedStream is the id of a stream, and whether it was closed by us.
+type closedStream struct {
+	id   uint32
+	byUs bool
+}
+
+// maxClosed is how many closed streams are remembered.
+const maxClosed = 64
+
 func (r *closedStreams) add(id uint32, byUs bool) {
-	if id == 0 || slices.Contains(r.ids[:], id) {
+	if known, _ := r.find(id); id == 0 || known {
 		return
 	}
-	r.ids[r.next%len(r.ids)], r.byUs[r.next%len(r.ids)] = id, byUs
+	if len(r.last) < maxClosed {
+		r.last = append(r.last, closedStream{id, byUs})
+		return
+	}
+	r.last[r.next%maxClosed] = closedStream{id, byUs}
 	r.next++
 }
 
 func (r *closedStreams) find(id uint32) (known, byUs bool) {
-	for i := range r.ids {
-		if r.ids[i] == id {
-			return true, r.byUs[i]
+	for _, s := range r.last {
+		if s.id == id {
+			return true, s.byUs
 		}
 	}
 	return false, false
@@ -318,7 +330,8 @@ func (r *closedStreams) find(id uint32) (known, byUs bool) {
 
 // input is the read buffer. What has arrived and was not taken is buf[r:w].
 type input struct {
-	tiny    [512]byte // while nothing is under way
+	raw     syscall.RawConn // nil where the connection has no file descriptor to wait on
+	read    func(fd uintptr, p []byte) (n int, again bool, err error)
 	blk     *block
 	buf     []byte
 	r, w    int
@@ -326,17 +339,20 @@ type input struct {
 	idle    bool // nothing is expected but new streams
 	started bool // the preface was read
 
+	onReadable func(fd uintptr) bool // is conn.readable, made once
+	err        error                 // of its read
+
 	stopped     error // ends the reading; conn.mu guards it and what follows
 	interrupted bool  // the reader is to look whether the connection can be paused
 }
 
-// fill reads more, behind what is there. A wait that may be long is done with as small a buffer as would have taken what
-// came last. Otherwise the buffer has room for any frame, and for more if what came last has filled it.
+// fill reads more, behind what is there. A wait that may be long is done without a buffer, or with a small one where there
+// has to be one. Otherwise the buffer has room for any frame, and for more if what came last has filled it.
 func (in *input) fill(c *conn) error {
 	memory, full := c.cfg.Memory, in.last > 0 && in.w == len(in.buf)
 	switch {
-	case in.r == in.w && in.idle && in.last < len(in.tiny):
-		in.release(memory)
+	case in.r == in.w && in.idle && in.raw != nil:
+		return c.awaitInput()
 	case in.r == in.w && in.idle && in.last < smallBlock:
 		in.resize(memory, smallBlock)
 	case full && len(in.buf) >= mediumBlock:
@@ -351,6 +367,41 @@ func (in *input) fill(c *conn) error {
 		return nil
 	}
 	return err
+}
+
+// awaitInput reads what comes first.
+func (c *conn) awaitInput() error {
+	in := &c.input
+	in.err = nil
+	if err := in.raw.Read(in.onReadable); err != nil {
+		return err
+	}
+	in.last = in.w
+	if in.w > 0 {
+		return nil
+	}
+	return in.err
+}
+
+// readable takes a buffer, reads into it, and gives it back if nothing was there; then the runtime parks the goroutine and calls
+// again. It reports whether the wait is over.
+func (c *conn) readable(fd uintptr) bool {
+	in := &c.input
+	if in.last < smallBlock {
+		in.resize(c.cfg.Memory, smallBlock)
+	} else {
+		in.resize(c.cfg.Memory, mediumBlock)
+	}
+	n, again, err := in.read(fd, in.buf)
+	switch {
+	case again:
+		in.release(c.cfg.Memory)
+		return false
+	case n == 0 && err == nil:
+		err = io.EOF
+	}
+	in.w, in.err = n, err
+	return true
 }
 
 // resize moves what is there to the front of a buffer of a size.
@@ -370,7 +421,7 @@ func (in *input) resize(memory *Memory, size int) {
 // release gives the memory back; what is in it is gone.
 func (in *input) release(memory *Memory) {
 	memory.put(in.blk)
-	in.blk, in.buf, in.r, in.w = nil, in.tiny[:], 0, 0
+	in.blk, in.buf, in.r, in.w = nil, nil, 0, 0
 }
 
 // read reads and takes frames until the connection ends.
@@ -513,7 +564,7 @@ func (c *conn) wake(s *Stream) {
 
 // waiter lets one goroutine wait. conn.mu guards it.
 type waiter struct {
-	ch chan struct{} // of capacity 1
+	ch chan struct{} // of capacity 1; nil until somebody waits
 	on bool          // somebody waits
 }
 
@@ -526,6 +577,9 @@ func (w *waiter) signal() {
 
 // wait waits for signal. mu is held, though not meanwhile.
 func (w *waiter) wait(c *conn) {
+	if w.ch == nil {
+		w.ch = make(chan struct{}, 1)
+	}
 	w.on = true
 	c.mu.Unlock()
 	<-w.ch

@@ -21,7 +21,9 @@ type Server struct {
 func NewServer(conn net.Conn, cfg Config) *Server {
 	c := newConn(conn, cfg, true)
 	c.announce()
-	return &Server{c: c}
+	s := &Server{c: c}
+	c.start, c.idleWorkers = s.start, s.dismiss
+	return s
 }
 
 // Serve reads until the connection ends, and closes it. It calls handle for each request, in a goroutine that has the
@@ -40,7 +42,7 @@ func (s *Server) Serve(handle func(*Stream)) error {
 	} else {
 		c.unpause()
 	}
-	s.handle, c.start, c.idleWorkers = handle, s.start, s.dismiss
+	s.handle = handle
 	c.mu.Unlock()
 	err := c.run()
 	c.mu.Lock()

@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pair is a connection over loopback.
-func pair(t *testing.T) (near, far net.Conn) {
+func pair(t testing.TB) (near, far net.Conn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,6 +41,23 @@ func lot(t *testing.T) *parking.Lot {
 	return l
 }
 
+// owner is what connections belong to.
+type owner struct {
+	context.Context
+	cancel context.CancelFunc
+}
+
+func anOwner(t *testing.T) *owner {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return &owner{ctx, cancel}
+}
+
+func (o *owner) end(l *parking.Lot) {
+	o.cancel()
+	l.Leave(o)
+}
+
 // park parks a connection; its channel is closed when it leaves. Leaving twice would panic.
 func park(t *testing.T, ctx context.Context, l *parking.Lot, conn net.Conn, until time.Time) <-chan struct{} {
 	t.Helper()
@@ -55,19 +72,18 @@ func later() time.Time { return time.Now().Add(time.Hour) }
 
 // TestWhatEndsAPause: each of these lets the connection leave, and nothing else does.
 func TestWhatEndsAPause(t *testing.T) {
-	for name, end := range map[string]func(l *parking.Lot, far net.Conn, cancel context.CancelFunc){
-		"something comes":         func(_ *parking.Lot, far net.Conn, _ context.CancelFunc) { io.WriteString(far, "x") },
-		"the peer leaves":         func(_ *parking.Lot, far net.Conn, _ context.CancelFunc) { far.Close() },
-		"the peer says no more":   func(_ *parking.Lot, far net.Conn, _ context.CancelFunc) { far.(*net.TCPConn).CloseWrite() },
-		"what it belongs to ends": func(_ *parking.Lot, _ net.Conn, cancel context.CancelFunc) { cancel() },
-		"the lot closes":          func(l *parking.Lot, _ net.Conn, _ context.CancelFunc) { l.Close() },
+	for name, end := range map[string]func(l *parking.Lot, far net.Conn, owner *owner){
+		"something comes":       func(_ *parking.Lot, far net.Conn, _ *owner) { io.WriteString(far, "x") },
+		"the peer leaves":       func(_ *parking.Lot, far net.Conn, _ *owner) { far.Close() },
+		"the peer says no more": func(_ *parking.Lot, far net.Conn, _ *owner) { far.(*net.TCPConn).CloseWrite() },
+		"its owner ends":        func(l *parking.Lot, _ net.Conn, owner *owner) { owner.end(l) },
+		"the lot closes":        func(l *parking.Lot, _ net.Conn, _ *owner) { l.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := lot(t)
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
 			near, far := pair(t)
-			left := park(t, ctx, l, near, later())
+			owner := anOwner(t)
+			left := park(t, owner, l, near, later())
 			select {
 			case <-left:
 				t.Fatal("it left although nothing happened")
@@ -76,7 +92,8 @@ func TestWhatEndsAPause(t *testing.T) {
 			if n := l.Len(); n != 1 {
 				t.Errorf("%d are parked, want 1", n)
 			}
-			end(l, far, cancel)
+			anOwner(t).end(l) // another
+			end(l, far, owner)
 			<-left
 			if n := l.Len(); n != 0 {
 				t.Errorf("%d are parked, want 0", n)
@@ -141,10 +158,9 @@ func TestTidy(t *testing.T) {
 // since is not taken for it.
 func TestClosedWhileParked(t *testing.T) {
 	l := lot(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	closed, _ := pair(t)
-	left := park(t, ctx, l, closed, later())
+	owner := anOwner(t)
+	left := park(t, owner, l, closed, later())
 	closed.Close()
 	near, far := pair(t)
 	next := park(t, t.Context(), l, near, later())
@@ -155,7 +171,7 @@ func TestClosedWhileParked(t *testing.T) {
 		t.Error("the closed connection left for another's sake")
 	default:
 	}
-	cancel()
+	owner.end(l)
 	<-left
 }
 
@@ -167,8 +183,8 @@ func TestWhatCannotBeParked(t *testing.T) {
 	near, _ := pair(t)
 	closed, _ := pair(t)
 	closed.Close()
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
+	over := anOwner(t)
+	over.end(l)
 	shut := new(parking.Lot)
 	shut.Close()
 	for _, test := range []struct {
@@ -195,8 +211,6 @@ func TestWhatCannotBeParked(t *testing.T) {
 // leaves exactly as often as it was parked, and no byte goes unnoticed.
 func TestAll(t *testing.T) {
 	l := lot(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	var all sync.WaitGroup
 	for i := range 64 {
 		near, far := pair(t)
@@ -215,7 +229,7 @@ func TestAll(t *testing.T) {
 				if i%2 == 0 {
 					until = later()
 				}
-				if l.Park(ctx, &parking.Pause{Conn: near, Until: until}, func() { close(left) }) {
+				if l.Park(t.Context(), &parking.Pause{Conn: near, Until: until}, func() { close(left) }) {
 					<-left
 				}
 				near.SetReadDeadline(time.Now().Add(time.Millisecond))
@@ -232,5 +246,41 @@ func TestAll(t *testing.T) {
 	all.Wait()
 	if n := l.Len(); n != 0 {
 		t.Errorf("%d are parked, want 0", n)
+	}
+}
+
+// BenchmarkPause is what it costs to park a connection, and to go on with it when a byte comes.
+func BenchmarkPause(b *testing.B) {
+	l := new(parking.Lot)
+	defer l.Close()
+	near, far := pair(b)
+	left, one := make(chan struct{}), make([]byte, 1)
+	pause := &parking.Pause{Conn: near, Until: later()}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Park(b.Context(), pause, func() { left <- struct{}{} })
+		far.Write(one)
+		<-left
+		near.Read(one)
+	}
+}
+
+// BenchmarkWait is the same where the connection's goroutine waits for it.
+func BenchmarkWait(b *testing.B) {
+	near, far := pair(b)
+	left, one := make(chan struct{}), make([]byte, 1)
+	go func() {
+		for one := make([]byte, 1); ; {
+			_, err := near.Read(one)
+			if err != nil {
+				return
+			}
+			left <- struct{}{}
+		}
+	}()
+	b.ReportAllocs()
+	for b.Loop() {
+		far.Write(one)
+		<-left
 	}
 }

@@ -2,14 +2,11 @@ package parking
 
 import (
 	"cmp"
-	"net"
 	"os"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"pergola/dataplane/descriptor"
 )
 
 // poller waits for many descriptors at once (epoll(7)). Its own descriptor is watched by the runtime, so that waiting takes
@@ -59,22 +56,18 @@ func (p *poller) run(wake func(uint64)) {
 
 // watch has a number called once something has come on a connection. Its descriptor goes by the number, not by its own:
 // that may be another connection's by then.
-func (p *poller) watch(conn net.Conn, number uint64) error {
+func (p *poller) watch(conn syscall.RawConn, number uint64) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(number), Pad: int32(number >> 32)}
 	return p.control(conn, unix.EPOLL_CTL_ADD, &event)
 }
 
 // forget ends watch. The system has done it if the connection was closed.
-func (p *poller) forget(conn net.Conn) { _ = p.control(conn, unix.EPOLL_CTL_DEL, nil) }
+func (p *poller) forget(conn syscall.RawConn) { _ = p.control(conn, unix.EPOLL_CTL_DEL, nil) }
 
-func (p *poller) control(conn net.Conn, operation int, event *unix.EpollEvent) error {
-	raw := descriptor.Of(conn)
-	if raw == nil {
-		return syscall.ENOTSUP
-	}
+func (p *poller) control(conn syscall.RawConn, operation int, event *unix.EpollEvent) error {
 	var result error
 	err := p.raw.Control(func(epoll uintptr) {
-		err := raw.Control(func(fd uintptr) {
+		err := conn.Control(func(fd uintptr) {
 			result = unix.EpollCtl(int(epoll), operation, int(fd), event)
 		})
 		result = cmp.Or(err, result)

@@ -4,7 +4,7 @@ package parking
 
 import (
 	"errors"
-	"net"
+	"syscall"
 )
 
 // poller does not exist here.
@@ -12,6 +12,6 @@ type poller struct{}
 
 func newPoller(func(uint64)) (*poller, error) { return nil, errors.ErrUnsupported }
 
-func (*poller) watch(net.Conn, uint64) error { return errors.ErrUnsupported }
-func (*poller) forget(net.Conn)              {}
-func (*poller) close()                       {}
+func (*poller) watch(syscall.RawConn, uint64) error { return errors.ErrUnsupported }
+func (*poller) forget(syscall.RawConn)              {}
+func (*poller) close()                              {}

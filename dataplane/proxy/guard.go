@@ -11,7 +11,7 @@ import (
 func (x *exchange) authorise() access.Decision {
 	x.question = access.Request{
 		VPC: x.record.VPC, Network: x.record.Network, Listener: x.record.Listener,
-		Client: x.client.address.Addr(), Secure: x.client.arrival.TLS != nil,
+		Client: x.client.address.Addr(), Secure: x.client.arrival.ServerName != "",
 		HTTP: sigv4.Request{
 			Method: lent(x.request.Method), Path: lent(x.request.Path), RawQuery: lent(x.request.Query),
 			Host: lent(x.request.Host), Header: x.lendFields(),

@@ -99,7 +99,7 @@ func (x *exchange) writeForwarded(out fieldWriter) {
 }
 
 func (x *exchange) scheme() string {
-	if x.client.arrival.TLS != nil {
+	if x.client.arrival.ServerName != "" {
 		return "https"
 	}
 	return "http"

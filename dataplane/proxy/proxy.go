@@ -16,7 +16,6 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -165,13 +164,13 @@ func New(config Config) *Proxy {
 type Arrival struct {
 	VPC  string
 	Port uint16
-	// TLS is the state of the TLS that ended here; nil for a connection without.
-	TLS *tls.ConnectionState
+	// ServerName is the name for which TLS was ended here; "" for a connection without TLS.
+	ServerName string
 }
 
 // protocol is the protocol of the listeners that a connection can be for.
 func (a *Arrival) protocol() lattice.Protocol {
-	if a.TLS != nil {
+	if a.ServerName != "" {
 		return lattice.ProtocolHTTPS
 	}
 	return lattice.ProtocolHTTP
@@ -365,8 +364,8 @@ func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.List
 // isMisdirected reports whether the request is for another service than the one for which TLS was ended, so that the
 // client never saw a certificate of the service that it calls (RFC 9110 §15.5.20).
 func (x *exchange) isMisdirected() bool {
-	state := x.client.arrival.TLS
-	return state != nil && x.record.Network.Service([]byte(state.ServerName)) != x.record.Listener.Service
+	name := x.client.arrival.ServerName
+	return name != "" && x.record.Network.Service([]byte(name)) != x.record.Listener.Service
 }
 
 // choose takes one of the target groups of an action at random, in proportion to their weights. With no weight at all

@@ -66,12 +66,12 @@ func TestAnswers(t *testing.T) {
 			w.proxy.rates = newRates(1)
 			w.proxy.rates.allow("svc-1", time.Now())
 		}, status: 429, body: "Too Many Requests", failure: ClientRateLimited},
-		{name: "by TLS to an HTTP listener", at: Arrival{VPC: "vpc-client", Port: 80, TLS: secureFor("s.example")},
+		{name: "by TLS to an HTTP listener", at: Arrival{VPC: "vpc-client", Port: 80, ServerName: "s.example"},
 			status: 404, body: "Not Found"},
 		{name: "without TLS to an HTTPS listener", world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, status: 404, body: "Not Found"},
-		{name: "by TLS", at: Arrival{VPC: "vpc-client", Port: 80, TLS: secureFor("s.example")},
+		{name: "by TLS", at: Arrival{VPC: "vpc-client", Port: 80, ServerName: "s.example"},
 			world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, target: ok, status: 200, body: "hello"},
-		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Port: 80, TLS: secureFor("other.example")},
+		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Port: 80, ServerName: "other.example"},
 			world:  func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS },
 			status: 421, body: "Misdirected Request", failure: ClientProtocolError},
 		{name: "all weights 0", world: func(w *world) {

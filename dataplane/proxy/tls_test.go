@@ -19,9 +19,6 @@ import (
 	"pergola/lattice"
 )
 
-// secureFor is the state of TLS that was ended for a name.
-func secureFor(name string) *tls.ConnectionState { return &tls.ConnectionState{ServerName: name} }
-
 // selfSigned is a certificate that nobody has reason to trust, for no name.
 func selfSigned(t testing.TB) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
