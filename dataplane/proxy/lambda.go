@@ -141,10 +141,13 @@ func (f *eventFields) Field(name, value string) {
 // FieldBytes adds a field.
 func (f *eventFields) FieldBytes(name string, value []byte) { f.Field(name, string(value)) }
 
-// failFunction answers a request whose function has no answer for it.
+// failFunction answers a request whose function has no answer for it. One that was ended because the client had gone did
+// nothing wrong.
 func (x *exchange) failFunction(err error) bool {
 	var unavailable interface{ Unavailable() bool }
 	switch {
+	case x.client.wasCut():
+		return x.fail(502, ClientConnectionClosed, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return x.fail(502, TargetDataTimeout, err)
 	case errors.As(err, &unavailable) && unavailable.Unavailable():

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,7 +160,7 @@ func TestAFunctionMayTakeAsLongAsTheServiceIsIdle(t *testing.T) {
 	})
 }
 
-// TestACutEndsTheInvocation lets a node stop although a function takes its time.
+// TestACutEndsTheInvocation lets a node stop although a function takes its time, which is not called the function's fault.
 func TestACutEndsTheInvocation(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan error, 1)
 	w := newFunctionWorld(t, "V2", func(ctx context.Context, _ []byte) (string, error) {
@@ -168,12 +169,18 @@ func TestACutEndsTheInvocation(t *testing.T) {
 		ended <- ctx.Err()
 		return "", ctx.Err()
 	})
+	var logged strings.Builder
+	w.proxy.config.Log = slog.New(slog.NewTextHandler(&logged, nil))
 	conn := w.connect(inVPC)
 	go io.WriteString(conn, "GET / HTTP/1.1\r\nHost: s.example\r\n\r\n")
 	<-began
 	w.cutAll()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+	w.serving.Wait()
+	if r := w.last(); r.Failure != ClientConnectionClosed || logged.Len() > 0 {
+		t.Errorf("recorded %s, logged %s", r.Failure, logged.String())
 	}
 }
 
