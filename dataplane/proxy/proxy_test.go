@@ -586,6 +586,17 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// TestRecordOfWhatCannotBeRead has nothing of the request before it on the connection.
+func TestRecordOfWhatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	w.targets[targetA] = w.answers(ok)
+	w.say("POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 3\r\n\r\nabcnonsense HTTP/1.1\r\n\r\n", inVPC)
+	waitRecorded(w, 2)
+	if r := w.last(); r.Status != 400 || r.BytesReceived != 0 || len(r.Method) > 0 {
+		t.Errorf("recorded %+v", r)
+	}
+}
+
 func TestUUID(t *testing.T) {
 	got := string(appendUUID(nil, 0x0123456789abcdef, 0xffffffffffffffff))
 	if want := "01234567-89ab-4def-bfff-ffffffffffff"; got != want {
