@@ -109,7 +109,7 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 	if !a.IsValid() {
 		return append(b, "unknown"...) // RFC 7239 §6.2
 	}
-	return a.AppendTo(b)
+	return a.WithZone("").AppendTo(b)
 }
 
 // writeLattice writes the fields that only the proxy may write.

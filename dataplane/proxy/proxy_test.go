@@ -597,6 +597,18 @@ func TestRecordOfWhatCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestAddressesOfClients are told as targets can read them: a zone is the node's own affair (RFC 6874 §1).
+func TestAddressesOfClients(t *testing.T) {
+	for address, want := range map[string]string{"10.0.0.5": "10.0.0.5", "fd00::5": "fd00::5", "fe80::5%eth0": "fe80::5"} {
+		if got := string(appendAddress(nil, netip.MustParseAddr(address))); got != want {
+			t.Errorf("%s is told as %s", address, got)
+		}
+	}
+	if got := string(appendAddress(nil, netip.Addr{})); got != "unknown" {
+		t.Errorf("none is told as %s", got)
+	}
+}
+
 func TestUUID(t *testing.T) {
 	got := string(appendUUID(nil, 0x0123456789abcdef, 0xffffffffffffffff))
 	if want := "01234567-89ab-4def-bfff-ffffffffffff"; got != want {
