@@ -232,14 +232,30 @@ func (p *pool) wake() {
 	}
 }
 
-// sweep closes the connections that were kept unused for a whole period, and comes again if others remain.
+// sweep closes the connections that were kept unused for a whole period, and comes again if others remain. No request waits
+// while they are closed, which takes a write where they speak TLS.
 func (p *pool) sweep() {
+	for _, c := range p.unused() {
+		c.Close()
+	}
+}
+
+// unused takes out what is to be closed, and sets the timer.
+func (p *pool) unused() (old []*targetConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for at, conns := range p.idle {
-		conns = p.sweepPlace(conns)
-		p.idle[at] = conns
-		if len(conns) == 0 {
+		kept := conns[:0]
+		for _, c := range conns {
+			if time.Since(c.since) >= sweepEvery || time.Since(c.born) >= p.lifetime {
+				old = append(old, c)
+				continue
+			}
+			kept = append(kept, c)
+		}
+		clear(conns[len(kept):])
+		p.idle[at] = kept
+		if len(kept) == 0 {
 			delete(p.idle, at)
 		}
 	}
@@ -252,20 +268,7 @@ func (p *pool) sweep() {
 	if len(p.idle)+len(p.common) > 0 {
 		p.wake()
 	}
-}
-
-// sweepPlace closes the first of conns, which have been kept the longest, and returns the rest.
-func (p *pool) sweepPlace(conns []*targetConn) []*targetConn {
-	kept := conns[:0]
-	for _, c := range conns {
-		if time.Since(c.since) >= sweepEvery || time.Since(c.born) >= p.lifetime {
-			c.Close()
-			continue
-		}
-		kept = append(kept, c)
-	}
-	clear(conns[len(kept):])
-	return kept
+	return old
 }
 
 // sweep lets those connections go that take no further streams, or have had none for a whole period. What is under way on

@@ -525,6 +525,33 @@ func TestPoolForgets(t *testing.T) {
 }
 
 // TestFinishAndCut lets requests end and closes what waits, and breaks off what is cut.
+// slowToClose is a target that takes its time to be closed, as by TLS one can that does not read.
+type slowToClose struct {
+	peer
+	closing, closed chan struct{}
+}
+
+func (s *slowToClose) Close() error {
+	close(s.closing)
+	<-s.closed
+	return nil
+}
+
+// TestPoolClosesAside keeps no request waiting while a connection is closed that was kept unused.
+func TestPoolClosesAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, slow := newPool(1, DefaultLifetime), &slowToClose{closing: make(chan struct{}), closed: make(chan struct{})}
+		p.give(&targetConn{side: side{peer: slow}, born: time.Now()}, time.Now())
+		<-slow.closing
+		if !p.mu.TryLock() {
+			t.Fatal("requests would wait")
+		}
+		p.mu.Unlock()
+		close(slow.closed)
+		p.close()
+	})
+}
+
 func TestFinishAndCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
