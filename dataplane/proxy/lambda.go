@@ -192,7 +192,9 @@ func (x *exchange) writeFunctionAnswer(r *event.Response, keep bool) error {
 	case r.Status == 204 || r.Status == 304:
 		out.EndHead(http1.Bodiless)
 	case x.request.IsHead():
-		out.FieldInt("content-length", int64(len(r.Body)))
+		if len(r.Body) > 0 { // otherwise a GET may bring one all the same
+			out.FieldInt("content-length", int64(len(r.Body)))
+		}
 		out.EndHead(http1.Bodiless)
 	default:
 		out.EndHead(http1.Sized(int64(len(r.Body))))

@@ -184,6 +184,16 @@ func TestACutEndsTheInvocation(t *testing.T) {
 	}
 }
 
+// TestHEADOfFunctions says how long the body of a GET would be only if the function does (RFC 9110 §8.6).
+func TestHEADOfFunctions(t *testing.T) {
+	for body, length := range map[string]int64{`,"body":"hello"`: 5, ``: -1} {
+		w := newFunctionWorld(t, "V2", func(context.Context, []byte) (string, error) { return `{"statusCode":200` + body + `}`, nil })
+		if got := w.ask("HEAD / HTTP/1.1\r\nHost: s.example\r\n\r\n"); got.status != 200 || got.length != length || got.body != "" {
+			t.Errorf("%q: %v, %d bytes, want %d", body, got, got.length, length)
+		}
+	}
+}
+
 func TestBodiesOfFunctions(t *testing.T) {
 	received := 0
 	w := newFunctionWorld(t, "V2", func(_ context.Context, event []byte) (string, error) {
