@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,6 +157,9 @@ func (x *exchange) failFunction(err error) bool {
 	return x.fail(502, TargetProtocolError, err)
 }
 
+// functionPiece is how much of a function's answer is written at once, in bytes. A client has its idle time for each.
+const functionPiece = 32 << 10
+
 // answerFunction sends what the function has answered.
 func (x *exchange) answerFunction(r *event.Response) (keep bool) {
 	started := time.Now()
@@ -198,7 +202,9 @@ func (x *exchange) writeFunctionAnswer(r *event.Response, keep bool) error {
 		out.EndHead(http1.Bodiless)
 	default:
 		out.EndHead(http1.Sized(int64(len(r.Body))))
-		_, _ = out.Write(r.Body) // an error stays with the writer, and End returns it
+		for piece := range slices.Chunk(r.Body, functionPiece) {
+			_, _ = out.Write(piece) // an error stays with the writer, and End returns it
+		}
 	}
 	return out.End()
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -182,6 +183,28 @@ func TestACutEndsTheInvocation(t *testing.T) {
 	if r := w.last(); r.Failure != ClientConnectionClosed || logged.Len() > 0 {
 		t.Errorf("recorded %s, logged %s", r.Failure, logged.String())
 	}
+}
+
+// TestASlowClientOfAFunction gets all of a long answer, since a connection on which something moves is not idle.
+func TestASlowClientOfAFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const length = 1 << 20
+		w := newFunctionWorld(t, "V2", func(context.Context, []byte) (string, error) {
+			return `{"statusCode":200,"body":"` + strings.Repeat("x", length) + `"}`, nil
+		})
+		conn := w.connect(inVPC)
+		go io.WriteString(conn, get)
+		start, read := time.Now(), 0
+		for piece := make([]byte, 8<<10); read < length; time.Sleep(time.Second) {
+			n, err := conn.Read(piece)
+			if read += n; err != nil {
+				t.Errorf("%d of %d bytes came in %v: %v", read, length, time.Since(start), err)
+				break
+			}
+		}
+		conn.Close()
+		w.close()
+	})
 }
 
 // TestHEADOfFunctions says how long the body of a GET would be only if the function does (RFC 9110 §8.6).
