@@ -234,6 +234,7 @@ func TestBodiesOfFunctions(t *testing.T) {
 	if got := w.ask(head + "Transfer-Encoding: chunked\r\n\r\n600001\r\n" + six + "x\r\n0\r\n\r\n"); got.status != 413 {
 		t.Errorf("more than 6 MB in chunks: %v", got)
 	}
+	w.serving.Wait() // for what was recorded so far
 	got := w.ask(head + "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n")
 	w.serving.Wait()
 	if got.status != 400 || w.last().Failure != ClientProtocolError {
