@@ -7,6 +7,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
@@ -120,13 +121,13 @@ func V2(r *Request) []byte {
 
 // encode writes an event. Like all JSON it is UTF-8: bytes that are not become U+FFFD.
 func encode(event any) []byte {
-	var b strings.Builder
+	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(event); err != nil {
 		panic("event: an event cannot be encoded: " + err.Error()) // it has nothing but strings and truth values
 	}
-	return []byte(strings.TrimSuffix(b.String(), "\n"))
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // fieldsOf are the values of the header fields by their names in lower case.

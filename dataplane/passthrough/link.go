@@ -40,7 +40,7 @@ func (l *link) touch() time.Duration {
 func (l *link) watch(idle, lifetime time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.timer = time.AfterFunc(min(idle, lifetime), func() { l.look(idle, lifetime) })
+	l.timer = time.AfterFunc(min(idle, lifetime-time.Since(l.start)), func() { l.look(idle, lifetime) })
 }
 
 func (l *link) look(idle, lifetime time.Duration) {

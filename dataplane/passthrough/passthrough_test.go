@@ -154,6 +154,26 @@ func TestASlowDialIsGivenUp(t *testing.T) {
 	})
 }
 
+// TestASlowDialCountsAsLife ends a connection at its age, whatever of it was spent before the target was reached.
+func TestASlowDialCountsAsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.arrival.Listener.Service.IdleTimeout = DefaultLifetime
+		w.dialTo(func(target net.Conn) { io.Copy(io.Discard, target) })
+		dial := w.config.Dial
+		w.config.Dial = func(ctx context.Context, vpc string, address netip.AddrPort) (net.Conn, error) {
+			time.Sleep(3 * time.Second)
+			return dial(ctx, vpc, address)
+		}
+		client, done := w.serve(t.Context())
+		<-done
+		client.Close()
+		if w.record.Duration != DefaultLifetime || w.record.Failure != ConnectionDurationExceeded {
+			t.Errorf("recorded %+v", w.record)
+		}
+	})
+}
+
 func TestTargetGroupsShareByWeight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

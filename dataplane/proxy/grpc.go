@@ -45,7 +45,7 @@ func parseGRPCTimeout(field []byte) (timeout time.Duration, ok bool) {
 	last := len(field) - 1
 	n, err := strconv.ParseUint(string(field[:last]), 10, 32)
 	unit := units[field[last]]
-	if err != nil || unit == 0 || field[0] == '+' {
+	if err != nil || unit == 0 {
 		return 0, false
 	}
 	if n > uint64(math.MaxInt64/unit) {

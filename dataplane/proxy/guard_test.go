@@ -66,6 +66,11 @@ func TestIdentity(t *testing.T) {
 				"x-amzn-lattice-identity: Principal=arn:aws:sts::1:assumed-role/R/S; PrincipalOrgID=o-1; PrincipalOrgPaths=o-1/r-1/; SessionName=S; Type=AWS_IAM",
 				"x-amzn-lattice-identity-tags: principal=arn:aws:sts::1:assumed-role/R/S;principalorgid=o-1;principalorgpath=o-1/r-1/;a=1\\;2\\\\3;b\\;=4  x: 5",
 			}},
+		{"a user with a path that says more", access.Caller{Principal: "arn:aws:iam::1:user/;SessionName=S;team=red;/alice", Tags: snapshot.Tags{{Key: "a", Value: "1"}}},
+			[]string{
+				"x-amzn-lattice-identity: Principal=arn:aws:iam::1:user/\\;SessionName=S\\;team=red\\;/alice; PrincipalOrgID=; PrincipalOrgPaths=; SessionName=; Type=AWS_IAM",
+				"x-amzn-lattice-identity-tags: principal=arn:aws:iam::1:user/\\;SessionName=S\\;team=red\\;/alice;principalorgid=;principalorgpath=;a=1",
+			}},
 	} {
 		w := newWorld(t, func(c *Config) { c.Guard = &decided{Decision: access.Decision{Allowed: true, Caller: test.caller}} })
 		w.targets[targetA] = w.answers(ok)

@@ -109,7 +109,7 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 	if !a.IsValid() {
 		return append(b, "unknown"...) // RFC 7239 §6.2
 	}
-	return a.AppendTo(b)
+	return a.WithZone("").AppendTo(b)
 }
 
 // writeLattice writes the fields that only the proxy may write.
@@ -134,11 +134,11 @@ func (x *exchange) writeLattice(out fieldWriter) {
 }
 
 // writeIdentity tells the target who signed the request (user guide, "Caller identity headers"). A key without a value
-// is sent all the same.
+// is sent all the same. The path of a user may hold semicolons, and what follows one must not pass for another key.
 func (x *exchange) writeIdentity(out fieldWriter) {
 	c := &x.record.Caller
 	b := append(x.scratch[:0], "Principal="...)
-	b = append(b, c.Principal...)
+	b = appendEscaped(b, c.Principal)
 	b = append(b, "; PrincipalOrgID="...)
 	b = append(b, c.Organization...)
 	b = append(b, "; PrincipalOrgPaths="...)
@@ -149,7 +149,7 @@ func (x *exchange) writeIdentity(out fieldWriter) {
 	out.FieldBytes("x-amzn-lattice-identity", b)
 	if len(c.Tags) > 0 {
 		b = append(b[:0], "principal="...)
-		b = append(b, c.Principal...)
+		b = appendEscaped(b, c.Principal)
 		b = append(b, ";principalorgid="...)
 		b = append(b, c.Organization...)
 		b = append(b, ";principalorgpath="...)
@@ -164,8 +164,8 @@ func (x *exchange) writeIdentity(out fieldWriter) {
 	x.scratch = b
 }
 
-// appendEscaped appends a part of a tag. A semicolon, which would end it, gets a backslash before it, and so does a
-// backslash; what cannot stand in a field becomes a space.
+// appendEscaped appends a principal or a part of a tag. A semicolon, which would end it, gets a backslash before it, and so
+// does a backslash; what cannot stand in a field becomes a space.
 func appendEscaped(b []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,10 +142,13 @@ func (f *eventFields) Field(name, value string) {
 // FieldBytes adds a field.
 func (f *eventFields) FieldBytes(name string, value []byte) { f.Field(name, string(value)) }
 
-// failFunction answers a request whose function has no answer for it.
+// failFunction answers a request whose function has no answer for it. One that was ended because the client had gone did
+// nothing wrong.
 func (x *exchange) failFunction(err error) bool {
 	var unavailable interface{ Unavailable() bool }
 	switch {
+	case x.client.wasCut():
+		return x.fail(502, ClientConnectionClosed, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return x.fail(502, TargetDataTimeout, err)
 	case errors.As(err, &unavailable) && unavailable.Unavailable():
@@ -152,6 +156,9 @@ func (x *exchange) failFunction(err error) bool {
 	}
 	return x.fail(502, TargetProtocolError, err)
 }
+
+// functionPiece is how much of a function's answer is written at once, in bytes. A client has its idle time for each.
+const functionPiece = 32 << 10
 
 // answerFunction sends what the function has answered.
 func (x *exchange) answerFunction(r *event.Response) (keep bool) {
@@ -189,11 +196,15 @@ func (x *exchange) writeFunctionAnswer(r *event.Response, keep bool) error {
 	case r.Status == 204 || r.Status == 304:
 		out.EndHead(http1.Bodiless)
 	case x.request.IsHead():
-		out.FieldInt("content-length", int64(len(r.Body)))
+		if len(r.Body) > 0 { // otherwise a GET may bring one all the same
+			out.FieldInt("content-length", int64(len(r.Body)))
+		}
 		out.EndHead(http1.Bodiless)
 	default:
 		out.EndHead(http1.Sized(int64(len(r.Body))))
-		_, _ = out.Write(r.Body) // an error stays with the writer, and End returns it
+		for piece := range slices.Chunk(r.Body, functionPiece) {
+			_, _ = out.Write(piece) // an error stays with the writer, and End returns it
+		}
 	}
 	return out.End()
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -159,7 +161,7 @@ func TestAFunctionMayTakeAsLongAsTheServiceIsIdle(t *testing.T) {
 	})
 }
 
-// TestACutEndsTheInvocation lets a node stop although a function takes its time.
+// TestACutEndsTheInvocation lets a node stop although a function takes its time, which is not called the function's fault.
 func TestACutEndsTheInvocation(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan error, 1)
 	w := newFunctionWorld(t, "V2", func(ctx context.Context, _ []byte) (string, error) {
@@ -168,12 +170,50 @@ func TestACutEndsTheInvocation(t *testing.T) {
 		ended <- ctx.Err()
 		return "", ctx.Err()
 	})
+	var logged strings.Builder
+	w.proxy.config.Log = slog.New(slog.NewTextHandler(&logged, nil))
 	conn := w.connect(inVPC)
 	go io.WriteString(conn, "GET / HTTP/1.1\r\nHost: s.example\r\n\r\n")
 	<-began
 	w.cutAll()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+	w.serving.Wait()
+	if r := w.last(); r.Failure != ClientConnectionClosed || logged.Len() > 0 {
+		t.Errorf("recorded %s, logged %s", r.Failure, logged.String())
+	}
+}
+
+// TestASlowClientOfAFunction gets all of a long answer, since a connection on which something moves is not idle.
+func TestASlowClientOfAFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const length = 1 << 20
+		w := newFunctionWorld(t, "V2", func(context.Context, []byte) (string, error) {
+			return `{"statusCode":200,"body":"` + strings.Repeat("x", length) + `"}`, nil
+		})
+		conn := w.connect(inVPC)
+		go io.WriteString(conn, get)
+		start, read := time.Now(), 0
+		for piece := make([]byte, 8<<10); read < length; time.Sleep(time.Second) {
+			n, err := conn.Read(piece)
+			if read += n; err != nil {
+				t.Errorf("%d of %d bytes came in %v: %v", read, length, time.Since(start), err)
+				break
+			}
+		}
+		conn.Close()
+		w.close()
+	})
+}
+
+// TestHEADOfFunctions says how long the body of a GET would be only if the function does (RFC 9110 §8.6).
+func TestHEADOfFunctions(t *testing.T) {
+	for body, length := range map[string]int64{`,"body":"hello"`: 5, ``: -1} {
+		w := newFunctionWorld(t, "V2", func(context.Context, []byte) (string, error) { return `{"statusCode":200` + body + `}`, nil })
+		if got := w.ask("HEAD / HTTP/1.1\r\nHost: s.example\r\n\r\n"); got.status != 200 || got.length != length || got.body != "" {
+			t.Errorf("%q: %v, %d bytes, want %d", body, got, got.length, length)
+		}
 	}
 }
 
@@ -194,6 +234,7 @@ func TestBodiesOfFunctions(t *testing.T) {
 	if got := w.ask(head + "Transfer-Encoding: chunked\r\n\r\n600001\r\n" + six + "x\r\n0\r\n\r\n"); got.status != 413 {
 		t.Errorf("more than 6 MB in chunks: %v", got)
 	}
+	w.serving.Wait() // for what was recorded so far
 	got := w.ask(head + "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n")
 	w.serving.Wait()
 	if got.status != 400 || w.last().Failure != ClientProtocolError {

@@ -61,31 +61,42 @@ func (p *Proxy) dial(at place) (*targetConn, error) {
 // open opens a stream of a connection that speaks HTTP/2: of one that others use too, unless a fresh one is asked for and
 // where it has room. With prior knowledge the target is taken to speak it where there is no TLS (RFC 9113 §3.3).
 //
-// One connection to a place is made at a time, so that requests that come together share it.
+// Requests that come together share a connection: the first makes it, and the others wait and fare as it does.
 func (p *Proxy) open(at place, fresh bool) (stream *http2.Stream, kept bool, err error) {
-	if !fresh {
-		if stream := p.pool.open(at); stream != nil {
+	for !fresh {
+		stream, d, first := p.pool.open(at)
+		switch {
+		case stream != nil:
 			return stream, true, nil
+		case first:
+			defer p.pool.dialled(at, d)
+			stream, d.err = p.openFirst(at)
+			return stream, false, d.err
+		}
+		<-d.done
+		if d.err != nil {
+			return nil, false, d.err
 		}
 	}
-	shared := p.pool.shared(at)
-	shared.dialing.Lock()
-	defer shared.dialing.Unlock()
-	if !fresh {
-		if stream := p.pool.open(at); stream != nil {
-			return stream, true, nil
-		}
-	}
+	stream, err = p.openFirst(at)
+	return stream, false, err
+}
+
+// openFirst makes a connection, opens its first stream, and lets others open more.
+func (p *Proxy) openFirst(at place) (*http2.Stream, error) {
 	conn, err := p.connect(at, "h2")
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	config := p.http2
 	config.Secure = at.serverName != ""
 	c := http2.NewClient(conn, config)
+	stream, err := c.Open()
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	p.pool.share(at, c)
-	stream, err = c.Open()
-	return stream, false, err
+	return stream, nil
 }
 
 // sweepEvery is how often kept connections are looked through, and how long one may be kept at most.
@@ -105,10 +116,16 @@ type pool struct {
 	closed bool
 }
 
-// shared are the connections to a place that many requests share. pool.mu guards all but dialing.
+// shared are the connections to a place that many requests share. pool.mu guards it.
 type shared struct {
-	dialing sync.Mutex // held while a connection is made
 	clients []*sharedConn
+	dial    *dial // under way, or nil
+}
+
+// dial is the making of a connection that several requests wait for.
+type dial struct {
+	done chan struct{} // closed at its end
+	err  error         // why there is no connection, once done is closed
 }
 
 // sharedConn is a connection that many requests share.
@@ -137,31 +154,34 @@ func (p *pool) take(at place) *targetConn {
 	return c
 }
 
-// open opens a stream of a connection that is there, or returns nil.
-func (p *pool) open(at place) *http2.Stream {
+// open opens a stream of a connection that is there. Where none has room it returns the dial to wait for; first says that
+// this is a new one, for the caller to make and to end with dialled.
+func (p *pool) open(at place) (stream *http2.Stream, waitFor *dial, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.common[at]
-	if s == nil {
-		return nil
-	}
+	s := p.commonAt(at)
 	for _, c := range s.clients {
 		if stream, err := c.Open(); err == nil {
 			c.used = true
-			return stream
+			return stream, nil, false
 		}
 	}
-	return nil
+	if s.dial != nil {
+		return nil, s.dial, false
+	}
+	s.dial = &dial{done: make(chan struct{})}
+	return nil, s.dial, true
 }
 
-// shared returns the connections to a place that many requests share, of which there may be none.
-func (p *pool) shared(at place) *shared {
+// dialled ends a dial for all who wait for it.
+func (p *pool) dialled(at place, d *dial) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.commonAt(at)
+	p.commonAt(at).dial = nil
+	close(d.done)
 }
 
-// commonAt is shared. mu is held.
+// commonAt returns the connections to a place that many requests share, of which there may be none. mu is held.
 func (p *pool) commonAt(at place) *shared {
 	s := p.common[at]
 	if s == nil {
@@ -180,7 +200,7 @@ func (p *pool) share(at place, c *http2.Client) {
 		c.Finish()
 		return
 	}
-	s := p.commonAt(at) // which may have been swept meanwhile
+	s := p.commonAt(at)
 	s.clients = append(s.clients, &sharedConn{c, true})
 }
 
@@ -212,41 +232,43 @@ func (p *pool) wake() {
 	}
 }
 
-// sweep closes the connections that were kept unused for a whole period, and comes again if others remain.
+// sweep closes the connections that were kept unused for a whole period, and comes again if others remain. No request waits
+// while they are closed, which takes a write where they speak TLS.
 func (p *pool) sweep() {
+	for _, c := range p.unused() {
+		c.Close()
+	}
+}
+
+// unused takes out what is to be closed, and sets the timer.
+func (p *pool) unused() (old []*targetConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for at, conns := range p.idle {
-		conns = p.sweepPlace(conns)
-		p.idle[at] = conns
-		if len(conns) == 0 {
+		kept := conns[:0]
+		for _, c := range conns {
+			if time.Since(c.since) >= sweepEvery || time.Since(c.born) >= p.lifetime {
+				old = append(old, c)
+				continue
+			}
+			kept = append(kept, c)
+		}
+		clear(conns[len(kept):])
+		p.idle[at] = kept
+		if len(kept) == 0 {
 			delete(p.idle, at)
 		}
 	}
 	for at, s := range p.common {
-		if s.sweep(); len(s.clients) == 0 && s.dialing.TryLock() {
+		if s.sweep(); len(s.clients) == 0 && s.dial == nil {
 			delete(p.common, at)
-			s.dialing.Unlock()
 		}
 	}
 	p.timer = nil
 	if len(p.idle)+len(p.common) > 0 {
 		p.wake()
 	}
-}
-
-// sweepPlace closes the first of conns, which have been kept the longest, and returns the rest.
-func (p *pool) sweepPlace(conns []*targetConn) []*targetConn {
-	kept := conns[:0]
-	for _, c := range conns {
-		if time.Since(c.since) >= sweepEvery || time.Since(c.born) >= p.lifetime {
-			c.Close()
-			continue
-		}
-		kept = append(kept, c)
-	}
-	clear(conns[len(kept):])
-	return kept
+	return old
 }
 
 // sweep lets those connections go that take no further streams, or have had none for a whole period. What is under way on

@@ -525,6 +525,33 @@ func TestPoolForgets(t *testing.T) {
 }
 
 // TestFinishAndCut lets requests end and closes what waits, and breaks off what is cut.
+// slowToClose is a target that takes its time to be closed, as by TLS one can that does not read.
+type slowToClose struct {
+	peer
+	closing, closed chan struct{}
+}
+
+func (s *slowToClose) Close() error {
+	close(s.closing)
+	<-s.closed
+	return nil
+}
+
+// TestPoolClosesAside keeps no request waiting while a connection is closed that was kept unused.
+func TestPoolClosesAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, slow := newPool(1, DefaultLifetime), &slowToClose{closing: make(chan struct{}), closed: make(chan struct{})}
+		p.give(&targetConn{side: side{peer: slow}, born: time.Now()}, time.Now())
+		<-slow.closing
+		if !p.mu.TryLock() {
+			t.Fatal("requests would wait")
+		}
+		p.mu.Unlock()
+		close(slow.closed)
+		p.close()
+	})
+}
+
 func TestFinishAndCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -583,6 +610,29 @@ func TestRecord(t *testing.T) {
 	}
 	if r.BytesReceived != int64(len(request)) || r.BytesSent < 50 || r.Duration < r.RequestToTarget || r.Start.IsZero() {
 		t.Errorf("recorded %d and %d bytes, %v, %v", r.BytesReceived, r.BytesSent, r.Duration, r.RequestToTarget)
+	}
+}
+
+// TestRecordOfWhatCannotBeRead has nothing of the request before it on the connection.
+func TestRecordOfWhatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	w.targets[targetA] = w.answers(ok)
+	w.say("POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 3\r\n\r\nabcnonsense HTTP/1.1\r\n\r\n", inVPC)
+	waitRecorded(w, 2)
+	if r := w.last(); r.Status != 400 || r.BytesReceived != 0 || len(r.Method) > 0 {
+		t.Errorf("recorded %+v", r)
+	}
+}
+
+// TestAddressesOfClients are told as targets can read them: a zone is the node's own affair (RFC 6874 §1).
+func TestAddressesOfClients(t *testing.T) {
+	for address, want := range map[string]string{"10.0.0.5": "10.0.0.5", "fd00::5": "fd00::5", "fe80::5%eth0": "fe80::5"} {
+		if got := string(appendAddress(nil, netip.MustParseAddr(address))); got != want {
+			t.Errorf("%s is told as %s", address, got)
+		}
+	}
+	if got := string(appendAddress(nil, netip.Addr{})); got != "unknown" {
+		t.Errorf("none is told as %s", got)
 	}
 }
 

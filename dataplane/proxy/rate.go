@@ -24,8 +24,9 @@ func newRates(perSecond int) *rates {
 	return &rates{interval: max(1, time.Second/time.Duration(perSecond)), epoch: time.Now()}
 }
 
-// allow reports whether a service may take one more request, and counts it if so.
-func (r *rates) allow(service string, now time.Time) bool {
+// allow reports whether a service may take one more request, and counts it if so. since is when the request began to
+// arrive, which can be a while ago: the clock is read again only for a request that seems to be one too many.
+func (r *rates) allow(service string, since time.Time) bool {
 	if r.interval == 0 {
 		return true
 	}
@@ -33,14 +34,20 @@ func (r *rates) allow(service string, now time.Time) bool {
 	if !ok {
 		due, _ = r.services.LoadOrStore(service, new(atomic.Int64))
 	}
-	counter, at := due.(*atomic.Int64), int64(now.Sub(r.epoch))
+	counter := due.(*atomic.Int64)
+	return r.count(counter, since) || r.count(counter, time.Now())
+}
+
+// count counts a request that comes now, unless that would be one too many.
+func (r *rates) count(due *atomic.Int64, now time.Time) bool {
+	at := int64(now.Sub(r.epoch))
 	for {
-		before := counter.Load()
+		before := due.Load()
 		after := max(before, at) + int64(r.interval)
 		if after > at+int64(time.Second) {
 			return false
 		}
-		if counter.CompareAndSwap(before, after) {
+		if due.CompareAndSwap(before, after) {
 			return true
 		}
 	}

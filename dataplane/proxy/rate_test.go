@@ -37,6 +37,18 @@ func TestRates(t *testing.T) {
 			}
 		}
 	})
+	synctest.Test(t, func(t *testing.T) {
+		rates, began := newRates(100), time.Now()
+		time.Sleep(2 * time.Second)
+		if !rates.allow("svc-1", time.Now()) || !rates.allow("svc-1", began) {
+			t.Error("a request that took its time to arrive counts as one too many")
+		}
+		for rates.allow("svc-1", time.Now()) {
+		}
+		if rates.allow("svc-1", began) {
+			t.Error("a request that took its time to arrive is exempt")
+		}
+	})
 	unlimited := newRates(-1)
 	for range 2 * DefaultRequestsPerSecond {
 		if !unlimited.allow("svc-1", time.Now()) {

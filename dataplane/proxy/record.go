@@ -56,7 +56,8 @@ type Record struct {
 
 	// Status is the status of the final response; 0 if the client was not answered.
 	Status int
-	// BytesReceived counts the request's head and the data of its body; BytesSent all that was sent to the client.
+	// BytesReceived counts the request's head and the data of its body, 0 if the head could not be read; BytesSent all that
+	// was sent to the client.
 	BytesReceived, BytesSent int64
 	// Caller is who signed the request; nobody where no signature was asked for or none was good.
 	Caller access.Caller
@@ -90,7 +91,9 @@ func (x *exchange) finish(now time.Time) {
 		r.Failure = ConnectionDurationExceeded
 	}
 	r.Duration = now.Sub(r.Start)
-	r.BytesReceived = int64(x.request.Size) + x.client.body.Received()
+	if x.request.Size > 0 { // otherwise it could not be read, and the body is that of the request before
+		r.BytesReceived = int64(x.request.Size) + x.client.body.Received()
+	}
 	r.BytesSent = x.client.out.Sent() - x.before
 	x.proxy.config.Record(r)
 }

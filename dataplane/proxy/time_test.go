@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +112,42 @@ func TestLifetimeByHTTP2(t *testing.T) {
 				if r := w.last(); r.Failure != row.failure {
 					t.Errorf("recorded %q, want %q", r.Failure, row.failure)
 				}
+				client.Close()
+				w.close()
+			})
+		})
+	}
+}
+
+// TestATargetThatCannotBeReachedHoldsUpNobody answers requests that come together as soon as each: they wait for the same
+// dial, and not for one another's.
+func TestATargetThatCannotBeReachedHoldsUpNobody(t *testing.T) {
+	for _, version := range []lattice.ProtocolVersion{lattice.HTTP1, lattice.HTTP2} {
+		t.Run(string(version), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *Config) {
+					c.Dial = func(ctx context.Context, _ string, _ netip.AddrPort) (net.Conn, error) {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}
+				})
+				w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = version
+				client, start := w.connectHTTP2(), time.Now()
+				var asking sync.WaitGroup
+				for range 10 {
+					asking.Go(func() {
+						response, err := client.RoundTrip(call{method: "GET", path: "/"}.request(t.Context(), t))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						response.Body.Close()
+						if took := time.Since(start); response.StatusCode != 503 || took != maxDials*DefaultDialTimeout {
+							t.Errorf("answered %d after %v", response.StatusCode, took)
+						}
+					})
+				}
+				asking.Wait()
 				client.Close()
 				w.close()
 			})

@@ -2,7 +2,6 @@ package target
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -128,8 +127,8 @@ func askHTTP2(ctx context.Context, over net.Conn, address netip.AddrPort, h *sna
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	// The path is opaque so that it goes out as it was written.
 	to := &url.URL{Scheme: "http", Host: address.String(), Opaque: h.Path}
-	if _, secured := over.(*tls.Conn); secured {
-		to.Scheme = "https"
+	if secure, ok := over.(*security.Conn); ok {
+		to.Scheme, over = "https", secure.Conn // net/http knows TLS by this type alone
 	}
 	conn, err := transport.NewClientConn(ctx, to.Scheme, to.Host)
 	if err != nil {

@@ -20,6 +20,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -138,6 +141,54 @@ func TestTargetsThatSpeakAnotherProtocol(t *testing.T) {
 			at, _ := server(t, tt.speaks, http.StatusOK)
 			expectCheck(t, systemSet(t), at, tt.check.settings(), tt.problem)
 		})
+	}
+}
+
+// TestTheSchemeOfACheck is that of the connection. Servers tell what came by TLS by it, and some refuse another.
+func TestTheSchemeOfACheck(t *testing.T) {
+	made := httptest.NewTLSServer(nil)
+	made.Close()
+	for protocol, want := range map[lattice.TargetProtocol]string{lattice.TargetHTTP: "http", lattice.TargetHTTPS: "https"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := address(l.Addr().String())
+		if protocol == lattice.TargetHTTPS {
+			l = tls.NewListener(l, &tls.Config{Certificates: made.TLS.Certificates, NextProtos: []string{"h2"}})
+		}
+		scheme := make(chan string, 1)
+		go func() {
+			defer close(scheme)
+			defer l.Close()
+			if conn, err := l.Accept(); err == nil {
+				defer conn.Close()
+				scheme <- schemeOf(conn)
+			}
+		}()
+		expectCheck(t, systemSet(t), at, way{protocol, lattice.HTTP2}.settings(), "no valid response")
+		if got := <-scheme; got != want {
+			t.Errorf("the scheme of a check by %s is %q", protocol, got)
+		}
+	}
+}
+
+// schemeOf is the scheme of the first request by HTTP/2, or what kept it from being read.
+func schemeOf(conn net.Conn) string {
+	if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
+		return err.Error()
+	}
+	framer := http2.NewFramer(conn, conn)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	framer.WriteSettings()
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			return err.Error()
+		}
+		if head, ok := frame.(*http2.MetaHeadersFrame); ok {
+			return head.PseudoValue("scheme")
+		}
 	}
 }
 
