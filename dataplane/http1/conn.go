@@ -71,6 +71,7 @@ func (c *Conn) SendAndWait() error {
 	if c.stream.raw == nil {
 		return c.Out.Flush()
 	}
+	c.stream.touch(false) // the deadline of a connection that was kept may have passed
 	return c.In.arrived(&c.Out, true)
 }
 
@@ -89,10 +90,20 @@ func (c *Conn) Linger(most int64, d time.Duration) {
 // it.
 func (c *Conn) StopReading() { c.stream.stop() }
 
-// Reset closes the connection like Close, but so that the peer sees an error and not an end, where the connection is TCP.
+// Reset closes the connection like Close, but so that the peer sees an error and not an end, where the connection is TCP. TLS
+// over it would take leave in order, so TCP is closed first.
 func (c *Conn) Reset() error {
-	if tcp, ok := c.stream.conn.(interface{ SetLinger(int) error }); ok {
+	lowest := c.stream.conn
+	for {
+		over, ok := lowest.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		lowest = over.NetConn()
+	}
+	if tcp, ok := lowest.(interface{ SetLinger(int) error }); ok {
 		tcp.SetLinger(0)
+		lowest.Close()
 	}
 	return c.Close()
 }

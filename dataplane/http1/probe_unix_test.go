@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,6 +54,25 @@ func TestProbe(t *testing.T) {
 			}
 			c.Close()
 		}
+	}
+}
+
+// TestAKeptConnectionHasItsIdleTimeAnew sends a request although the deadline of the one before has passed.
+func TestAKeptConnectionHasItsIdleTimeAnew(t *testing.T) {
+	here, peer := loopback(t)
+	c := NewConn(here, Config{})
+	defer c.Close()
+	c.stream.touch(false)
+	c.stream.expires.Store(1) // as long after as it takes
+	here.SetDeadline(time.Unix(1, 0))
+	c.Out.StartRequest([]byte("GET"), []byte("/"))
+	c.Out.EndHead(Bodiless)
+	go func() {
+		peer.Read(make([]byte, 1024))
+		peer.Write([]byte("HTTP/1.1 204 \r\n\r\n"))
+	}()
+	if err := c.SendAndWait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/dataplane/http1"
+	"pergola/dataplane/security"
 	"pergola/lattice"
 )
 
@@ -110,4 +112,30 @@ func TestOldConnections(t *testing.T) {
 		}
 		w.close()
 	})
+}
+
+// TestABrokenAnswerByTLS is no end in order, where only the end of the connection says where the body ends.
+func TestABrokenAnswerByTLS(t *testing.T) {
+	l := listen(t)
+	certificate := selfSigned(t)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		c := http1.NewConn(security.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}), http1.Config{})
+		c.Out.StartResponse(200, nil)
+		c.Out.EndHead(http1.UntilClose)
+		io.WriteString(&c.Out, "half")
+		c.Out.Flush()
+		c.Reset()
+	}()
+	client, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := io.ReadAll(client); err == nil {
+		t.Error("the client sees an end in order")
+	}
 }
