@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -38,10 +39,16 @@ type client struct {
 
 	mu    sync.Mutex // guards what follows
 	isCut bool
-	// occupied is what the request under way waits for, for cut to break it off: the connection to a target, or the
-	// invocation of a function.
+	// occupied is what the request under way waits for, for cut to break it off: the connection to a target, one that is being
+	// made, or the invocation of a function.
 	occupied interface{ Cut() }
 }
+
+// wait is something that a request waits for, by what ends it.
+type wait context.CancelFunc
+
+// Cut ends the wait.
+func (w wait) Cut() { w() }
 
 // occupy notes what the request waits for; nil for nothing. Once it has returned, what was noted before is not touched any
 // more.

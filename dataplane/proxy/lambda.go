@@ -52,7 +52,7 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	}
 	ctx, end := context.WithTimeout(context.Background(), idleTimeout(x.record.Listener.Service))
 	defer end()
-	x.client.occupy(invocation(end))
+	x.client.occupy(wait(end))
 	defer x.client.occupy(nil)
 	x.record.RequestToTarget = time.Since(x.record.Start)
 	answer, err := x.proxy.config.Functions.InvokeFunction(ctx, target.Function(), group.ARN, x.event(group, body))
@@ -65,12 +65,6 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	}
 	return x.answerFunction(response)
 }
-
-// invocation is the invocation of a function, by what ends it.
-type invocation context.CancelFunc
-
-// Cut ends the wait for the function.
-func (i invocation) Cut() { i() }
 
 // readBody reads the whole body of the request, up to the longest that a function may get. A client that waits to be told
 // so first is told.

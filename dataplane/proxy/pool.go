@@ -35,8 +35,8 @@ type targetConn struct {
 
 // connect makes a connection to a place. protocols are those of which TLS must agree on one; none leaves TLS alone about
 // it.
-func (p *Proxy) connect(at place, protocols ...string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.config.DialTimeout)
+func (p *Proxy) connect(ctx context.Context, at place, protocols ...string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
 	defer cancel()
 	conn, err := p.config.Dial(ctx, at.vpc, at.address)
 	if err != nil || at.serverName == "" {
@@ -50,8 +50,8 @@ func (p *Proxy) connect(at place, protocols ...string) (net.Conn, error) {
 }
 
 // dial makes a connection that speaks HTTP/1.1.
-func (p *Proxy) dial(at place) (*targetConn, error) {
-	conn, err := p.connect(at)
+func (p *Proxy) dial(ctx context.Context, at place) (*targetConn, error) {
+	conn, err := p.connect(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,8 @@ func (p *Proxy) open(at place, fresh bool) (stream *http2.Stream, kept bool, err
 
 // openFirst makes a connection, opens its first stream, and lets others open more.
 func (p *Proxy) openFirst(at place) (*http2.Stream, error) {
-	conn, err := p.connect(at, "h2")
+	// It is not for one request alone, so that none can break it off.
+	conn, err := p.connect(context.Background(), at, "h2")
 	if err != nil {
 		return nil, err
 	}

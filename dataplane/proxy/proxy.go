@@ -408,7 +408,11 @@ func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 			return x.answer(503, "Service Unavailable")
 		}
 		if err := x.connect(group, fresh); err != nil {
+			x.client.occupy(nil)
 			x.proxy.config.Log.Debug("cannot connect to a target", "targetGroup", group.ID, "target", x.record.Target, "error", err)
+			if x.client.wasCut() {
+				return x.fail(503, ClientConnectionClosed, nil)
+			}
 			if dials++; dials == maxDials {
 				return x.fail(503, TargetConnectionError, nil)
 			}
@@ -469,9 +473,13 @@ func (x *exchange) takeConn(at place, fresh bool) (err error) {
 	if !fresh {
 		x.to = x.proxy.pool.take(at)
 	}
-	if x.to == nil {
-		x.to, err = x.proxy.dial(at)
+	if x.to != nil {
+		return nil
 	}
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	x.client.occupy(wait(end))
+	x.to, err = x.proxy.dial(ctx, at)
 	return err
 }
 

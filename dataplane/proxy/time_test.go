@@ -177,3 +177,24 @@ func speakSlowly(conn net.Conn, takes time.Duration) {
 		io.WriteString(conn, "0\r\n\r\n")
 	}
 }
+
+// TestACutEndsADial lets a node stop although a target does not answer, for which the target is not asked again.
+func TestACutEndsADial(t *testing.T) {
+	began := make(chan struct{}, maxDials)
+	w := newWorld(t, func(c *Config) {
+		c.Dial = func(ctx context.Context, _ string, _ netip.AddrPort) (net.Conn, error) {
+			began <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		c.DialTimeout = time.Hour
+	})
+	conn := w.connect(inVPC)
+	go io.WriteString(conn, get)
+	<-began
+	w.cutAll()
+	w.serving.Wait()
+	if r := w.last(); r.Failure != ClientConnectionClosed || len(began) > 0 {
+		t.Errorf("recorded %s, dialled %d times more", r.Failure, len(began))
+	}
+}
