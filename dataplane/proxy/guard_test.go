@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"errors"
+	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -46,6 +48,61 @@ func TestGuardFails(t *testing.T) {
 	if r := w.last(); r.Failure != InternalError || r.DeniedBy != access.DeniedByIdentity {
 		t.Errorf("recorded %+v", r)
 	}
+}
+
+// alarmed is a guard that panics at a path.
+type alarmed struct{}
+
+func (alarmed) Authorize(r *access.Request) access.Decision {
+	if r.HTTP.Path == "/panic" {
+		panic("no such thing")
+	}
+	return access.Decision{Allowed: true}
+}
+
+// TestAPanicEndsOneRequest, or the connection where that can carry no other, and is logged.
+func TestAPanicEndsOneRequest(t *testing.T) {
+	var logged strings.Builder
+	newAlarmed := func(t *testing.T) *world {
+		logged.Reset()
+		w := newWorld(t, func(c *Config) {
+			c.Guard, c.Log = alarmed{}, slog.New(slog.NewTextHandler(&logged, nil))
+		})
+		w.targets[targetA] = w.answers(ok, ok)
+		return w
+	}
+	t.Run("HTTP/1.1", func(t *testing.T) {
+		w := newAlarmed(t)
+		if all := w.say(get+"GET /panic HTTP/1.1\r\nHost: s.example\r\n\r\n"+get, inVPC); len(all) != 1 || all[0].status != 200 {
+			t.Errorf("answered %v", all)
+		}
+		if n := strings.Count(logged.String(), "no such thing"); n != 1 {
+			t.Errorf("logged %d times: %s", n, logged.String())
+		}
+	})
+	t.Run("HTTP/2", func(t *testing.T) {
+		w := newAlarmed(t)
+		conn := w.connectHTTP2()
+		for _, test := range []struct {
+			path string
+			good bool
+		}{{"/", true}, {"/panic", false}, {"/", true}} {
+			request, err := http.NewRequestWithContext(t.Context(), "GET", "http://s.example:80"+test.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := conn.RoundTrip(request)
+			if good := err == nil; good != test.good {
+				t.Errorf("%s: %v", test.path, err)
+			}
+			if err == nil {
+				response.Body.Close()
+			}
+		}
+		if n := strings.Count(logged.String(), "no such thing"); n != 1 {
+			t.Errorf("logged %d times: %s", n, logged.String())
+		}
+	})
 }
 
 // TestIdentity holds what a target is told of the caller, whatever the caller says.

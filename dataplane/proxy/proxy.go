@@ -22,6 +22,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -250,12 +251,21 @@ func (p *Proxy) serveStream(c *connection, stream *http2.Stream) {
 
 // serve serves one request of a client, and reports whether the client goes on. If not, it has been closed.
 func (p *Proxy) serve(c *client) (keep bool) {
+	defer p.catch(c)
 	x := p.exchanges.Get().(*exchange)
 	x.client = c
 	keep = x.serve()
 	x.reset()
 	p.exchanges.Put(x)
 	return keep
+}
+
+// catch is deferred by those who serve a client: a panic breaks off the client, with what it waits for, and nothing else.
+func (p *Proxy) catch(c *client) {
+	if problem := recover(); problem != nil {
+		p.config.Log.Error("serving a request panicked", "client", c.address, "panic", problem, "stack", string(debug.Stack()))
+		c.cut()
+	}
 }
 
 // Close closes the connections that are kept to targets. Call it when no connection is being served any more.

@@ -19,13 +19,14 @@ type upload struct {
 func (x *exchange) startUpload() {
 	u := &upload{done: make(chan struct{})}
 	x.upload = u
-	go u.run(x.client, x.to)
+	go u.run(x.proxy, x.client, x.to)
 }
 
 // run passes the body on. If the client fails the target will wait in vain, so the wait for its response is ended; if the
 // target fails its response may still be on its way.
-func (u *upload) run(from *client, to *targetConn) {
+func (u *upload) run(p *Proxy, from *client, to *targetConn) {
 	defer close(u.done)
+	defer p.catch(from)
 	u.readErr, u.writeErr = http1.Relay(to.out, from.body)
 	switch {
 	case u.readErr != nil:

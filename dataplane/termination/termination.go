@@ -14,8 +14,10 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -73,7 +75,15 @@ func (t *Terminator) Handshake(ctx context.Context, conn net.Conn, s *snapshot.S
 	server := security.Server(a, t.configFor(s, service, name, a))
 	// Cryptography needs a deep stack, which the connection's own goroutine would keep: 5 KB for each idle connection.
 	done := make(chan error, 1)
-	go func() { done <- server.HandshakeContext(ctx) }()
+	go func() {
+		defer func() {
+			if problem := recover(); problem != nil {
+				t.log.Error("a TLS handshake panicked", "name", name, "panic", problem, "stack", string(debug.Stack()))
+				done <- errors.New("the handshake panicked")
+			}
+		}()
+		done <- server.HandshakeContext(ctx)
+	}()
 	if err := <-done; err != nil {
 		return nil, t.failed(ctx, a, name, err)
 	}
