@@ -21,6 +21,9 @@
 // Time is kept by one timer for each connection (clock.go). It is set to the first moment at which something may have taken
 // too long, and looks at what is waiting then.
 //
+// On a Server's connection on which nothing happens, the clock lets the goroutine go that reads: Serve returns, and is called
+// again when something has arrived.
+//
 // What costs us more than it costs the peer is paid for from a budget (defence.go); useful work fills it up again.
 //
 // Frames are parsed where they lie in the read buffer. The Framer of golang.org/x/net/http2 copies every payload and
