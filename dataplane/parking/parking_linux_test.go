@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -217,7 +218,9 @@ func TestAll(t *testing.T) {
 		all.Go(func() {
 			for range 50 {
 				io.WriteString(far, "x")
-				time.Sleep(time.Duration(rand.IntN(300)) * time.Microsecond)
+				for range rand.IntN(300) {
+					runtime.Gosched()
+				}
 			}
 			far.Close()
 		})
