@@ -49,13 +49,13 @@ var mayImport = map[string][]string{
 	"api":                   {"lattice", "aws…", "sigv4", "sealing", "control…"},
 
 	"snapshot":          {"lattice", "aws…", "policy"},
-	"dataplane":         {"lattice", "snapshot"},
+	"dataplane":         {"lattice", "snapshot", "dataplane/parking"},
 	"dataplane/http1":   {"dataplane/descriptor"},
-	"dataplane/http2":   {"dataplane/http1"},
+	"dataplane/http2":   {"dataplane/descriptor", "dataplane/http1", "dataplane/parking"},
 	"dataplane/access":  {"lattice", "aws…", "policy", "sealing", "sigv4", "snapshot"},
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access"},
 	"dataplane/event":   {},
-	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/event", "dataplane/http1", "dataplane/http2", "dataplane/security"},
+	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/event", "dataplane/http1", "dataplane/http2", "dataplane/parking", "dataplane/security"},
 	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1", "dataplane/security"},
 	"dns":               {"lattice", "snapshot"},
 	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
@@ -65,8 +65,9 @@ var mayImport = map[string][]string{
 
 	"dataplane/clienthello": {"dataplane/descriptor"},
 	"dataplane/descriptor":  {},
+	"dataplane/parking":     {"dataplane/descriptor"},
 	"dataplane/security":    {"dataplane/descriptor"},
-	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/passthrough", "dataplane/proxy", "dataplane/security"},
+	"dataplane/entrance":    {"lattice", "snapshot", "dataplane/clienthello", "dataplane/parking", "dataplane/passthrough", "dataplane/proxy", "dataplane/security"},
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot", "dataplane/security"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello", "dataplane/descriptor"},
 
