@@ -364,6 +364,12 @@ func TestUse(t *testing.T) {
 		t.Errorf("listed as %+v", list)
 	}
 	refused(w, w.DeleteCertificate, nouns.Reference{CertificateARN: arn}, "ResourceInUseException", "service/svc-")
+
+	disguised := strings.Replace(arn, "arn:aws:", "arn:aws-cn:", 1) // under which nobody would see that it is in use
+	_, err := services.CreateService(w.ctx, w.caller, &lattice.CreateServiceRequest{Name: "three", CustomDomainName: "three.example.com", CertificateARN: disguised})
+	if err == nil {
+		t.Errorf("a service uses %s", disguised)
+	}
 }
 
 // TestLoadBalancersUseCertificates has the listeners of a load balancer use a certificate.
@@ -489,6 +495,7 @@ func TestReferences(t *testing.T) {
 	for reference, code := range map[string]string{
 		strings.Replace(arn, region, "eu-west-1", 1):                   "InvalidArnException",
 		strings.Replace(arn, ":acm:", ":iam:", 1):                      "InvalidArnException",
+		strings.Replace(arn, "arn:aws:", "arn:aws-cn:", 1):             "InvalidArnException", // past policies that name it
 		strings.Replace(arn, "certificate/", "certificate/a/", 1):      "InvalidArnException",
 		strings.Replace(arn, "certificate/", "certificate/a", 1):       "ResourceNotFoundException",
 		strings.Replace(arn, account, "100000000002", 1):               "AccessDeniedException",
