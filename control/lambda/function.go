@@ -79,9 +79,7 @@ func newVersion(in *lambda.CreateFunctionRequest) lambda.Version {
 
 // settle changes what a request has of a configuration.
 func settle(v *lambda.Version, in *lambda.UpdateFunctionConfigurationRequest) {
-	for field, value := range map[*string]string{&v.Runtime: in.Runtime, &v.Role: in.Role, &v.Handler: in.Handler} {
-		*field = cmp.Or(value, *field)
-	}
+	v.Runtime, v.Role, v.Handler = cmp.Or(in.Runtime, v.Runtime), cmp.Or(in.Role, v.Role), cmp.Or(in.Handler, v.Handler)
 	if in.Description != nil {
 		v.Description = *in.Description
 	}
@@ -298,8 +296,8 @@ func (c *Control) GetFunctionConfiguration(ctx context.Context, caller iam.Calle
 // UpdateFunctionCode gives a function other code. A dry run changes nothing.
 func (c *Control) UpdateFunctionCode(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
 	answer, err := c.updateCode(ctx, caller, in)
-	if err == nil && !in.DryRun {
-		c.collect(ctx)
+	if err == nil {
+		c.collect(ctx) // the code that there was, or that of a dry run
 	}
 	return answer, err
 }

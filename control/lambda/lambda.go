@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -241,9 +242,10 @@ func done(err error) (*lattice.Empty, error) { return &lattice.Empty{}, err }
 // The pages of a listing.
 const defaultPage = 50
 
-// page cuts one page out of a listing that is in order, and returns the marker of the next one: the key after which it
-// begins.
+// page cuts one page out of a listing in the order of its keys, and returns the marker of the next one: the key after which
+// it begins.
 func page[T any](items []T, p lambda.Page, key func(T) string) (cut []T, next string) {
+	slices.SortFunc(items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 	start := 0
 	for p.Marker != "" && start < len(items) && key(items[start]) <= p.Marker {
 		start++
