@@ -354,7 +354,7 @@ func TestOtherCodeRunsFromTheNextInvocationOn(t *testing.T) {
 	if _, err := os.Stat(unpacked); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the code that nothing runs is still there: %v", err)
 	}
-	if _, err := w.Invoke(t.Context(), &Function{ARN: "g", Code: one.Code, Timeout: time.Second}, Call{}); err == nil || !strings.Contains(err.Error(), "update the function's code") {
+	if _, err := w.Invoke(t.Context(), &Function{ARN: "g", Code: one.Code, Timeout: time.Second}, Call{}); !errors.Is(err, ErrNoCode) || !strings.Contains(err.Error(), "update the function's code") {
 		t.Errorf("got %v", err)
 	}
 }

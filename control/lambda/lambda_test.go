@@ -186,3 +186,68 @@ func TestCodeThatNothingNeedsIsRemoved(t *testing.T) {
 		t.Errorf("after the function's end there are %d zip files", n)
 	}
 }
+
+// TestCodeMayBeReplacedWhileAnInvocationWaits holds that the invocation gets the new code then; and that one whose code is
+// really missing does not wait for ever.
+func TestCodeMayBeReplacedWhileAnInvocationWaits(t *testing.T) {
+	w := newWorld(t)
+	w.create("spots")
+	group := "arn:aws:vpc-lattice:us-west-2:" + account + ":targetgroup/tg-0123456789abcdef0"
+	must(w, w.AddPermission, lambda.AddPermissionRequest{
+		Reference: lambda.Reference{FunctionName: "spots"}, StatementID: "s", Action: lambda.InvokeAction, Principal: lambda.LatticeService,
+	})
+	for name, invoke := range map[string]func() ([]byte, error){
+		"API": func() ([]byte, error) {
+			answer, err := w.Invoke(w.ctx, w.caller, &lambda.InvokeRequest{Reference: lambda.Reference{FunctionName: "spots"}})
+			if err != nil {
+				return nil, err
+			}
+			return answer.Payload, nil
+		},
+		"VPC Lattice": func() ([]byte, error) {
+			return w.InvokeFunction(w.ctx, "arn:aws:lambda:us-west-2:"+account+":function:spots", group, []byte("{}"))
+		},
+	} {
+		found := ""
+		w.runner.invoke = func(f *functions.Function, _ functions.Call) (functions.Result, error) {
+			if found == "" {
+				found = f.Code
+				must(w, w.UpdateFunctionCode, lambda.UpdateFunctionCodeRequest{FunctionName: "spots", Code: w.code(name)})
+			}
+			if f.Code == found {
+				return functions.Result{}, functions.ErrNoCode
+			}
+			return functions.Result{Payload: []byte("1")}, nil
+		}
+		if got, err := invoke(); err != nil || string(got) != "1" {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+		w.runner.invoke = func(*functions.Function, functions.Call) (functions.Result, error) {
+			return functions.Result{}, functions.ErrNoCode
+		}
+		if _, err := invoke(); !errors.Is(err, functions.ErrNoCode) {
+			t.Errorf("%s: got %v, want %v", name, err, functions.ErrNoCode)
+		}
+	}
+}
+
+// TestClientContext hands a function the context of its client as the Runtime API has it: JSON, which the API has in Base64.
+func TestClientContext(t *testing.T) {
+	w := newWorld(t)
+	w.create("spots")
+	got := ""
+	w.runner.invoke = func(_ *functions.Function, call functions.Call) (functions.Result, error) {
+		got = call.ClientContext
+		return functions.Result{Payload: []byte("1")}, nil
+	}
+	in := lambda.InvokeRequest{Reference: lambda.Reference{FunctionName: "spots"}}
+	in.ClientContext = "ewogImN1c3RvbSI6IHsiYSI6ICJiIn0KfQ==" // {"custom": {"a": "b"}} on three lines
+	must(w, w.Invoke, in)
+	if want := `{"custom":{"a":"b"}}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for _, bad := range []string{"e30", "not base64", "MQ==", "bm8="} {
+		in.ClientContext = bad
+		refused(w, w.Invoke, in, "InvalidRequestContentException")
+	}
+}
