@@ -394,6 +394,13 @@ func TestListenersFollowTheSnapshot(t *testing.T) {
 	if status, _ := b.getFrom(b.client(second, 81), "http://shop.example/"); status != 204 {
 		t.Errorf("the new port answers %d", status)
 	}
+	for range 20 { // the same port, from one protocol to the other and back
+		for _, protocol := range []lattice.Protocol{lattice.ProtocolHTTPS, lattice.ProtocolHTTP} {
+			other := moved
+			other.Listeners = []snapshot.BalancerListener{{Protocol: protocol, Port: 81, Fixed: &elbv2.FixedResponse{Status: 204}}}
+			b.apply(&other)
+		}
+	}
 	b.apply()
 	if b.sockets() != 1 {
 		t.Errorf("%d sockets are left, want that of the target", b.sockets())
