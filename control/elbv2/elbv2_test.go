@@ -302,7 +302,7 @@ func TestListeners(t *testing.T) {
 	}
 	certificate := w.certificate(account)
 	secure := listenerRequest(l.ARN, "HTTPS", 443, []nouns.ActionDescription{{Type: "fixed-response", Fixed: &nouns.FixedResponseConfig{StatusCode: "404", MessageBody: "no"}}})
-	refused(w, w.CreateListener, secure, "CertificateNotFound")
+	refused(w, w.CreateListener, secure, "ValidationError")
 	for _, arn := range []string{
 		"arn:aws:iam::100000000001:server-certificate/x", "arn:aws:acm:us-west-2:100000000001:certificate/gone",
 		strings.Replace(certificate, "us-west-2", "eu-west-1", 1), w.certificate(other),
@@ -311,8 +311,10 @@ func TestListeners(t *testing.T) {
 		refused(w, w.CreateListener, secure, "CertificateNotFound")
 	}
 	secure.Certificates = []nouns.Certificate{{ARN: certificate}}
-	secure.SSLPolicy = "strict"
-	refused(w, w.CreateListener, secure, "SSLPolicyNotFound")
+	for _, name := range []string{"strict", "ELBSecurityPolicy-", "ELBSecurityPolicy-2016-08 ", "ELBSecurityPolicy-" + strings.Repeat("x", 100)} {
+		secure.SSLPolicy = name
+		refused(w, w.CreateListener, secure, "SSLPolicyNotFound")
+	}
 	secure.SSLPolicy = ""
 	got := must(w, w.CreateListener, secure).Listeners[0]
 	if got.SSLPolicy == "" || got.Certificates[0].ARN != certificate || got.DefaultActions[0].Fixed.StatusCode != "404" {

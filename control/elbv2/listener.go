@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,8 +19,9 @@ import (
 // defaultSSLPolicy is the security policy of HTTPS listeners that name none (API reference, CreateListener).
 const defaultSSLPolicy = "ELBSecurityPolicy-2016-08"
 
-// sslPolicyPrefix begins the names of all security policies (user guide for Application Load Balancers, "Security policies").
-const sslPolicyPrefix = "ELBSecurityPolicy-"
+// sslPolicyName is what the names of all security policies look like (user guide for Application Load Balancers, "Security
+// policies").
+var sslPolicyName = regexp.MustCompile(`^ELBSecurityPolicy-[A-Za-z0-9-]{1,64}$`)
 
 // listener reads the listener that an operation is about, with its load balancer, if the caller may perform it on that.
 // The listener is the load balancer's own.
@@ -152,8 +154,8 @@ func (op *call) checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings
 			return err
 		}
 		listener.SSLPolicy = cmp.Or(listener.SSLPolicy, defaultSSLPolicy)
-		if !strings.HasPrefix(listener.SSLPolicy, sslPolicyPrefix) {
-			return aws.Errorf("SSLPolicyNotFound", "SSL policy '%s' not found; their names begin with %s", listener.SSLPolicy, sslPolicyPrefix)
+		if !sslPolicyName.MatchString(listener.SSLPolicy) {
+			return aws.Errorf("SSLPolicyNotFound", "SSL policy '%.100s' not found; their names are like %s", listener.SSLPolicy, defaultSSLPolicy)
 		}
 	default:
 		return aws.Errorf("UnsupportedProtocol", "The protocol '%s' is not supported by application load balancers; use HTTP or HTTPS", listener.Protocol)
@@ -165,7 +167,7 @@ func (op *call) checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings
 // names do not matter.
 func (op *call) admitCertificate(arn string) error {
 	if arn == "" {
-		return aws.Errorf(codeNoCertificate, "A certificate must be specified for HTTPS listeners")
+		return aws.Errorf(codeValidation, "A certificate must be specified for HTTPS listeners")
 	}
 	id, ok := acm.ID(arn, op.region)
 	if !ok || lattice.AccountOf(arn) != op.account {
