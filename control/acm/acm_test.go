@@ -333,6 +333,10 @@ func TestRequestIsIdempotentForAnHour(t *testing.T) {
 	if second == first {
 		t.Error("after the hour it is still the first")
 	}
+	must(w, w.DeleteCertificate, nouns.Reference{CertificateARN: first})
+	if got := request(); got != second {
+		t.Errorf("once the first is deleted, whose token it was too: %s, want %s", got, second)
+	}
 	must(w, w.DeleteCertificate, nouns.Reference{CertificateARN: second})
 	if got := request(); got == second {
 		t.Error("it is one that was deleted")

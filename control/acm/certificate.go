@@ -197,6 +197,19 @@ func (op *call) requestedBefore(token string) (arn string, err error) {
 	return arn, err
 }
 
+// forgetToken frees the token with which a certificate was requested, unless it is that of a later one by now.
+func (op *call) forgetToken(object *acm.Certificate) error {
+	if object.Token == "" {
+		return nil
+	}
+	holder, err := tokens.Get(op.Tx, tokenKey(op.account, object.Token))
+	if errors.Is(err, store.ErrNotFound) || err == nil && holder != object.ARN {
+		return nil
+	}
+	tokens.Delete(op.Tx, tokenKey(op.account, object.Token))
+	return err
+}
+
 func (op *call) requested(in *acm.RequestCertificateRequest, tags map[string]string) *acm.Certificate {
 	object := &acm.Certificate{
 		ARN: op.arn(newUUID(op.random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
@@ -268,8 +281,8 @@ func (c *Control) DeleteCertificate(ctx context.Context, caller iam.Caller, in *
 		if by := users[object.ARN]; len(by) > 0 {
 			return nil, aws.Errorf("ResourceInUseException", "Certificate %s is used by %s and %d more; take it off them first", object.ARN, by[0], len(by)-1)
 		}
-		if object.Token != "" {
-			tokens.Delete(op.Tx, tokenKey(op.account, object.Token))
+		if err := op.forgetToken(object); err != nil {
+			return nil, err
 		}
 		id, _ := acm.ID(object.ARN, op.region)
 		certificateObjects.Delete(op.Tx, id)
