@@ -62,7 +62,7 @@ func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
 	}
 	b.targets = target.New(target.Config{
 		Dial: func(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
-			return s.config.Dial(ctx, b.places[0], to)
+			return s.reach(ctx, b.places[0], to)
 		},
 		Logger: s.log, Changed: s.config.Changed,
 	})
