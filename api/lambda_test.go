@@ -16,6 +16,7 @@ import (
 
 	"pergola/aws/iam"
 	"pergola/aws/lambda"
+	"pergola/aws/organizations"
 	"pergola/functions"
 	"pergola/sigv4"
 )
@@ -201,11 +202,15 @@ func TestWhoMayInvoke(t *testing.T) {
 		}
 		return err == nil
 	}
-	grant := func(principal string) (revoke func()) {
+	organization, err := p.config.Organizations.CreateOrganization(ctx, rootCaller(), &organizations.CreateOrganizationRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := func(principal, of string) (revoke func()) {
 		t.Helper()
 		reference := lambda.Reference{FunctionName: "spots"}
 		_, err := functions.AddPermission(ctx, rootCaller(), &lambda.AddPermissionRequest{
-			Reference: reference, StatementID: "s", Action: lambda.InvokeAction, Principal: principal,
+			Reference: reference, StatementID: "s", Action: lambda.InvokeAction, Principal: principal, PrincipalOrgID: of,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -220,18 +225,18 @@ func TestWhoMayInvoke(t *testing.T) {
 		t.Error("without a policy: the account's own root user alone may")
 	}
 	for _, c := range []struct {
-		principal     string
-		poor, foreign bool
+		principal, organization string
+		poor, foreign           bool
 	}{
-		{poor.ARN, true, false}, {"100000000001", false, false}, {"100000000002", false, true}, {"*", true, true},
-		{"vpc-lattice.amazonaws.com", false, false},
+		{poor.ARN, "", true, false}, {"100000000001", "", false, false}, {"100000000002", "", false, true}, {"*", "", true, true},
+		{"*", organization.Organization.ID, true, false}, {"*", "o-0123456789", false, false}, {"vpc-lattice.amazonaws.com", "", false, false},
 	} {
-		revoke := grant(c.principal)
+		revoke := grant(c.principal, c.organization)
 		if got := may(poor); got != c.poor {
-			t.Errorf("%s granted: a user without policies: %t", c.principal, got)
+			t.Errorf("%s %s granted: a user without policies: %t", c.principal, c.organization, got)
 		}
 		if got := may(foreign); got != c.foreign {
-			t.Errorf("%s granted: another account: %t", c.principal, got)
+			t.Errorf("%s %s granted: another account: %t", c.principal, c.organization, got)
 		}
 		revoke()
 	}

@@ -13,7 +13,6 @@ import (
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/aws/lambda"
-	"pergola/control/authority"
 	"pergola/functions"
 	"pergola/lattice"
 	"pergola/policy"
@@ -106,8 +105,7 @@ func throttled(err error) error {
 	return err
 }
 
-// mayInvoke finds what a caller wants to invoke, if it may: by its own policies, or by those of the function, which are all
-// that counts for a caller of the function's account that they name, and which a caller of another account needs too.
+// mayInvoke finds what a caller wants to invoke, if it may: by its own policies, or by those of the function.
 func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Name, error) {
 	name, err := op.named(in.FunctionName, in.Qualifier)
 	if err != nil {
@@ -117,16 +115,8 @@ func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Nam
 	if f == nil {
 		return nil, name, cmp.Or(op.May(name.ARN(), nil), err)
 	}
-	request := &policy.Request{Principal: authority.PrincipalOf(op.caller), Action: lambda.InvokeAction, Resource: name.ARN()}
-	granted := f.Evaluate(name.Qualifier, request) == policy.Allow
-	request.Principal.Account = "" // so that the account alone does not name it
-	named := f.Evaluate(name.Qualifier, request) == policy.Allow
-	if own := f.Account == op.caller.Account; granted && (named || !own) {
-		err = op.MayTrusted(lambda.InvokeAction, name.ARN(), f.Tags, named && own)
-	} else {
-		err = op.May(name.ARN(), f.Tags)
-	}
-	if err != nil {
+	effect := func(request *policy.Request) policy.Effect { return f.Evaluate(name.Qualifier, request) }
+	if err := op.MayBy(effect, lambda.InvokeAction, name.ARN(), f.Tags); err != nil {
 		return nil, name, err
 	}
 	runnable, err := op.runnable(op.Tx, f, name)
