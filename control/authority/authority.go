@@ -241,7 +241,7 @@ func (q *Inquiry) owns(action, resource string) error {
 	case "", q.caller.Account, iam.AWSAccount:
 		return nil
 	}
-	refused := &policy.Request{Principal: PrincipalOf(q.caller), Action: action, Resource: resource}
+	refused := &policy.Request{Principal: principalOf(q.caller), Action: action, Resource: resource}
 	return &Denied{policy.Decision{Level: "resource"}.Message(refused)}
 }
 
