@@ -6,8 +6,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -20,16 +18,6 @@ import (
 	"pergola/lattice"
 	"pergola/store"
 )
-
-// newUUID makes the id of a certificate: 122 random bits in the form of RFC 9562, version 4.
-func newUUID(random io.Reader) string {
-	var raw [16]byte
-	if _, err := io.ReadFull(random, raw[:]); err != nil {
-		panic(fmt.Sprintf("acm: no randomness for an id: %v", err))
-	}
-	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:])
-}
 
 // ImportCertificate keeps a certificate that the caller brings, or with an ARN replaces what was imported before.
 func (c *Control) ImportCertificate(ctx context.Context, caller iam.Caller, in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error) {
@@ -60,7 +48,7 @@ func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, er
 		if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
 			return nil, err
 		}
-		return &acm.Certificate{ARN: op.arn(newUUID(op.random)), Type: acm.Imported, Tags: tags, Created: op.now()}, nil
+		return &acm.Certificate{ARN: op.arn(aws.NewUUID(op.random)), Type: acm.Imported, Tags: tags, Created: op.now()}, nil
 	}
 	object, err := op.find(in.CertificateARN)
 	switch {
@@ -212,7 +200,7 @@ func (op *call) forgetToken(object *acm.Certificate) error {
 
 func (op *call) requested(in *acm.RequestCertificateRequest, tags map[string]string) *acm.Certificate {
 	object := &acm.Certificate{
-		ARN: op.arn(newUUID(op.random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
+		ARN: op.arn(aws.NewUUID(op.random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
 		Options: acm.Options{Transparency: enabled, Export: disabled}, Tags: tags, Created: op.now(), Token: in.Token,
 	}
 	if object.ValidationMethod == "" {

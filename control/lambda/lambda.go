@@ -178,7 +178,7 @@ func unchanged(given, now string) error {
 	return &aws.Error{Code: "PreconditionFailedException", Status: 412, Message: "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id"}
 }
 
-func (c *Control) revision() string { return functions.NewID(c.random) }
+func (c *Control) revision() string { return aws.NewUUID(c.random) }
 
 func (c *Control) time() lattice.Time {
 	return lattice.Time{Time: c.now().UTC().Truncate(time.Millisecond)}
