@@ -112,14 +112,7 @@ func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return aws.Errorf("AccessDeniedException", "%s", denied.Message)
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "InternalFailure", Message: "The store does not answer; try again", Status: 500}
-	}
-	return err
+	return authority.Explained(err, aws.Error{Code: "AccessDeniedException"}, aws.Error{Code: "InternalFailure", Status: 500})
 }
 
 // arn names a certificate of the caller's account.

@@ -140,14 +140,7 @@ func view[R any](ctx context.Context, c *Control, caller iam.Caller, action stri
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return &aws.Error{Code: "AccessDeniedException", Message: denied.Message, Status: 403}
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "ServiceException", Message: "The store does not answer; try again", Status: 500}
-	}
-	return err
+	return authority.Explained(err, aws.Error{Code: "AccessDeniedException", Status: 403}, aws.Error{Code: "ServiceException", Status: 500})
 }
 
 func invalid(format string, args ...any) error {
