@@ -39,8 +39,8 @@ import (
 	"pergola/sigv4"
 )
 
-// maxBody is the longest body that a request may have. The longest that the constraints of the other services allow is a
-// tenth of it; Lambda alone takes code, as base64 in JSON.
+// maxBody is the longest body that a request may have. What the other services take is a tenth of it at most, but for the
+// chain of a certificate, of which nobody has as much as its constraints allow. Lambda alone takes code, as base64 in JSON.
 const maxBody = 1 << 20
 
 // maxLambdaBody has room for the longest zip file and for what else belongs to a function.

@@ -177,7 +177,7 @@ func TestImport(t *testing.T) {
 	if got := w.describe(arn).Status; got != "EXPIRED" {
 		t.Errorf("after its end it is %s", got)
 	}
-	refused(w, w.ImportCertificate, in, "InvalidParameterException", "has expired")
+	refused(w, w.ImportCertificate, in, "ValidationException", "has expired")
 }
 
 func encoded(t testing.TB, value any) string {

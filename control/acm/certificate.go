@@ -28,7 +28,7 @@ func (c *Control) ImportCertificate(ctx context.Context, caller iam.Caller, in *
 		}
 		pair, err := certificate.Import(in.Certificate, in.PrivateKey, in.Chain, c.now())
 		if err != nil {
-			return nil, invalid("%v", err)
+			return nil, aws.Errorf("ValidationException", "%v", err) // as users of the service have seen it
 		}
 		if err := sameSize(object, pair); err != nil {
 			return nil, err
