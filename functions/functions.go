@@ -76,8 +76,8 @@ type Function struct {
 	Timeout time.Duration
 	// Variables are the function's own.
 	Variables map[string]string
-	// Concurrency is the function's own limit, beyond which invocations are refused. 0 means the Runtime's, beyond which
-	// they wait for as long as Timeout.
+	// Concurrency is the function's own limit, beyond which invocations are refused. 0 means the Runtime's, beyond which a
+	// thousand wait for as long as Timeout.
 	Concurrency int
 	// Credentials returns the variables with the credentials of the function's role, as KEY=value, for one environment.
 	Credentials func(context.Context) ([]string, error)
