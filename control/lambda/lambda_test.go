@@ -251,3 +251,23 @@ func TestClientContext(t *testing.T) {
 		refused(w, w.Invoke, in, "InvalidRequestContentException")
 	}
 }
+
+// TestRolesArePassedWhenTheyAreGiven lets a user without iam:PassRole change all of a function but its role.
+func TestRolesArePassedWhenTheyAreGiven(t *testing.T) {
+	w := newWorld(t)
+	created := w.create("spots")
+	user := iam.User{Entity: iam.Entity{Account: account, Name: "ada", Path: "/", UniqueID: "AIDA" + account}}
+	user.Inline = map[string]string{"own": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:*","Resource":"*"}]}`}
+	if _, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+		return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(account, "ada"), user)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.caller = iam.Caller{Account: account, ARN: user.ARN(), UserID: user.UniqueID, Type: iam.TypeUser}
+	in := lambda.UpdateFunctionConfigurationRequest{FunctionName: "spots", Timeout: new(int32(7))}
+	if got := must(w, w.UpdateFunctionConfiguration, in); got.Timeout != 7 || got.Role != created.Role {
+		t.Errorf("it is now %+v", got)
+	}
+	in.Role = created.Role
+	refused(w, w.UpdateFunctionConfiguration, in, "AccessDeniedException")
+}
