@@ -100,7 +100,7 @@ func (c *Control) run(ctx context.Context, f *functions.Function, find func() (*
 // throttled puts the refusal of an invocation beyond the limit into the words of the service.
 func throttled(err error) error {
 	if errors.Is(err, functions.ErrThrottled) {
-		return &aws.Error{Code: "TooManyRequestsException", Status: 429, Message: "Rate Exceeded.", Reason: "ConcurrentInvocationLimitExceeded"}
+		return &aws.Error{Code: "TooManyRequestsException", Status: 429, Message: "Rate Exceeded."}
 	}
 	return err
 }
