@@ -66,7 +66,7 @@ func checkLeaf(leaf *x509.Certificate, now time.Time) error {
 	case now.After(leaf.NotAfter):
 		return fmt.Errorf("has expired on %s", leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
-	return CheckKey(leaf)
+	return checkKey(leaf, maxKeyBits)
 }
 
 // maxLinkBits is how large the RSA keys of a chain may be: clients verify no larger ones (crypto/tls has this limit), and a

@@ -9,7 +9,8 @@
 //
 //   - What is requested is issued at once by the built-in authority: nobody is asked to prove that a name is theirs.
 //     What a proof would ask for is described all the same, since tools wait for it.
-//   - Only RSA keys that services can use are issued and imported: RSA_2048, and up to 4096 bits on import.
+//   - Only RSA keys are issued and imported: RSA_2048, which services take, and up to 4096 bits on import, which load
+//     balancers take too.
 //   - What was issued lasts 90 days and is renewed, with the same key, 30 days before its end, in use or not.
 //   - A certificate that its owner imported once more serves from then on, whatever names it has now.
 //   - There is no quota, no private authority, and no export of keys.

@@ -94,7 +94,7 @@ func tokenKey(account, token string) string { return account + "/" + acm.KindCer
 
 // RequestCertificate has the built-in authority issue a certificate, at once.
 func (c *Control) RequestCertificate(ctx context.Context, caller iam.Caller, in *acm.RequestCertificateRequest) (*acm.RequestCertificateResponse, error) {
-	newKey := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.MinKeyBits) })
+	newKey := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.ServiceKeyBits) })
 	return update(ctx, c, caller, "RequestCertificate", func(op *call) (*acm.RequestCertificateResponse, error) {
 		op.describeRequest(in)
 		tags, err := newTags(in.Tags)
