@@ -339,6 +339,16 @@ func TestListeners(t *testing.T) {
 	refused(w, w.DescribeRules, nouns.DescribeRulesRequest{}, "ValidationError")
 	refused(w, w.DescribeListeners, nouns.DescribeListenersRequest{}, "ValidationError")
 
+	again := must(w, w.CreateListener, secure).Listeners // as a client does that has not heard the answer
+	if !reflect.DeepEqual(again[0], got) {
+		t.Errorf("%+v", again)
+	}
+	secure.SSLPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+	refused(w, w.CreateListener, secure, "DuplicateListener")
+	if found := must(w, w.DescribeListeners, nouns.DescribeListenersRequest{LoadBalancerARN: l.ARN}).Listeners; len(found) != 2 {
+		t.Errorf("%+v", found)
+	}
+
 	moved := must(w, w.ModifyListener, nouns.ModifyListenerRequest{ARN: made.ARN, ListenerSettings: nouns.ListenerSettings{Port: 8080}}).Listeners[0]
 	if moved.Port != 8080 || moved.ARN != made.ARN || moved.DefaultActions[0].TargetGroupARN != g {
 		t.Errorf("%+v", moved)

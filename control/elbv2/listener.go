@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,7 +65,8 @@ func ruleARN(l *elbv2.LoadBalancer, listener *elbv2.Listener) string {
 	return below(l, "listener-rule", listener.ID, listener.RuleID)
 }
 
-// CreateListener makes a listener on a port of a load balancer that has none yet.
+// CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like the
+// first.
 func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *elbv2.CreateListenerRequest) (*elbv2.ListenersResponse, error) {
 	return update(ctx, c, caller, "CreateListener", func(op *call) (*elbv2.ListenersResponse, error) {
 		tags, err := newTags(in.Tags)
@@ -82,12 +84,26 @@ func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *elb
 			return nil, aws.Errorf(codeValidation, "A listener protocol and port must be specified")
 		}
 		listener := elbv2.Listener{ID: op.newID(), RuleID: op.newID(), Tags: tags}
+		taken := slices.IndexFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == in.Port })
+		if taken >= 0 { // all but its settings stays
+			same := l.Listeners[taken]
+			listener = elbv2.Listener{ID: same.ID, RuleID: same.RuleID, Attributes: same.Attributes, Tags: same.Tags}
+		}
 		if err := op.change(l, &listener, in.ListenerSettings, in.DefaultActions); err != nil {
 			return nil, err
 		}
-		l.Listeners = append(l.Listeners, listener)
+		switch {
+		case taken < 0:
+			l.Listeners = append(l.Listeners, listener)
+		case !reflect.DeepEqual(listener, l.Listeners[taken]):
+			return nil, duplicateListener(in.Port)
+		}
 		return op.putListener(l, listener.ID)
 	})
+}
+
+func duplicateListener(port int32) error {
+	return aws.Errorf("DuplicateListener", "A listener already exists on port %d of this load balancer", port)
 }
 
 // ModifyListener changes what the request has of a listener.
@@ -126,7 +142,7 @@ func (op *call) change(l *elbv2.LoadBalancer, listener *elbv2.Listener, s elbv2.
 	taken := slices.ContainsFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == listener.Port && one.ID != listener.ID })
 	switch {
 	case taken:
-		return aws.Errorf("DuplicateListener", "A listener already exists on port %d of this load balancer", listener.Port)
+		return duplicateListener(listener.Port)
 	case len(s.ALPNPolicy) > 0:
 		return aws.Errorf(codeConfiguration, "An ALPN policy can only be set on TLS listeners of network load balancers")
 	case s.MutualAuthentication != nil && s.MutualAuthentication.Mode != "off":
