@@ -615,7 +615,10 @@ func TestAttributes(t *testing.T) {
 	if stored := w.stored(l.ARN).Attributes; !reflect.DeepEqual(stored, map[string]string{nouns.IdleTimeout: "5", "access_logs.s3.bucket": "b"}) {
 		t.Errorf("stored are %v", stored)
 	}
-	for key, value := range map[string]string{nouns.ForwardedFor: "keep", nouns.IdleTimeout: "4001", nouns.DeletionProtection: "yes", "routing.http2.enabled": ""} {
+	for key, value := range map[string]string{
+		nouns.ForwardedFor: "keep", nouns.IdleTimeout: "4001", nouns.DeletionProtection: "yes", "routing.http2.enabled": "",
+		"client_keep_alive.seconds": "59", "routing.http.desync_mitigation_mode": "lax",
+	} {
 		refused(w, w.ModifyLoadBalancerAttributes, set(key, value), "InvalidConfigurationRequest")
 	}
 	refused(w, w.ModifyLoadBalancerAttributes, set("colour", "red"), "ValidationError")
@@ -630,8 +633,21 @@ func TestAttributes(t *testing.T) {
 	if got := of(must(w, w.DescribeTargetGroupAttributes, nouns.TargetGroupRequest{ARN: g}), nouns.Stickiness); got != "false" {
 		t.Errorf("stickiness is %s", got)
 	}
-	group.Attributes = []nouns.Attribute{{Key: nouns.Stickiness, Value: "true"}}
-	refused(w, w.ModifyTargetGroupAttributes, group, "InvalidConfigurationRequest")
+	for key, value := range map[string]string{
+		nouns.Stickiness: "true", "deregistration_delay.timeout_seconds": "+5", "slow_start.duration_seconds": "901",
+		"load_balancing.algorithm.type": "random", "load_balancing.cross_zone.enabled": "maybe", "stickiness.type": "source_ip",
+		"stickiness.lb_cookie.duration_seconds": "0", "target_group_health.dns_failover.minimum_healthy_targets.percentage": "101",
+	} {
+		group.Attributes = []nouns.Attribute{{Key: key, Value: value}}
+		refused(w, w.ModifyTargetGroupAttributes, group, "InvalidConfigurationRequest")
+	}
+	for key, value := range map[string]string{
+		"load_balancing.algorithm.type": "least_outstanding_requests", "load_balancing.cross_zone.enabled": "true",
+		"target_group_health.dns_failover.minimum_healthy_targets.percentage": "off", "stickiness.app_cookie.cookie_name": "shop",
+	} {
+		group.Attributes = []nouns.Attribute{{Key: key, Value: value}}
+		must(w, w.ModifyTargetGroupAttributes, group)
+	}
 
 	must(w, w.ModifyListenerAttributes, nouns.ModifyListenerAttributesRequest{ARN: listener, Attributes: []nouns.Attribute{{Key: "routing.http.response.server.enabled", Value: "false"}}})
 	if got := of(must(w, w.DescribeListenerAttributes, nouns.ListenerRequest{ARN: listener}), "routing.http.response.server.enabled"); got != "false" {
