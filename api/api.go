@@ -39,8 +39,8 @@ import (
 	"pergola/sigv4"
 )
 
-// maxBody is the longest body that a request may have. The longest that the constraints of the other services allow is a
-// tenth of it; Lambda alone takes code, as base64 in JSON.
+// maxBody is the longest body that a request may have. What the other services take is a tenth of it at most, but for the
+// chain of a certificate, of which nobody has as much as its constraints allow. Lambda alone takes code, as base64 in JSON.
 const maxBody = 1 << 20
 
 // maxLambdaBody has room for the longest zip file and for what else belongs to a function.
@@ -154,7 +154,7 @@ const webIdentityService = "sts"
 
 // ServeHTTP answers one request, whatever it is.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	requestID := newRequestID(d.random)
+	requestID := aws.NewUUID(d.random)
 	w.Header().Set("X-Amzn-Requestid", requestID)
 
 	signed := sigv4.FromHTTP(r, nil)
@@ -306,15 +306,4 @@ func (d *door) explained(r *http.Request, err error, requestID string) error {
 	}
 	log.Error("a request failed", "error", err)
 	return &lattice.Error{Kind: lattice.Internal, Message: "The request failed inside the service; its log tells more about request " + requestID}
-}
-
-// newRequestID makes an id in the form of a random UUID (RFC 9562 §5.4).
-func newRequestID(random io.Reader) string {
-	var id [16]byte
-	if _, err := io.ReadFull(random, id[:]); err != nil {
-		panic(fmt.Sprintf("api: no randomness for a request id: %v", err))
-	}
-	id[6] = id[6]&0x0f | 0x40
-	id[8] = id[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }

@@ -115,7 +115,7 @@ func TestCLICertificates(t *testing.T) {
 		{"acm describe-certificate --certificate-arn {issued} --query Certificate.ImportedAt", "", "null"},
 		{"acm get-certificate --certificate-arn {issued} --query CertificateChain", "", "BEGIN CERTIFICATE"},
 		{"acm import-certificate --certificate fileb://" + certificate + " --private-key fileb://" + key + " --query CertificateArn", "own", "certificate/"},
-		{"acm import-certificate --certificate fileb://" + certificate + " --private-key fileb://" + certificate, "", "InvalidParameterException"},
+		{"acm import-certificate --certificate fileb://" + certificate + " --private-key fileb://" + certificate, "", "ValidationException"},
 		{"acm import-certificate --certificate-arn {own} --certificate fileb://" + certificate + " --private-key fileb://" + key + " --query CertificateArn", "", "{own}"},
 		{"acm list-certificates --max-items 1 --page-size 1 --query CertificateSummaryList[].CertificateArn", "", "certificate/"},
 		{"acm list-certificates --certificate-statuses ISSUED --includes keyTypes=RSA_2048 --query length(CertificateSummaryList)", "", "2"},

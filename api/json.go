@@ -12,6 +12,10 @@ import (
 // maxDepth bounds how deep a body may nest. The deepest request of the API needs 8 levels.
 const maxDepth = 32
 
+// maxValues bounds how many values a body may have, each of which takes more memory than room in the body. Those of the
+// largest requests have a few thousand.
+const maxValues = 100_000
+
 // parseJSON reads a body that must be one JSON object (RFC 8259), as strictly as the standard lets a receiver be: valid
 // UTF-8, no name twice in an object, nothing after it. An empty body is an empty object, because clients send none for
 // requests that have nothing to say.
@@ -22,9 +26,9 @@ func parseJSON(body []byte) (object, error) {
 	if !utf8.Valid(body) {
 		return nil, errors.New("the body is not valid UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
+	d := jsonParser{Decoder: json.NewDecoder(bytes.NewReader(body))}
 	d.UseNumber()
-	value, err := parseValue(d, 0)
+	value, err := d.value(0)
 	if err != nil {
 		return nil, fmt.Errorf("the body is not valid JSON: %w", err)
 	}
@@ -38,9 +42,18 @@ func parseJSON(body []byte) (object, error) {
 	return members, nil
 }
 
-func parseValue(d *json.Decoder, depth int) (any, error) {
+// jsonParser reads one value after the other, and counts them.
+type jsonParser struct {
+	*json.Decoder
+	values int
+}
+
+func (d *jsonParser) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("it nests deeper than %d levels", maxDepth)
+	}
+	if d.values++; d.values > maxValues {
+		return nil, fmt.Errorf("it has more than %d values", maxValues)
 	}
 	token, err := d.Token()
 	if errors.Is(err, io.EOF) {
@@ -51,14 +64,14 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 	}
 	switch token {
 	case json.Delim('{'):
-		return parseObject(d, depth)
+		return d.object(depth)
 	case json.Delim('['):
-		return parseList(d, depth)
+		return d.list(depth)
 	}
 	return token, nil
 }
 
-func parseObject(d *json.Decoder, depth int) (any, error) {
+func (d *jsonParser) object(depth int) (any, error) {
 	members := object{}
 	for d.More() {
 		token, err := d.Token()
@@ -69,7 +82,7 @@ func parseObject(d *json.Decoder, depth int) (any, error) {
 		if _, twice := members[name]; twice {
 			return nil, fmt.Errorf("an object has the name %s twice", quoted(name))
 		}
-		if members[name], err = parseValue(d, depth+1); err != nil {
+		if members[name], err = d.value(depth + 1); err != nil {
 			return nil, err
 		}
 	}
@@ -77,10 +90,10 @@ func parseObject(d *json.Decoder, depth int) (any, error) {
 	return members, err
 }
 
-func parseList(d *json.Decoder, depth int) (any, error) {
+func (d *jsonParser) list(depth int) (any, error) {
 	elements := []any{}
 	for d.More() {
-		element, err := parseValue(d, depth+1)
+		element, err := d.value(depth + 1)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"pergola/aws/iam"
 	"pergola/aws/lambda"
+	"pergola/aws/organizations"
 	"pergola/functions"
 	"pergola/sigv4"
 )
@@ -77,6 +78,10 @@ func TestLambdaCLI(t *testing.T) {
 		{create + "function --function-name more --layers arn:aws:lambda:us-west-2:100000000001:layer:a:1", "", "Layers asks for what is not served"},
 		{create + "function --function-name logged --logging-config LogFormat=JSON --query LoggingConfig.[LogFormat,LogGroup]", "", "JSON"},
 		{"lambda delete-function --function-name logged", "", ""},
+		{create + "function --function-name more --logging-config LogGroup=" + strings.Repeat("x", 513), "", "LoggingConfig.LogGroup"},
+		{create + "function --function-name more --logging-config LogGroup=a:b", "", "LoggingConfig.LogGroup"},
+		{create + "function --function-name more --logging-config LogFormat=JSON,ApplicationLogLevel=LOUD", "", "LoggingConfig.ApplicationLogLevel"},
+		{create + "function --function-name more --logging-config LogFormat=JSON,SystemLogLevel=TRACE", "", "LoggingConfig.SystemLogLevel"},
 		{create + "function --function-name more --environment Variables={AWS_REGION=x}", "", "reserved keys"},
 		{"lambda wait function-active-v2 --function-name spots", "", ""},
 		{"lambda get-function --function-name spots --query [Configuration.Timeout,Configuration.Environment.Variables.COLOUR,Tags.team]", "", "red"},
@@ -107,6 +112,7 @@ func TestLambdaCLI(t *testing.T) {
 		{"lambda add-permission --function-name spots:live --statement-id lattice --action lambda:InvokeFunction --principal vpc-lattice.amazonaws.com --source-arn arn:aws:vpc-lattice:us-west-2:100000000001:targetgroup/tg-0123456789abcdef0 --query Statement", "", "vpc-lattice.amazonaws.com"},
 		{"lambda add-permission --function-name spots:live --statement-id lattice --action lambda:InvokeFunction --principal vpc-lattice.amazonaws.com", "", "ResourceConflictException"},
 		{"lambda add-permission --function-name spots --statement-id x --action lambda:InvokeFunction --principal nobody", "", "principal was invalid"},
+		{"lambda add-permission --function-name spots --statement-id x --action lambda:InvokeFunction --principal * --principal-org-id o-${aws:PrincipalOrgID}", "", "PrincipalOrgID"},
 		{"lambda get-policy --function-name {alias} --query Policy", "", "AWS:SourceArn"},
 		{"lambda get-policy --function-name spots", "", "ResourceNotFoundException"},
 		{"lambda remove-permission --function-name {alias} --statement-id lattice", "", ""},
@@ -196,11 +202,15 @@ func TestWhoMayInvoke(t *testing.T) {
 		}
 		return err == nil
 	}
-	grant := func(principal string) (revoke func()) {
+	organization, err := p.config.Organizations.CreateOrganization(ctx, rootCaller(), &organizations.CreateOrganizationRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := func(principal, of string) (revoke func()) {
 		t.Helper()
 		reference := lambda.Reference{FunctionName: "spots"}
 		_, err := functions.AddPermission(ctx, rootCaller(), &lambda.AddPermissionRequest{
-			Reference: reference, StatementID: "s", Action: lambda.InvokeAction, Principal: principal,
+			Reference: reference, StatementID: "s", Action: lambda.InvokeAction, Principal: principal, PrincipalOrgID: of,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -215,18 +225,18 @@ func TestWhoMayInvoke(t *testing.T) {
 		t.Error("without a policy: the account's own root user alone may")
 	}
 	for _, c := range []struct {
-		principal     string
-		poor, foreign bool
+		principal, organization string
+		poor, foreign           bool
 	}{
-		{poor.ARN, true, false}, {"100000000001", false, false}, {"100000000002", false, true}, {"*", true, true},
-		{"vpc-lattice.amazonaws.com", false, false},
+		{poor.ARN, "", true, false}, {"100000000001", "", false, false}, {"100000000002", "", false, true}, {"*", "", true, true},
+		{"*", organization.Organization.ID, true, false}, {"*", "o-0123456789", false, false}, {"vpc-lattice.amazonaws.com", "", false, false},
 	} {
-		revoke := grant(c.principal)
+		revoke := grant(c.principal, c.organization)
 		if got := may(poor); got != c.poor {
-			t.Errorf("%s granted: a user without policies: %t", c.principal, got)
+			t.Errorf("%s %s granted: a user without policies: %t", c.principal, c.organization, got)
 		}
 		if got := may(foreign); got != c.foreign {
-			t.Errorf("%s granted: another account: %t", c.principal, got)
+			t.Errorf("%s %s granted: another account: %t", c.principal, c.organization, got)
 		}
 		revoke()
 	}

@@ -53,7 +53,9 @@ var patterns = map[string]pattern{
 	"handler":         {regexp.MustCompile(`^\S*$`), "must have no spaces"},
 	"statementid":     {regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`), "must have no characters but letters, digits and _.-"},
 	"lambdaaction":    {regexp.MustCompile(`^(lambda:(\*|[a-zA-Z]+)|\*)$`), "must be an action of Lambda, such as lambda:InvokeFunction"},
+	"loggroup":        {regexp.MustCompile(`^[a-zA-Z0-9_./#-]+$`), "must have no characters but letters, digits and _./#-"},
 
+	"organization":           {regexp.MustCompile(`^o-[a-z0-9]{10,32}$`), "must be the id of an organization, o-…"},
 	"accountcreation":        {regexp.MustCompile(`^car-[a-z0-9]{8,32}$`), "must be the id of a request to create an account, car-…"},
 	"organizationroot":       {regexp.MustCompile(`^` + rootID + `$`), "must be the id of a root, r-…"},
 	"organizationunit":       {regexp.MustCompile(`^` + unitID + `$`), "must be the id of an organizational unit, ou-…"},

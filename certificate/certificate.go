@@ -11,15 +11,16 @@ import (
 	"encoding/pem"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// The sizes of the RSA keys that a certificate may have, in bits: what VPC Lattice asks for at least (user guide, "Bring
-// Your Own Certificate") and what Certificate Manager takes at most.
-const (
-	MinKeyBits = 2048
-	MaxKeyBits = 4096
-)
+// ServiceKeyBits is the size of the RSA key that the certificate of a service must have, in bits (user guide, "Bring Your Own
+// Certificate"). It is also that of the keys that are made here.
+const ServiceKeyBits = 2048
+
+// maxKeyBits is the size of the largest RSA keys that are imported, which load balancers can use.
+const maxKeyBits = 4096
 
 // pemCertificate and pemKey are the types of the blocks that are written.
 const (
@@ -36,21 +37,28 @@ func PEM(chain ...[]byte) []byte {
 	return text.Bytes()
 }
 
-// CheckKey checks that a certificate has a key that a service may use.
-func CheckKey(leaf *x509.Certificate) error {
+// checkKey checks that a certificate has an RSA key of no more than so many bits, and not of less than services need.
+func checkKey(leaf *x509.Certificate, most int) error {
 	key, ok := leaf.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return fmt.Errorf("the certificate has a key of type %v; services take RSA keys of %d to %d bits", leaf.PublicKeyAlgorithm, MinKeyBits, MaxKeyBits)
+		return fmt.Errorf("the certificate has a key of type %v; it must be an RSA key of %s bits", leaf.PublicKeyAlgorithm, sizes(most))
 	}
-	if bits := key.N.BitLen(); bits < MinKeyBits || bits > MaxKeyBits {
-		return fmt.Errorf("the certificate has an RSA key of %d bits; services take %d to %d", bits, MinKeyBits, MaxKeyBits)
+	if bits := key.N.BitLen(); bits < ServiceKeyBits || bits > most {
+		return fmt.Errorf("the certificate has an RSA key of %d bits; it must have %s", bits, sizes(most))
 	}
 	return nil
 }
 
-// CheckFor checks that a certificate may serve a custom domain name: its key is good enough, and it has the name.
+func sizes(most int) string {
+	if most == ServiceKeyBits {
+		return strconv.Itoa(most)
+	}
+	return fmt.Sprintf("%d to %d", ServiceKeyBits, most)
+}
+
+// CheckFor checks that a certificate may serve a custom domain name: its key is what services take, and it has the name.
 func CheckFor(leaf *x509.Certificate, name string) error {
-	if err := CheckKey(leaf); err != nil {
+	if err := checkKey(leaf, ServiceKeyBits); err != nil {
 		return err
 	}
 	if !Matches(leaf, name) {

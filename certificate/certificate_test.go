@@ -118,7 +118,7 @@ func TestCheckFor(t *testing.T) {
 	}{
 		"good":        {good(keys().good), "a.example.com", ""},
 		"small key":   {good(keys().small), "a.example.com", "RSA key of 1024 bits"},
-		"large key":   {sign(t, &x509.Certificate{DNSNames: []string{"a.example.com"}}, rsaOf{keys().curve, 4224}, &x509.Certificate{}, keys().curve), "a.example.com", "RSA key of 4224 bits"},
+		"large key":   {sign(t, &x509.Certificate{DNSNames: []string{"a.example.com"}}, rsaOf{keys().curve, 3072}, &x509.Certificate{}, keys().curve), "a.example.com", "RSA key of 3072 bits"},
 		"other key":   {good(keys().curve), "a.example.com", "ECDSA"},
 		"other name":  {good(keys().good), "b.example.com", "for a.example.com, not for b.example.com"},
 		"longer name": {good(keys().good), "x.a.example.com", "not for x.a.example.com"},
@@ -161,6 +161,7 @@ func TestImport(t *testing.T) {
 		return sign(t, &x509.Certificate{DNSNames: []string{"a.example.com"}}, key, middle, k.other)
 	}
 	good := leaf(k.good)
+	huge := sign(t, ca("huge"), rsaOf{k.curve, 8200}, root, k.curve)
 	past := sign(t, &x509.Certificate{NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Second)}, k.good, nil, nil)
 	future := sign(t, &x509.Certificate{NotBefore: now.Add(time.Second), NotAfter: now.Add(time.Hour)}, k.good, nil, nil)
 	key := pkcs8(t, k.good)
@@ -194,6 +195,7 @@ func TestImport(t *testing.T) {
 		"chain in another order":  {certOf(good), key, certOf(root, middle), "certificate chain: number 1 does not certify"},
 		"chain with a stranger":   {certOf(good), key, certOf(middle, good), "certificate chain: number 2 does not certify"},
 		"chain that is no PEM":    {certOf(good), key, "nonsense", "certificate chain: is no PEM"},
+		"chain that takes long":   {certOf(good), key, certOf(huge), "certificate chain: number 1 has an RSA key of 8200 bits"},
 		"chain without end":       {certOf(good), key, strings.Repeat(certOf(middle), 21), "certificate chain: holds more than 20"},
 		"certificate in the rest": {certOf(good) + "-----BEGIN CERTIFICATE-----\n", key, "", "certificate: is no PEM"},
 	} {

@@ -3,6 +3,7 @@ package certificate
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -46,6 +47,9 @@ func Import(certificate, key, chain []byte, now time.Time) (*Pair, error) {
 	}
 	pair, last := &Pair{Chain: [][]byte{leaf.Raw}}, leaf
 	for i, link := range others {
+		if key, ok := link.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxLinkBits {
+			return nil, fmt.Errorf("certificate chain: number %d has an RSA key of %d bits; those of a chain have %d at most", i+1, key.N.BitLen(), maxLinkBits)
+		}
 		if err := last.CheckSignatureFrom(link); err != nil {
 			return nil, fmt.Errorf("certificate chain: number %d does not certify the one before it: %w", i+1, err)
 		}
@@ -62,8 +66,12 @@ func checkLeaf(leaf *x509.Certificate, now time.Time) error {
 	case now.After(leaf.NotAfter):
 		return fmt.Errorf("has expired on %s", leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
-	return CheckKey(leaf)
+	return checkKey(leaf, maxKeyBits)
 }
+
+// maxLinkBits is how large the RSA keys of a chain may be: clients verify no larger ones (crypto/tls has this limit), and a
+// key that fills a request takes minutes to verify with.
+const maxLinkBits = 8192
 
 // maxChain is how many certificates a chain may have; those of the public authorities have three or four.
 const maxChain = 20

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 
+	"pergola/aws"
 	"pergola/aws/lambda"
 	"pergola/lattice"
 	"pergola/store"
 )
 
-// functionObjects and aliasObjects belong to Lambda. They are only read here, in the transaction that relies on them.
+// Functions, their versions and their aliases belong to Lambda. They are read in the transaction that relies on them, and a
+// function gets no more than the permission that it needs.
 var (
 	functionObjects        = store.NewKind[lambda.Function](lambda.KindFunction)
 	functionVersionObjects = store.NewKind[lambda.Version](lambda.KindVersion)
@@ -64,11 +66,27 @@ func (p *targetPlace) refuseNamed(name lambda.Name) (string, error) {
 	if found, err := p.hasQualifier(name); err != nil || !found {
 		return "the function has no version or alias " + name.Qualifier, err
 	}
-	if !function.LetsLattice(name, p.group.ARN, name.Account) {
-		return fmt.Sprintf("the policy of the function does not let %s invoke it for this target group; add a permission (aws lambda add-permission --function-name %s --action %s --principal %s --source-arn %s)",
-			lambda.LatticeService, name.ARN(), lambda.InvokeAction, lambda.LatticeService, p.group.ARN), nil
+	if function.LetsLattice(name, p.group.ARN, name.Account) {
+		return "", nil
 	}
+	if err := p.op.MayAlso("lambda:AddPermission", name.ARN(), function.Tags); err != nil {
+		return "", err
+	}
+	if err := function.LetLattice(name, p.group.ARN, aws.NewUUID(p.op.random)); err != nil {
+		return fmt.Sprintf("the policy of the function does not let %s invoke it for this target group, and no permission can be added: %v", lambda.LatticeService, err), nil
+	}
+	p.permitted = &function
 	return "", nil
+}
+
+// permit writes the function that was found good, if it lacked the permission for VPC Lattice to invoke it and has it now: who
+// registers a function gives it (user guide, "Lambda functions as targets in VPC Lattice", "Amazon VPC Lattice API
+// permissions").
+func (p *targetPlace) permit() error {
+	if p.permitted == nil {
+		return nil
+	}
+	return functionObjects.Put(p.op.tx, lambda.ID(p.permitted.Account, p.permitted.Name), *p.permitted)
 }
 
 // hasQualifier reports whether the version or the alias exists that a name ends with, if it ends with one.

@@ -8,6 +8,7 @@ import (
 
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
+	"pergola/aws/lambda"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -60,7 +61,7 @@ func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *la
 		if err != nil {
 			return nil, err
 		}
-		return answer, op.register(group, answer.Successful)
+		return answer, errors.Join(op.register(group, answer.Successful), place.permit())
 	})
 }
 
@@ -126,6 +127,8 @@ type targetPlace struct {
 	vpc     ec2.VPC      // zero for functions
 	taken   string       // the function that a group of functions has, or ""
 	subnets []ec2.Subnet // of the VPC, for groups of type IP
+	// permitted is the function of the request that was found good, with the permission that it lacked; nil if it lacked none.
+	permitted *lambda.Function
 	// balancer is the load balancer of the request that was found good, for groups of type ALB.
 	balancer *lattice.Target
 }

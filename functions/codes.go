@@ -15,6 +15,9 @@ import (
 // zipSuffix ends the names of zip files. Beside each lies a directory with what is in it, once it was needed.
 const zipSuffix = ".zip"
 
+// ErrNoCode is wrapped when there is no such code. Code that was replaced is removed, also while invocations wait for it.
+var ErrNoCode = errors.New("the code is not in the data directory of this process")
+
 // Codes keeps the code of functions in a directory: each zip file once, under its SHA-256, with mode 0600. Its methods may
 // be called at the same time.
 type Codes struct {
@@ -136,7 +139,7 @@ func (c *Codes) use(name string) (string, error) {
 func (c *Codes) unpack(name, dir string) error {
 	content, err := os.ReadFile(c.zip(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the code %s is not in the data directory of this process; update the function's code here", name)
+		return fmt.Errorf("%w: %s; update the function's code here", ErrNoCode, name)
 	}
 	if err != nil {
 		return err

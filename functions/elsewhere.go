@@ -31,7 +31,10 @@ type Elsewhere struct {
 // NewElsewhere makes an Elsewhere for the URL of a Lambda API, such as https://lambda.us-west-2.amazonaws.com.
 func NewElsewhere(endpoint string, credentials Credentials) (*Elsewhere, error) {
 	parsed, err := url.Parse(endpoint)
-	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.RawQuery != "" {
+	if strings.Contains(endpoint, "@") { // errors and logs name the endpoint
+		return nil, errors.New("the endpoint of Lambda must have no user and password in it; give keys as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	}
+	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.RawQuery+parsed.Fragment != "" {
 		return nil, fmt.Errorf("%q is no endpoint of Lambda; give a URL such as https://lambda.us-west-2.amazonaws.com", endpoint)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()

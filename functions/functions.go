@@ -15,13 +15,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"pergola/aws"
 	"pergola/fabric"
 )
 
@@ -76,8 +76,8 @@ type Function struct {
 	Timeout time.Duration
 	// Variables are the function's own.
 	Variables map[string]string
-	// Concurrency is the function's own limit, beyond which invocations are refused. 0 means the Runtime's, beyond which
-	// they wait for as long as Timeout.
+	// Concurrency is the function's own limit, beyond which invocations are refused. 0 means the Runtime's, beyond which a
+	// thousand wait for as long as Timeout.
 	Concurrency int
 	// Credentials returns the variables with the credentials of the function's role, as KEY=value, for one environment.
 	Credentials func(context.Context) ([]string, error)
@@ -151,7 +151,7 @@ func New(config Config) (*Runtime, error) {
 // not run, and is ErrThrottled if it may not now. When the context ends Invoke returns, and the invocation goes on alone.
 func (r *Runtime) Invoke(ctx context.Context, f *Function, call Call) (Result, error) {
 	if call.ID == "" {
-		call.ID = NewID(rand.Reader)
+		call.ID = aws.NewUUID(rand.Reader)
 	}
 	if !r.begin() {
 		return Result{}, errClosed
@@ -236,14 +236,4 @@ func (r *Runtime) Close() error {
 	}
 	r.running.Wait()
 	return os.RemoveAll(r.config.Dir)
-}
-
-// NewID makes the id of an invocation in the form of a random UUID (RFC 9562 §5.4).
-func NewID(random io.Reader) string {
-	var id [16]byte
-	if _, err := io.ReadFull(random, id[:]); err != nil {
-		panic(fmt.Sprintf("functions: no randomness for an id: %v", err))
-	}
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }

@@ -307,6 +307,25 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
+// TestNotAllMayWait holds that invocations, with what they were sent, do not pile up without end.
+func TestNotAllMayWait(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Concurrency = 1 })
+	f := w.function(shell(respond + "1"))
+	waiting := &pool{busy: 1, waiters: make([]chan struct{}, 999)}
+	w.pools[f.ARN] = waiting
+	f.Timeout = time.Millisecond
+	for range 2 { // each gives up, and leaves room for the next
+		if _, err := w.Invoke(t.Context(), f, Call{}); !errors.Is(err, ErrThrottled) || len(waiting.waiters) != 999 {
+			t.Errorf("the last that may wait: %v, %d wait", err, len(waiting.waiters))
+		}
+	}
+	waiting.waiters = make([]chan struct{}, 1000)
+	f.Timeout = time.Hour
+	if _, err := w.Invoke(t.Context(), f, Call{}); !errors.Is(err, ErrThrottled) {
+		t.Errorf("one more: %v", err)
+	}
+}
+
 func TestReservedConcurrencyRefuses(t *testing.T) {
 	w := newWorld(t, nil)
 	gate := filepath.Join(t.TempDir(), "gate")
@@ -354,7 +373,7 @@ func TestOtherCodeRunsFromTheNextInvocationOn(t *testing.T) {
 	if _, err := os.Stat(unpacked); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the code that nothing runs is still there: %v", err)
 	}
-	if _, err := w.Invoke(t.Context(), &Function{ARN: "g", Code: one.Code, Timeout: time.Second}, Call{}); err == nil || !strings.Contains(err.Error(), "update the function's code") {
+	if _, err := w.Invoke(t.Context(), &Function{ARN: "g", Code: one.Code, Timeout: time.Second}, Call{}); !errors.Is(err, ErrNoCode) || !strings.Contains(err.Error(), "update the function's code") {
 		t.Errorf("got %v", err)
 	}
 }

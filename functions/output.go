@@ -19,18 +19,21 @@ const (
 	// each line counts as lineCost more than it has.
 	maxOutput = 256 << 10
 	lineCost  = 200
+	// maxPipe is how much a pipe holds that nobody has read yet (pipe(7)).
+	maxPipe = 64 << 10
 )
 
 // output is the pipe into which an environment writes. Whatever has been written before an answer was given is read
-// before the invocation ends.
+// before the invocation ends; what goes on to be written is not waited for.
 type output struct {
 	pipe *os.File
 	log  *slog.Logger
 
-	mu   sync.Mutex // guards what follows, and reading
-	line []byte
-	tail []byte
-	left int // of maxOutput
+	mu     sync.Mutex // guards what follows, and reading
+	line   []byte
+	tail   []byte
+	left   int // of maxOutput
+	closed bool
 }
 
 func newOutput(pipe *os.File, log *slog.Logger) *output {
@@ -44,27 +47,29 @@ func (o *output) run() {
 		return // closed already
 	}
 	_ = raw.Read(func(fd uintptr) bool { // its error is that of close
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.drain(int(fd))
+		for {
+			if n, err := o.read(int(fd)); n <= 0 {
+				return err != syscall.EAGAIN
+			}
+		}
 	})
 }
 
-// drain reads what there is, and reports whether that was the end. The caller holds mu.
-func (o *output) drain(fd int) (ended bool) {
+// read takes a piece of what there is. n is 0 at the end, and less with an error, which is EAGAIN if there is nothing yet. It
+// lets go of mu each time: a program may write without end.
+func (o *output) read(fd int) (n int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return 0, nil
+	}
 	var buffer [maxLine]byte
-	for {
-		n, err := syscall.Read(fd, buffer[:])
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err != nil:
-			return err != syscall.EAGAIN
-		case n == 0:
-			return true
-		}
+	for n, err = syscall.Read(fd, buffer[:]); err == syscall.EINTR; n, err = syscall.Read(fd, buffer[:]) {
+	}
+	if n > 0 {
 		o.take(buffer[:n])
 	}
+	return n, err
 }
 
 func (o *output) take(b []byte) {
@@ -113,9 +118,9 @@ func (o *output) end(inv *invocation, f *Function) []byte {
 	raw, err := o.pipe.SyscallConn()
 	if err == nil {
 		_ = raw.Control(func(fd uintptr) { // its error is that of close
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			o.drain(int(fd))
+			for read, n := 0, 1; read < maxPipe && n > 0; read += n {
+				n, _ = o.read(int(fd)) // what went wrong shows in run
+			}
 		})
 	}
 	o.mu.Lock()
@@ -130,4 +135,10 @@ func (o *output) end(inv *invocation, f *Function) []byte {
 	return bytes.Clone(o.tail)
 }
 
-func (o *output) close() { _ = o.pipe.Close() } // nothing was written that could fail
+// close ends run, which may have something to read for ever.
+func (o *output) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	_ = o.pipe.Close() // nothing was written that could fail
+}

@@ -14,6 +14,10 @@ type pool struct {
 	forgotten bool // environments that come back are closed
 }
 
+// maxWaiting is how many invocations of a function may wait. Each holds what it was sent, of which there may be 6 MB. AWS
+// refuses what is beyond 1,000 at once too (Lambda developer guide, "Lambda quotas").
+const maxWaiting = 1000
+
 // acquire takes an idle environment for an invocation, or starts one. A function that has as many as it may makes its
 // callers wait, unless it is the function itself that says how many.
 func (r *Runtime) acquire(ctx context.Context, f *Function) (*environment, error) {
@@ -56,7 +60,7 @@ func (r *Runtime) enter(ctx context.Context, f *Function, limit int) (*pool, err
 			r.mu.Unlock()
 			return p, nil
 		}
-		if f.Concurrency != 0 {
+		if f.Concurrency != 0 || len(p.waiters) >= maxWaiting {
 			r.mu.Unlock()
 			return nil, ErrThrottled
 		}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"pergola/aws/lambda"
@@ -18,6 +19,7 @@ import (
 const (
 	maxEntries = 50_000
 	maxPath    = 1024
+	maxPart    = 255 // of a path, which is what file systems take
 	maxLink    = 1024
 )
 
@@ -43,27 +45,48 @@ func openZip(content []byte) (archive, error) {
 	if len(r.File) > maxEntries {
 		return archive{}, badZip("it has %d entries, %d at most are allowed", len(r.File), maxEntries)
 	}
-	total, seen := uint64(0), map[string]bool{}
+	total, isDirectory := uint64(0), map[string]bool{}
 	for _, f := range r.File {
-		name := strings.TrimSuffix(f.Name, "/")
+		name := nameOf(f)
 		if err := checkEntry(f, name); err != nil {
 			return archive{}, err
 		}
-		if seen[name] {
-			return archive{}, badZip("%q is there twice", name)
+		if _, seen := isDirectory[name]; seen {
+			return archive{}, badZip("%.100q is there twice", name)
 		}
-		seen[name] = true
+		isDirectory[name] = f.Mode().IsDir()
 		if total += f.UncompressedSize64; total > lambda.MaxUnpacked || f.UncompressedSize64 > lambda.MaxUnpacked {
 			return archive{}, badZip("unzipped it has more than %d bytes", lambda.MaxUnpacked)
 		}
 	}
-	return archive{r}, nil
+	return archive{r}, checkParents(r.File, isDirectory)
+}
+
+// nameOf is the name of an entry: those of directories end with a slash.
+func nameOf(f *zip.File) string { return strings.TrimSuffix(f.Name, "/") }
+
+// checkParents refuses entries below what is no directory: nobody could unpack them, or, below a link, say where they are.
+// It adds to the directories those that have no entry of their own.
+func checkParents(files []*zip.File, isDirectory map[string]bool) error {
+	for _, f := range files {
+		for dir := path.Dir(nameOf(f)); dir != "."; dir = path.Dir(dir) {
+			is, known := isDirectory[dir]
+			if known && !is {
+				return badZip("%.100q is below %.100q, which is no directory", f.Name, dir)
+			}
+			if known {
+				break // what it is below is looked at with it
+			}
+			isDirectory[dir] = true
+		}
+	}
+	return nil
 }
 
 // checkEntry refuses names that are not plain relative paths, and entries that are no files, directories or links.
 func checkEntry(f *zip.File, name string) error {
 	switch mode := f.Mode(); {
-	case name == "" || name == "." || len(name) > maxPath || strings.ContainsAny(name, "\\\x00") || !fs.ValidPath(name):
+	case name == "" || name == "." || len(name) > maxPath || strings.ContainsAny(name, "\\\x00") || !fs.ValidPath(name) || hasLongPart(name):
 		return badZip("%.100q is no path within it", f.Name)
 	case mode&fs.ModeType&^(fs.ModeDir|fs.ModeSymlink) != 0:
 		return badZip("%.100q is a special file", f.Name)
@@ -71,6 +94,10 @@ func checkEntry(f *zip.File, name string) error {
 		return badZip("the link %.100q is too long", f.Name)
 	}
 	return nil
+}
+
+func hasLongPart(name string) bool {
+	return slices.ContainsFunc(strings.Split(name, "/"), func(part string) bool { return len(part) > maxPart })
 }
 
 // check reads every entry to its end, and so finds out whether all are whole and as large as they say.
@@ -130,7 +157,7 @@ func (a archive) each(f func(*zip.File, string, io.Reader) error) error {
 		if err != nil {
 			return badZip("%.100q: %v", entry.Name, err)
 		}
-		err = f(entry, strings.TrimSuffix(entry.Name, "/"), io.LimitReader(content, lambda.MaxUnpacked))
+		err = f(entry, nameOf(entry), io.LimitReader(content, lambda.MaxUnpacked))
 		content.Close()
 		if err != nil {
 			return badZip("%.100q: %v", entry.Name, err)
@@ -139,11 +166,13 @@ func (a archive) each(f func(*zip.File, string, io.Reader) error) error {
 	return nil
 }
 
-// linkTarget reads where a symbolic link points, which must be a place within the zip file.
+// linkTarget reads where a symbolic link points, which must be a place within the zip file. It may go up before it goes down,
+// but not after: where that leads would depend on other links.
 func linkTarget(name string, content io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(content, maxLink))
 	target := string(b)
-	if err == nil && (target == "" || strings.ContainsRune(target, 0) || path.IsAbs(target) || !fs.ValidPath(path.Join(path.Dir(name), target))) {
+	plain := strings.TrimSuffix(strings.TrimPrefix(target, "./"), "/")
+	if err == nil && (target == "" || strings.ContainsRune(target, 0) || path.Clean(target) != plain || !fs.ValidPath(path.Join(path.Dir(name), target)) || path.IsAbs(target)) {
 		err = errors.New("the link points out of the zip file")
 	}
 	return target, err

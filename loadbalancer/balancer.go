@@ -25,7 +25,7 @@ type balancer struct {
 	places  []Place
 	current atomic.Pointer[state]
 	targets *target.Set
-	doors   map[door]*http.Server
+	doors   map[door]served
 	// transports are all that there have been, since some may still keep connections.
 	transports []*http.Transport
 	running    sync.WaitGroup // servers, their connections, and those that drain
@@ -49,14 +49,20 @@ type door struct {
 	protocol lattice.Protocol
 }
 
+// served is a door that is open.
+type served struct {
+	server   *http.Server
+	listener net.Listener
+}
+
 func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
-	b := &balancer{set: s, vpc: wanted.VPC, doors: map[door]*http.Server{}}
+	b := &balancer{set: s, vpc: wanted.VPC, doors: map[door]served{}}
 	for i, address := range wanted.Addresses {
 		b.places = append(b.places, Place{VPC: wanted.VPC, Instance: wanted.NodeID(i), Address: address})
 	}
 	b.targets = target.New(target.Config{
 		Dial: func(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
-			return s.config.Dial(ctx, b.places[0], to)
+			return s.reach(ctx, b.places[0], to)
 		},
 		Logger: s.log, Changed: s.config.Changed,
 	})
@@ -84,15 +90,16 @@ func (b *balancer) apply(ctx context.Context, wanted *snapshot.LoadBalancer) err
 
 // follow closes the doors that are not wanted any more, and opens those that are.
 func (b *balancer) follow(ctx context.Context, open map[door]bool) error {
-	for d, server := range b.doors {
+	for d, was := range b.doors {
 		if !open[d] {
 			delete(b.doors, d)
-			b.running.Go(func() { drain(server) })
+			_ = was.listener.Close() // now, for another protocol may be spoken on the port from now on; the server follows
+			b.running.Go(func() { drain(was.server) })
 		}
 	}
 	var errs []error
 	for d := range open {
-		if b.doors[d] == nil {
+		if _, is := b.doors[d]; !is {
 			errs = append(errs, b.open(ctx, d))
 		}
 	}
@@ -178,7 +185,7 @@ func (b *balancer) open(ctx context.Context, d door) error {
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return b.certificate(d.port) },
 		})
 	}
-	b.doors[d] = server
+	b.doors[d] = served{server, listener}
 	b.running.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			b.set.log.Error("a listener of a load balancer has stopped", "address", b.places[d.place].Address, "port", d.port, "error", err)
@@ -214,8 +221,8 @@ func cut(server *http.Server) {
 // close ends the health checks at once and each server by end, and waits until nothing is left running.
 func (b *balancer) close(end func(*http.Server)) {
 	b.targets.Close()
-	for _, server := range b.doors {
-		b.running.Go(func() { end(server) })
+	for _, open := range b.doors {
+		b.running.Go(func() { end(open.server) })
 	}
 	b.running.Wait()
 	for _, t := range b.transports {

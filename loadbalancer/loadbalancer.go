@@ -114,6 +114,17 @@ func (s *Set) all() map[string]*balancer {
 	return maps.Clone(s.balancers)
 }
 
+// reach connects to a target. No load balancer of the VPC can be one (user guide for Application Load Balancers, "Register
+// targets"): a request could go round among them for ever.
+func (s *Set) reach(ctx context.Context, from Place, to netip.AddrPort) (net.Conn, error) {
+	for _, b := range s.all() {
+		if b.vpc == from.VPC && slices.Contains(b.addresses(), to.Addr()) {
+			return nil, fmt.Errorf("%s is the address of a load balancer, which cannot be a target of one", to.Addr())
+		}
+	}
+	return s.config.Dial(ctx, from, to)
+}
+
 // Report is the health of every target, by target group id.
 func (s *Set) Report() map[string]lattice.TargetReport {
 	reports := map[string]lattice.TargetReport{}

@@ -360,6 +360,26 @@ func TestAnswersOfItsOwn(t *testing.T) {
 	<-ended
 }
 
+// TestLoadBalancersCallNoLoadBalancers holds that a request cannot go round among them for ever.
+func TestLoadBalancersCallNoLoadBalancers(t *testing.T) {
+	b := newBench(t, nil)
+	fixed := snapshot.BalancerListener{Protocol: lattice.ProtocolHTTP, Port: 8080, Fixed: &elbv2.FixedResponse{Status: 204}}
+	third := netip.MustParseAddr("10.0.1.5")
+	other := aBalancer()
+	other.ID, other.Addresses, other.Listeners = "2", []netip.Addr{third}, []snapshot.BalancerListener{fixed}
+	for name, address := range map[string]netip.Addr{"itself": second, "another": third} {
+		l := aBalancer(aGroup("g", address.String()))
+		l.Listeners = append(l.Listeners, fixed)
+		b.apply(l, other)
+		if status, body := b.get("http://shop.example/"); status != 502 {
+			t.Errorf("%s: %d %q", name, status, body)
+		}
+		if status, _ := b.getFrom(b.client(address, 8080), "http://shop.example/"); status != 204 {
+			t.Errorf("%s: called by a client: %d", name, status)
+		}
+	}
+}
+
 func TestChooseKeepsTheWeights(t *testing.T) {
 	light, heavy := aGroup("light"), aGroup("heavy")
 	l := &snapshot.BalancerListener{TotalWeight: 4, Forward: []snapshot.WeightedTargetGroup{{Group: light, Weight: 1}, {Group: heavy, Weight: 3}}}
@@ -393,6 +413,13 @@ func TestListenersFollowTheSnapshot(t *testing.T) {
 	b.apply(&moved)
 	if status, _ := b.getFrom(b.client(second, 81), "http://shop.example/"); status != 204 {
 		t.Errorf("the new port answers %d", status)
+	}
+	for range 20 { // the same port, from one protocol to the other and back
+		for _, protocol := range []lattice.Protocol{lattice.ProtocolHTTPS, lattice.ProtocolHTTP} {
+			other := moved
+			other.Listeners = []snapshot.BalancerListener{{Protocol: protocol, Port: 81, Fixed: &elbv2.FixedResponse{Status: 204}}}
+			b.apply(&other)
+		}
 	}
 	b.apply()
 	if b.sockets() != 1 {

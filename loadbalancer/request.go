@@ -42,7 +42,7 @@ func (s *Set) transport(from Place, patience time.Duration) *http.Transport {
 			}
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
-			return s.config.Dial(ctx, from, to)
+			return s.reach(ctx, from, to)
 		},
 		TLSClientConfig:       &tls.Config{InsecureSkipVerify: true},
 		TLSHandshakeTimeout:   dialTimeout,

@@ -70,10 +70,11 @@ const resourcePrefix = "certificate/"
 func Resource(uuid string) string { return resourcePrefix + uuid }
 
 // ID is where the store keeps the certificate of an ARN: below its account. It is false for what cannot be the ARN of a
-// certificate in the region.
+// certificate in the region. There is one ARN for an id, of the partition aws: a policy that names a certificate, and what
+// refers to it, could otherwise be passed by with another.
 func ID(arn, region string) (id string, ok bool) {
 	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "acm" || parts[3] != region {
+	if len(parts) != 6 || parts[0] != "arn" || parts[1] != "aws" || parts[2] != "acm" || parts[3] != region {
 		return "", false
 	}
 	uuid, ok := strings.CutPrefix(parts[5], resourcePrefix)

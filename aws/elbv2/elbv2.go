@@ -121,14 +121,6 @@ type TargetGroup struct {
 	Tags        map[string]string `json:"tags,omitempty"`
 }
 
-// Attribute is the value of an attribute, its default if none was set.
-func (g *TargetGroup) Attribute(key string) string {
-	if value, ok := g.Attributes[key]; ok {
-		return value
-	}
-	return TargetGroupAttributes[key]
-}
-
 // Target is a target of a group: an instance or an address, and a port of it.
 type Target struct {
 	ID   string `json:"id"`

@@ -87,7 +87,7 @@ type ModifyTargetGroupAttributesRequest struct {
 	Attributes []Attribute `query:"Attributes" check:"required"`
 }
 
-// TargetsRequest names targets of a group. In DescribeTargetHealth, none means all.
+// TargetsRequest names targets of a group.
 type TargetsRequest struct {
 	ARN     string              `query:"TargetGroupArn" check:"required"`
 	Targets []TargetDescription `query:"Targets" check:"required,len=1..100"`
@@ -100,6 +100,7 @@ type TargetDescription struct {
 	Zone string `query:"AvailabilityZone" xml:"AvailabilityZone,omitempty"`
 }
 
+// DescribeTargetHealthRequest names a group and some of its targets. Without any it is about all.
 type DescribeTargetHealthRequest struct {
 	ARN     string              `query:"TargetGroupArn" check:"required"`
 	Targets []TargetDescription `query:"Targets" check:"len=0..100"`

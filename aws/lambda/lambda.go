@@ -27,10 +27,11 @@ const Latest = "$LATEST"
 func ID(account string, names ...string) string { return account + "/" + strings.Join(names, "/") }
 
 // VersionOrder is a version's number in the form in which the store keeps versions, so that they are in the order of
-// their numbers. It is false for what is no number.
+// their numbers. It is false for what is no number of a version as they are written, from 1 and without leading zeros: a
+// version has one name.
 func VersionOrder(number string) (string, bool) {
 	n, err := strconv.ParseUint(number, 10, 63)
-	return fmt.Sprintf("%019d", n), err == nil
+	return fmt.Sprintf("%019d", n), err == nil && number == strconv.FormatUint(n, 10) && n > 0
 }
 
 // Function is a function with what all its versions share.

@@ -40,7 +40,7 @@ func TestVersionsAreInOrder(t *testing.T) {
 	if two >= ten {
 		t.Errorf("2 is %s, 10 is %s", two, ten)
 	}
-	for _, s := range []string{"", "$LATEST", "live", "-1", "99999999999999999999"} {
+	for _, s := range []string{"", "$LATEST", "live", "-1", "+1", "0", "01", "99999999999999999999"} {
 		if _, ok := VersionOrder(s); ok {
 			t.Errorf("%q is a number", s)
 		}

@@ -3,8 +3,10 @@ package lambda
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
+	"pergola/lattice"
 	"pergola/policy"
 )
 
@@ -128,4 +130,28 @@ func (f *Function) LetsLattice(name Name, targetGroup, account string) bool {
 		Action:    InvokeAction, Resource: name.ARN(),
 		Context: policy.Values{"aws:sourcearn": {targetGroup}, "aws:sourceaccount": {account}},
 	}) == policy.Allow
+}
+
+// LetLattice adds the permission for VPC Lattice to invoke the function, named by its ARN, for a target group: to the policy
+// of the qualifier, which gets a new revision. The error says what is in the way.
+func (f *Function) LetLattice(name Name, targetGroup, revision string) error {
+	s := Statement{
+		SID: "vpc-lattice-" + lattice.IDOf(targetGroup), Principal: LatticeService, Action: InvokeAction, Resource: name.ARN(), SourceARN: targetGroup,
+	}
+	p := f.Policies[name.Qualifier]
+	switch {
+	case name.Qualifier == Latest:
+		return fmt.Errorf("%s has no policy; leave it out, or name an alias", Latest)
+	case slices.ContainsFunc(p.Statements, func(known Statement) bool { return known.SID == s.SID }):
+		return fmt.Errorf("its policy has another statement %s; remove that (aws lambda remove-permission)", s.SID)
+	}
+	p.Statements, p.Revision = append(slices.Clone(p.Statements), s), revision
+	if n := len(p.Document()); n > MaxPolicy {
+		return fmt.Errorf("its policy would have %d bytes, and may have %d; remove a statement (aws lambda remove-permission)", n, MaxPolicy)
+	}
+	if f.Policies == nil {
+		f.Policies = map[string]Policy{}
+	}
+	f.Policies[name.Qualifier] = p
+	return nil
 }

@@ -66,9 +66,9 @@ type SnapStart struct {
 // LoggingConfig is where a function's output goes. It is accepted and described, and goes to the deployment's log.
 type LoggingConfig struct {
 	LogFormat           string `json:"LogFormat" check:"enum=JSON|Text"`
-	ApplicationLogLevel string `json:"ApplicationLogLevel,omitempty"`
-	SystemLogLevel      string `json:"SystemLogLevel,omitempty"`
-	LogGroup            string `json:"LogGroup,omitempty"`
+	ApplicationLogLevel string `json:"ApplicationLogLevel,omitempty" check:"enum=TRACE|DEBUG|INFO|WARN|ERROR|FATAL"`
+	SystemLogLevel      string `json:"SystemLogLevel,omitempty" check:"enum=DEBUG|INFO|WARN"`
+	LogGroup            string `json:"LogGroup,omitempty" check:"len=1..512,pattern=loggroup"`
 }
 
 // FileSystem is a file system that a function mounts.
@@ -269,8 +269,8 @@ type AddPermissionRequest struct {
 	Principal           string `json:"Principal" check:"required,pattern=handler"`
 	SourceARN           string `json:"SourceArn" check:"pattern=anyarn"`
 	SourceAccount       string `json:"SourceAccount" check:"len=0..12,pattern=account"`
-	EventSourceToken    string `json:"EventSourceToken" check:"len=0..256"`
-	PrincipalOrgID      string `json:"PrincipalOrgID" check:"len=12..34"`
+	EventSourceToken    string `json:"EventSourceToken" check:"len=0..256,pattern=statementid"`
+	PrincipalOrgID      string `json:"PrincipalOrgID" check:"len=12..34,pattern=organization"`
 	RevisionID          string `json:"RevisionId"`
 	FunctionURLAuthType string `json:"FunctionUrlAuthType" check:"enum=NONE|AWS_IAM"`
 	ViaFunctionURL      bool   `json:"InvokedViaFunctionUrl"`

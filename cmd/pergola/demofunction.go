@@ -91,10 +91,6 @@ func (s *story) callFunction() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	allow := body{"StatementId": "lattice", "Action": "lambda:InvokeFunction", "Principal": "vpc-lattice.amazonaws.com", "SourceArn": group.ARN}
-	if err := s.api.Lambda(s.ctx, "POST", functionsAPI+"/"+functionName+"/policy", allow, nil); err != nil {
-		return "", err
-	}
 	if err := s.register(group.ID, arn); err != nil {
 		return "", err
 	}

@@ -9,7 +9,8 @@
 //
 //   - What is requested is issued at once by the built-in authority: nobody is asked to prove that a name is theirs.
 //     What a proof would ask for is described all the same, since tools wait for it.
-//   - Only RSA keys that services can use are issued and imported: RSA_2048, and up to 4096 bits on import.
+//   - Only RSA keys are issued and imported: RSA_2048, which services take, and up to 4096 bits on import, which load
+//     balancers take too.
 //   - What was issued lasts 90 days and is renewed, with the same key, 30 days before its end, in use or not.
 //   - A certificate that its owner imported once more serves from then on, whatever names it has now.
 //   - There is no quota, no private authority, and no export of keys.
@@ -112,14 +113,7 @@ func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return aws.Errorf("AccessDeniedException", "%s", denied.Message)
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "InternalFailure", Message: "The store does not answer; try again", Status: 500}
-	}
-	return err
+	return authority.Explained(err, aws.Error{Code: "AccessDeniedException"}, aws.Error{Code: "InternalFailure", Status: 500})
 }
 
 // arn names a certificate of the caller's account.

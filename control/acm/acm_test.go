@@ -177,7 +177,7 @@ func TestImport(t *testing.T) {
 	if got := w.describe(arn).Status; got != "EXPIRED" {
 		t.Errorf("after its end it is %s", got)
 	}
-	refused(w, w.ImportCertificate, in, "InvalidParameterException", "has expired")
+	refused(w, w.ImportCertificate, in, "ValidationException", "has expired")
 }
 
 func encoded(t testing.TB, value any) string {
@@ -333,6 +333,10 @@ func TestRequestIsIdempotentForAnHour(t *testing.T) {
 	if second == first {
 		t.Error("after the hour it is still the first")
 	}
+	must(w, w.DeleteCertificate, nouns.Reference{CertificateARN: first})
+	if got := request(); got != second {
+		t.Errorf("once the first is deleted, whose token it was too: %s, want %s", got, second)
+	}
 	must(w, w.DeleteCertificate, nouns.Reference{CertificateARN: second})
 	if got := request(); got == second {
 		t.Error("it is one that was deleted")
@@ -364,6 +368,12 @@ func TestUse(t *testing.T) {
 		t.Errorf("listed as %+v", list)
 	}
 	refused(w, w.DeleteCertificate, nouns.Reference{CertificateARN: arn}, "ResourceInUseException", "service/svc-")
+
+	disguised := strings.Replace(arn, "arn:aws:", "arn:aws-cn:", 1) // under which nobody would see that it is in use
+	_, err := services.CreateService(w.ctx, w.caller, &lattice.CreateServiceRequest{Name: "three", CustomDomainName: "three.example.com", CertificateARN: disguised})
+	if err == nil {
+		t.Errorf("a service uses %s", disguised)
+	}
 }
 
 // TestLoadBalancersUseCertificates has the listeners of a load balancer use a certificate.
@@ -489,6 +499,7 @@ func TestReferences(t *testing.T) {
 	for reference, code := range map[string]string{
 		strings.Replace(arn, region, "eu-west-1", 1):                   "InvalidArnException",
 		strings.Replace(arn, ":acm:", ":iam:", 1):                      "InvalidArnException",
+		strings.Replace(arn, "arn:aws:", "arn:aws-cn:", 1):             "InvalidArnException", // past policies that name it
 		strings.Replace(arn, "certificate/", "certificate/a/", 1):      "InvalidArnException",
 		strings.Replace(arn, "certificate/", "certificate/a", 1):       "ResourceNotFoundException",
 		strings.Replace(arn, account, "100000000002", 1):               "AccessDeniedException",

@@ -6,8 +6,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -21,16 +19,6 @@ import (
 	"pergola/store"
 )
 
-// newUUID makes the id of a certificate: 122 random bits in the form of RFC 9562, version 4.
-func newUUID(random io.Reader) string {
-	var raw [16]byte
-	if _, err := io.ReadFull(random, raw[:]); err != nil {
-		panic(fmt.Sprintf("acm: no randomness for an id: %v", err))
-	}
-	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:])
-}
-
 // ImportCertificate keeps a certificate that the caller brings, or with an ARN replaces what was imported before.
 func (c *Control) ImportCertificate(ctx context.Context, caller iam.Caller, in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error) {
 	return update(ctx, c, caller, "ImportCertificate", func(op *call) (*acm.ImportCertificateResponse, error) {
@@ -40,7 +28,7 @@ func (c *Control) ImportCertificate(ctx context.Context, caller iam.Caller, in *
 		}
 		pair, err := certificate.Import(in.Certificate, in.PrivateKey, in.Chain, c.now())
 		if err != nil {
-			return nil, invalid("%v", err)
+			return nil, aws.Errorf("ValidationException", "%v", err) // as users of the service have seen it
 		}
 		if err := sameSize(object, pair); err != nil {
 			return nil, err
@@ -60,7 +48,7 @@ func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, er
 		if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
 			return nil, err
 		}
-		return &acm.Certificate{ARN: op.arn(newUUID(op.random)), Type: acm.Imported, Tags: tags, Created: op.now()}, nil
+		return &acm.Certificate{ARN: op.arn(aws.NewUUID(op.random)), Type: acm.Imported, Tags: tags, Created: op.now()}, nil
 	}
 	object, err := op.find(in.CertificateARN)
 	switch {
@@ -106,7 +94,7 @@ func tokenKey(account, token string) string { return account + "/" + acm.KindCer
 
 // RequestCertificate has the built-in authority issue a certificate, at once.
 func (c *Control) RequestCertificate(ctx context.Context, caller iam.Caller, in *acm.RequestCertificateRequest) (*acm.RequestCertificateResponse, error) {
-	newKey := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.MinKeyBits) })
+	newKey := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.ServiceKeyBits) })
 	return update(ctx, c, caller, "RequestCertificate", func(op *call) (*acm.RequestCertificateResponse, error) {
 		op.describeRequest(in)
 		tags, err := newTags(in.Tags)
@@ -197,9 +185,22 @@ func (op *call) requestedBefore(token string) (arn string, err error) {
 	return arn, err
 }
 
+// forgetToken frees the token with which a certificate was requested, unless it is that of a later one by now.
+func (op *call) forgetToken(object *acm.Certificate) error {
+	if object.Token == "" {
+		return nil
+	}
+	holder, err := tokens.Get(op.Tx, tokenKey(op.account, object.Token))
+	if errors.Is(err, store.ErrNotFound) || err == nil && holder != object.ARN {
+		return nil
+	}
+	tokens.Delete(op.Tx, tokenKey(op.account, object.Token))
+	return err
+}
+
 func (op *call) requested(in *acm.RequestCertificateRequest, tags map[string]string) *acm.Certificate {
 	object := &acm.Certificate{
-		ARN: op.arn(newUUID(op.random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
+		ARN: op.arn(aws.NewUUID(op.random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
 		Options: acm.Options{Transparency: enabled, Export: disabled}, Tags: tags, Created: op.now(), Token: in.Token,
 	}
 	if object.ValidationMethod == "" {
@@ -268,8 +269,8 @@ func (c *Control) DeleteCertificate(ctx context.Context, caller iam.Caller, in *
 		if by := users[object.ARN]; len(by) > 0 {
 			return nil, aws.Errorf("ResourceInUseException", "Certificate %s is used by %s and %d more; take it off them first", object.ARN, by[0], len(by)-1)
 		}
-		if object.Token != "" {
-			tokens.Delete(op.Tx, tokenKey(op.account, object.Token))
+		if err := op.forgetToken(object); err != nil {
+			return nil, err
 		}
 		id, _ := acm.ID(object.ARN, op.region)
 		certificateObjects.Delete(op.Tx, id)

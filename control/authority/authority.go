@@ -183,17 +183,23 @@ func (q *Inquiry) MayAssume(action string, role *iam.Role) error {
 	return decide(&access, request)
 }
 
-// MayTrusted asks whether the caller may perform another action on a resource of any account whose own policy allows that
-// already; named says that this policy names the caller itself, of the resource's account. As with MayAssume, no identity
-// policy has to allow it then.
-func (q *Inquiry) MayTrusted(action, resource string, tags map[string]string, named bool) error {
+// MayBy asks whether the caller may perform another action on a resource of any account that has a policy of its own, which
+// effect evaluates. Within an account either side suffices: the caller's own policies, or that of the resource where it names
+// the caller itself, as with MayAssume. A caller of another account needs both.
+func (q *Inquiry) MayBy(effect func(*policy.Request) policy.Effect, action, resource string, tags map[string]string) error {
 	s, err := q.standing()
 	if err != nil {
 		return err
 	}
-	access := s.access
-	q.trust(s, &access, named)
-	return decide(&access, q.request(s, question{action, resource, tags}))
+	request, access := q.request(s, question{action, resource, tags}), s.access
+	if effect(request) != policy.Allow {
+		return q.ask(action, resource, tags)
+	}
+	itself := *request
+	itself.Principal.Account = "" // so that the account alone does not name it
+	own := lattice.AccountOf(resource) == q.caller.Account
+	q.trust(s, &access, own && effect(&itself) == policy.Allow)
+	return decide(&access, request)
 }
 
 // trust lets a caller that a resource's policy names do without identity policies. Whoever is gone is not the one that the
@@ -235,7 +241,7 @@ func (q *Inquiry) owns(action, resource string) error {
 	case "", q.caller.Account, iam.AWSAccount:
 		return nil
 	}
-	refused := &policy.Request{Principal: PrincipalOf(q.caller), Action: action, Resource: resource}
+	refused := &policy.Request{Principal: principalOf(q.caller), Action: action, Resource: resource}
 	return &Denied{policy.Decision{Level: "resource"}.Message(refused)}
 }
 

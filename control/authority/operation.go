@@ -2,7 +2,9 @@ package authority
 
 import (
 	"context"
+	"errors"
 
+	"pergola/aws"
 	"pergola/store"
 )
 
@@ -40,4 +42,19 @@ func View[O Operation, R any](ctx context.Context, s *store.Store, begin func(*s
 func conclude[O Operation, R any](op O, f func(O) (*R, error)) (*R, error) {
 	answer, err := f(op)
 	return answer, op.Conclude(err)
+}
+
+// Explained puts a refusal, and an outage of the store, into the words of a service: the errors that it has for them. What
+// refused has as its message goes before the sentence of the refusal. Other errors stay as they are.
+func Explained(err error, refused, unavailable aws.Error) error {
+	var denied *Denied
+	switch {
+	case errors.As(err, &denied):
+		refused.Message += denied.Message
+		return &refused
+	case errors.Is(err, store.ErrUnavailable):
+		unavailable.Message = "The store does not answer; try again"
+		return &unavailable
+	}
+	return err
 }

@@ -37,7 +37,7 @@ func (l *library) read(tx *store.Tx, caller *iam.Caller) (*standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &standing{principal: PrincipalOf(*caller), keys: conditionsOf(caller)}
+	s := &standing{principal: principalOf(*caller), keys: conditionsOf(caller)}
 	for _, level := range member.Levels {
 		s.access.ServiceControl = append(s.access.ServiceControl, l.compileAll("service control policy", level, policy.ServiceControl))
 	}
@@ -52,8 +52,8 @@ func (l *library) read(tx *store.Tx, caller *iam.Caller) (*standing, error) {
 	return s, err
 }
 
-// PrincipalOf is a caller as policies name it. Who is of no known type is nobody.
-func PrincipalOf(caller iam.Caller) policy.Principal {
+// principalOf is a caller as policies name it. Who is of no known type is nobody.
+func principalOf(caller iam.Caller) policy.Principal {
 	types := map[iam.PrincipalType]policy.PrincipalType{
 		iam.TypeAccount: policy.Root, iam.TypeUser: policy.User, iam.TypeAssumedRole: policy.AssumedRole,
 		iam.TypeFederated: policy.Federated,

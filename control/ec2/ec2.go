@@ -15,7 +15,6 @@ package ec2
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -95,14 +94,8 @@ func view[R any](ctx context.Context, c *Control, caller iam.Caller, action stri
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return &aws.Error{Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. " + denied.Message, Status: 403}
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "Unavailable", Message: "The store does not answer; try again", Status: 503}
-	}
-	return err
+	const refused = "You are not authorized to perform this operation. "
+	return authority.Explained(err, aws.Error{Code: "UnauthorizedOperation", Message: refused, Status: 403}, aws.Error{Code: "Unavailable", Status: 503})
 }
 
 // done is the answer of operations that have nothing to tell.

@@ -48,22 +48,46 @@ func setAttributes(known elbv2.AttributeSet, set map[string]string, given []elbv
 	return set, nil
 }
 
-// The longest idle timeout, in seconds (API reference, LoadBalancerAttribute).
-const maxIdleTimeout = 4000
+// values are what an attribute may be: one of some words, or a number in a range that is not empty.
+type values struct {
+	words    []string
+	from, to int
+}
 
-// isValue reports whether an attribute may have a value. Of attributes that are only kept, those that are true or false
-// by default must be one or the other.
+// valuesOf are the values of attributes, beside those that are true or false by default (API reference,
+// LoadBalancerAttribute and TargetGroupAttribute). What is not here is any text.
+var valuesOf = map[string]values{
+	elbv2.ForwardedFor: {words: []string{elbv2.ForwardedForAppend, elbv2.ForwardedForPreserve, elbv2.ForwardedForRemove}},
+	elbv2.IdleTimeout:  {from: 1, to: 4000},
+
+	"client_keep_alive.seconds":           {from: 60, to: 604800},
+	"routing.http.desync_mitigation_mode": {words: []string{"monitor", "defensive", "strictest"}},
+
+	"deregistration_delay.timeout_seconds":                                           {from: 0, to: 3600},
+	"load_balancing.algorithm.anomaly_mitigation":                                    {words: []string{"on", "off"}},
+	"load_balancing.algorithm.type":                                                  {words: []string{"round_robin", "least_outstanding_requests", "weighted_random"}},
+	"load_balancing.cross_zone.enabled":                                              {words: []string{"true", "false", "use_load_balancer_configuration"}},
+	"slow_start.duration_seconds":                                                    {words: []string{"0"}, from: 30, to: 900},
+	"stickiness.type":                                                                {words: []string{"lb_cookie", "app_cookie"}},
+	"stickiness.app_cookie.duration_seconds":                                         {from: 1, to: 604800},
+	"stickiness.lb_cookie.duration_seconds":                                          {from: 1, to: 604800},
+	"target_group_health.dns_failover.minimum_healthy_targets.count":                 {words: []string{"off"}, from: 1, to: maxTargets},
+	"target_group_health.dns_failover.minimum_healthy_targets.percentage":            {words: []string{"off"}, from: 1, to: 100},
+	"target_group_health.unhealthy_state_routing.minimum_healthy_targets.count":      {from: 1, to: maxTargets},
+	"target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": {words: []string{"off"}, from: 1, to: 100},
+}
+
+// isValue reports whether an attribute may have a value. Those that are true or false by default must be one or the other.
 func isValue(key, value, fallback string) bool {
-	switch {
-	case key == elbv2.ForwardedFor:
-		return value == elbv2.ForwardedForAppend || value == elbv2.ForwardedForPreserve || value == elbv2.ForwardedForRemove
-	case key == elbv2.IdleTimeout:
-		seconds, err := strconv.Atoi(value)
-		return err == nil && 1 <= seconds && seconds <= maxIdleTimeout
-	case fallback == "true" || fallback == "false":
+	if fallback == "true" || fallback == "false" {
 		return value == "true" || value == "false"
 	}
-	return true
+	may, ok := valuesOf[key]
+	if !ok || slices.Contains(may.words, value) {
+		return true
+	}
+	n, err := strconv.Atoi(value)
+	return err == nil && value == strconv.Itoa(n) && may.from <= n && n <= may.to && may.to > 0
 }
 
 // DescribeLoadBalancerAttributes lists the attributes of a load balancer.

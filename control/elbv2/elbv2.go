@@ -11,7 +11,6 @@ package elbv2
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -86,14 +85,7 @@ func view[R any](ctx context.Context, c *Control, caller iam.Caller, action stri
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return &aws.Error{Code: "AccessDenied", Message: denied.Message, Status: 403}
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "ServiceUnavailable", Message: "The store does not answer; try again", Status: 503}
-	}
-	return err
+	return authority.Explained(err, aws.Error{Code: "AccessDenied", Status: 403}, aws.Error{Code: "ServiceUnavailable", Status: 503})
 }
 
 // The codes of errors that several operations have (API reference, the errors of each operation).

@@ -302,7 +302,7 @@ func TestListeners(t *testing.T) {
 	}
 	certificate := w.certificate(account)
 	secure := listenerRequest(l.ARN, "HTTPS", 443, []nouns.ActionDescription{{Type: "fixed-response", Fixed: &nouns.FixedResponseConfig{StatusCode: "404", MessageBody: "no"}}})
-	refused(w, w.CreateListener, secure, "CertificateNotFound")
+	refused(w, w.CreateListener, secure, "ValidationError")
 	for _, arn := range []string{
 		"arn:aws:iam::100000000001:server-certificate/x", "arn:aws:acm:us-west-2:100000000001:certificate/gone",
 		strings.Replace(certificate, "us-west-2", "eu-west-1", 1), w.certificate(other),
@@ -311,8 +311,10 @@ func TestListeners(t *testing.T) {
 		refused(w, w.CreateListener, secure, "CertificateNotFound")
 	}
 	secure.Certificates = []nouns.Certificate{{ARN: certificate}}
-	secure.SSLPolicy = "strict"
-	refused(w, w.CreateListener, secure, "SSLPolicyNotFound")
+	for _, name := range []string{"strict", "ELBSecurityPolicy-", "ELBSecurityPolicy-2016-08 ", "ELBSecurityPolicy-" + strings.Repeat("x", 100)} {
+		secure.SSLPolicy = name
+		refused(w, w.CreateListener, secure, "SSLPolicyNotFound")
+	}
 	secure.SSLPolicy = ""
 	got := must(w, w.CreateListener, secure).Listeners[0]
 	if got.SSLPolicy == "" || got.Certificates[0].ARN != certificate || got.DefaultActions[0].Fixed.StatusCode != "404" {
@@ -336,6 +338,16 @@ func TestListeners(t *testing.T) {
 	refused(w, w.DescribeRules, nouns.DescribeRulesRequest{ARNs: []string{rules[0].ARN + "0"}}, "RuleNotFound")
 	refused(w, w.DescribeRules, nouns.DescribeRulesRequest{}, "ValidationError")
 	refused(w, w.DescribeListeners, nouns.DescribeListenersRequest{}, "ValidationError")
+
+	again := must(w, w.CreateListener, secure).Listeners // as a client does that has not heard the answer
+	if !reflect.DeepEqual(again[0], got) {
+		t.Errorf("%+v", again)
+	}
+	secure.SSLPolicy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+	refused(w, w.CreateListener, secure, "DuplicateListener")
+	if found := must(w, w.DescribeListeners, nouns.DescribeListenersRequest{LoadBalancerARN: l.ARN}).Listeners; len(found) != 2 {
+		t.Errorf("%+v", found)
+	}
 
 	moved := must(w, w.ModifyListener, nouns.ModifyListenerRequest{ARN: made.ARN, ListenerSettings: nouns.ListenerSettings{Port: 8080}}).Listeners[0]
 	if moved.Port != 8080 || moved.ARN != made.ARN || moved.DefaultActions[0].TargetGroupARN != g {
@@ -544,7 +556,7 @@ func TestTargets(t *testing.T) {
 		t.Errorf("of an instance that is going: %q", got)
 	}
 	must(w, w.DeregisterTargets, to(one))
-	refused(w, w.DeregisterTargets, to(one), "InvalidTarget")
+	must(w, w.DeregisterTargets, to(one, "i-nobody"))
 	if got := health(all); len(got) != 0 {
 		t.Errorf("%v is left", got)
 	}
@@ -603,7 +615,10 @@ func TestAttributes(t *testing.T) {
 	if stored := w.stored(l.ARN).Attributes; !reflect.DeepEqual(stored, map[string]string{nouns.IdleTimeout: "5", "access_logs.s3.bucket": "b"}) {
 		t.Errorf("stored are %v", stored)
 	}
-	for key, value := range map[string]string{nouns.ForwardedFor: "keep", nouns.IdleTimeout: "4001", nouns.DeletionProtection: "yes", "routing.http2.enabled": ""} {
+	for key, value := range map[string]string{
+		nouns.ForwardedFor: "keep", nouns.IdleTimeout: "4001", nouns.DeletionProtection: "yes", "routing.http2.enabled": "",
+		"client_keep_alive.seconds": "59", "routing.http.desync_mitigation_mode": "lax",
+	} {
 		refused(w, w.ModifyLoadBalancerAttributes, set(key, value), "InvalidConfigurationRequest")
 	}
 	refused(w, w.ModifyLoadBalancerAttributes, set("colour", "red"), "ValidationError")
@@ -618,8 +633,21 @@ func TestAttributes(t *testing.T) {
 	if got := of(must(w, w.DescribeTargetGroupAttributes, nouns.TargetGroupRequest{ARN: g}), nouns.Stickiness); got != "false" {
 		t.Errorf("stickiness is %s", got)
 	}
-	group.Attributes = []nouns.Attribute{{Key: nouns.Stickiness, Value: "true"}}
-	refused(w, w.ModifyTargetGroupAttributes, group, "InvalidConfigurationRequest")
+	for key, value := range map[string]string{
+		nouns.Stickiness: "true", "deregistration_delay.timeout_seconds": "+5", "slow_start.duration_seconds": "901",
+		"load_balancing.algorithm.type": "random", "load_balancing.cross_zone.enabled": "maybe", "stickiness.type": "source_ip",
+		"stickiness.lb_cookie.duration_seconds": "0", "target_group_health.dns_failover.minimum_healthy_targets.percentage": "101",
+	} {
+		group.Attributes = []nouns.Attribute{{Key: key, Value: value}}
+		refused(w, w.ModifyTargetGroupAttributes, group, "InvalidConfigurationRequest")
+	}
+	for key, value := range map[string]string{
+		"load_balancing.algorithm.type": "least_outstanding_requests", "load_balancing.cross_zone.enabled": "true",
+		"target_group_health.dns_failover.minimum_healthy_targets.percentage": "off", "stickiness.app_cookie.cookie_name": "shop",
+	} {
+		group.Attributes = []nouns.Attribute{{Key: key, Value: value}}
+		must(w, w.ModifyTargetGroupAttributes, group)
+	}
 
 	must(w, w.ModifyListenerAttributes, nouns.ModifyListenerAttributesRequest{ARN: listener, Attributes: []nouns.Attribute{{Key: "routing.http.response.server.enabled", Value: "false"}}})
 	if got := of(must(w, w.DescribeListenerAttributes, nouns.ListenerRequest{ARN: listener}), "routing.http.response.server.enabled"); got != "false" {

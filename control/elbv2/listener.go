@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -18,8 +20,9 @@ import (
 // defaultSSLPolicy is the security policy of HTTPS listeners that name none (API reference, CreateListener).
 const defaultSSLPolicy = "ELBSecurityPolicy-2016-08"
 
-// sslPolicyPrefix begins the names of all security policies (user guide for Application Load Balancers, "Security policies").
-const sslPolicyPrefix = "ELBSecurityPolicy-"
+// sslPolicyName is what the names of all security policies look like (user guide for Application Load Balancers, "Security
+// policies").
+var sslPolicyName = regexp.MustCompile(`^ELBSecurityPolicy-[A-Za-z0-9-]{1,64}$`)
 
 // listener reads the listener that an operation is about, with its load balancer, if the caller may perform it on that.
 // The listener is the load balancer's own.
@@ -62,7 +65,8 @@ func ruleARN(l *elbv2.LoadBalancer, listener *elbv2.Listener) string {
 	return below(l, "listener-rule", listener.ID, listener.RuleID)
 }
 
-// CreateListener makes a listener on a port of a load balancer that has none yet.
+// CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like the
+// first.
 func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *elbv2.CreateListenerRequest) (*elbv2.ListenersResponse, error) {
 	return update(ctx, c, caller, "CreateListener", func(op *call) (*elbv2.ListenersResponse, error) {
 		tags, err := newTags(in.Tags)
@@ -80,12 +84,26 @@ func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *elb
 			return nil, aws.Errorf(codeValidation, "A listener protocol and port must be specified")
 		}
 		listener := elbv2.Listener{ID: op.newID(), RuleID: op.newID(), Tags: tags}
+		taken := slices.IndexFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == in.Port })
+		if taken >= 0 { // all but its settings stays
+			same := l.Listeners[taken]
+			listener = elbv2.Listener{ID: same.ID, RuleID: same.RuleID, Attributes: same.Attributes, Tags: same.Tags}
+		}
 		if err := op.change(l, &listener, in.ListenerSettings, in.DefaultActions); err != nil {
 			return nil, err
 		}
-		l.Listeners = append(l.Listeners, listener)
+		switch {
+		case taken < 0:
+			l.Listeners = append(l.Listeners, listener)
+		case !reflect.DeepEqual(listener, l.Listeners[taken]):
+			return nil, duplicateListener(in.Port)
+		}
 		return op.putListener(l, listener.ID)
 	})
+}
+
+func duplicateListener(port int32) error {
+	return aws.Errorf("DuplicateListener", "A listener already exists on port %d of this load balancer", port)
 }
 
 // ModifyListener changes what the request has of a listener.
@@ -124,7 +142,7 @@ func (op *call) change(l *elbv2.LoadBalancer, listener *elbv2.Listener, s elbv2.
 	taken := slices.ContainsFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == listener.Port && one.ID != listener.ID })
 	switch {
 	case taken:
-		return aws.Errorf("DuplicateListener", "A listener already exists on port %d of this load balancer", listener.Port)
+		return duplicateListener(listener.Port)
 	case len(s.ALPNPolicy) > 0:
 		return aws.Errorf(codeConfiguration, "An ALPN policy can only be set on TLS listeners of network load balancers")
 	case s.MutualAuthentication != nil && s.MutualAuthentication.Mode != "off":
@@ -152,8 +170,8 @@ func (op *call) checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings
 			return err
 		}
 		listener.SSLPolicy = cmp.Or(listener.SSLPolicy, defaultSSLPolicy)
-		if !strings.HasPrefix(listener.SSLPolicy, sslPolicyPrefix) {
-			return aws.Errorf("SSLPolicyNotFound", "SSL policy '%s' not found; their names begin with %s", listener.SSLPolicy, sslPolicyPrefix)
+		if !sslPolicyName.MatchString(listener.SSLPolicy) {
+			return aws.Errorf("SSLPolicyNotFound", "SSL policy '%.100s' not found; their names are like %s", listener.SSLPolicy, defaultSSLPolicy)
 		}
 	default:
 		return aws.Errorf("UnsupportedProtocol", "The protocol '%s' is not supported by application load balancers; use HTTP or HTTPS", listener.Protocol)
@@ -165,7 +183,7 @@ func (op *call) checkProtocol(listener *elbv2.Listener, s elbv2.ListenerSettings
 // names do not matter.
 func (op *call) admitCertificate(arn string) error {
 	if arn == "" {
-		return aws.Errorf(codeNoCertificate, "A certificate must be specified for HTTPS listeners")
+		return aws.Errorf(codeValidation, "A certificate must be specified for HTTPS listeners")
 	}
 	id, ok := acm.ID(arn, op.region)
 	if !ok || lattice.AccountOf(arn) != op.account {

@@ -92,7 +92,8 @@ func (op *call) checkTarget(g *elbv2.TargetGroup, vpc resources.VPC, id string) 
 }
 
 // DeregisterTargets takes targets out of a target group. They get no new request; those in flight end as they would. A
-// target without a port stands for all ports that it is registered with.
+// target without a port stands for all ports that it is registered with. One that is not registered is out already (API
+// reference, DeregisterTargets).
 func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
 	return update(ctx, c, caller, "DeregisterTargets", func(op *call) (*elbv2.Empty, error) {
 		g, err := op.targetGroup(in.ARN)
@@ -101,13 +102,9 @@ func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *
 		}
 		for _, given := range in.Targets {
 			gone := resolve(g, given)
-			before := len(g.Targets)
 			g.Targets = slices.DeleteFunc(g.Targets, func(t elbv2.Target) bool {
 				return t.ID == gone.ID && (given.Port == 0 || t.Port == given.Port)
 			})
-			if len(g.Targets) == before {
-				return nil, aws.Errorf(codeTarget, "The following targets are not registered: '%s'", gone.Key())
-			}
 		}
 		return &elbv2.Empty{}, op.putTargetGroup(g)
 	})

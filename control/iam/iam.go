@@ -8,7 +8,6 @@ package iam
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"time"
 
@@ -90,14 +89,7 @@ func view[R any](ctx context.Context, c *Control, caller iam.Caller, action stri
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return &aws.Error{Code: "AccessDenied", Message: denied.Message, Status: 403}
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "ServiceUnavailable", Message: "The store does not answer; try again", Status: 503}
-	}
-	return err
+	return authority.Explained(err, aws.Error{Code: "AccessDenied", Status: 403}, aws.Error{Code: "ServiceUnavailable", Status: 503})
 }
 
 // The errors of the API (IAM API reference, the errors of each operation).

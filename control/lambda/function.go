@@ -50,7 +50,10 @@ func (c *Control) CreateFunction(ctx context.Context, caller iam.Caller, in *lam
 			return nil, err
 		}
 		f := &lambda.Function{Account: name.Account, Name: name.Function, Tags: in.Tags, Latest: newVersion(in)}
-		if err := op.configure(&f.Latest, &in.Unserved); err != nil {
+		if err := checkConfiguration(&f.Latest, &in.Unserved); err != nil {
+			return nil, err
+		}
+		if err := op.mayUse(in.Role); err != nil {
 			return nil, err
 		}
 		if err := keep(&f.Latest); err != nil {
@@ -79,9 +82,7 @@ func newVersion(in *lambda.CreateFunctionRequest) lambda.Version {
 
 // settle changes what a request has of a configuration.
 func settle(v *lambda.Version, in *lambda.UpdateFunctionConfigurationRequest) {
-	for field, value := range map[*string]string{&v.Runtime: in.Runtime, &v.Role: in.Role, &v.Handler: in.Handler} {
-		*field = cmp.Or(value, *field)
-	}
+	v.Runtime, v.Role, v.Handler = cmp.Or(in.Runtime, v.Runtime), cmp.Or(in.Role, v.Role), cmp.Or(in.Handler, v.Handler)
 	if in.Description != nil {
 		v.Description = *in.Description
 	}
@@ -102,8 +103,8 @@ func settle(v *lambda.Version, in *lambda.UpdateFunctionConfigurationRequest) {
 	}
 }
 
-// configure checks a configuration that is new or changed.
-func (op *call) configure(v *lambda.Version, asked *lambda.Unserved) error {
+// checkConfiguration checks a configuration that is new or changed.
+func checkConfiguration(v *lambda.Version, asked *lambda.Unserved) error {
 	if err := served(asked); err != nil {
 		return err
 	}
@@ -113,10 +114,7 @@ func (op *call) configure(v *lambda.Version, asked *lambda.Unserved) error {
 	if v.Handler == "" {
 		return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
 	}
-	if err := checkVariables(v.Environment); err != nil {
-		return err
-	}
-	return op.mayUse(v.Role)
+	return checkVariables(v.Environment)
 }
 
 // served refuses what would need something that is not served here.
@@ -298,8 +296,8 @@ func (c *Control) GetFunctionConfiguration(ctx context.Context, caller iam.Calle
 // UpdateFunctionCode gives a function other code. A dry run changes nothing.
 func (c *Control) UpdateFunctionCode(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
 	answer, err := c.updateCode(ctx, caller, in)
-	if err == nil && !in.DryRun {
-		c.collect(ctx)
+	if err == nil {
+		c.collect(ctx) // the code that there was, or that of a dry run
 	}
 	return answer, err
 }
@@ -340,8 +338,13 @@ func (c *Control) UpdateFunctionConfiguration(ctx context.Context, caller iam.Ca
 			return nil, err
 		}
 		settle(&f.Latest, in)
-		if err := op.configure(&f.Latest, &in.Unserved); err != nil {
+		if err := checkConfiguration(&f.Latest, &in.Unserved); err != nil {
 			return nil, err
+		}
+		if in.Role != "" {
+			if err := op.mayUse(in.Role); err != nil {
+				return nil, err
+			}
 		}
 		return op.changed(f, name, false)
 	})

@@ -1,8 +1,10 @@
 package lambda
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +13,6 @@ import (
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/aws/lambda"
-	"pergola/control/authority"
 	"pergola/functions"
 	"pergola/lattice"
 	"pergola/policy"
@@ -22,27 +23,27 @@ import (
 func (c *Control) Invoke(ctx context.Context, caller iam.Caller, in *lambda.InvokeRequest) (*lambda.InvokeResponse, error) {
 	var runnable *functions.Function
 	var name lambda.Name
-	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
-		op := c.call(tx, caller, "InvokeFunction")
-		runnable, name, err = op.mayInvoke(&in.Reference)
-		return err
-	})
-	if err != nil {
-		return nil, explained(err)
+	find := func() (*functions.Function, error) {
+		err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+			op := c.call(tx, caller, "InvokeFunction")
+			runnable, name, err = op.mayInvoke(&in.Reference)
+			return err
+		})
+		return runnable, explained(err)
 	}
+	if _, err := find(); err != nil {
+		return nil, err
+	}
+	clientContext, err := checkInvocation(in)
 	switch {
+	case err != nil:
+		return nil, err
 	case in.InvocationType == lambda.InvokeDryRun:
 		return &lambda.InvokeResponse{Status: 204, Version: runnable.Version}, nil
-	case in.InvocationType == lambda.InvokeEvent:
-		return nil, invalid("Asynchronous invocations are not served here; invoke with the type %s", lambda.InvokeAndWait)
-	case len(in.Payload) > lambda.MaxPayload:
-		return nil, &aws.Error{Code: "RequestTooLargeException", Status: 413, Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", lambda.MaxPayload)}
-	case len(in.Payload) > 0 && !json.Valid(in.Payload):
-		return nil, aws.Errorf("InvalidRequestContentException", "Could not parse request body into json: the payload is no JSON")
 	case len(in.Payload) == 0:
 		in.Payload = []byte("{}")
 	}
-	result, err := c.runner.Invoke(ctx, runnable, functions.Call{ARN: name.ARN(), Payload: in.Payload, ClientContext: in.ClientContext})
+	result, err := c.run(ctx, runnable, find, functions.Call{ARN: name.ARN(), Payload: in.Payload, ClientContext: clientContext})
 	if err != nil {
 		return nil, throttled(err)
 	}
@@ -53,16 +54,58 @@ func (c *Control) Invoke(ctx context.Context, caller iam.Caller, in *lambda.Invo
 	return answer, nil
 }
 
+// checkInvocation refuses invocations that are not served, and reads the context of the client: the API has it in Base64,
+// functions have it as JSON.
+func checkInvocation(in *lambda.InvokeRequest) (clientContext string, err error) {
+	const badContent = "InvalidRequestContentException"
+	switch {
+	case in.InvocationType == lambda.InvokeDryRun:
+		return "", nil
+	case in.InvocationType == lambda.InvokeEvent:
+		return "", invalid("Asynchronous invocations are not served here; invoke with the type %s", lambda.InvokeAndWait)
+	case len(in.Payload) > lambda.MaxPayload:
+		return "", &aws.Error{Code: "RequestTooLargeException", Status: 413, Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", lambda.MaxPayload)}
+	case len(in.Payload) > 0 && !json.Valid(in.Payload):
+		return "", aws.Errorf(badContent, "Could not parse request body into json: the payload is no JSON")
+	case in.ClientContext == "":
+		return "", nil
+	}
+	var compact bytes.Buffer // on one line, as a field of a header must be
+	decoded, err := base64.StdEncoding.DecodeString(in.ClientContext)
+	if err != nil || json.Compact(&compact, decoded) != nil || compact.Bytes()[0] != '{' {
+		return "", aws.Errorf(badContent, "Client context must be a valid Base64-encoded JSON object.")
+	}
+	return compact.String(), nil
+}
+
+// run invokes a function. Its code may be replaced, and removed, between the moment when it was found and that when it runs,
+// since an invocation may have to wait for others: then it is found anew.
+func (c *Control) run(ctx context.Context, f *functions.Function, find func() (*functions.Function, error), call functions.Call) (functions.Result, error) {
+	for {
+		result, err := c.runner.Invoke(ctx, f, call)
+		if !errors.Is(err, functions.ErrNoCode) {
+			return result, err
+		}
+		now, gone := find()
+		if gone != nil {
+			return functions.Result{}, gone
+		}
+		if now.Code == f.Code {
+			return functions.Result{}, err
+		}
+		f = now
+	}
+}
+
 // throttled puts the refusal of an invocation beyond the limit into the words of the service.
 func throttled(err error) error {
 	if errors.Is(err, functions.ErrThrottled) {
-		return &aws.Error{Code: "TooManyRequestsException", Status: 429, Message: "Rate Exceeded.", Reason: "ConcurrentInvocationLimitExceeded"}
+		return &aws.Error{Code: "TooManyRequestsException", Status: 429, Message: "Rate Exceeded."}
 	}
 	return err
 }
 
-// mayInvoke finds what a caller wants to invoke, if it may: by its own policies, or by those of the function, which are all
-// that counts for a caller of the function's account that they name, and which a caller of another account needs too.
+// mayInvoke finds what a caller wants to invoke, if it may: by its own policies, or by those of the function.
 func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Name, error) {
 	name, err := op.named(in.FunctionName, in.Qualifier)
 	if err != nil {
@@ -72,16 +115,8 @@ func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Nam
 	if f == nil {
 		return nil, name, cmp.Or(op.May(name.ARN(), nil), err)
 	}
-	request := &policy.Request{Principal: authority.PrincipalOf(op.caller), Action: lambda.InvokeAction, Resource: name.ARN()}
-	granted := f.Evaluate(name.Qualifier, request) == policy.Allow
-	request.Principal.Account = "" // so that the account alone does not name it
-	named := f.Evaluate(name.Qualifier, request) == policy.Allow
-	if own := f.Account == op.caller.Account; granted && (named || !own) {
-		err = op.MayTrusted(lambda.InvokeAction, name.ARN(), f.Tags, named && own)
-	} else {
-		err = op.May(name.ARN(), f.Tags)
-	}
-	if err != nil {
+	effect := func(request *policy.Request) policy.Effect { return f.Evaluate(name.Qualifier, request) }
+	if err := op.MayBy(effect, lambda.InvokeAction, name.ARN(), f.Tags); err != nil {
 		return nil, name, err
 	}
 	runnable, err := op.runnable(op.Tx, f, name)
@@ -159,24 +194,27 @@ func (c *Control) invokeFunction(ctx context.Context, function, targetGroup stri
 	if err != nil {
 		return functions.Result{}, err
 	}
-	var runnable *functions.Function
 	foreign := false
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		f, err := c.find(tx, name)
-		if foreign = isNotFound(err); err != nil {
+	find := func() (runnable *functions.Function, err error) {
+		err = c.store.View(ctx, func(tx *store.Tx) error {
+			f, err := c.find(tx, name)
+			if foreign = isNotFound(err); err != nil {
+				return err
+			}
+			if !f.LetsLattice(name, targetGroup, lattice.AccountOf(targetGroup)) {
+				return fmt.Errorf("its policy does not let %s invoke it for %s; add a permission (aws lambda add-permission)", lambda.LatticeService, targetGroup)
+			}
+			runnable, err = c.runnable(tx, f, name)
 			return err
-		}
-		if !f.LetsLattice(name, targetGroup, lattice.AccountOf(targetGroup)) {
-			return fmt.Errorf("its policy does not let %s invoke it for %s; add a permission (aws lambda add-permission)", lambda.LatticeService, targetGroup)
-		}
-		runnable, err = c.runnable(tx, f, name)
-		return err
-	})
+		})
+		return runnable, err
+	}
+	runnable, err := find()
 	switch {
 	case foreign && c.elsewhere != nil:
 		return c.elsewhere.Invoke(ctx, function, event)
 	case err != nil:
 		return functions.Result{}, err
 	}
-	return c.runner.Invoke(ctx, runnable, functions.Call{ARN: function, Payload: event})
+	return c.run(ctx, runnable, find, functions.Call{ARN: function, Payload: event})
 }

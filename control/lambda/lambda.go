@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,14 +140,7 @@ func view[R any](ctx context.Context, c *Control, caller iam.Caller, action stri
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return &aws.Error{Code: "AccessDeniedException", Message: denied.Message, Status: 403}
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "ServiceException", Message: "The store does not answer; try again", Status: 500}
-	}
-	return err
+	return authority.Explained(err, aws.Error{Code: "AccessDeniedException", Status: 403}, aws.Error{Code: "ServiceException", Status: 500})
 }
 
 func invalid(format string, args ...any) error {
@@ -177,7 +171,7 @@ func unchanged(given, now string) error {
 	return &aws.Error{Code: "PreconditionFailedException", Status: 412, Message: "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id"}
 }
 
-func (c *Control) revision() string { return functions.NewID(c.random) }
+func (c *Control) revision() string { return aws.NewUUID(c.random) }
 
 func (c *Control) time() lattice.Time {
 	return lattice.Time{Time: c.now().UTC().Truncate(time.Millisecond)}
@@ -241,9 +235,10 @@ func done(err error) (*lattice.Empty, error) { return &lattice.Empty{}, err }
 // The pages of a listing.
 const defaultPage = 50
 
-// page cuts one page out of a listing that is in order, and returns the marker of the next one: the key after which it
-// begins.
+// page cuts one page out of a listing in the order of its keys, and returns the marker of the next one: the key after which
+// it begins.
 func page[T any](items []T, p lambda.Page, key func(T) string) (cut []T, next string) {
+	slices.SortFunc(items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 	start := 0
 	for p.Marker != "" && start < len(items) && key(items[start]) <= p.Marker {
 		start++

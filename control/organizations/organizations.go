@@ -122,14 +122,7 @@ func manage[R any](op *call, caller iam.Caller, f func(*call) (*R, error)) (answ
 
 // explained puts refusals, and outages of the store, into the words of the service.
 func explained(err error) error {
-	var denied *authority.Denied
-	switch {
-	case errors.As(err, &denied):
-		return aws.Errorf("AccessDeniedException", "%s", denied.Message)
-	case errors.Is(err, store.ErrUnavailable):
-		return &aws.Error{Code: "ServiceException", Message: "The store does not answer; try again", Status: 500}
-	}
-	return err
+	return authority.Explained(err, aws.Error{Code: "AccessDeniedException"}, aws.Error{Code: "ServiceException", Status: 500})
 }
 
 // missing puts the absence of an object into the words of the service.

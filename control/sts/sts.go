@@ -64,15 +64,8 @@ var (
 
 // view reads the store, and puts refusals, and outages of the store, into the words of the service.
 func (c *Control) view(ctx context.Context, f func(*store.Tx) error) error {
-	err := c.store.View(ctx, f)
-	var denied *authority.Denied
-	if errors.As(err, &denied) {
-		return accessDenied("%s", denied.Message)
-	}
-	if errors.Is(err, store.ErrUnavailable) {
-		return &aws.Error{Code: "ServiceUnavailable", Message: "The store does not answer; try again", Status: http.StatusServiceUnavailable}
-	}
-	return err
+	return authority.Explained(c.store.View(ctx, f), aws.Error{Code: "AccessDenied", Status: http.StatusForbidden},
+		aws.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable})
 }
 
 // accessDenied is the error of callers that may not do what they ask for.

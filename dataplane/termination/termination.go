@@ -59,7 +59,7 @@ func New(cfg Config) *Terminator {
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
-	t.key = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.MinKeyBits) })
+	t.key = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.ServiceKeyBits) })
 	return t
 }
 

@@ -149,17 +149,15 @@ func TestFunctionBehindAService(t *testing.T) {
 	group := e.makeFunctionGroup("spots", "V2")
 
 	for refused, arn := range map[string]string{
-		"does not let vpc-lattice.amazonaws.com invoke it": arn,
-		"no Lambda function of that ARN":                   "arn:aws:lambda:us-west-2:100000000001:function:other",
-		"has no version or alias":                          strings.TrimSuffix(arn, "live") + "dead",
-		"not in the account":                               "arn:aws:lambda:us-west-2:100000000009:function:spots:live",
-		"is not the ARN of a function":                     "spots",
+		"no Lambda function of that ARN": "arn:aws:lambda:us-west-2:100000000001:function:other",
+		"has no version or alias":        strings.TrimSuffix(arn, "live") + "dead",
+		"not in the account":             "arn:aws:lambda:us-west-2:100000000009:function:spots:live",
+		"is not the ARN of a function":   "spots",
 	} {
 		if got := e.registerFunction(group, arn); !strings.HasPrefix(got, "InvalidTarget: ") || !strings.Contains(got, refused) {
 			t.Errorf("registering %s: %q, want one about %q", arn, got, refused)
 		}
 	}
-	e.allow("spots", group)
 	if got := e.registerFunction(group, arn); got != "" {
 		t.Fatal(got)
 	}
@@ -198,7 +196,7 @@ func TestFunctionBehindAService(t *testing.T) {
 		t.Errorf("a chunked body of 6 MB: got %d", response.StatusCode)
 	}
 
-	e.lambda("DELETE", "/spots/policy/lattice?Qualifier=live", nil, nil)
+	e.lambda("DELETE", "/spots/policy/vpc-lattice-"+*group.Id+"?Qualifier=live", nil, nil)
 	if response, body := e.send("GET", s.url("/"), nil, nil); response.StatusCode != 503 || body != "Service Unavailable" {
 		t.Errorf("without permission: got %d %s", response.StatusCode, body)
 	}
