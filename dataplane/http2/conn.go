@@ -2,9 +2,11 @@ package http2
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -424,8 +426,13 @@ func (in *input) release(memory *Memory) {
 	in.blk, in.buf, in.r, in.w = nil, nil, 0, 0
 }
 
-// read reads and takes frames until the connection ends.
-func (c *conn) read() error {
+// read reads and takes frames until the connection ends. A panic ends it, too: what its streams wait for would not come.
+func (c *conn) read() (err error) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, problem, debug.Stack())
+		}
+	}()
 	for {
 		err := c.input.fill(c)
 		if err == nil {

@@ -3,9 +3,11 @@ package http2
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -307,4 +309,67 @@ func TestAnswersToAPeerThatDoesNotReadAreBounded(t *testing.T) {
 			t.Errorf("it ended with %v", err)
 		}
 	})
+}
+
+// alarming is a connection that panics instead of reading, once it is told to.
+type alarming struct {
+	net.Conn
+	now atomic.Bool
+}
+
+func (a *alarming) Read(p []byte) (int, error) {
+	n, err := a.Conn.Read(p)
+	if a.now.Load() {
+		panic("no such thing")
+	}
+	return n, err
+}
+
+// TestAPanicEndsTheConnection of either side, and whoever waits on it is told.
+func TestAPanicEndsTheConnection(t *testing.T) {
+	for name, which := range map[string]int{"the server's": 0, "the client's": 1} {
+		t.Run(name, func(t *testing.T) {
+			near, far := net.Pipe()
+			ends := [...]*alarming{{Conn: near}, {Conn: far}}
+			s, client := NewServer(ends[0], Config{}), NewClient(ends[1], Config{})
+			handling := make(chan struct{})
+			served, handled := make(chan error, 1), make(chan error, 1)
+			go func() {
+				served <- s.Serve(func(stream *Stream) {
+					close(handling)
+					handled <- stream.In.Body().Fill()
+				})
+			}()
+			stream, err := client.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.Out.StartRequest([]byte("POST"), []byte("/"))
+			stream.Out.Field("host", "a.example")
+			stream.Out.EndHead(http1.Chunked)
+			if err := stream.Out.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			<-handling
+			ends[which].now.Store(true)
+			if which == 0 {
+				io.WriteString(&stream.Out, "x")
+				stream.Out.Flush()
+				if err := <-served; !errors.Is(err, ErrPanicked) {
+					t.Errorf("served: %v", err)
+				}
+				if err := <-handled; !errors.Is(err, ErrPanicked) {
+					t.Errorf("handled: %v", err)
+				}
+				client.Close()
+				return
+			}
+			s.Finish() // which the client reads
+			if err := stream.In.Await(); !errors.Is(err, ErrPanicked) {
+				t.Errorf("awaited: %v", err)
+			}
+			<-handled
+			<-served
+		})
+	}
 }

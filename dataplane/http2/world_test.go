@@ -150,7 +150,8 @@ func serve(t testing.TB, cfg Config, secure *tls.Config, handle func(*Stream)) *
 			h.all.Add(1)
 			go func() {
 				defer h.all.Done()
-				s.Serve(handle)
+				for s.Serve(handle) == http1.ErrQuiet {
+				}
 			}()
 		}
 	}()
