@@ -73,20 +73,23 @@ func TestRead(t *testing.T) {
 	}
 	var taken string
 	err = raw.Read(func(fd uintptr) bool {
-		first, n, again, err := descriptor.Peek(fd)
-		if again {
-			return false
+		for { // until nothing is there: what has come before is not told again
+			first, n, again, err := descriptor.Peek(fd)
+			if again {
+				return false
+			}
+			if err != nil {
+				t.Errorf("peek: %v", err)
+				return true
+			}
+			got, again, err := descriptor.Read(fd, p)
+			if again || err != nil || got > 0 && p[0] != first || (n == 0) != (got == 0) {
+				t.Errorf("peeked %q of %d, then read %q, %t, %v", first, n, p[:got], again, err)
+			}
+			if taken += string(p[:got]); n == 0 {
+				return true
+			}
 		}
-		if err != nil {
-			t.Errorf("peek: %v", err)
-			return true
-		}
-		got, again, err := descriptor.Read(fd, p)
-		if again || err != nil || got > 0 && p[0] != first || (n == 0) != (got == 0) {
-			t.Errorf("peeked %q of %d, then read %q, %t, %v", first, n, p[:got], again, err)
-		}
-		taken += string(p[:got])
-		return n == 0
 	})
 	if err != nil || taken != "xy" {
 		t.Errorf("read %q up to the end, %v", taken, err)
