@@ -147,7 +147,7 @@ func (c *conn) tickQuiet(now int64) int64 {
 	if !c.isQuiet() {
 		return now + int64(c.cfg.Patience)
 	}
-	c.idleWorkers()
+	c.owner.dismiss()
 	if c.input.raw != nil {
 		c.input.interrupted = true
 		c.net.SetReadDeadline(c.born)

@@ -23,10 +23,8 @@ type conn struct {
 	cfg    Config
 	server bool
 	born   time.Time
-	start  func(*Stream) // gives a stream of a client to a handler; called with mu held
-	// idleWorkers dismisses the goroutines that wait for streams; called with mu held.
-	idleWorkers func()
-	input       input // belongs to the goroutine that reads
+	owner  *Server // nil on a client's side
+	input  input   // belongs to the goroutine that reads
 
 	mu      sync.Mutex // guards all below and what a Stream says that it guards
 	streams map[uint32]*Stream
@@ -553,7 +551,7 @@ func (c *conn) wakeReady() {
 			s.recycle()
 		case s.fresh:
 			s.fresh = false
-			c.start(s)
+			c.owner.start(s)
 		default:
 			s.readable.signal()
 		}

@@ -21,9 +21,8 @@ type Server struct {
 func NewServer(conn net.Conn, cfg Config) *Server {
 	c := newConn(conn, cfg, true)
 	c.announce()
-	s := &Server{c: c}
-	c.start, c.idleWorkers = s.start, s.dismiss
-	return s
+	c.owner = &Server{c: c}
+	return c.owner
 }
 
 // Serve reads until the connection ends, and closes it. It calls handle for each request, in a goroutine that has the
