@@ -18,9 +18,10 @@ import (
 	"pergola/dataplane/descriptor"
 )
 
-// Patience is how long a connection should have been quiet before its server asks for a Pause. Parking costs a few
-// system calls, so that a client who asks every second should not pay for it.
-const Patience = 2 * time.Second
+// Patience is how long a connection should have been quiet before its server asks for a Pause. A pause costs as much as half
+// a request (BenchmarkPause), and clients who ask more often should not pay for it. Longer, and many clients who come at once
+// all have their goroutines at the same time, which shows in the memory that they leave behind.
+const Patience = time.Second
 
 // Pause is a connection that waits for its peer, and how to go on with it.
 type Pause struct {
