@@ -2,12 +2,17 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pergola/dataplane/access"
+	"pergola/dataplane/http1"
 	"pergola/snapshot"
 )
 
@@ -102,6 +107,59 @@ func TestAPanicEndsOneRequest(t *testing.T) {
 		if n := strings.Count(logged.String(), "no such thing"); n != 1 {
 			t.Errorf("logged %d times: %s", n, logged.String())
 		}
+	})
+}
+
+// stubborn is a client that does not notice for a while that it is broken off.
+type stubborn struct {
+	net.Conn
+	sent    chan string
+	release chan struct{}
+}
+
+func (s *stubborn) Read(p []byte) (int, error) {
+	select {
+	case text := <-s.sent:
+		return copy(p, text), nil
+	case <-s.release:
+		return 0, net.ErrClosed
+	}
+}
+
+// panicking is the answer of a target whose reading panics.
+type panicking struct{ reader }
+
+func (panicking) ReadResponse(*http1.Response, bool) error { panic("no such thing") }
+
+// TestAPanicWaitsForTheUpload: nobody uses a client any more whose request has panicked, once that is over.
+func TestAPanicWaitsForTheUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.targets[targetA] = func(conn net.Conn) { io.Copy(io.Discard, conn) }
+		to, err := w.proxy.dial(t.Context(), place{vpc: aGroup().VPC, address: targetA})
+		if err != nil {
+			t.Fatal(err)
+		}
+		to.in = panicking{to.in}
+		w.proxy.pool.give(to, time.Now())
+		here, there := net.Pipe()
+		client := &stubborn{Conn: addressed{there}, sent: make(chan string, 1), release: make(chan struct{})}
+		client.sent <- "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 10\r\n\r\nhello"
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			w.proxy.ServeConn(w.finish, w.cut, client, inVPC)
+		}()
+		synctest.Wait()
+		select {
+		case <-served:
+			t.Error("the client's body is still being read")
+		default:
+		}
+		close(client.release)
+		<-served
+		here.Close()
+		w.close()
 	})
 }
 

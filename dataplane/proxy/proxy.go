@@ -253,9 +253,14 @@ func (p *Proxy) serveStream(c *connection, stream *http2.Stream) {
 
 // serve serves one request of a client, and reports whether the client goes on. If not, it has been closed.
 func (p *Proxy) serve(c *client) (keep bool) {
-	defer p.catch(c)
 	x := p.exchanges.Get().(*exchange)
 	x.client = c
+	defer func() {
+		if u := x.upload; u != nil {
+			<-u.done // after a panic, which has broken it off: its client may be another's soon
+		}
+	}()
+	defer p.catch(c)
 	keep = x.serve()
 	x.reset()
 	p.exchanges.Put(x)

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -439,5 +441,25 @@ func TestWhatIsLeftOut(t *testing.T) {
 	state, err := w.handshake(config)
 	if err != nil || asked || state.ECHAccepted {
 		t.Errorf("a client certificate was asked for: %t, ECH: %t, %v", asked, state.ECHAccepted, err)
+	}
+}
+
+// alarming is a connection that panics when it is read.
+type alarming struct{ net.Conn }
+
+func (alarming) Read([]byte) (int, error) { panic("no such thing") }
+
+// TestAPanicEndsTheHandshake and nothing else, and is logged.
+func TestAPanicEndsTheHandshake(t *testing.T) {
+	w := newWorld(t)
+	var logged strings.Builder
+	w.log = slog.New(slog.NewTextHandler(&logged, nil))
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	_, err := w.Handshake(t.Context(), alarming{far}, w.snapshot, w.service, generated)
+	var failure *Failure
+	if !errors.As(err, &failure) || failure.Cause != OtherCause || !strings.Contains(logged.String(), "no such thing") {
+		t.Errorf("got %v, logged %q", err, logged.String())
 	}
 }
