@@ -45,14 +45,14 @@ type Config struct {
 
 // Plane is the open doors of a node. Its methods may be called at the same time.
 type Plane struct {
-	network Network
-	serve   func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
-	log     *slog.Logger
-	current atomic.Pointer[snapshot.Snapshot]
-	seats   *seats
-	lot     parking.Lot
-	noIPv6  sync.Once
-	running sync.WaitGroup // accept loops and connections
+	network           Network
+	serve             func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
+	log               *slog.Logger
+	current           atomic.Pointer[snapshot.Snapshot]
+	seats             *seats
+	lot               parking.Lot
+	noIPv6, noParking sync.Once      // were said
+	running           sync.WaitGroup // accept loops and connections
 
 	mu     sync.Mutex // guards what follows, and the doors of places
 	places map[string]*place

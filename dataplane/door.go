@@ -140,13 +140,24 @@ func (d *door) serve(conn net.Conn, step func() *parking.Pause) {
 			break
 		}
 		step = pause.Then
-		if d.plane.lot.Park(d.ctx, pause, func() { d.serve(conn, step) }) {
+		err := d.plane.lot.Park(d.ctx, pause, func() { d.serve(conn, step) })
+		if err == nil {
 			return
 		}
+		d.plane.notParked(err)
 	}
 	_ = conn.Close()
 	d.plane.seats.leave()
 	d.plane.running.Done()
+}
+
+// notParked tells, once, that connections cannot be parked although they should be.
+func (p *Plane) notParked(err error) {
+	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, net.ErrClosed) {
+		p.noParking.Do(func() {
+			p.log.Warn("connections cannot be parked: idle ones take more memory than they need", "error", err)
+		})
+	}
 }
 
 // take takes one step in serving a connection. A panic ends this connection and no other.

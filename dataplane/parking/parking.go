@@ -9,6 +9,7 @@ package parking
 
 import (
 	"context"
+	"errors"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -66,20 +67,25 @@ type car struct {
 	timer  *time.Timer
 }
 
-// Park parks a connection, and reports whether it could: if not, go on at once. Otherwise leave is called, once and in a
-// goroutine of its own, when it is time to go on: see Pause.Then. The owner is the context of what the connection belongs to: who
-// ends it calls Leave afterwards.
-func (l *Lot) Park(owner context.Context, pause *Pause, leave func()) bool {
+// Park parks a connection; leave is called, once and in a goroutine of its own, when it is time to go on: see Pause.Then. The
+// owner is the context of what the connection belongs to: who ends it calls Leave afterwards.
+//
+// After an error, go on at once. It is errors.ErrUnsupported where the connection has no descriptor or the system no epoll,
+// net.ErrClosed if the connection, its owner or the Lot has ended, and otherwise the system's.
+func (l *Lot) Park(owner context.Context, pause *Pause, leave func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	raw := descriptor.Of(pause.Conn)
-	if raw == nil || l.closed || owner.Err() != nil {
-		return false
+	switch {
+	case raw == nil:
+		return errors.ErrUnsupported
+	case l.closed || owner.Err() != nil:
+		return net.ErrClosed
 	}
 	if l.poller == nil {
 		poller, err := newPoller(l.wake)
 		if err != nil {
-			return false
+			return err
 		}
 		l.poller, l.parked = poller, map[uint64]*car{}
 		l.tidy = time.AfterFunc(settled, l.settle)
@@ -87,15 +93,15 @@ func (l *Lot) Park(owner context.Context, pause *Pause, leave func()) bool {
 	}
 	l.last++
 	c := &car{lot: l, number: l.last, raw: raw, owner: owner, leave: leave}
-	if l.poller.watch(raw, c.number) != nil {
-		return false
+	if err := l.poller.watch(raw, c.number); err != nil {
+		return err
 	}
 	l.parked[c.number] = c
 	c.timer = time.AfterFunc(time.Until(pause.Until), c.wake)
 	if l.last-l.tidied >= untidy {
 		l.tidy.Reset(settled)
 	}
-	return true
+	return nil
 }
 
 // settle is called when no connection has been parked for a while, after many.

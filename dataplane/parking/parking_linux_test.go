@@ -2,6 +2,7 @@ package parking_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -63,8 +64,8 @@ func (o *owner) end(l *parking.Lot) {
 func park(t *testing.T, ctx context.Context, l *parking.Lot, conn net.Conn, until time.Time) <-chan struct{} {
 	t.Helper()
 	left := make(chan struct{})
-	if !l.Park(ctx, &parking.Pause{Conn: conn, Until: until}, func() { close(left) }) {
-		t.Fatal("not parked")
+	if err := l.Park(ctx, &parking.Pause{Conn: conn, Until: until}, func() { close(left) }); err != nil {
+		t.Fatal(err)
 	}
 	return left
 }
@@ -193,14 +194,16 @@ func TestWhatCannotBeParked(t *testing.T) {
 		ctx  context.Context
 		lot  *parking.Lot
 		conn net.Conn
+		want error
 	}{
-		{"no descriptor", t.Context(), l, here},
-		{"closed", t.Context(), l, closed},
-		{"nothing to belong to", over, l, near},
-		{"a closed lot", t.Context(), shut, near},
+		{"no descriptor", t.Context(), l, here, errors.ErrUnsupported},
+		{"closed", t.Context(), l, closed, net.ErrClosed},
+		{"nothing to belong to", over, l, near, net.ErrClosed},
+		{"a closed lot", t.Context(), shut, near, net.ErrClosed},
 	} {
-		if test.lot.Park(test.ctx, &parking.Pause{Conn: test.conn, Until: later()}, func() { t.Errorf("%s: it left", test.name) }) {
-			t.Errorf("%s: parked", test.name)
+		err := test.lot.Park(test.ctx, &parking.Pause{Conn: test.conn, Until: later()}, func() { t.Errorf("%s: it left", test.name) })
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
 	}
 	if n := l.Len(); n != 0 {
@@ -232,7 +235,7 @@ func TestAll(t *testing.T) {
 				if i%2 == 0 {
 					until = later()
 				}
-				if l.Park(t.Context(), &parking.Pause{Conn: near, Until: until}, func() { close(left) }) {
+				if l.Park(t.Context(), &parking.Pause{Conn: near, Until: until}, func() { close(left) }) == nil {
 					<-left
 				}
 				near.SetReadDeadline(time.Now().Add(time.Millisecond))
