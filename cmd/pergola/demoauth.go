@@ -48,9 +48,9 @@ func (s *story) guard() (string, error) {
 		return "", err
 	}
 	client := s.client.Client()
-	err = s.eventually(func() (bool, error) {
-		status, _, err := s.send(client, http.MethodGet, credential{})
-		return status == http.StatusForbidden, err
+	err = s.eventually(func() (bool, error) { // the service was changed last
+		_, content, err := s.send(client, http.MethodGet, s.callers.reporting)
+		return strings.Contains(content, deniedBy("service")), err
 	})
 	return fmt.Sprintf("organisation %s; role %v", organization, role["AWS"]), err
 }
@@ -170,13 +170,16 @@ func (s *story) wrongMethod() (string, error) {
 	return s.denied(http.MethodPost, s.callers.risk, "service", "riskreads")
 }
 
+// deniedBy is what a refusal says of the level that refused.
+func deniedBy(level string) string { return "because no " + level + "-based policy allows" }
+
 // denied calls, expects a refusal by a level, and has explain name the statement that did not apply.
 func (s *story) denied(method string, by credential, level, sid string) (string, error) {
 	status, content, err := s.send(s.client.Client(), method, by)
 	if err != nil {
 		return "", err
 	}
-	if status != http.StatusForbidden || !strings.Contains(content, "because no "+level+"-based policy allows") {
+	if status != http.StatusForbidden || !strings.Contains(content, deniedBy(level)) {
 		return "", fmt.Errorf("%d %s", status, content)
 	}
 	why, err := s.explained(method, by, level, sid, "STOP")
