@@ -255,24 +255,27 @@ func (p *Proxy) serveStream(c *connection, stream *http2.Stream) {
 func (p *Proxy) serve(c *client) (keep bool) {
 	x := p.exchanges.Get().(*exchange)
 	x.client = c
-	defer func() {
-		if u := x.upload; u != nil {
-			<-u.done // after a panic, which has broken it off: its client may be another's soon
-		}
-	}()
-	defer p.catch(c)
+	defer x.catch()
 	keep = x.serve()
 	x.reset()
 	p.exchanges.Put(x)
 	return keep
 }
 
-// catch is deferred by those who serve a client: a panic breaks off the client, with what it waits for, and nothing else.
-func (p *Proxy) catch(c *client) {
+// catch is deferred: a panic breaks off the client, with what it waits for, and nothing else. The exchange is not used again.
+// Its client may be another's soon, so that its upload has to be over.
+func (x *exchange) catch() {
 	if problem := recover(); problem != nil {
-		p.config.Log.Error("serving a request panicked", "client", c.address, "panic", problem, "stack", string(debug.Stack()))
-		c.cut()
+		x.proxy.panicked(x.client, problem)
+		if x.upload != nil {
+			<-x.upload.done
+		}
 	}
+}
+
+func (p *Proxy) panicked(c *client, problem any) {
+	p.config.Log.Error("serving a request panicked", "client", c.address, "panic", problem, "stack", string(debug.Stack()))
+	c.cut()
 }
 
 // Close closes the connections that are kept to targets. Call it when no connection is being served any more.

@@ -26,7 +26,11 @@ func (x *exchange) startUpload() {
 // target fails its response may still be on its way.
 func (u *upload) run(p *Proxy, from *client, to *targetConn) {
 	defer close(u.done)
-	defer p.catch(from)
+	defer func() {
+		if problem := recover(); problem != nil {
+			p.panicked(from, problem)
+		}
+	}()
 	u.readErr, u.writeErr = http1.Relay(to.out, from.body)
 	switch {
 	case u.readErr != nil:
