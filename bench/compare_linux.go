@@ -31,8 +31,8 @@ var quantiles = [...]float64{0.5, 0.99, 0.999}
 // comparer compares subjects.
 type comparer struct {
 	comparison
-	at   cores
-	pair pair
+	at    cores
+	pairs pairs
 }
 
 // compare measures subjects in turns, scenario by scenario, and prints a table for each.
@@ -68,11 +68,11 @@ func compare(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	pair, err := makePair(dir)
+	pairs, err := makePairs(dir)
 	if err != nil {
 		return err
 	}
-	c := &comparer{comparison: o.comparison, at: at, pair: pair}
+	c := &comparer{comparison: o.comparison, at: at, pairs: pairs}
 	for i := range chosen {
 		r, err := c.scenario(ctx, &chosen[i], subjects)
 		if err != nil {
@@ -160,7 +160,7 @@ func (c *comparer) measure(ctx context.Context, s *scenario, subject subject) ([
 	if err != nil {
 		return nil, err
 	}
-	p, where, err := subject.start(c.at, setup{Target: target, TLS: s.tls, GRPC: s.call.grpc(), Pair: c.pair, Profile: c.profile})
+	p, where, err := subject.start(c.at, setup{Target: target, TLS: s.tls, GRPC: s.call.grpc(), Pairs: c.pairs, Profile: c.profile})
 	if err != nil {
 		return nil, err
 	}

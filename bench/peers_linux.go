@@ -7,7 +7,7 @@ import (
 )
 
 // The peers are given one worker, connections that stay open on both sides, room for 10,000 of them, no log of
-// requests, the same certificate and cipher suite, tickets for sessions, and the forwarding headers that Pergola adds.
+// requests, the same kinds of certificates and cipher suite, tickets for sessions, and the forwarding headers that Pergola adds.
 
 // nginxConfig gives nginx, beside that, room for 128 KiB of an answer in memory.
 func nginxConfig(dir string, front netip.AddrPort, s setup) string {
@@ -20,10 +20,13 @@ func nginxConfig(dir string, front netip.AddrPort, s setup) string {
 		listen = fmt.Sprintf(`listen %v ssl http2;
     ssl_certificate %s;
     ssl_certificate_key %s;
+    ssl_certificate %s;
+    ssl_certificate_key %s;
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_ciphers ECDHE-RSA-AES128-GCM-SHA256;
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
-    ssl_session_tickets on;`, front, s.Pair.Certificate, s.Pair.Key)
+    ssl_prefer_server_ciphers on; # and with them the key on P-256
+    ssl_session_tickets on;`, front, s.Pairs.RSA.Certificate, s.Pairs.RSA.Key, s.Pairs.P256.Certificate, s.Pairs.P256.Key)
 	}
 	forward, set := `proxy_pass http://target;
       proxy_http_version 1.1;
@@ -69,7 +72,7 @@ http {
 func haproxyConfig(_ string, front netip.AddrPort, s setup) string {
 	bind, scheme, version := "", "http", ""
 	if s.TLS {
-		bind, scheme = fmt.Sprintf("ssl crt %s alpn h2,http/1.1", s.Pair.Both), "https"
+		bind, scheme = fmt.Sprintf("ssl crt %s crt %s alpn h2,http/1.1", s.Pairs.P256.Both, s.Pairs.RSA.Both), "https"
 	}
 	if s.GRPC {
 		version = "proto h2"
@@ -104,7 +107,8 @@ func caddyConfig(dir string, front netip.AddrPort, s setup) string {
 	site, secure, scheme := "http://", "", "http://"
 	if s.TLS {
 		site = "https://"
-		secure = fmt.Sprintf("tls %s %s {\n    ciphers TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\n  }", s.Pair.Certificate, s.Pair.Key)
+		secure = fmt.Sprintf("tls %s %s {\n    ciphers TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\n  }\n  tls %s %s",
+			s.Pairs.RSA.Certificate, s.Pairs.RSA.Key, s.Pairs.P256.Certificate, s.Pairs.P256.Key)
 	}
 	if s.GRPC {
 		scheme = "h2c://"

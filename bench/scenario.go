@@ -59,7 +59,7 @@ var scenarios = []scenario{
 	{name: "plain-1m", title: "HTTP/1.1, answers of 1 MiB", body: 1 << 20, connections: 16, streams: 1, rate: 200},
 	{name: "https", title: "HTTPS, HTTP/1.1, answers of 16 B", tls: true, body: 16, connections: 64, streams: 1, rate: 5000},
 	{name: "https-64k", title: "HTTPS, HTTP/1.1, answers of 64 KiB", tls: true, body: 64 << 10, connections: 64, streams: 1, rate: 1000},
-	{name: "handshake", title: "HTTPS, a new connection for each request, full handshake (RSA 2048)", tls: true, use: useFresh, body: 16, connections: 16, streams: 1, rate: 200},
+	{name: "handshake", title: "HTTPS, a new connection for each request, full handshake (P-256)", tls: true, use: useFresh, body: 16, connections: 16, streams: 1, rate: 200},
 	{name: "resumption", title: "HTTPS, a new connection for each request, resumed session", tls: true, use: useResumed, body: 16, connections: 16, streams: 1, rate: 500},
 	{name: "http2", title: "HTTP/2 over TLS, answers of 16 B", tls: true, http2: true, body: 16, connections: 4, streams: 16, rate: 5000},
 	{name: "http2-64k", title: "HTTP/2 over TLS, answers of 64 KiB", tls: true, http2: true, body: 64 << 10, connections: 4, streams: 16, rate: 1000},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func servePergola(ctx context.Context, p plan) error {
 	if err := plane.Apply(ctx, compiled); err != nil {
 		return err
 	}
-	where := place{Front: <-sockets.opened, From: localhost, Host: hostName, Target: p.Target}
+	where := place{Front: <-sockets.opened, From: localhost, Host: generatedName, Target: p.Target}
 	if p.signed {
 		where.Signing = signing{userKey, userSecret}
 	}
@@ -203,7 +204,7 @@ func serveReverseProxy(ctx context.Context, s setup) error {
 		return err
 	}
 	if s.TLS {
-		err = server.ServeTLS(listener, s.Pair.Certificate, s.Pair.Key)
+		err = serveTLS(server, listener, s.Pairs)
 	} else {
 		err = server.Serve(listener)
 	}
@@ -211,6 +212,19 @@ func serveReverseProxy(ctx context.Context, s setup) error {
 		return err
 	}
 	return nil
+}
+
+// serveTLS serves with both certificates, of which crypto/tls shows the first that a client accepts.
+func serveTLS(server *http.Server, listener net.Listener, pairs pairs) error {
+	server.TLSConfig = &tls.Config{}
+	for _, p := range []pair{pairs.P256, pairs.RSA} {
+		certificate, err := tls.LoadX509KeyPair(p.Certificate, p.Key)
+		if err != nil {
+			return err
+		}
+		server.TLSConfig.Certificates = append(server.TLSConfig.Certificates, certificate)
+	}
+	return server.ServeTLS(listener, "", "")
 }
 
 // buffers keeps the copy buffers of a ReverseProxy.

@@ -1,17 +1,17 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"pergola/aws/acm"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/aws/organizations"
+	"pergola/certificate"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/snapshot"
@@ -33,8 +33,11 @@ const (
 	userSecret   = "a/secret/of/no/use/anywhere/else/0000000"
 )
 
-// hostName is the name that clients ask every subject for.
+// hostName is the name that clients ask the peers for.
 const hostName = "bench.example"
+
+// generatedName is the name that clients ask Pergola for: one that it certifies itself.
+var generatedName = lattice.DomainName("bench", serviceID, region)
 
 // plan is what is compiled: a service that forwards everything to a single target.
 type plan struct {
@@ -50,7 +53,7 @@ func (p plan) compile(box *sealing.Box) (*snapshot.Snapshot, error) {
 		p.guard(objects, box)
 	}
 	if p.TLS {
-		if err := p.certify(objects, box); err != nil {
+		if err := certify(objects, box); err != nil {
 			return nil, err
 		}
 	}
@@ -73,8 +76,7 @@ func (p plan) objects() map[string]any {
 		ID: serviceID, Name: "bench", ARN: home.ARN(lattice.KindService, serviceID), AuthType: lattice.AuthNone,
 		IdleTimeoutSeconds: lattice.DefaultIdleTimeoutSeconds, Status: lattice.StatusActive,
 	}
-	service.DNSEntry.DomainName = lattice.DomainName("bench", serviceID, region)
-	service.CustomDomainName = hostName
+	service.DNSEntry.DomainName = generatedName
 	group := lattice.TargetGroup{
 		ID: groupID, ARN: home.ARN(lattice.KindTargetGroup, groupID), Type: lattice.TargetIP, Status: lattice.StatusActive,
 		Config: &lattice.TargetGroupConfig{
@@ -131,23 +133,11 @@ func (p plan) rule(i int) lattice.Rule {
 	}
 }
 
-// certify gives the service the certificate that the peers have.
-func (p plan) certify(objects map[string]any, box *sealing.Box) error {
-	pair, err := tls.LoadX509KeyPair(p.Pair.Certificate, p.Pair.Key)
-	if err != nil {
-		return err
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		return err
-	}
-	arn := fmt.Sprintf("arn:aws:acm:%s:%s:%s", region, account, acm.Resource("00000000-0000-0000-0000-000000000001"))
-	id, _ := acm.ID(arn, region)
-	objects["certificate/"+id] = acm.Certificate{ARN: arn, Type: acm.Imported, Chain: pair.Certificate, SealedKey: box.SealKey(arn, key)}
-	service := objects["service/"+serviceID].(lattice.Service)
-	service.CertificateARN = arn
-	objects["service/"+serviceID] = service
-	return nil
+// certify makes the built-in authority.
+func certify(objects map[string]any, box *sealing.Box) error {
+	der, key, err := certificate.NewAuthority(time.Now())
+	objects[acm.KindAuthority+"/"+acm.AuthorityID] = acm.Authority{Certificate: der, SealedKey: box.SealKey(acm.AuthorityID, key)}
+	return err
 }
 
 // guard makes requests need a signature of a user, and the consent of the network's policy, which asks for the

@@ -23,9 +23,9 @@ type setup struct {
 	// Target is where it finds the target, which speaks HTTP/1.1, or with GRPC HTTP/2 without TLS.
 	Target netip.AddrPort `json:"target"`
 	GRPC   bool           `json:"grpc"`
-	// TLS says that clients speak TLS, and Pair is the certificate for it.
-	TLS  bool `json:"tls"`
-	Pair pair `json:"pair"`
+	// TLS says that clients speak TLS, and Pairs are the certificates for it.
+	TLS   bool  `json:"tls"`
+	Pairs pairs `json:"pairs"`
 	// Profile is the file for a CPU profile, "" for none.
 	Profile string `json:"profile"`
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"iter"
@@ -78,6 +79,9 @@ func (c *secure) handshake() error {
 	state := c.conn.ConnectionState()
 	if state.CipherSuite != cipherSuite {
 		return fmt.Errorf("the subject chooses %s, where all must choose %s", tls.CipherSuiteName(state.CipherSuite), tls.CipherSuiteName(cipherSuite))
+	}
+	if kind := state.PeerCertificates[0].PublicKeyAlgorithm; kind != x509.ECDSA {
+		return fmt.Errorf("the subject shows a key of kind %v, where all must show one on P-256", kind)
 	}
 	if state.DidResume {
 		w.resumed++

@@ -44,10 +44,10 @@ type face struct {
 	renewAt  time.Time // when another takes its place; zero for never
 	original *tls.Config
 	// configs are made when they are first needed.
-	configs [len(security.Suites)][protocolLists]atomic.Pointer[tls.Config]
+	configs [keyKinds][len(security.Suites)][protocolLists]atomic.Pointer[tls.Config]
 
-	certificate tls.Certificate
-	now         func() time.Time
+	certificates []tls.Certificate // by keyKind; at least the first
+	now          func() time.Time
 }
 
 // face returns what a name is shown with, ready for use. Where there is none yet, or it is to be renewed, it makes one,
@@ -93,33 +93,41 @@ func (t *Terminator) sweep(s *snapshot.Snapshot) {
 	}
 }
 
-// certify gives the face its certificate: that of the service, or a new one from the built-in authority.
+// certify gives the face its certificates: that of the service, or new ones from the built-in authority.
 func (f *face) certify(t *Terminator, s *snapshot.Snapshot, key faceKey) (err error) {
 	if key.by == s.Authority {
-		f.certificate, err = t.issue(key)
+		f.certificates, err = t.issue(key)
 	} else {
-		f.certificate, err = Open(t.box, key.by)
+		f.certificates = make([]tls.Certificate, 1)
+		f.certificates[0], err = Open(t.box, key.by)
 	}
 	f.original = &tls.Config{Time: f.now, MinVersion: security.MinVersion, GetConfigForClient: f.choose}
 	return err
 }
 
-// issue has the built-in authority certify a generated name.
-func (t *Terminator) issue(key faceKey) (tls.Certificate, error) {
+// issue has the built-in authority certify a generated name, for a key of each kind.
+func (t *Terminator) issue(key faceKey) ([]tls.Certificate, error) {
 	sealed, err := t.box.OpenKey(acm.AuthorityID, key.by.SealedKey)
 	if err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
 	authority, err := certificate.OpenAuthority(key.by.Chain[0], sealed)
 	if err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
-	private, err := t.key()
+	keys, err := t.keys()
 	if err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
-	leaf, err := authority.Issue(&private.PublicKey, t.now(), key.name)
-	return tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: private}, err
+	issued := make([]tls.Certificate, len(keys))
+	for kind, private := range keys {
+		leaf, err := authority.Issue(private.Public(), t.now(), key.name)
+		if err != nil {
+			return nil, err
+		}
+		issued[kind] = tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: private}
+	}
+	return issued, nil
 }
 
 // Open opens the key of a certificate that an account has, so that it can be shown.
@@ -139,16 +147,16 @@ func Open(box *sealing.Box, c *snapshot.Certificate) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: c.Chain, PrivateKey: private, Leaf: leaf}, nil
 }
 
-// config is the configuration with one suite and one list of protocols.
-func (f *face) config(suite int, list protocolList) *tls.Config {
-	if made := f.configs[suite][list].Load(); made != nil {
+// config is the configuration with one certificate, one suite and one list of protocols.
+func (f *face) config(key keyKind, suite int, list protocolList) *tls.Config {
+	if made := f.configs[key][suite][list].Load(); made != nil {
 		return made
 	}
 	// Of two that are made at once, one is used for one handshake only.
 	made := &tls.Config{
-		Time: f.now, MinVersion: security.MinVersion, Certificates: []tls.Certificate{f.certificate},
+		Time: f.now, MinVersion: security.MinVersion, Certificates: f.certificates[key : key+1],
 		CipherSuites: []uint16{security.Suites[suite].ID}, NextProtos: list.protocols(),
 	}
-	f.configs[suite][list].Store(made)
+	f.configs[key][suite][list].Store(made)
 	return made
 }

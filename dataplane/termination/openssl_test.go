@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// serve listens on the loopback interface and ends TLS there until the test ends.
-func (w *world) serve() string {
+// serve listens on the loopback interface and ends TLS there, for a name, until the test ends.
+func (w *world) serve(name string) string {
 	w.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,7 +24,7 @@ func (w *world) serve() string {
 			if err != nil {
 				return
 			}
-			if server, err := w.Handshake(context.Background(), conn, w.snapshot, w.service, custom); err == nil {
+			if server, err := w.Handshake(context.Background(), conn, w.snapshot, w.service, name); err == nil {
 				_, _ = server.Write([]byte(greeting))
 				_ = server.Close()
 			}
@@ -45,7 +45,7 @@ func TestOpenSSL(t *testing.T) {
 		t.Skip("openssl is not installed")
 	}
 	w := newWorld(t)
-	address := w.serve()
+	address := w.serve(custom)
 	for options, want := range map[string]string{
 		"-servername " + custom + " -tls1_2":                                            "Cipher is ECDHE-RSA-AES128-GCM-SHA256",
 		"-servername " + custom + " -tls1_2 -cipher AES256-SHA:ECDHE-RSA-AES256-SHA":    "Cipher is ECDHE-RSA-AES256-SHA",
@@ -63,11 +63,37 @@ func TestOpenSSL(t *testing.T) {
 		"-servername other.example.com": "unrecognized name",
 		"-servername " + custom + " -tls1_1 -cipher DEFAULT:@SECLEVEL=0": "protocol version",
 	} {
-		command := exec.CommandContext(t.Context(), openssl, append([]string{"s_client", "-connect", address, "-ign_eof"}, strings.Fields(options)...)...)
-		command.Stdin = nil
-		output, _ := command.CombinedOutput()
-		if !bytes.Contains(output, []byte(want)) {
-			t.Errorf("openssl s_client %s: want %q, got\n%s", options, want, output)
-		}
+		askOpenSSL(t, openssl, address, options, want)
+	}
+}
+
+// TestKeyOfAGeneratedName shows the key on P-256 to clients of TLS 1.3 that accept it, and the RSA key to all others.
+func TestKeyOfAGeneratedName(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	w := newWorld(t)
+	address := w.serve(generated)
+	for options, want := range map[string]string{
+		"-tls1_3": "Peer signature type: ECDSA",
+		"-tls1_3 -sigalgs rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256": "Peer signature type: ECDSA",
+		"-tls1_3 -sigalgs rsa_pss_rsae_sha256":                        "Peer signature type: RSA-PSS",
+		"-tls1_3 -sigalgs ecdsa_secp384r1_sha384:rsa_pss_rsae_sha256": "Peer signature type: RSA-PSS",
+		"-tls1_2":                    "Cipher is ECDHE-RSA-AES128-GCM-SHA256",
+		"-tls1_2 -cipher AES256-SHA": "Cipher is AES256-SHA",
+		"-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256": "handshake failure",
+	} {
+		askOpenSSL(t, openssl, address, "-servername "+generated+" "+options, want)
+	}
+}
+
+// askOpenSSL has openssl shake hands with a server, and looks for what it should say.
+func askOpenSSL(t *testing.T, openssl, address, options, want string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), openssl, append([]string{"s_client", "-connect", address, "-ign_eof"}, strings.Fields(options)...)...)
+	output, _ := command.CombinedOutput()
+	if !bytes.Contains(output, []byte(want)) {
+		t.Errorf("openssl s_client %s: want %q, got\n%s", options, want, output)
 	}
 }

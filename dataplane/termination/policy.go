@@ -44,7 +44,7 @@ func (f *face) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return refusing, nil
 	}
 	if slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
-		return f.config(0, protocolsFor(hello, true)), nil
+		return f.config(f.keyFor(hello), 0, protocolsFor(hello, true)), nil
 	}
 	if !slices.Contains(hello.SupportedVersions, tls.VersionTLS12) {
 		a.cause = NoVersion
@@ -53,9 +53,18 @@ func (f *face) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	chosen := chooseSuite(hello)
 	if chosen < 0 {
 		a.cause = NoSuite
-		return f.config(0, noProtocol), nil
+		return f.config(rsaKey, 0, noProtocol), nil
 	}
-	return f.config(chosen, protocolsFor(hello, security.Suites[chosen].HTTP2)), nil
+	return f.config(rsaKey, chosen, protocolsFor(hello, security.Suites[chosen].HTTP2)), nil
+}
+
+// keyFor is the key for a client of TLS 1.3: that on P-256 if the name has one and the client verifies its signatures
+// (RFC 8446 §4.2.3).
+func (f *face) keyFor(hello *tls.ClientHelloInfo) keyKind {
+	if len(f.certificates) > int(p256Key) && slices.Contains(hello.SignatureSchemes, tls.ECDSAWithP256AndSHA256) {
+		return p256Key
+	}
+	return rsaKey
 }
 
 // chooseSuite is the first suite of ours that the client offers and can use, or -1.

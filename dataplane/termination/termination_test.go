@@ -233,6 +233,29 @@ func TestGeneratedNames(t *testing.T) {
 	w.refusedWith(&tls.Config{ServerName: w.service.DomainName}, w.service.DomainName, "unrecognized name", NoCertificate)
 }
 
+// TestKeyFor covers clients that crypto/tls does not play; it always accepts both kinds of keys.
+func TestKeyFor(t *testing.T) {
+	w := newWorld(t)
+	for name, want := range map[string]x509.PublicKeyAlgorithm{generated: x509.ECDSA, custom: x509.RSA} {
+		state, err := w.handshake(&tls.Config{ServerName: name})
+		if err != nil || state.PeerCertificates[0].PublicKeyAlgorithm != want {
+			t.Errorf("%s is shown with a key of kind %v, %v; want %v", name, state.PeerCertificates[0].PublicKeyAlgorithm, err, want)
+		}
+	}
+	both, single := &face{certificates: make([]tls.Certificate, keyKinds)}, &face{certificates: make([]tls.Certificate, 1)}
+	accepting := &tls.ClientHelloInfo{SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256, tls.ECDSAWithP256AndSHA256}}
+	refusing := &tls.ClientHelloInfo{SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256, tls.ECDSAWithP384AndSHA384}}
+	for _, tt := range []struct {
+		face  *face
+		hello *tls.ClientHelloInfo
+		want  keyKind
+	}{{both, accepting, p256Key}, {both, refusing, rsaKey}, {single, accepting, rsaKey}} {
+		if got := tt.face.keyFor(tt.hello); got != tt.want {
+			t.Errorf("of %d keys, a client of %v is shown number %d, want %d", len(tt.face.certificates), tt.hello.SignatureSchemes, got, tt.want)
+		}
+	}
+}
+
 func TestResumption(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, name := range []string{custom, generated} {
