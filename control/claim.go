@@ -26,7 +26,7 @@ import (
 //
 // Since the keys with a common prefix are a set, they are also what quotas count and what says that an object is
 // referred to and cannot be deleted.
-var claims = store.NewIndex("claim")
+var claims = store.NewIndex("claim").Counted()
 
 func nameClaim(account string, k lattice.Kind, name string) string {
 	return account + "/" + k.Name + "/" + name

@@ -33,7 +33,7 @@ func TestExternal(t *testing.T) {
 	conformance(t, 25, 128, func(t *testing.T) *store.Store {
 		s := open(t, store.Config{Endpoints: endpoints, Logger: testLog(t)})
 		update(t, s, func(tx *store.Tx) error { // the members are shared by the tests: begin with nothing
-			return errors.Join(things.DeletePrefix(tx, ""), others.DeletePrefix(tx, ""), names.DeletePrefix(tx, ""), refs.DeletePrefix(tx, ""))
+			return errors.Join(counted.things.DeletePrefix(tx, ""), others.DeletePrefix(tx, ""), names.DeletePrefix(tx, ""), counted.refs.DeletePrefix(tx, ""))
 		})
 		return s
 	})
@@ -45,7 +45,9 @@ func conformance(t *testing.T, effort, maxOps int, open func(t *testing.T) *stor
 	t.Run("tx", func(t *testing.T) { testTx(t, open(t)) })
 	t.Run("races", func(t *testing.T) { testRaces(t, open(t)) })
 	t.Run("limits", func(t *testing.T) { testLimits(t, open(t), maxOps) })
-	t.Run("model", func(t *testing.T) { testModel(t, open(t), effort) })
+	t.Run("model", func(t *testing.T) { testModel(t, open(t), plain, effort) })
+	t.Run("model, counted", func(t *testing.T) { testModel(t, open(t), counted, effort) })
+	t.Run("counters", func(t *testing.T) { testCounters(t, open(t)) })
 	t.Run("follow", func(t *testing.T) { testFollow(t, open(t)) })
 	t.Run("follow compacted", func(t *testing.T) { testFollowCompacted(t, open(t)) })
 	t.Run("view compacted", func(t *testing.T) { testViewCompacted(t, open(t)) })

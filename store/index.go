@@ -9,6 +9,12 @@ type Index struct{ set set }
 // NewIndex names an index. It panics if the name is empty or contains '/'.
 func NewIndex(name string) Index { return Index{newSet("index/", name)} }
 
+// Counted is the same index with counters: see Kind.Counted.
+func (x Index) Counted() Index {
+	x.set.counted = true
+	return x
+}
+
 // Get returns the value of a key, or ErrNotFound.
 func (x Index) Get(tx *Tx, key string) (string, error) { return x.set.get(tx, key) }
 
@@ -19,7 +25,7 @@ func (x Index) Put(tx *Tx, key, value string) error { return x.set.put(tx, key, 
 func (x Index) Delete(tx *Tx, key string) { x.set.delete(tx, key) }
 
 // DeletePrefix removes all keys that begin with prefix, as Kind.DeletePrefix does.
-func (x Index) DeletePrefix(tx *Tx, prefix string) error { return tx.clear(under(x.set.path + prefix)) }
+func (x Index) DeletePrefix(tx *Tx, prefix string) error { return x.set.deletePrefix(tx, prefix) }
 
 // List returns the entries whose key begins with prefix, as Kind.List does.
 func (x Index) List(tx *Tx, prefix, after string, limit int) (entries []Entry[string], more bool, err error) {
@@ -36,5 +42,5 @@ func (x Index) Empty(tx *Tx, prefix string) (bool, error) {
 	return n == 0, err
 }
 
-// Count returns how many keys begin with prefix.
-func (x Index) Count(tx *Tx, prefix string) (int, error) { return tx.count(under(x.set.path + prefix)) }
+// Count returns how many keys begin with prefix, as Kind.Count does.
+func (x Index) Count(tx *Tx, prefix string) (int, error) { return x.set.count(tx, prefix) }

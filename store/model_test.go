@@ -34,7 +34,18 @@ type model struct {
 
 var stepKinds = []string{"create", "create", "create", "rename", "refer", "refer", "release", "delete", "delete all", "swap"}
 
-func testModel(t *testing.T, s *store.Store, effort int) {
+// sets are what the model keeps in the store: counted ones, or such as etcd counts.
+type sets struct {
+	things store.Kind[thing]
+	refs   store.Index
+}
+
+var (
+	plain   = sets{things, refs}
+	counted = sets{things.Counted(), refs.Counted()}
+)
+
+func testModel(t *testing.T, s *store.Store, in sets, effort int) {
 	const workers = 6
 	batches, _ := follow(t, s, "")
 	var mu sync.Mutex
@@ -45,7 +56,7 @@ func testModel(t *testing.T, s *store.Store, effort int) {
 			random := rand.New(rand.NewPCG(uint64(w), 1))
 			for range effort {
 				st := step{kind: stepKinds[random.IntN(len(stepKinds))], id: fmt.Sprint("id", random.IntN(6)), name: fmt.Sprint("name", random.IntN(8))}
-				if err := take(t, s, &st); err != nil {
+				if err := in.take(t, s, &st); err != nil {
 					t.Errorf("%+v: %v", st, err)
 					return
 				}
@@ -60,26 +71,26 @@ func testModel(t *testing.T, s *store.Store, effort int) {
 }
 
 // take runs one step in the store. A step that is refused writes nothing, and holds at the revision it read.
-func take(t *testing.T, s *store.Store, st *step) (err error) {
+func (in sets) take(t *testing.T, s *store.Store, st *step) (err error) {
 	st.revision, err = s.Update(background(t), func(tx *store.Tx) (err error) {
 		switch st.kind {
 		case "create":
-			st.outcome, err = create(tx, st.id, st.name)
+			st.outcome, err = in.create(tx, st.id, st.name)
 		case "rename":
-			st.outcome, err = rename(tx, st.id, st.name)
+			st.outcome, err = in.rename(tx, st.id, st.name)
 		case "refer":
-			st.outcome, err = refer(tx, st.id, st.name)
+			st.outcome, err = in.refer(tx, st.id, st.name)
 		case "release":
-			_, err := refs.Get(tx, st.id+"/"+st.name)
-			refs.Delete(tx, st.id+"/"+st.name)
+			_, err := in.refs.Get(tx, st.id+"/"+st.name)
+			in.refs.Delete(tx, st.id+"/"+st.name)
 			st.outcome = found(err)
 			return passNotFound(err)
 		case "delete":
-			st.outcome, err = remove(tx, st.id, false)
+			st.outcome, err = in.remove(tx, st.id, false)
 		case "delete all":
-			st.outcome, err = remove(tx, st.id, true)
+			st.outcome, err = in.remove(tx, st.id, true)
 		case "swap":
-			st.outcome, err = swap(tx)
+			st.outcome, err = in.swap(tx)
 		}
 		return err
 	})
@@ -100,22 +111,22 @@ func passNotFound(err error) error {
 	return err
 }
 
-func create(tx *store.Tx, id, name string) (string, error) {
-	n, err := things.Count(tx, "")
+func (in sets) create(tx *store.Tx, id, name string) (string, error) {
+	n, err := in.things.Count(tx, "")
 	if err != nil || n >= quota {
 		return "quota", err
 	}
-	if _, err := things.Get(tx, id); !errors.Is(err, store.ErrNotFound) {
+	if _, err := in.things.Get(tx, id); !errors.Is(err, store.ErrNotFound) {
 		return "exists", err
 	}
 	if _, err := names.Get(tx, name); !errors.Is(err, store.ErrNotFound) {
 		return "taken", err
 	}
-	return "ok", errors.Join(things.Put(tx, id, thing{Name: name}), names.Put(tx, name, id))
+	return "ok", errors.Join(in.things.Put(tx, id, thing{Name: name}), names.Put(tx, name, id))
 }
 
-func rename(tx *store.Tx, id, name string) (string, error) {
-	old, err := things.Get(tx, id)
+func (in sets) rename(tx *store.Tx, id, name string) (string, error) {
+	old, err := in.things.Get(tx, id)
 	if err != nil {
 		return "missing", passNotFound(err)
 	}
@@ -123,45 +134,45 @@ func rename(tx *store.Tx, id, name string) (string, error) {
 		return "taken", err
 	}
 	names.Delete(tx, old.Name)
-	return "ok", errors.Join(names.Put(tx, name, id), things.Put(tx, id, thing{Name: name}))
+	return "ok", errors.Join(names.Put(tx, name, id), in.things.Put(tx, id, thing{Name: name}))
 }
 
-func refer(tx *store.Tx, id, ref string) (string, error) {
-	if _, err := things.Get(tx, id); err != nil {
+func (in sets) refer(tx *store.Tx, id, ref string) (string, error) {
+	if _, err := in.things.Get(tx, id); err != nil {
 		return "missing", passNotFound(err)
 	}
-	return "ok", refs.Put(tx, id+"/"+ref, "")
+	return "ok", in.refs.Put(tx, id+"/"+ref, "")
 }
 
-func remove(tx *store.Tx, id string, withRefs bool) (string, error) {
-	old, err := things.Get(tx, id)
+func (in sets) remove(tx *store.Tx, id string, withRefs bool) (string, error) {
+	old, err := in.things.Get(tx, id)
 	if err != nil {
 		return "missing", passNotFound(err)
 	}
-	empty, err := refs.Empty(tx, id+"/")
+	empty, err := in.refs.Empty(tx, id+"/")
 	if err != nil {
 		return "", err
 	}
 	if !empty && !withRefs {
 		return "in use", nil
 	}
-	things.Delete(tx, id)
+	in.things.Delete(tx, id)
 	names.Delete(tx, old.Name)
 	if withRefs {
-		return "ok", refs.DeletePrefix(tx, id+"/")
+		return "ok", in.refs.DeletePrefix(tx, id+"/")
 	}
 	return "ok", nil
 }
 
 // swap exchanges the names of the first two things of a listing.
-func swap(tx *store.Tx) (string, error) {
-	first, _, err := things.List(tx, "", "", 2)
+func (in sets) swap(tx *store.Tx) (string, error) {
+	first, _, err := in.things.List(tx, "", "", 2)
 	if err != nil || len(first) < 2 {
 		return "few", err
 	}
 	a, b := first[0], first[1]
 	return "ok " + a.ID + b.ID, errors.Join(
-		things.Put(tx, a.ID, b.Value), things.Put(tx, b.ID, a.Value),
+		in.things.Put(tx, a.ID, b.Value), in.things.Put(tx, b.ID, a.Value),
 		names.Put(tx, b.Value.Name, a.ID), names.Put(tx, a.Value.Name, b.ID))
 }
 
@@ -256,13 +267,15 @@ func (m model) compare(t *testing.T, s *store.Store, batches <-chan store.Batch)
 	}
 	last := update(t, s, func(tx *store.Tx) error { return names.Put(tx, "the end", "") })
 	want["index/name/the end"] = ""
-	got := map[string]string{}
+	got, counts := map[string]string{}, map[string]string{}
 	for b := range batches {
 		if b.Reset {
 			clear(got)
 		}
 		for _, c := range b.Changes {
 			switch {
+			case strings.HasPrefix(c.Key, "count/"):
+				counts[strings.TrimPrefix(c.Key, "count/")] = string(c.Value)
 			case !strings.HasPrefix(c.Key, "object/thing/") && !strings.HasPrefix(c.Key, "index/"):
 			case c.Value == nil:
 				delete(got, c.Key)
@@ -276,5 +289,16 @@ func (m model) compare(t *testing.T, s *store.Store, batches <-chan store.Batch)
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("followed to %v\nwant %v", got, want)
+	}
+	for directory, count := range counts {
+		n := 0
+		for key := range want {
+			if key[:strings.LastIndexByte(key, '/')+1] == directory {
+				n++
+			}
+		}
+		if count != "" && count != fmt.Sprint(n) {
+			t.Errorf("%s is counted as %s, it holds %d", directory, count, n)
+		}
 	}
 }

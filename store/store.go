@@ -8,6 +8,7 @@
 //	object/<kind>/<id>    one JSON object; an id may contain '/', so that children list by prefix
 //	index/<name>/<key>    one string: a unique name, a reference, an idempotency token
 //	lease/<key>           bytes that vanish when their writer dies; see Lease
+//	count/<directory>     how many keys lie in a directory; see counter.go
 //	deleted/<set>/<name>  a mark that moves when a key of that kind or index is deleted; see below
 //
 // # Transactions

@@ -326,11 +326,15 @@ func (tx *Tx) operations() []clientv3.Op {
 			ops = append(ops, clientv3.OpPut(root+key, *value))
 			continue
 		}
-		shrunk[setOf(key)] = struct{}{}
+		if !strings.HasPrefix(key, counters) { // nobody lists counters
+			shrunk[setOf(key)] = struct{}{}
+		}
 		ops = append(ops, clientv3.OpDelete(root+key))
 	}
 	for _, s := range tx.cleared {
-		shrunk[setOf(s.start)] = struct{}{}
+		if !strings.HasPrefix(s.start, counters) {
+			shrunk[setOf(s.start)] = struct{}{}
+		}
 		for _, part := range tx.around(s) {
 			ops = append(ops, clientv3.OpDelete(root+part.start, clientv3.WithRange(root+part.end)))
 		}
