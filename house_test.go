@@ -49,7 +49,8 @@ var mayImport = map[string][]string{
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
 	"api":                   {"lattice", "aws…", "sigv4", "sealing", "control…"},
 
-	"snapshot":          {"lattice", "aws…", "policy"},
+	"snapshot":          {"lattice", "aws…", "policy", "snapshot/table"},
+	"snapshot/table":    {},
 	"dataplane":         {"lattice", "snapshot", "dataplane/parking"},
 	"dataplane/http1":   {"dataplane/descriptor"},
 	"dataplane/http2":   {"dataplane/descriptor", "dataplane/http1", "dataplane/parking"},
@@ -57,7 +58,7 @@ var mayImport = map[string][]string{
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access"},
 	"dataplane/event":   {},
 	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/event", "dataplane/http1", "dataplane/http2", "dataplane/parking", "dataplane/security"},
-	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1", "dataplane/security"},
+	"dataplane/target":  {"lattice", "snapshot…", "dataplane/http1", "dataplane/security"},
 	"dns":               {"lattice", "snapshot"},
 	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
 	"metadata":          {"lattice", "aws…", "sealing"},

@@ -100,7 +100,7 @@ func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) error {
 // shut closes what the snapshot does not call for. The caller holds mu.
 func (p *Plane) shut(s *snapshot.Snapshot) {
 	for id, at := range p.places {
-		vpc := s.VPCs[id]
+		vpc := s.VPCs.Get(id)
 		for port, d := range at.doors {
 			if !wants(vpc, port) {
 				d.close()
@@ -121,7 +121,7 @@ func wants(vpc *snapshot.VPC, port uint16) bool {
 // open opens the doors that are missing, and returns them. Nobody is let in yet. The caller holds mu.
 func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot) (opened []*door, err error) {
 	var errs []error
-	for id, vpc := range s.VPCs {
+	for id, vpc := range s.VPCs.All() {
 		if vpc.Network == nil {
 			continue
 		}

@@ -129,7 +129,7 @@ func (l *listener) Close() error {
 
 // places makes a snapshot of VPCs, each with the ports of its service network; nil is a VPC without one.
 func places(vpcs map[string][]uint16) *snapshot.Snapshot {
-	s := &snapshot.Snapshot{VPCs: map[string]*snapshot.VPC{}}
+	s := &snapshot.Snapshot{}
 	for id, ports := range vpcs {
 		vpc := &snapshot.VPC{ID: id}
 		if ports != nil {
@@ -138,7 +138,7 @@ func places(vpcs map[string][]uint16) *snapshot.Snapshot {
 				vpc.Network.Ports[port] = &snapshot.Port{}
 			}
 		}
-		s.VPCs[id] = vpc
+		s.VPCs = s.VPCs.With(id, vpc)
 	}
 	return s
 }

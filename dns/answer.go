@@ -52,7 +52,7 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 	if code := q.parse(&p, query); code != dnsmessage.RCodeSuccess {
 		return q.refuse(dst, code), false
 	}
-	vpc := s.snapshot().VPCs[vpcID]
+	vpc := s.snapshot().VPCs.Get(vpcID)
 	if balancer := vpc.LoadBalancer(text(&q.Name)); balancer != nil {
 		return q.answerBalancer(dst, balancer), false
 	}

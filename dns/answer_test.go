@@ -12,6 +12,7 @@ import (
 
 	"pergola/lattice"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,8 +28,8 @@ var (
 // twoVPCs is a snapshot in which vpc-1 has a service network with one service, and vpc-2 has none.
 func twoVPCs() *snapshot.Snapshot {
 	service := &snapshot.Service{DomainName: parking, CustomDomainName: custom}
-	network := &snapshot.Network{Names: map[string]*snapshot.Service{parking: service, custom: service}}
-	return &snapshot.Snapshot{VPCs: map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1", Network: network}, "vpc-2": {ID: "vpc-2"}}}
+	network := &snapshot.Network{Names: table.Of(map[string]*snapshot.Service{parking: service, custom: service})}
+	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1", Network: network}, "vpc-2": {ID: "vpc-2"}})}
 }
 
 func newServer(forward func(context.Context, []byte, string) ([]byte, error)) *Server {
@@ -306,7 +307,7 @@ func TestAnswerNamesTheAddressesOfALoadBalancer(t *testing.T) {
 	const name = "internal-shop-1.us-west-2.elb.amazonaws.com"
 	balancer := &snapshot.LoadBalancer{DNSName: name, Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.4"), netip.MustParseAddr("10.0.2.4")}}
 	snap := twoVPCs()
-	snap.VPCs["vpc-2"].LoadBalancers = map[string]*snapshot.LoadBalancer{name: balancer}
+	snap.VPCs.Get("vpc-2").LoadBalancers = map[string]*snapshot.LoadBalancer{name: balancer}
 	s := New(Config{Region: region, Snapshot: func() *snapshot.Snapshot { return snap }, Forward: nowhere})
 	response, forward := s.Answer(nil, "vpc-2", query(t, strings.ToUpper(name), dnsmessage.TypeA, nil))
 	m := unpack(t, response)

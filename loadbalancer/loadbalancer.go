@@ -69,7 +69,7 @@ func New(config Config) *Set {
 // learns at once that there will be none.
 func (s *Set) Leave(snap *snapshot.Snapshot) {
 	for id, b := range s.all() {
-		if wanted := snap.LoadBalancers[id]; wanted == nil || wanted.VPC != b.vpc || !slices.Equal(wanted.Addresses, b.addresses()) {
+		if wanted := snap.LoadBalancers.Get(id); wanted == nil || wanted.VPC != b.vpc || !slices.Equal(wanted.Addresses, b.addresses()) {
 			s.forget(id)
 			b.close(cut)
 		}
@@ -81,8 +81,8 @@ func (s *Set) Leave(snap *snapshot.Snapshot) {
 // again.
 func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) error {
 	var errs []error
-	for id, wanted := range snap.LoadBalancers {
-		if snap.VPCs[wanted.VPC] == nil {
+	for id, wanted := range snap.LoadBalancers.All() {
+		if snap.VPCs.Get(wanted.VPC) == nil {
 			continue // its VPC is broken and left out, and with it the place where it would be
 		}
 		if err := s.known(id, wanted).apply(ctx, wanted); err != nil {

@@ -28,6 +28,7 @@ import (
 	"pergola/aws/elbv2"
 	"pergola/lattice"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -153,9 +154,9 @@ func newBench(t *testing.T, open func(*snapshot.Certificate) (tls.Certificate, e
 
 // world is a snapshot with a load balancer, or without any.
 func world(balancers ...*snapshot.LoadBalancer) *snapshot.Snapshot {
-	s := &snapshot.Snapshot{VPCs: map[string]*snapshot.VPC{vpc: {ID: vpc}}, LoadBalancers: map[string]*snapshot.LoadBalancer{}}
+	s := &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{vpc: {ID: vpc}})}
 	for _, l := range balancers {
-		s.LoadBalancers[l.ID] = l
+		s.LoadBalancers = s.LoadBalancers.With(l.ID, l)
 	}
 	return s
 }
@@ -173,11 +174,11 @@ func (b *bench) apply(balancers ...*snapshot.LoadBalancer) {
 func aBalancer(groups ...*snapshot.TargetGroup) *snapshot.LoadBalancer {
 	l := &snapshot.LoadBalancer{
 		ID: "1", ARN: "arn", VPC: vpc, Addresses: []netip.Addr{first, second}, ForwardedFor: elbv2.ForwardedForAppend,
-		IdleTimeout: time.Minute, TargetGroups: map[string]*snapshot.TargetGroup{},
+		IdleTimeout: time.Minute,
 		Listeners: []snapshot.BalancerListener{{Protocol: lattice.ProtocolHTTP, Port: 80, TotalWeight: len(groups)}},
 	}
 	for _, g := range groups {
-		l.TargetGroups[g.ID] = g
+		l.TargetGroups = l.TargetGroups.With(g.ID, g)
 		l.Listeners[0].Forward = append(l.Listeners[0].Forward, snapshot.WeightedTargetGroup{Group: g, Weight: 1})
 	}
 	return l

@@ -15,7 +15,7 @@ func (n *Node) Explain(from string, question explain.Question) (explain.Answer, 
 	}
 	question.VPC = vpc
 	current := n.plane.Snapshot()
-	for _, instance := range current.VPCs[vpc].Instances {
+	for _, instance := range current.VPCs.Get(vpc).Instances {
 		if instance.ID == from {
 			question.Client = instance.Address
 		}

@@ -50,11 +50,11 @@ func newFixtures(cfg Config, current func() *snapshot.Snapshot) *fixtures {
 // apply starts what new VPCs need and stops what was in those that are gone.
 func (f *fixtures) apply(ctx context.Context, s *snapshot.Snapshot) error {
 	for id := range f.open {
-		if s.VPCs[id] == nil {
+		if s.VPCs.Get(id) == nil {
 			f.stop(id)
 		}
 	}
-	for id, vpc := range s.VPCs {
+	for id, vpc := range s.VPCs.All() {
 		if f.open[id] != nil {
 			continue
 		}

@@ -224,14 +224,14 @@ func (n *Node) apply(ctx context.Context, s *snapshot.Snapshot) error {
 }
 
 func networksOf(s *snapshot.Snapshot) []fabric.VPC {
-	vpcs := make([]fabric.VPC, 0, len(s.VPCs))
+	vpcs := make([]fabric.VPC, 0, s.VPCs.Len())
 	balancers := map[string][]fabric.Instance{}
-	for l := range maps.Values(s.LoadBalancers) {
+	for l := range s.LoadBalancers.Values() {
 		for i, address := range l.Addresses {
 			balancers[l.VPC] = append(balancers[l.VPC], fabric.Instance{ID: l.NodeID(i), Address: address})
 		}
 	}
-	for vpc := range maps.Values(s.VPCs) {
+	for vpc := range s.VPCs.Values() {
 		network := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR, Instances: balancers[vpc.ID]}
 		for _, instance := range vpc.Instances {
 			network.Instances = append(network.Instances, fabric.Instance{ID: instance.ID, Address: instance.Address})
@@ -269,7 +269,7 @@ func (n *Node) dial(ctx context.Context, vpcID string, address netip.AddrPort) (
 func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, error) {
 	s := n.plane.Snapshot()
 	if s != nil {
-		vpc := s.VPCs[vpcID]
+		vpc := s.VPCs.Get(vpcID)
 		if l := vpc.LoadBalancer([]byte(name)); l != nil {
 			return l.Addresses, nil
 		}
@@ -286,10 +286,10 @@ func (n *Node) VPCOf(id string) (string, error) {
 	if s == nil {
 		return "", fmt.Errorf("%s: the node is not ready yet", id)
 	}
-	if _, ok := s.VPCs[id]; ok {
+	if s.VPCs.Has(id) {
 		return id, nil
 	}
-	for _, vpc := range s.VPCs {
+	for vpc := range s.VPCs.Values() {
 		for _, instance := range vpc.Instances {
 			if instance.ID == id {
 				return vpc.ID, nil

@@ -82,10 +82,7 @@ func (k *keyState) unused() bool { return k.object == nil }
 
 func newIdentityCompiler() *identityCompiler {
 	c := &identityCompiler{
-		current: &Identities{
-			Keys: map[string]*Key{}, Principals: map[string]*Principal{}, Accounts: map[string]*Account{},
-			Strangers: &Account{}, Policies: map[string]*policy.Policy{},
-		},
+		current:      &Identities{Accounts: map[string]*Account{}, Strangers: &Account{}},
 		managed:      map[string]*managedState{},
 		holders:      map[string]*holderState{},
 		keys:         map[string]*keyState{},

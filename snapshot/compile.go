@@ -3,10 +3,10 @@ package snapshot
 import (
 	"cmp"
 	"errors"
-	"maps"
 	"slices"
 
 	"pergola/aws/ec2"
+	"pergola/snapshot/table"
 )
 
 // Change is one object put or deleted.
@@ -51,6 +51,7 @@ type Compiler struct {
 
 	// What the Apply under way has to look at.
 	staleServices     marks[serviceState]
+	staleLinks        map[*link[serviceState]]bool
 	staleNetworks     marks[networkState]
 	staleGroups       marks[groupState]
 	staleVPCs         marks[vpcState]
@@ -73,7 +74,7 @@ func (m marks[S]) compile(state *S) { m[state] = true }
 func NewCompiler(region string) *Compiler {
 	return &Compiler{
 		region:            region,
-		current:           &Snapshot{VPCs: map[string]*VPC{}, TargetGroups: map[string]*TargetGroup{}, LoadBalancers: map[string]*LoadBalancer{}},
+		current:           &Snapshot{},
 		services:          map[string]*serviceState{},
 		networks:          map[string]*networkState{},
 		groups:            map[string]*groupState{},
@@ -86,6 +87,7 @@ func NewCompiler(region string) *Compiler {
 		balancers:         newBalancers(),
 		callers:           newIdentityCompiler(),
 		staleServices:     marks[serviceState]{},
+		staleLinks:        map[*link[serviceState]]bool{},
 		staleNetworks:     marks[networkState]{},
 		staleGroups:       marks[groupState]{},
 		staleVPCs:         marks[vpcState]{},
@@ -153,18 +155,18 @@ func sweep[S any, P interface {
 	clear(marked)
 }
 
-// updated is a copy of a table of the last snapshot with the entries that changed; nil entries are removed.
-func updated[T any](table map[string]*T, changed map[string]*T) map[string]*T {
-	if len(changed) == 0 {
-		return table
+// entered is a table with a value for a key, without it for nil.
+func entered[T any](in table.Table[*T], key string, value *T) table.Table[*T] {
+	if value == nil {
+		return in.Without(key)
 	}
-	table = maps.Clone(table)
-	for id, value := range changed {
-		if value == nil {
-			delete(table, id)
-		} else {
-			table[id] = value
-		}
+	return in.With(key, value)
+}
+
+// updated is a table with what changed in it.
+func updated[T any](in table.Table[*T], changed map[string]*T) table.Table[*T] {
+	for key, value := range changed {
+		in = entered(in, key, value)
 	}
-	return table
+	return in
 }

@@ -97,7 +97,7 @@ func TestOnlyWhatIsServedIsInTheSnapshot(t *testing.T) {
 		for status, want := range served {
 			s := build(t, change(status))
 			name := lattice.DomainName("nsvc-1", "svc-1", region)
-			if got := s.VPCs["vpc-1"].Network.Service([]byte(name)) != nil; got != want {
+			if got := s.VPCs.Get("vpc-1").Network.Service([]byte(name)) != nil; got != want {
 				t.Errorf("%s with status %s: served is %t, want %t", what, status, got, want)
 			}
 		}
@@ -118,7 +118,7 @@ func TestGroupIsInUseOnceAServiceThatForwardsToItIsAssociated(t *testing.T) {
 		{"service not associated", apart, false},
 		{"no vpc associated", withoutVPC, true},
 	} {
-		if got := test.s.TargetGroups["tg-1"].InUse; got != test.want {
+		if got := test.s.TargetGroups.Get("tg-1").InUse; got != test.want {
 			t.Errorf("%s: in use is %t, want %t", test.name, got, test.want)
 		}
 	}
@@ -126,7 +126,7 @@ func TestGroupIsInUseOnceAServiceThatForwardsToItIsAssociated(t *testing.T) {
 
 func TestMissingTargetGroupHasNoShare(t *testing.T) {
 	action := func(s *Snapshot) Action {
-		return s.VPCs["vpc-1"].Network.Ports[80].Listener([]byte("parking.example.com")).Rules[0].Action
+		return s.VPCs.Get("vpc-1").Network.Ports[80].Listener([]byte("parking.example.com")).Rules[0].Action
 	}
 
 	one := action(build(t, aGroup("tg-2", lattice.TargetIP), aRule("svc-1", "listener-1", "rule-1", 1, "/", forward("tg-missing", "tg-2"))))
@@ -151,7 +151,7 @@ func TestTargetsFollowTheirInstance(t *testing.T) {
 		{"gone", gone("instance/i-1"), "invalid AddrPort"},
 	} {
 		s := build(t, test.change)
-		if got := s.TargetGroups["tg-1"].Targets[0].Address.String(); got != test.want {
+		if got := s.TargetGroups.Get("tg-1").Targets[0].Address.String(); got != test.want {
 			t.Errorf("%s: the target is at %s, want %s", test.name, got, test.want)
 		}
 	}
@@ -166,7 +166,7 @@ func TestBrokenObjectCountsAsAbsentAndIsNamed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "service/svc-1") {
 		t.Errorf("the error does not name the object: %v", err)
 	}
-	if n := s.VPCs["vpc-1"].Network; len(n.Names) != 0 || len(n.Ports) != 0 {
+	if n := s.VPCs.Get("vpc-1").Network; n.Names.Len() != 0 || len(n.Ports) != 0 {
 		t.Errorf("the broken service is served: %v", n)
 	}
 	if _, err = c.Apply(3, false, nil); err != nil {
@@ -181,7 +181,7 @@ func TestGeneratedNameCannotBeTakenAway(t *testing.T) {
 	if err == nil {
 		t.Error("the conflict is not named")
 	}
-	n := s.VPCs["vpc-1"].Network
+	n := s.VPCs.Get("vpc-1").Network
 	if got := n.Service([]byte(victim)).ID; got != "svc-1" {
 		t.Errorf("%s belongs to %s", victim, got)
 	}
@@ -201,7 +201,7 @@ func TestConflictIsReportedOnce(t *testing.T) {
 	if err != nil {
 		t.Errorf("reported again: %v", err)
 	}
-	if got := s.VPCs["vpc-1"].Network.Service([]byte("parking.example.com")).ID; got != "svc-1" {
+	if got := s.VPCs.Get("vpc-1").Network.Service([]byte("parking.example.com")).ID; got != "svc-1" {
 		t.Errorf("the name went to %s, want the one associated first", got)
 	}
 }
@@ -225,7 +225,7 @@ func TestParseCodes(t *testing.T) {
 
 func TestListenerByHost(t *testing.T) {
 	s := build(t)
-	port := s.VPCs["vpc-1"].Network.Ports[80]
+	port := s.VPCs.Get("vpc-1").Network.Ports[80]
 	long := strings.Repeat("a", 256)
 	for host, want := range map[string]bool{
 		"parking.example.com":      true,
@@ -255,7 +255,7 @@ func TestListenerByHost(t *testing.T) {
 
 func TestListenerDoesNotAllocate(t *testing.T) {
 	s := build(t)
-	port := s.VPCs["vpc-1"].Network.Ports[80]
+	port := s.VPCs.Get("vpc-1").Network.Ports[80]
 	host := []byte("Parking.Example.com.:80")
 	if n := testing.AllocsPerRun(100, func() { port.Listener(host) }); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -21,7 +21,7 @@ func (s *Snapshot) Dump(w io.Writer) error {
 	d := dumper{bufio.NewWriter(w)}
 	d.line(0, "revision %d", s.Revision)
 	networks := map[string]*Network{}
-	for _, v := range ordered(s.VPCs) {
+	for _, v := range ordered(maps.Collect(s.VPCs.All())) {
 		d.vpc(v)
 		if v.Network != nil {
 			networks[v.Network.ID] = v.Network
@@ -34,10 +34,10 @@ func (s *Snapshot) Dump(w io.Writer) error {
 	for _, service := range ordered(services) {
 		d.service(service)
 	}
-	for _, g := range ordered(s.TargetGroups) {
+	for _, g := range ordered(maps.Collect(s.TargetGroups.All())) {
 		d.group(g)
 	}
-	for _, l := range ordered(s.LoadBalancers) {
+	for _, l := range ordered(maps.Collect(s.LoadBalancers.All())) {
 		d.loadBalancer(l)
 	}
 	d.identities(s.Identities)
@@ -76,13 +76,14 @@ func (d dumper) vpc(v *VPC) {
 func (d dumper) network(n *Network, services map[string]*Service) {
 	d.line(0, "network %s %s auth %s", n.ID, n.ARN, n.AuthType)
 	d.policies(n.Policy)
-	for _, name := range slices.Sorted(maps.Keys(n.Names)) {
-		d.line(1, "name %s is %s", name, n.Names[name].ID)
-		services[n.Names[name].ID] = n.Names[name]
+	names := maps.Collect(n.Names.All())
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		d.line(1, "name %s is %s", name, names[name].ID)
+		services[names[name].ID] = names[name]
 	}
 	for _, number := range slices.Sorted(maps.Keys(n.Ports)) {
 		d.line(1, "port %d", number)
-		listeners := n.Ports[number].Listeners
+		listeners := maps.Collect(n.Ports[number].Listeners.All())
 		for _, name := range slices.Sorted(maps.Keys(listeners)) {
 			service := listeners[name].Service
 			d.line(2, "%s meets %s of %s", name, listeners[name].ID, service.ID)
@@ -185,7 +186,7 @@ func (d dumper) loadBalancer(l *LoadBalancer) {
 			d.line(2, "forward %d of %d to %s", f.Weight, listener.TotalWeight, f.Group.ID)
 		}
 	}
-	for _, g := range ordered(l.TargetGroups) {
+	for _, g := range ordered(maps.Collect(l.TargetGroups.All())) {
 		d.group(g)
 	}
 }
@@ -209,7 +210,7 @@ func (d dumper) target(t Target) {
 
 // identities writes who can be recognised, and no secret. The managed policies that are built in go without saying.
 func (d dumper) identities(i *Identities) {
-	for _, p := range ordered(i.Principals) {
+	for _, p := range ordered(maps.Collect(i.Principals.All())) {
 		d.line(0, "principal %s %s", p.ARN, p.UniqueID)
 		d.tags(p.Tags)
 		d.policies(p.Policies...)
@@ -217,7 +218,7 @@ func (d dumper) identities(i *Identities) {
 			d.line(1, "boundary %q", p.Boundary.Name)
 		}
 	}
-	for _, k := range ordered(i.Keys) {
+	for _, k := range ordered(maps.Collect(i.Keys.All())) {
 		d.line(0, "key %s of %s inactive %t", k.ID, k.Principal.ARN, k.Inactive)
 	}
 	for _, id := range slices.Sorted(maps.Keys(i.Accounts)) {
@@ -226,7 +227,7 @@ func (d dumper) identities(i *Identities) {
 	if i.Strangers.ServiceControl != nil {
 		d.account("of everybody", i.Strangers)
 	}
-	for _, arn := range slices.Sorted(maps.Keys(i.Policies)) {
+	for _, arn := range slices.Sorted(maps.Keys(maps.Collect(i.Policies.All()))) {
 		if !strings.HasPrefix(arn, "arn:aws:iam::"+iam.AWSAccount+":") {
 			d.line(0, "managed policy %s", arn)
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pergola/snapshot/table"
 )
 
 // FuzzApply changes one object of a small world to anything at all: a snapshot comes out that can be dumped, and that
@@ -60,7 +62,7 @@ func FuzzHost(f *testing.F) {
 		f.Add(host)
 	}
 	l := &Listener{}
-	port := &Port{Listeners: map[string]*Listener{"parking.example.com": l}}
+	port := &Port{Listeners: table.Of(map[string]*Listener{"parking.example.com": l})}
 	f.Fuzz(func(t *testing.T, host string) {
 		name := host
 		if i := strings.LastIndex(name, ":"); i >= 0 {

@@ -8,6 +8,7 @@ import (
 
 	"pergola/aws/iam"
 	"pergola/policy"
+	"pergola/snapshot/table"
 )
 
 // Identities are all callers that a node can recognise, and what their own policies let them do: enough to authenticate
@@ -16,17 +17,17 @@ import (
 // A document that cannot be read denies everything, wherever it stands: what it was meant to deny is not known.
 type Identities struct {
 	// Keys holds the long-term access keys of users by id.
-	Keys map[string]*Key
+	Keys table.Table[*Key]
 	// Principals holds users and roles by unique id. No unique id is used twice, so a session of a role that was
 	// deleted is not taken for one of a later role of the same name.
-	Principals map[string]*Principal
+	Principals table.Table[*Principal]
 	// Accounts holds the accounts of the organisation by id.
 	Accounts map[string]*Account
 	// Strangers is what holds for all other accounts: nothing, unless the organisation cannot be read. Then nobody's
 	// bounds are known, and all are denied everything.
 	Strangers *Account
 	// Policies holds the managed policies by ARN, the built-in ones included.
-	Policies map[string]*policy.Policy
+	Policies table.Table[*policy.Policy]
 }
 
 // Key is a long-term access key.
@@ -126,7 +127,7 @@ func (t Tags) Value(key string, i int) (string, bool) {
 // Find is the user or the role that an ARN names, or of which it names a session; nil if there is none. It looks at all
 // of them.
 func (i *Identities) Find(arn string) *Principal {
-	for _, p := range i.Principals {
+	for p := range i.Principals.Values() {
 		if p.ARN == arn {
 			return p
 		}

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -103,8 +104,8 @@ func TestIdentities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, role := i.Principals["AIDA1"], i.Principals["AROA1"]
-	if user == nil || role == nil || len(i.Principals) != 2 {
+	user, role := i.Principals.Get("AIDA1"), i.Principals.Get("AROA1")
+	if user == nil || role == nil || i.Principals.Len() != 2 {
 		t.Fatalf("principals are %v", i.Principals)
 	}
 	if got := says(user.Policies...); !slices.Equal(got, []string{"a", "b", "group", "managed"}) || len(user.Policies) != 4 {
@@ -117,7 +118,7 @@ func TestIdentities(t *testing.T) {
 	if v := role.Policies[0].Evaluate(&invoke); v.Effect != policy.Allow || !slices.Equal(says(role.Boundary), []string{"managed"}) {
 		t.Errorf("the role: %v, boundary %v", v, says(role.Boundary))
 	}
-	if k := i.Keys["AKIA1"]; k == nil || k.Principal != user || k.Inactive || string(k.Sealed) != "sealed AKIA1" {
+	if k := i.Keys.Get("AKIA1"); k == nil || k.Principal != user || k.Inactive || string(k.Sealed) != "sealed AKIA1" {
 		t.Errorf("the key is %+v", k)
 	}
 	a := i.Account(account)
@@ -133,15 +134,15 @@ func TestIdentities(t *testing.T) {
 	if a := i.Account("none"); a.Organization != "" || a.ServiceControl != nil {
 		t.Errorf("a stranger is %+v", a)
 	}
-	if i.Policies[policyARN("p")] == nil || i.Policies["arn:aws:iam::aws:policy/AdministratorAccess"] == nil {
+	if i.Policies.Get(policyARN("p")) == nil || i.Policies.Get("arn:aws:iam::aws:policy/AdministratorAccess") == nil {
 		t.Errorf("managed policies are missing: %v", i.Policies)
 	}
 }
 
 // TestWhatCannotBeReadDeniesEverything, and is named.
 func TestWhatCannotBeReadDeniesEverything(t *testing.T) {
-	user := func(i *Identities) []string { return says(i.Principals["AIDA1"].Policies...) }
-	boundary := func(i *Identities) []string { return says(i.Principals["AROA1"].Boundary) }
+	user := func(i *Identities) []string { return says(i.Principals.Get("AIDA1").Policies...) }
+	boundary := func(i *Identities) []string { return says(i.Principals.Get("AROA1").Boundary) }
 	level := func(n int) func(i *Identities) []string {
 		return func(i *Identities) []string { return says(i.Account(account).ServiceControl[n]...) }
 	}
@@ -185,8 +186,8 @@ func TestAuthPolicies(t *testing.T) {
 		return []Change{put("service/svc-1", s), put("servicenetwork/sn-1", n)}
 	}
 	s := build(t, guarded(guarding("a"))...)
-	n := s.VPCs["vpc-1"].Network
-	svc := n.Names[lattice.DomainName("nsvc-1", "svc-1", region)]
+	n := s.VPCs.Get("vpc-1").Network
+	svc := n.Names.Get(lattice.DomainName("nsvc-1", "svc-1", region))
 	if !slices.Equal(says(n.Policy), []string{"a"}) || !slices.Equal(says(svc.Policy), []string{"a"}) {
 		t.Errorf("the network says %v and the service %v", says(n.Policy), says(svc.Policy))
 	}
@@ -195,7 +196,7 @@ func TestAuthPolicies(t *testing.T) {
 	}
 
 	s, err := Compile(region, 1, append(story(), guarded(&lattice.AuthPolicy{Policy: "{}"})...))
-	n = s.VPCs["vpc-1"].Network
+	n = s.VPCs.Get("vpc-1").Network
 	if svc = n.Service([]byte(svc.DomainName)); says(n.Policy)[0] != "none" || says(svc.Policy)[0] != "none" {
 		t.Errorf("what cannot be read: the network says %v and the service %v", says(n.Policy), says(svc.Policy))
 	}
@@ -205,7 +206,7 @@ func TestAuthPolicies(t *testing.T) {
 		}
 	}
 	s = build(t, guarded(nil)...)
-	if n := s.VPCs["vpc-1"].Network; n.Policy != nil || n.Service([]byte(svc.DomainName)).Policy != nil {
+	if n := s.VPCs.Get("vpc-1").Network; n.Policy != nil || n.Service([]byte(svc.DomainName)).Policy != nil {
 		t.Error("there is a policy where none is attached")
 	}
 }
@@ -277,16 +278,16 @@ func TestIdentitiesAreShared(t *testing.T) {
 // parts are pointers to all that identities are made of.
 func parts(i *Identities) map[string]any {
 	all := map[string]any{}
-	for id, p := range i.Principals {
+	for id, p := range i.Principals.All() {
 		all[id] = p
 	}
-	for id, k := range i.Keys {
+	for id, k := range i.Keys.All() {
 		all[id] = k
 	}
 	for id, a := range i.Accounts {
 		all[id] = a
 	}
-	for id, p := range i.Policies {
+	for id, p := range i.Policies.All() {
 		all[id] = p
 	}
 	return all
@@ -305,7 +306,7 @@ func TestUserIsRenamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := s.Identities.Principals["AIDA1"]; p == nil || p.Name != "carol" || s.Identities.Keys["AKIA1"].Principal != p {
+		if p := s.Identities.Principals.Get("AIDA1"); p == nil || p.Name != "carol" || s.Identities.Keys.Get("AKIA1").Principal != p {
 			t.Fatalf("the user is %+v", p)
 		}
 	}
@@ -378,7 +379,7 @@ func findings(s *Snapshot) string {
 			tell(what, p)
 		}
 	}
-	for _, p := range ordered(s.Identities.Principals) {
+	for _, p := range ordered(maps.Collect(s.Identities.Principals.All())) {
 		tell(p.UniqueID, p.Policies...)
 		maybe("boundary", p.Boundary)
 	}
@@ -387,13 +388,13 @@ func findings(s *Snapshot) string {
 			tell("level", level...)
 		}
 	}
-	for _, p := range ordered(s.Identities.Policies) {
+	for _, p := range ordered(maps.Collect(s.Identities.Policies.All())) {
 		tell(p.Name, p)
 	}
-	for _, v := range ordered(s.VPCs) {
+	for _, v := range ordered(maps.Collect(s.VPCs.All())) {
 		if v.Network != nil {
 			maybe(v.Network.ID, v.Network.Policy)
-			for _, service := range ordered(v.Network.Names) {
+			for _, service := range ordered(maps.Collect(v.Network.Names.All())) {
 				maybe(service.ID, service.Policy)
 			}
 		}

@@ -51,7 +51,7 @@ func checkCoherent(t *testing.T, s *Snapshot) {
 		}
 		services[service.ID] = service
 	}
-	for _, v := range s.VPCs {
+	for v := range s.VPCs.Values() {
 		if v.Network == nil {
 			continue
 		}
@@ -59,11 +59,11 @@ func checkCoherent(t *testing.T, s *Snapshot) {
 			t.Fatalf("two of network %s", v.Network.ID)
 		}
 		networks[v.Network.ID] = v.Network
-		for _, service := range v.Network.Names {
+		for service := range v.Network.Names.Values() {
 			see(service)
 		}
 		for _, port := range v.Network.Ports {
-			for _, l := range port.Listeners {
+			for l := range port.Listeners.Values() {
 				see(l.Service)
 			}
 		}
@@ -79,7 +79,7 @@ func checkCoherent(t *testing.T, s *Snapshot) {
 		for _, l := range service.Listeners {
 			for _, rule := range l.Rules {
 				for _, f := range rule.Action.Forward {
-					if f.Group != s.TargetGroups[f.Group.ID] {
+					if f.Group != s.TargetGroups.Get(f.Group.ID) {
 						t.Fatalf("rule %s forwards to another %s", rule.ID, f.Group.ID)
 					}
 				}
@@ -250,17 +250,17 @@ func TestUnchangedIsShared(t *testing.T) {
 // things are pointers to all that a snapshot is made of, by id.
 func things(s *Snapshot) map[string]any {
 	all := map[string]any{}
-	for id, g := range s.TargetGroups {
+	for id, g := range s.TargetGroups.All() {
 		all[id] = g
 	}
-	for id, l := range s.LoadBalancers {
+	for id, l := range s.LoadBalancers.All() {
 		all[id] = l
 	}
-	for id, v := range s.VPCs {
+	for id, v := range s.VPCs.All() {
 		all[id] = v
 		if v.Network != nil {
 			all[v.Network.ID] = v.Network
-			for _, service := range v.Network.Names {
+			for service := range v.Network.Names.Values() {
 				all[service.ID] = service
 			}
 		}
@@ -294,7 +294,7 @@ func TestResetForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.VPCs) != 1 || s.VPCs["vpc-9"] == nil || len(s.TargetGroups) != 0 {
+	if s.VPCs.Len() != 1 || s.VPCs.Get("vpc-9") == nil || s.TargetGroups.Len() != 0 {
 		t.Errorf("more than the reset is left:\n%s", dump(t, s))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"pergola/aws/acm"
 	"pergola/aws/elbv2"
 	"pergola/lattice"
+	"pergola/snapshot/table"
 )
 
 // LoadBalancer is a load balancer as nodes run it: in a VPC, at an address in each of some subnets.
@@ -27,7 +28,7 @@ type LoadBalancer struct {
 	// Listeners are in order of port.
 	Listeners []BalancerListener
 	// TargetGroups are those that listeners forward to, by id.
-	TargetGroups map[string]*TargetGroup
+	TargetGroups table.Table[*TargetGroup]
 }
 
 // BalancerListener is a port of a load balancer and what is done with its requests: exactly one of Fixed and Forward is
@@ -139,7 +140,7 @@ func (c *Compiler) takeBalancerGroup(change Change, id string) error {
 // balancersOf are the load balancers in a VPC by their names, or nil.
 func (c *Compiler) balancersOf(vpc string) map[string]*LoadBalancer {
 	var of map[string]*LoadBalancer
-	for _, l := range c.current.LoadBalancers {
+	for l := range c.current.LoadBalancers.Values() {
 		if l.VPC != vpc {
 			continue
 		}
@@ -152,17 +153,17 @@ func (c *Compiler) balancersOf(vpc string) map[string]*LoadBalancer {
 }
 
 // compileBalancers compiles the load balancers that changed and returns all.
-func (c *Compiler) compileBalancers(was map[string]*LoadBalancer) map[string]*LoadBalancer {
-	changed := map[string]*LoadBalancer{}
+func (c *Compiler) compileBalancers(all table.Table[*LoadBalancer]) table.Table[*LoadBalancer] {
 	for id := range c.balancers.stale {
-		changed[id] = nil
+		var compiled *LoadBalancer
 		if l := c.balancers.objects[id]; l != nil {
-			changed[id] = c.compileBalancer(id, l)
+			compiled = c.compileBalancer(id, l)
 			c.staleVPCs.compile(c.vpc(l.VPC))
 		}
+		all = entered(all, id, compiled)
 	}
 	clear(c.balancers.stale)
-	return updated(was, changed)
+	return all
 }
 
 func (c *Compiler) compileBalancer(id string, l *elbv2.LoadBalancer) *LoadBalancer {
@@ -170,7 +171,7 @@ func (c *Compiler) compileBalancer(id string, l *elbv2.LoadBalancer) *LoadBalanc
 	compiled := &LoadBalancer{
 		ID: id, ARN: l.ARN, DNSName: l.DNSName, VPC: l.VPC, Addresses: c.balancerAddresses(l.ARN),
 		ForwardedFor: l.Attribute(elbv2.ForwardedFor), ForwardedClientPort: l.Attribute(elbv2.ForwardedClientPort) == "true",
-		IdleTimeout: time.Duration(seconds) * time.Second, TargetGroups: map[string]*TargetGroup{},
+		IdleTimeout: time.Duration(seconds) * time.Second,
 	}
 	for _, listener := range l.Listeners {
 		of := BalancerListener{
@@ -182,10 +183,12 @@ func (c *Compiler) compileBalancer(id string, l *elbv2.LoadBalancer) *LoadBalanc
 			if g == nil {
 				continue
 			}
-			if compiled.TargetGroups[share.TargetGroup] == nil {
-				compiled.TargetGroups[share.TargetGroup] = c.compileBalancerGroup(share.TargetGroup, g)
+			group := compiled.TargetGroups.Get(share.TargetGroup)
+			if group == nil {
+				group = c.compileBalancerGroup(share.TargetGroup, g)
+				compiled.TargetGroups = compiled.TargetGroups.With(share.TargetGroup, group)
 			}
-			of.Forward = append(of.Forward, WeightedTargetGroup{compiled.TargetGroups[share.TargetGroup], int(share.Weight)})
+			of.Forward = append(of.Forward, WeightedTargetGroup{group, int(share.Weight)})
 			of.TotalWeight += int(share.Weight)
 		}
 		compiled.Listeners = append(compiled.Listeners, of)

@@ -19,7 +19,7 @@ func (p *Port) Listener(host []byte) *Listener {
 		host = host[:i]
 	}
 	var folded [maxName]byte
-	return p.Listeners[string(foldName(&folded, host))]
+	return p.Listeners.GetBytes(foldName(&folded, host))
 }
 
 // Service is the service that has the name in the network, or nil. Neither the case of its letters nor one trailing
@@ -29,7 +29,7 @@ func (n *Network) Service(name []byte) *Service {
 		return nil
 	}
 	var folded [maxName]byte
-	return n.Names[string(foldName(&folded, name))]
+	return n.Names.GetBytes(foldName(&folded, name))
 }
 
 // foldName writes a name in the form in which the tables of a Network hold names. What is too long to be a name

@@ -8,157 +8,209 @@ import (
 
 	"pergola/aws/ec2"
 	"pergola/lattice"
+	"pergola/snapshot/table"
 )
 
 // compileNetworks compiles the service networks that changed and marks the VPCs that are associated with them.
 func (c *Compiler) compileNetworks() {
 	for n, stale := range c.staleNetworks {
-		replaced := n.replaced
-		n.replaced = nil
-		switch {
-		case stale:
-			known := n.conflicts
-			n.compile()
-			c.report(n, known)
-		case n.compiled != nil && len(replaced) > 0:
-			n.compiled = n.compiled.with(replaced)
-		default:
-			continue
+		if stale {
+			n.compile(c.note)
 		}
 		for _, l := range n.vpcs {
-			c.staleVPCs.compile(l.member)
+			c.staleVPCs.look(l.member)
 		}
 	}
 }
 
-// report reports the conflicts of a service network that were not known before.
-func (c *Compiler) report(n *networkState, known []string) {
-	for _, conflict := range n.conflicts {
-		if !slices.Contains(known, conflict) {
-			c.problems = append(c.problems, fmt.Errorf("service network %s: %s", n.id, conflict))
+// note notes a problem that the changes brought about.
+func (c *Compiler) note(problem error) { c.problems = append(c.problems, problem) }
+
+// compile makes the Network anew from the one before. It costs what changed: the names of the services that joined, left or
+// were compiled anew are entered again, and all else is shared.
+func (n *networkState) compile(note func(error)) {
+	was := n.compiled
+	if n.object == nil {
+		n.compiled = nil
+		return
+	}
+	n.compiled = &Network{ID: n.id, ARN: n.object.ARN, AuthType: n.object.AuthType, Policy: n.policy.compiled}
+	if was != nil {
+		n.compiled.Ports, n.compiled.Names = was.Ports, was.Names
+	} else {
+		n.entries = map[string]*nameEntry{}
+		for name := range n.claimants {
+			n.staleNames[name] = true
 		}
+	}
+	if len(n.staleNames) == 0 {
+		return
+	}
+	n.compiled.Ports = maps.Clone(n.compiled.Ports)
+	if n.compiled.Ports == nil {
+		n.compiled.Ports = map[uint16]*Port{}
+	}
+	touched := ports{of: n.compiled.Ports, own: map[uint16]bool{}}
+	for name := range n.staleNames {
+		n.enter(name, touched, note)
+	}
+	clear(n.staleNames)
+}
+
+// nameEntry is what the tables of a network hold under a name, and which services could not have it.
+type nameEntry struct {
+	service   *Service
+	listeners []*Listener
+	conflicts []string
+}
+
+// enter enters a name into the tables of the network: for the service that has had it for longest, whose generated name
+// comes before another's custom domain name, however old that is. It takes out what was there.
+func (n *networkState) enter(name string, tables ports, note func(error)) {
+	next := n.claim(name)
+	was := n.entries[name]
+	if was == nil {
+		was = &nameEntry{}
+	}
+	for _, l := range was.listeners {
+		tables.remove(name, l)
+	}
+	for _, l := range next.listeners {
+		tables.put(name, l)
+	}
+	n.compiled.Names = entered(n.compiled.Names, name, next.service)
+	for _, conflict := range next.conflicts {
+		if !slices.Contains(was.conflicts, conflict) {
+			note(fmt.Errorf("service network %s: %s", n.id, conflict))
+		}
+	}
+	if n.entries[name] = next; next.service == nil {
+		delete(n.entries, name)
 	}
 }
 
-// replacement is a service compiled anew.
-type replacement struct{ was, is *Service }
-
-// keepsTables reports whether the tables of a Network have the same keys with either service, so that the one only
-// takes the other's place.
-func (r replacement) keepsTables() bool {
-	return r.was != nil && r.is != nil &&
-		r.was.DomainName == r.is.DomainName && r.was.CustomDomainName == r.is.CustomDomainName &&
-		slices.EqualFunc(r.was.Listeners, r.is.Listeners, func(a, b *Listener) bool {
-			return a.Port == b.Port && a.Protocol == b.Protocol
-		})
-}
-
-// with is the network with services in the places of others. Its tables are copies, which costs a fraction of filling
-// them anew.
-func (n *Network) with(replaced []replacement) *Network {
-	next := new(*n)
-	next.Ports, next.Names = maps.Clone(n.Ports), maps.Clone(n.Names)
-	for _, r := range replaced {
-		for _, name := range [...]string{r.was.DomainName, r.was.CustomDomainName} {
-			if next.Names[name] == r.was {
-				next.Names[name] = r.is
+// claim decides who has a name. TLS_PASSTHROUGH listeners are found by the custom domain name only (user guide, "TLS
+// listeners").
+func (n *networkState) claim(name string) *nameEntry {
+	entry := &nameEntry{}
+	for _, generated := range [...]bool{true, false} {
+		for _, l := range n.claimants[name] {
+			s := l.member.compiled
+			if generated != (s.DomainName == name) {
+				continue
 			}
-			for i, l := range r.was.Listeners {
-				if port := next.Ports[l.Port]; port != nil && port.Listeners[name] == l {
-					next.ownPort(n, l.Port).Listeners[name] = r.is.Listeners[i]
+			if entry.service == nil {
+				entry.service = s
+			}
+			for _, l := range s.Listeners {
+				if l.Protocol != lattice.ProtocolTLSPassthrough || name == s.CustomDomainName {
+					entry.add(name, l)
 				}
 			}
 		}
 	}
-	return next
+	return entry
 }
 
-// ownPort is a port of the network, copied if it is still that of the network before.
-func (n *Network) ownPort(before *Network, number uint16) *Port {
-	if n.Ports[number] == before.Ports[number] {
-		n.Ports[number] = &Port{maps.Clone(before.Ports[number].Listeners), before.Ports[number].TLS}
-	}
-	return n.Ports[number]
-}
-
-// compile fills the tables of the network, the oldest association first: a name belongs to whoever had it first. No
-// custom domain name takes a generated name away from its service, however old.
-func (n *networkState) compile() {
-	n.compiled, n.conflicts = nil, nil
-	if n.object == nil {
-		return
-	}
-	n.compiled = &Network{
-		ID:       n.id,
-		ARN:      n.object.ARN,
-		AuthType: n.object.AuthType,
-		Policy:   n.policy.compiled,
-		Ports:    map[uint16]*Port{},
-		Names:    make(map[string]*Service, len(n.services)),
-	}
-	members := n.members()
-	for _, s := range members {
-		n.enter(s.DomainName, s)
-	}
-	for _, s := range members {
-		n.enter(s.CustomDomainName, s)
+// add adds a listener, unless another service has one on its port.
+func (e *nameEntry) add(name string, l *Listener) {
+	i := slices.IndexFunc(e.listeners, func(other *Listener) bool { return other.Port == l.Port })
+	switch {
+	case i < 0:
+		e.listeners = append(e.listeners, l)
+	case e.listeners[i].Service != l.Service:
+		first := e.listeners[i].Service.ID
+		e.conflicts = append(e.conflicts, fmt.Sprintf("services %s and %s share the name %s on port %d: only %s, associated first, answers there; dissociate one of them",
+			first, l.Service.ID, name, l.Port, first))
 	}
 }
 
-// members are the services served in the network, the oldest association first.
-func (n *networkState) members() []*Service {
-	members := make([]*Service, 0, len(n.services))
-	for _, l := range n.services {
-		if l.isServed() && l.member.compiled != nil {
-			members = append(members, l.member.compiled)
+// rename brings up to date under which names a service is looked for in a network. The names that it has, had or shares are
+// entered anew.
+func (n *networkState) rename(l *link[serviceState]) {
+	for _, name := range l.names {
+		of := n.claimants[name]
+		of.remove(l)
+		if n.claimants[name] = of; len(of) == 0 {
+			delete(n.claimants, name)
 		}
+		n.staleNames[name] = true
 	}
-	return members
-}
-
-// enter enters a service into the tables under one of its names. TLS_PASSTHROUGH listeners are found by the custom
-// domain name only (user guide, "TLS listeners").
-func (n *networkState) enter(name string, s *Service) {
-	if name == "" {
+	l.names = l.names[:0]
+	s := l.member.compiled
+	if s == nil || l.gone || !l.isServed() {
 		return
 	}
-	if n.compiled.Names[name] == nil {
-		n.compiled.Names[name] = s
-	}
-	for _, l := range s.Listeners {
-		if l.Protocol == lattice.ProtocolTLSPassthrough && name != s.CustomDomainName {
+	for _, name := range [...]string{s.DomainName, s.CustomDomainName} {
+		if name == "" || slices.Contains(l.names, name) {
 			continue
 		}
-		port := n.port(l.Port)
-		port.TLS = port.TLS || l.Protocol != lattice.ProtocolHTTP
-		switch other := port.Listeners[name]; {
-		case other == nil:
-			port.Listeners[name] = l
-		case other.Service != s:
-			n.conflicts = append(n.conflicts, fmt.Sprintf("services %s and %s share the name %s on port %d: only %s, associated first, answers there; dissociate one of them",
-				other.Service.ID, s.ID, name, l.Port, other.Service.ID))
+		of := n.claimants[name]
+		of.add(l)
+		n.claimants[name] = of
+		n.staleNames[name] = true
+		l.names = append(l.names, name)
+	}
+}
+
+// ports are the ports of a network that is being compiled. Those that are its own already may be changed; the others belong
+// to the network before.
+type ports struct {
+	of  map[uint16]*Port
+	own map[uint16]bool
+}
+
+func (p ports) port(number uint16) *Port {
+	if !p.own[number] {
+		p.own[number] = true
+		if port := p.of[number]; port != nil {
+			p.of[number] = new(*port)
+		} else {
+			p.of[number] = &Port{}
 		}
 	}
+	return p.of[number]
 }
 
-func (n *networkState) port(number uint16) *Port {
-	port := n.compiled.Ports[number]
-	if port == nil {
-		port = &Port{Listeners: make(map[string]*Listener, len(n.services))}
-		n.compiled.Ports[number] = port
+func (p ports) put(name string, l *Listener) {
+	port := p.port(l.Port)
+	port.Listeners = port.Listeners.With(name, l)
+	if l.Protocol != lattice.ProtocolHTTP {
+		port.secure++
 	}
-	return port
+	port.TLS = port.secure > 0
 }
 
-// compileVPCs compiles the VPCs that changed and returns all VPCs.
-func (c *Compiler) compileVPCs() map[string]*VPC {
-	changed := map[string]*VPC{}
+func (p ports) remove(name string, l *Listener) {
+	port := p.port(l.Port)
+	port.Listeners = port.Listeners.Without(name)
+	if l.Protocol != lattice.ProtocolHTTP {
+		port.secure--
+	}
+	port.TLS = port.secure > 0
+	if port.Listeners.Len() == 0 {
+		delete(p.of, l.Port)
+		p.own[l.Port] = false
+	}
+}
+
+// compileVPCs compiles the VPCs that changed and returns all VPCs. One of which only the service network changed keeps all
+// else.
+func (c *Compiler) compileVPCs() table.Table[*VPC] {
+	all := c.current.VPCs
 	for v, stale := range c.staleVPCs {
-		if stale {
-			changed[v.id] = c.compileVPC(v)
+		switch {
+		case stale:
+			v.compiled = c.compileVPC(v)
+		case v.compiled == nil || v.compiled.Network == v.network():
+			continue
+		default:
+			v.compiled = new(*v.compiled)
+			v.compiled.Network = v.network()
 		}
+		all = entered(all, v.id, v.compiled)
 	}
-	return updated(c.current.VPCs, changed)
+	return all
 }
 
 func (c *Compiler) compileVPC(v *vpcState) *VPC {

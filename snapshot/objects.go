@@ -60,19 +60,20 @@ type networkState struct {
 	id       string
 	object   *lattice.ServiceNetwork
 	policy   authPolicy
-	services links[serviceState]
+	services int // how many associations there are
 	vpcs     links[vpcState]
-	// replaced are the services that took the place of others under the same names and ports.
-	replaced []replacement
-	// conflicts are those that have been reported.
-	conflicts []string
-	compiled  *Network
+	// claimants are the associations of the services that have a name, the oldest first.
+	claimants map[string]links[serviceState]
+	// entries are what the tables of compiled hold, by name, and staleNames those that have to be entered anew.
+	entries    map[string]*nameEntry
+	staleNames map[string]bool
+	compiled   *Network
 }
 
 func (n *networkState) name() string { return n.id }
 
 func (n *networkState) unused() bool {
-	return n.object == nil && len(n.services) == 0 && len(n.vpcs) == 0
+	return n.object == nil && n.services == 0 && len(n.vpcs) == 0
 }
 
 // groupState is a target group with its targets.
@@ -97,6 +98,7 @@ type vpcState struct {
 	object    *ec2.VPC
 	instances map[string]*ec2.Instance
 	links     links[vpcState]
+	compiled  *VPC
 }
 
 func (v *vpcState) name() string { return v.id }
@@ -112,6 +114,13 @@ type link[M any] struct {
 	status  lattice.Status
 	network *networkState
 	member  *M
+	// names are those under which a service is looked for in the network, and gone says that the association is.
+	names []string
+	gone  bool
+}
+
+func newLink[M any](id string, created lattice.Time, status lattice.Status, network *networkState, member *M) *link[M] {
+	return &link[M]{id: id, created: created.Time, status: status, network: network, member: member}
 }
 
 func (l *link[M]) isServed() bool { return served(l.status) }
@@ -237,18 +246,21 @@ func (c *Compiler) takeRule(change Change, service, part string) error {
 func (c *Compiler) takeServiceLink(change Change, id string) error {
 	object, err := decode[lattice.ServiceNetworkServiceAssociation](change)
 	if old := c.serviceLinks[id]; old != nil {
-		old.network.services.remove(old)
+		old.network.services--
 		old.member.links.remove(old)
 		delete(c.serviceLinks, id)
-		c.staleNetworks.compile(old.network)
+		old.gone = true
+		c.staleLinks[old] = true
+		c.staleNetworks.look(old.network)
 		c.staleServices.look(old.member)
 	}
 	if object != nil {
-		l := &link[serviceState]{id, object.CreatedAt.Time, object.Status, c.network(object.ServiceNetworkID), c.service(object.ServiceID)}
-		l.network.services.add(l)
+		l := newLink(id, object.CreatedAt, object.Status, c.network(object.ServiceNetworkID), c.service(object.ServiceID))
+		l.network.services++
 		l.member.links.add(l)
 		c.serviceLinks[id] = l
-		c.staleNetworks.compile(l.network)
+		c.staleLinks[l] = true
+		c.staleNetworks.look(l.network)
 		c.staleServices.look(l.member)
 	}
 	return err
@@ -264,7 +276,7 @@ func (c *Compiler) takeVPCLink(change Change, id string) error {
 		c.staleVPCs.compile(old.member)
 	}
 	if object != nil {
-		l := &link[vpcState]{id, object.CreatedAt.Time, object.Status, c.network(object.ServiceNetworkID), c.vpc(object.VPCID)}
+		l := newLink(id, object.CreatedAt, object.Status, c.network(object.ServiceNetworkID), c.vpc(object.VPCID))
 		l.network.vpcs.add(l)
 		l.member.links.add(l)
 		c.vpcLinks[id] = l
@@ -366,7 +378,9 @@ func (s *serviceState) drop(id string, l *listenerState) {
 func (c *Compiler) network(id string) *networkState {
 	n := c.networks[id]
 	if n == nil {
-		n = &networkState{id: id}
+		n = &networkState{
+			id: id, claimants: map[string]links[serviceState]{}, entries: map[string]*nameEntry{}, staleNames: map[string]bool{},
+		}
 		c.networks[id] = n
 	}
 	return n

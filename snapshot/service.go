@@ -14,20 +14,22 @@ func (c *Compiler) compileServices() {
 		if !stale {
 			continue
 		}
-		change := replacement{was: s.compiled, is: c.compileService(s)}
-		s.compiled = change.is
+		s.compiled = c.compileService(s)
 		for _, l := range s.links {
-			if !l.isServed() {
-				continue
-			}
-			if change.keepsTables() {
-				l.network.replaced = append(l.network.replaced, change)
-				c.staleNetworks.look(l.network)
-			} else {
-				c.staleNetworks.compile(l.network)
+			c.staleLinks[l] = true
+		}
+	}
+	for _, gone := range [...]bool{true, false} { // an association may have taken the place of its former self
+		for l := range c.staleLinks {
+			if l.gone == gone {
+				l.network.rename(l)
+				if len(l.network.staleNames) > 0 {
+					c.staleNetworks.compile(l.network)
+				}
 			}
 		}
 	}
+	clear(c.staleLinks)
 }
 
 func (c *Compiler) compileService(s *serviceState) *Service {

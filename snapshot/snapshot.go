@@ -13,6 +13,7 @@ import (
 
 	"pergola/lattice"
 	"pergola/policy"
+	"pergola/snapshot/table"
 )
 
 // Snapshot is all that a node needs to serve. It never changes once it is made: readers hold it without locks, and a
@@ -21,11 +22,11 @@ type Snapshot struct {
 	// Revision is the revision of the store that this is compiled from.
 	Revision int64
 	// VPCs holds every VPC by id.
-	VPCs map[string]*VPC
+	VPCs table.Table[*VPC]
 	// TargetGroups holds every target group by id, in use or not.
-	TargetGroups map[string]*TargetGroup
+	TargetGroups table.Table[*TargetGroup]
 	// LoadBalancers holds every load balancer by id.
-	LoadBalancers map[string]*LoadBalancer
+	LoadBalancers table.Table[*LoadBalancer]
 	// Identities are the callers that can be recognised.
 	Identities *Identities
 	// Authority is the built-in authority, which certifies generated names; nil until there is one. Its key is sealed
@@ -73,16 +74,18 @@ type Network struct {
 	Ports map[uint16]*Port
 	// Names holds every name by which a service of the network can be called: generated names and custom domain
 	// names, in lower case and without a trailing dot.
-	Names map[string]*Service
+	Names table.Table[*Service]
 }
 
 // Port is one port of a service network.
 type Port struct {
 	// Listeners holds the listeners of the port, of every protocol, by the names of their services, in lower case. A
 	// TLS_PASSTHROUGH listener is there under the custom domain name only (user guide, "TLS listeners").
-	Listeners map[string]*Listener
+	Listeners table.Table[*Listener]
 	// TLS says that some listener of the port speaks TLS, so that a connection must say first whether it does.
 	TLS bool
+
+	secure int // how many entries of Listeners speak TLS
 }
 
 // Service is a service as requests meet it.

@@ -11,6 +11,7 @@ import (
 
 	"pergola/aws/ec2"
 	"pergola/lattice"
+	"pergola/snapshot/table"
 )
 
 // updateUsers brings up to date which services use which target groups.
@@ -55,19 +56,19 @@ func (c *Compiler) groupsOf(s *serviceState) map[*groupState]bool {
 
 // compileGroups compiles the target groups that changed or came in or out of use, marks the services that use them,
 // and returns all target groups.
-func (c *Compiler) compileGroups() map[string]*TargetGroup {
-	changed := map[string]*TargetGroup{}
+func (c *Compiler) compileGroups() table.Table[*TargetGroup] {
+	all := c.current.TargetGroups
 	for g, stale := range c.staleGroups {
 		if !stale && (g.compiled == nil || g.compiled.InUse == g.inUse()) {
 			continue
 		}
 		g.compiled = c.compileGroup(g)
-		changed[g.id] = g.compiled
+		all = entered(all, g.id, g.compiled)
 		for s := range g.users {
 			c.staleServices.compile(s)
 		}
 	}
-	return updated(c.current.TargetGroups, changed)
+	return all
 }
 
 func (g *groupState) inUse() bool {

@@ -173,7 +173,7 @@ func refusals() []refusal {
 				s.AccessKeyID = "AKIAI44QH8DHBEXAMPLE"
 				return w.signed(s, "/")
 			}, unknown, DeniedByIdentity},
-		{"an inactive key", func(t *testing.T, w *world) { w.current.Identities.Keys[userKey].Inactive = true },
+		{"an inactive key", func(t *testing.T, w *world) { w.current.Identities.Keys.Get(userKey).Inactive = true },
 			func(w *world) *Request { return w.signed(alice(), "/") }, unknown, DeniedByIdentity},
 		{"a session that is over", nil,
 			func(w *world) *Request {
@@ -198,8 +198,8 @@ func refusals() []refusal {
 		{"a role that was deleted and made anew", func(t *testing.T, w *world) {
 			later := *w.role
 			later.UniqueID = "AROABBBBBBBBBBBBBBBBB"
-			delete(w.current.Identities.Principals, roleID)
-			w.current.Identities.Principals[later.UniqueID] = &later
+			principals := &w.current.Identities.Principals
+			*principals = principals.Without(roleID).With(later.UniqueID, &later)
 		}, func(w *world) *Request { return w.signed(signerOf(w.session()), "/") }, unknown, DeniedByIdentity},
 		{"a bad signature where nobody in particular is asked for", nil,
 			func(w *world) *Request {
@@ -287,7 +287,8 @@ func TestAllowed(t *testing.T) {
 		}, Caller{Principal: sessionARN, SessionName: "job", Organization: "o-12345678", OrganizationPath: "o-12345678/r-ab12/",
 			Tags: snapshot.Tags{{Key: "env", Value: "test"}, {Key: "team", Value: "blue"}}}},
 		{"a session limited by policies that allow it", func(t *testing.T, w *world) {
-			w.current.Identities.Policies["arn:aws:iam::111122223333:policy/p"] = identityPolicy(t, allow)
+			policies := &w.current.Identities.Policies
+			*policies = policies.With("arn:aws:iam::111122223333:policy/p", identityPolicy(t, allow))
 		}, func(w *world) *Request {
 			return w.signed(signerOf(w.session(func(c *iam.Caller) {
 				c.Session.Policy = `{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
@@ -446,11 +447,12 @@ func TestSessionIsOpenedOnce(t *testing.T) {
 			t.Fatal(d.Refusal)
 		}
 	}
-	delete(w.current.Identities.Principals, roleID)
+	principals := w.current.Identities.Principals
+	w.current.Identities.Principals = principals.Without(roleID)
 	if d := w.guard.Authorize(w.signed(s, "/")); d.Refusal != unknown {
 		t.Errorf("the role is gone: %+v", d)
 	}
-	w.current.Identities.Principals[roleID] = w.role
+	w.current.Identities.Principals = principals
 	w.now = noon.Add(time.Hour)
 	if d := w.guard.Authorize(w.signed(s, "/")); !strings.HasPrefix(d.Refusal, "ExpiredTokenException") {
 		t.Errorf("the session is over: %+v", d)
@@ -460,7 +462,8 @@ func TestSessionIsOpenedOnce(t *testing.T) {
 // TestSecretThatCannotBeOpened is the deployment's fault, and lets nobody pass.
 func TestSecretThatCannotBeOpened(t *testing.T) {
 	w := newWorld(t)
-	w.current.Identities.Keys[userKey] = &snapshot.Key{ID: userKey, Sealed: []byte("other"), Principal: w.user}
+	keys := &w.current.Identities.Keys
+	*keys = keys.With(userKey, &snapshot.Key{ID: userKey, Sealed: []byte("other"), Principal: w.user})
 	r := w.signed(alice(), "/")
 	if _, err := w.guard.Explain(r, ""); err == nil {
 		t.Error("explained all the same")

@@ -106,7 +106,7 @@ func (e *evaluation) prepareSession() {
 		e.session = append(e.session, s.inline)
 	}
 	for _, arn := range s.managed {
-		p := e.signer.identities.Policies[arn]
+		p := e.signer.identities.Policies.Get(arn)
 		if p == nil {
 			p = &policy.Policy{Name: arn} // it is gone, and so allows nothing
 		}

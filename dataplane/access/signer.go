@@ -34,7 +34,7 @@ type credentials struct {
 func (c *credentials) Lookup(keyID, token string, now time.Time) (secret string, s signer, err error) {
 	s.identities = c.snapshot().Identities
 	if token == "" {
-		key := s.identities.Keys[keyID]
+		key := s.identities.Keys.Get(keyID)
 		if key == nil || key.Inactive {
 			return "", signer{}, sigv4.ErrUnknownKey
 		}
@@ -46,7 +46,7 @@ func (c *credentials) Lookup(keyID, token string, now time.Time) (secret string,
 		return "", signer{}, err
 	}
 	// A session lives as long as whom it is of: a later user or role of the same name has another unique id.
-	if s.principal = s.identities.Principals[s.session.of]; s.principal == nil {
+	if s.principal = s.identities.Principals.Get(s.session.of); s.principal == nil {
 		return "", signer{}, sigv4.ErrUnknownKey
 	}
 	return s.session.secret, s, nil

@@ -12,6 +12,7 @@ import (
 	"pergola/sealing"
 	"pergola/sigv4"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 const (
@@ -62,11 +63,10 @@ func newWorld(t testing.TB) *world {
 	}
 	w.vpc = &snapshot.VPC{ID: "vpc-1", Account: "444455556666", Network: w.network}
 	w.current = &snapshot.Snapshot{Identities: &snapshot.Identities{
-		Keys:       map[string]*snapshot.Key{userKey: {ID: userKey, Sealed: box.SealSecret(userKey, userSecret), Principal: w.user}},
-		Principals: map[string]*snapshot.Principal{userID: w.user, roleID: w.role},
+		Keys:       table.Of(map[string]*snapshot.Key{userKey: {ID: userKey, Sealed: box.SealSecret(userKey, userSecret), Principal: w.user}}),
+		Principals: table.Of(map[string]*snapshot.Principal{userID: w.user, roleID: w.role}),
 		Accounts:   map[string]*snapshot.Account{},
 		Strangers:  &snapshot.Account{},
-		Policies:   map[string]*policy.Policy{},
 	}}
 	w.guard = New(Config{
 		Region: region, Box: box,

@@ -105,7 +105,7 @@ func (e *Entrance) find(arrival proxy.Arrival) (*snapshot.Snapshot, *snapshot.VP
 	if s == nil {
 		return nil, nil, nil
 	}
-	vpc := s.VPCs[arrival.VPC]
+	vpc := s.VPCs.Get(arrival.VPC)
 	if vpc == nil || vpc.Network == nil {
 		return s, nil, nil
 	}

@@ -129,7 +129,7 @@ func (w *walk) stop(name, outcome, format string, args ...any) bool {
 }
 
 func (w *walk) association() bool {
-	w.vpc = w.Snapshot.VPCs[w.question.VPC]
+	w.vpc = w.Snapshot.VPCs.Get(w.question.VPC)
 	switch {
 	case w.vpc == nil:
 		return w.stop("association", "unreachable", "%s does not exist", w.question.VPC)

@@ -13,6 +13,7 @@ import (
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 // objects are a service, orders, on port 80 of a service network, called from vpc-client. Requests to /gone are answered
@@ -54,9 +55,9 @@ func worldOf(t *testing.T, auth lattice.AuthType, withTarget, policy string) exp
 		"authPolicy":{"policy":%q}}`, policy)
 	}
 	w := compiled(t, all, auth, withTarget)
-	network := w.Snapshot.VPCs["vpc-client"].Network
-	for _, l := range network.Names["orders.example"].Listeners {
-		network.Ports[l.Port] = &snapshot.Port{Listeners: map[string]*snapshot.Listener{"orders.example": l}}
+	network := w.Snapshot.VPCs.Get("vpc-client").Network
+	for _, l := range network.Names.Get("orders.example").Listeners {
+		network.Ports[l.Port] = &snapshot.Port{Listeners: table.Of(map[string]*snapshot.Listener{"orders.example": l})}
 	}
 	return w
 }

@@ -370,7 +370,7 @@ func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.List
 	if s == nil {
 		return nil, nil
 	}
-	vpc := s.VPCs[x.client.arrival.VPC]
+	vpc := s.VPCs.Get(x.client.arrival.VPC)
 	if vpc == nil || vpc.Network == nil {
 		return nil, nil
 	}

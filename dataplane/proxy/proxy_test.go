@@ -205,7 +205,7 @@ func TestNewSnapshotOnKeptConnection(t *testing.T) {
 		}
 		next := aSnapshot()
 		if want == 200 {
-			next.VPCs["vpc-client"].Network.Ports[80].Listeners["s.example"].Rules[0].Action = snapshot.Action{FixedStatus: 404}
+			next.VPCs.Get("vpc-client").Network.Ports[80].Listeners.Get("s.example").Rules[0].Action = snapshot.Action{FixedStatus: 404}
 		}
 		waitRecorded(w, 1)
 		w.now = next

@@ -21,6 +21,7 @@ import (
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -96,11 +97,11 @@ func aSnapshot() *snapshot.Snapshot {
 	service.Listeners = []*snapshot.Listener{listener}
 	network := &snapshot.Network{
 		ID: "sn-1", ARN: networkARN, AuthType: lattice.AuthNone,
-		Ports: map[uint16]*snapshot.Port{80: {Listeners: map[string]*snapshot.Listener{"s.example": listener}}},
-		Names: map[string]*snapshot.Service{"s.example": service},
+		Ports: map[uint16]*snapshot.Port{80: {Listeners: table.Of(map[string]*snapshot.Listener{"s.example": listener})}},
+		Names: table.Of(map[string]*snapshot.Service{"s.example": service}),
 	}
 	return &snapshot.Snapshot{
-		VPCs:       map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN, Network: network}, "vpc-alone": {ID: "vpc-alone"}},
+		VPCs:       table.Of(map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN, Network: network}, "vpc-alone": {ID: "vpc-alone"}}),
 		Identities: &snapshot.Identities{Strangers: &snapshot.Account{}},
 	}
 }
@@ -118,8 +119,10 @@ func forwarding(groups ...*snapshot.TargetGroup) snapshot.Rule {
 	return snapshot.Rule{ID: "rule-1", Action: action}
 }
 
-func (w *world) network() *snapshot.Network   { return w.now.VPCs["vpc-client"].Network }
-func (w *world) listener() *snapshot.Listener { return w.network().Ports[80].Listeners["s.example"] }
+func (w *world) network() *snapshot.Network { return w.now.VPCs.Get("vpc-client").Network }
+func (w *world) listener() *snapshot.Listener {
+	return w.network().Ports[80].Listeners.Get("s.example")
+}
 
 // picked is a target that counts itself done.
 type picked struct {

@@ -13,6 +13,7 @@ import (
 
 	"pergola/lattice"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 func TestPickTakesTurns(t *testing.T) {
@@ -105,7 +106,7 @@ func TestPickOfNothing(t *testing.T) {
 func TestPickPassesOverWhatDrainsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := deploy(t, groupOf(one, two))
-		g := (*d.set.groups.Load())[d.spec.ID]
+		g := d.set.groups.Load().Get(d.spec.ID)
 		stale := g.usable.Load()
 		d.spec.Targets[0].Draining = true
 		d.apply()
@@ -136,7 +137,7 @@ func TestDrainedTargetsAreHeldByNobody(t *testing.T) {
 	}})
 	defer set.Close()
 	apply := func(g *snapshot.TargetGroup) {
-		set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{g.ID: g}})
+		set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{g.ID: g})})
 	}
 	apply(plain)
 
@@ -183,7 +184,7 @@ func TestDrainedTargetsAreHeldByNobody(t *testing.T) {
 func TestPickDoesNotAllocate(t *testing.T) {
 	set, groups := many(10)
 	defer set.Close()
-	g := groups[groupID(0)]
+	g := groups.Get(groupID(0))
 	if n := testing.AllocsPerRun(1000, func() {
 		target, _ := set.Pick(g)
 		target.Done()
@@ -195,15 +196,15 @@ func TestPickDoesNotAllocate(t *testing.T) {
 func groupID(i int) string { return fmt.Sprintf("tg-%017x", i) }
 
 // many is a Set with n groups of ten targets whose health is not checked.
-func many(n int) (*Set, map[string]*snapshot.TargetGroup) {
-	groups := map[string]*snapshot.TargetGroup{}
+func many(n int) (*Set, table.Table[*snapshot.TargetGroup]) {
+	var groups table.Table[*snapshot.TargetGroup]
 	for i := range n {
 		g := &snapshot.TargetGroup{ID: groupID(i), VPC: vpcID, InUse: true}
 		for j := range 10 {
 			a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}), 80)
 			g.Targets = append(g.Targets, snapshot.Target{Key: a.String(), Address: a})
 		}
-		groups[g.ID] = g
+		groups = groups.With(g.ID, g)
 	}
 	set := New(Config{})
 	set.Apply(&snapshot.Snapshot{TargetGroups: groups})
@@ -213,7 +214,7 @@ func many(n int) (*Set, map[string]*snapshot.TargetGroup) {
 func BenchmarkPick(b *testing.B) {
 	set, groups := many(500)
 	defer set.Close()
-	g := groups[groupID(250)]
+	g := groups.Get(groupID(250))
 	b.Run("alone", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -244,8 +245,8 @@ func BenchmarkApply(b *testing.B) {
 	b.Run("one changed", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			g := *groups[groupID(250)]
-			groups[g.ID] = &g
+			g := *groups.Get(groupID(250))
+			groups = groups.With(g.ID, &g)
 			set.Apply(&snapshot.Snapshot{TargetGroups: groups})
 		}
 	})
@@ -258,7 +259,7 @@ func TestRequestsToALoadBalancerGoToAllItsAddresses(t *testing.T) {
 	spec := &snapshot.TargetGroup{ID: "tg-1", Targets: []snapshot.Target{{
 		Key: "balancer", Address: address("10.0.1.4:80"), More: []netip.AddrPort{address("10.0.2.4:80"), address("10.0.3.4:80")},
 	}}}
-	set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{"tg-1": spec}})
+	set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{"tg-1": spec})})
 	counts := map[netip.AddrPort]int{}
 	for range 30 {
 		target, ok := set.Pick(spec)

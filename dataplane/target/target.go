@@ -19,6 +19,7 @@ import (
 	"pergola/dataplane/http1"
 	"pergola/lattice"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 // maxChecks is how many health checks may be under way at once. Those beyond wait for their turn in the order in which
@@ -51,10 +52,11 @@ type Set struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup // checks, under way or waiting
 
-	unread atomic.Bool                       // changed was called, and Report was not since
-	groups atomic.Pointer[map[string]*group] // by id; replaced, never altered
+	unread atomic.Bool                         // changed was called, and Report was not since
+	groups atomic.Pointer[table.Table[*group]] // by id
 
-	mu sync.Mutex // guards what is said to be guarded by it in groups, targets and checkers
+	mu      sync.Mutex // guards applied, and what is said to be guarded by it in groups, targets and checkers
+	applied table.Table[*snapshot.TargetGroup]
 }
 
 // New makes a Set without target groups. Close it.
@@ -74,60 +76,43 @@ func New(cfg Config) *Set {
 		s.jitter = cfg.Rand.Int64N
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.groups.Store(&map[string]*group{})
+	s.groups.Store(&table.Table[*group]{})
 	return s
 }
 
-// Apply makes the Set follow a snapshot: it begins, adjusts and ends health checks. A group whose *TargetGroup is the one
-// applied before costs two map lookups. After Close it does nothing.
+// Apply makes the Set follow a snapshot: it begins, adjusts and ends health checks. It costs what has
+// changed since the snapshot applied before. After Close it does nothing.
 func (s *Set) Apply(snap *snapshot.Snapshot) {
 	if s.apply(snap.TargetGroups) {
 		s.tell()
 	}
 }
 
-func (s *Set) apply(wanted map[string]*snapshot.TargetGroup) (changed bool) {
+func (s *Set) apply(wanted table.Table[*snapshot.TargetGroup]) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return false
 	}
-	groups, changed := s.members(wanted)
-	for id, spec := range wanted {
-		if g := groups[id]; g.spec != spec {
-			g.apply(spec)
-			changed = true
+	groups := *s.groups.Load()
+	for change := range table.Changes(s.applied, wanted) {
+		changed = true
+		g := groups.Get(change.Key)
+		switch {
+		case change.Is == nil:
+			g.apply(&snapshot.TargetGroup{ID: change.Key})
+			groups = groups.Without(change.Key)
+		case g == nil:
+			g = &group{set: s}
+			groups = groups.With(change.Key, g)
+			fallthrough
+		default:
+			g.apply(change.Is)
 		}
 	}
-	if changed {
-		s.groups.Store(&groups)
-	}
+	s.applied = wanted
+	s.groups.Store(&groups)
 	return changed
-}
-
-// members returns the wanted groups: the map in use if it has exactly these, otherwise a new one, and then it ends the
-// groups that are not wanted any more. The caller holds mu.
-func (s *Set) members(wanted map[string]*snapshot.TargetGroup) (members map[string]*group, changed bool) {
-	known := *s.groups.Load()
-	changed = len(known) != len(wanted)
-	for id := range wanted {
-		changed = changed || known[id] == nil
-	}
-	if !changed {
-		return known, false
-	}
-	members = make(map[string]*group, len(wanted))
-	for id := range wanted {
-		if members[id] = known[id]; members[id] == nil {
-			members[id] = &group{set: s}
-		}
-	}
-	for id, g := range known {
-		if members[id] == nil {
-			g.apply(&snapshot.TargetGroup{ID: id})
-		}
-	}
-	return members, true
 }
 
 // Pick chooses the target for a request, in turn among the healthy targets of the group. When none is healthy it chooses
@@ -137,7 +122,7 @@ func (s *Set) members(wanted map[string]*snapshot.TargetGroup) (members map[stri
 //
 // The request counts as in flight until Done is called. It reports false when there is no target.
 func (s *Set) Pick(of *snapshot.TargetGroup) (*Target, bool) {
-	g := (*s.groups.Load())[of.ID]
+	g := s.groups.Load().Get(of.ID)
 	if g == nil {
 		return nil, false
 	}
@@ -162,7 +147,7 @@ func (s *Set) Report() map[string]lattice.TargetReport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	reports := map[string]lattice.TargetReport{}
-	for id, g := range *s.groups.Load() {
+	for id, g := range s.groups.Load().All() {
 		if len(g.spec.Targets) > 0 {
 			reports[id] = g.report()
 		}
@@ -174,7 +159,7 @@ func (s *Set) Report() map[string]lattice.TargetReport {
 func (s *Set) Close() {
 	s.mu.Lock()
 	s.cancel()
-	for _, g := range *s.groups.Load() {
+	for g := range s.groups.Load().Values() {
 		for _, t := range g.targets {
 			t.uncheck()
 		}

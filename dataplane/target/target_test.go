@@ -21,6 +21,7 @@ import (
 
 	"pergola/lattice"
 	"pergola/snapshot"
+	"pergola/snapshot/table"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -171,7 +172,7 @@ func (d *deployment) apply() {
 	spec := *d.spec
 	spec.Targets = slices.Clone(d.spec.Targets)
 	d.spec = &spec
-	d.set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{spec.ID: d.spec}})
+	d.set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{spec.ID: d.spec})})
 }
 
 // after lets time pass, and then everything that is due.
@@ -621,7 +622,7 @@ func TestChangedIsCoalesced(t *testing.T) {
 		if d.wakes.Load() != 1 {
 			t.Errorf("%d calls of Changed although nothing changed, want 1", d.wakes.Load())
 		}
-		d.set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{d.spec.ID: d.spec}})
+		d.set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{d.spec.ID: d.spec})})
 		if d.wakes.Load() != 1 {
 			t.Error("Changed was called although the same group was applied again")
 		}
@@ -639,9 +640,9 @@ func TestGroupsComeAndGo(t *testing.T) {
 		d.after(time.Second)
 		other := groupOf(two)
 		other.ID = "tg-0fedcba9876543210"
-		d.set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{d.spec.ID: d.spec, other.ID: other}})
+		d.set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{d.spec.ID: d.spec, other.ID: other})})
 		d.expect(one, lattice.TargetHealthy) // it is the same as before
-		d.set.Apply(&snapshot.Snapshot{TargetGroups: map[string]*snapshot.TargetGroup{other.ID: other}})
+		d.set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{other.ID: other})})
 		if reports := d.set.Report(); len(reports) != 1 || reports[other.ID] == nil {
 			t.Errorf("reports %v, want one on %s", reports, other.ID)
 		}

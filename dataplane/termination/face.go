@@ -75,12 +75,12 @@ func (t *Terminator) face(s *snapshot.Snapshot, key faceKey) *face {
 // sweep drops the faces of names and certificates that are not in the snapshot. The caller holds mu.
 func (t *Terminator) sweep(s *snapshot.Snapshot) {
 	used, seen := make(map[faceKey]bool, len(t.faces)), map[*snapshot.Network]bool{}
-	for _, vpc := range s.VPCs {
+	for vpc := range s.VPCs.Values() {
 		if vpc.Network == nil || seen[vpc.Network] {
 			continue
 		}
 		seen[vpc.Network] = true
-		for name, service := range vpc.Network.Names {
+		for name, service := range vpc.Network.Names.All() {
 			if key, ok := keyOf(s, service, name); ok {
 				used[key] = true
 			}
