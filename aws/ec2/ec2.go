@@ -28,12 +28,6 @@ type VPC struct {
 	DNSHostnames bool `json:"dnsHostnames"`
 }
 
-// Router is the VPC's own address: the first after the network address. It is every instance's gateway.
-func (v VPC) Router() netip.Addr { return v.CIDR.Addr().Next() }
-
-// Resolver is the address of the VPC's DNS resolver: base plus two.
-func (v VPC) Resolver() netip.Addr { return v.Router().Next() }
-
 // Subnet is a part of a VPC's addresses, in one availability zone.
 type Subnet struct {
 	ID               string            `json:"id"`

@@ -696,3 +696,25 @@ func TestNothingSettlesWithoutNodes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What no fabric can make is refused, in the words of AWS.
+func TestFault_A1_RangesThatNoHostCanGiveAreRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, cidr := range []string{
+		"127.0.0.0/16", "127.0.0.1/28", "169.254.0.0/16", "169.254.171.0/24", "224.0.0.0/16", "239.255.255.0/24",
+		"240.0.0.0/16", "255.255.0.0/16", "0.0.0.0/16", "10.0.0.0/15", "10.0.0.0/29",
+	} {
+		refused(w, w.CreateVPC, nouns.CreateVPCRequest{CIDRBlock: cidr}, "InvalidVpc.Range")
+	}
+	for _, cidr := range []string{"", "10.0.0.0", "fd00::/16", "10.0.0.0/33", "::ffff:10.0.0.0/112"} {
+		refused(w, w.CreateVPC, nouns.CreateVPCRequest{CIDRBlock: cidr}, "InvalidParameterValue")
+	}
+	vpc := w.vpc("100.64.0.0/20")
+	for _, cidr := range []string{"100.64.0.0/19", "100.64.16.0/24", "100.64.0.0/29", "127.0.0.0/24"} {
+		refused(w, w.CreateSubnet, nouns.CreateSubnetRequest{VPCID: vpc, CIDRBlock: cidr}, "InvalidSubnet.Range")
+	}
+	subnet := w.subnet(vpc, "100.64.1.0/28")
+	for _, address := range []string{"100.64.1.3", "100.64.1.15", "100.64.1.16", "127.0.0.5", "fd00::5"} {
+		refused(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet, PrivateAddress: address}, "InvalidParameterValue")
+	}
+}

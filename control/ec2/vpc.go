@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
@@ -13,9 +14,12 @@ import (
 
 // CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
 func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
-	cidr, err := parseCIDR(in.CIDRBlock, "InvalidVpc.Range")
+	cidr, err := parseCIDR(in.CIDRBlock)
 	if err != nil {
 		return nil, err
+	}
+	if err := addressing.CheckVPC(cidr); err != nil {
+		return nil, aws.Errorf("InvalidVpc.Range", "The CIDR '%s' is invalid: %s.", in.CIDRBlock, err.Error())
 	}
 	if in.AmazonIPv6 {
 		return nil, aws.Errorf("UnsupportedOperation", "VPCs have IPv4 addresses only; leave out AmazonProvidedIpv6CidrBlock")
@@ -36,14 +40,11 @@ func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.Crea
 	})
 }
 
-// parseCIDR reads an IPv4 block of /16 to /28. Bits beyond the mask are cleared, as in AWS.
-func parseCIDR(s, outOfRange string) (netip.Prefix, error) {
+// parseCIDR reads an IPv4 block. Bits beyond the mask are cleared, as in AWS.
+func parseCIDR(s string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil || !prefix.Addr().Is4() {
 		return netip.Prefix{}, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", s)
-	}
-	if prefix.Bits() < 16 || prefix.Bits() > 28 {
-		return netip.Prefix{}, aws.Errorf(outOfRange, "The CIDR '%s' is invalid: it must be from /16 to /28.", s)
 	}
 	return prefix.Masked(), nil
 }
