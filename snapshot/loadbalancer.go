@@ -157,7 +157,7 @@ func (c *Compiler) compileBalancers(was map[string]*LoadBalancer) map[string]*Lo
 	for id := range c.balancers.stale {
 		changed[id] = nil
 		if l := c.balancers.objects[id]; l != nil {
-			changed[id] = c.compileBalancer(id, l)
+			changed[id] = compiled(c.faults, elbv2.KindLoadBalancer, id, func() *LoadBalancer { return c.compileBalancer(id, l) })
 			c.staleVPCs.compile(c.vpc(l.VPC))
 		}
 	}

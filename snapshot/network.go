@@ -18,10 +18,10 @@ func (c *Compiler) compileNetworks() {
 		switch {
 		case stale:
 			known := n.conflicts
-			n.compile()
+			n.compiled = compiled(c.faults, lattice.KindServiceNetwork.Name, n.id, func() *Network { n.compile(); return n.compiled })
 			c.report(n, known)
 		case n.compiled != nil && len(replaced) > 0:
-			n.compiled = n.compiled.with(replaced)
+			n.compiled = compiled(c.faults, lattice.KindServiceNetwork.Name, n.id, func() *Network { return n.compiled.with(replaced) })
 		default:
 			continue
 		}
@@ -155,7 +155,7 @@ func (c *Compiler) compileVPCs() map[string]*VPC {
 	changed := map[string]*VPC{}
 	for v, stale := range c.staleVPCs {
 		if stale {
-			changed[v.id] = c.compileVPC(v)
+			changed[v.id] = compiled(c.faults, ec2.KindVPC, v.id, func() *VPC { return c.compileVPC(v) })
 		}
 	}
 	return updated(c.current.VPCs, changed)
@@ -170,8 +170,8 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 		ARN:     lattice.Place{Region: c.region, Account: v.object.Account}.VPCARN(v.id),
 		Account: v.object.Account,
 		CIDR:    v.object.CIDR,
-		Network: v.network(),
 	}
+	vpc.Network, vpc.Association = v.network()
 	for id, i := range v.instances {
 		// A pending instance is one that waits for the nodes to make it.
 		if i.State == ec2.InstancePending || i.State == ec2.InstanceRunning {
@@ -183,12 +183,13 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 	return vpc
 }
 
-// network is the service network of the VPC's oldest association, or nil. The API allows one association at a time.
-func (v *vpcState) network() *Network {
+// network is the service network of the VPC's oldest association with the association's id, or nil. The API allows one
+// association at a time.
+func (v *vpcState) network() (*Network, string) {
 	for _, l := range v.links {
 		if l.isServed() && l.network.compiled != nil {
-			return l.network.compiled
+			return l.network.compiled, l.id
 		}
 	}
-	return nil
+	return nil, ""
 }

@@ -14,7 +14,8 @@ func (c *Compiler) compileServices() {
 		if !stale {
 			continue
 		}
-		change := replacement{was: s.compiled, is: c.compileService(s)}
+		change := replacement{was: s.compiled}
+		change.is = compiled(c.faults, lattice.KindService.Name, s.id, func() *Service { return c.compileService(s) })
 		s.compiled = change.is
 		for _, l := range s.links {
 			if !l.isServed() {

@@ -25,4 +25,3 @@ func FuzzFilterValue(f *testing.F) {
 		}
 	})
 }
-
