@@ -2,12 +2,25 @@ package containment
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 )
+
+// ErrUntried is wrapped by the failure of what was not even tried, because the time for all had run out.
+var ErrUntried = errors.New("there was no time left to try it")
+
+// Untried is nil, or once ctx has ended an error that is ErrUntried.
+func Untried(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrUntried, context.Cause(ctx))
+}
 
 // Failures is what has failed of a work on many things, by what it has failed for; everything else has been done. Empty is
 // success, and nil is how that is returned. It is an error that is each of the errors in it.
@@ -25,9 +38,12 @@ func (f *Failures[K]) Note(of K, err error) {
 }
 
 // Try does the work on one thing, notes how that fails or panics, and reports whether it has succeeded. What names the
-// work in the log of a panic.
-func (f *Failures[K]) Try(log *slog.Logger, what string, of K, work func() error) bool {
-	err := Do(log, what, work, "of", of)
+// work in the log of a panic. When ctx has ended the work is not done, and has failed with Untried.
+func (f *Failures[K]) Try(ctx context.Context, log *slog.Logger, what string, of K, work func() error) bool {
+	err := Untried(ctx)
+	if err == nil {
+		err = Do(log, what, work, "of", of)
+	}
 	f.Note(of, err)
 	return err == nil
 }

@@ -101,7 +101,7 @@ func (p *Plane) Snapshot() *snapshot.Snapshot { return p.current.Load() }
 // are at; those of a VPC that is gone are cut.
 //
 // What could not be opened is in the result, each by its door. All else has been applied then, and the next Apply, of the
-// same snapshot too, tries these again. Doors that are not open when ctx ends have failed with its error. IPv6 is served
+// same snapshot too, tries these again. Doors that are not open when ctx ends have failed with containment.ErrUntried. IPv6 is served
 // where the network has it. A Plane that is closed fails at the zero Door.
 func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed containment.Failures[Door]) {
 	p.mu.Lock()
@@ -153,7 +153,7 @@ func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot, failed *containm
 			if d := at.doors[port]; d != nil && d.isOpen() || p.hold(of) {
 				continue
 			}
-			failed.Try(p.log, "opening a door", of, func() error {
+			failed.Try(ctx, p.log, "opening a door", of, func() error {
 				d, err := p.openDoor(ctx, at, port)
 				if err == nil {
 					at.doors[port] = d

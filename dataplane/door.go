@@ -44,9 +44,6 @@ type door struct {
 
 func (p *Plane) openDoor(ctx context.Context, at *place, port uint16) (*door, error) {
 	address := netip.AddrPortFrom(snapshot.ServiceAddress, port)
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("data plane: listen on %v in %s: %w", address, at.vpc, err)
-	}
 	l, err := p.network.Listen(ctx, at.vpc, address)
 	if err != nil {
 		return nil, fmt.Errorf("data plane: listen on %v in %s: %w", address, at.vpc, err)

@@ -34,7 +34,7 @@ type instance struct {
 //
 // What fails, fails alone: it is in the result, by the place that could not be made or removed, and all the rest has been
 // applied. The same call tries again what is missing. The instances of a VPC that failed are not tried and not named. What
-// has not been made when ctx ends has failed with ctx's error. A fabric that is closed fails at the zero Place.
+// has not been made when ctx ends has failed with containment.ErrUntried. A fabric that is closed fails at the zero Place.
 func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Failures[Place]) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
@@ -48,7 +48,7 @@ func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Fail
 	}
 	for _, v := range f.all() {
 		if wanted[v.ID] != v.CIDR {
-			failed.Try(f.log, "removing a VPC", Place{VPC: v.ID}, func() error { return f.removeVPC(v) })
+			failed.Try(context.WithoutCancel(ctx), f.log, "removing a VPC", Place{VPC: v.ID}, func() error { return f.removeVPC(v) })
 		}
 	}
 	seen := make(map[string]bool, len(vpcs))
@@ -58,7 +58,7 @@ func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Fail
 			continue
 		}
 		seen[w.ID] = true
-		if f.vpc(w.ID) != nil || failed.Try(f.log, "making a VPC", Place{VPC: w.ID}, func() error { return f.addVPC(ctx, w) }) {
+		if f.vpc(w.ID) != nil || failed.Try(ctx, f.log, "making a VPC", Place{VPC: w.ID}, func() error { return f.addVPC(w) }) {
 			f.applyVPC(ctx, w, &failed)
 		}
 	}
@@ -80,19 +80,19 @@ func (f *Fabric) applyVPC(ctx context.Context, w VPC, failed *containment.Failur
 	for _, i := range present {
 		if i.shortLived && addresses[i.Address] || !i.shortLived && ids[i.ID] != i.Address {
 			delete(present, i.ID)
-			failed.Try(f.log, "removing an instance", Place{w.ID, i.ID}, func() error { return f.removeInstance(v, i) })
+			failed.Try(context.WithoutCancel(ctx), f.log, "removing an instance", Place{w.ID, i.ID}, func() error { return f.removeInstance(v, i) })
 		}
 	}
 	for _, i := range w.Instances {
 		if present[i.ID] == nil && ids[i.ID] == i.Address {
-			failed.Try(f.log, "making an instance", Place{w.ID, i.ID}, func() error { return f.addWanted(ctx, v, i) })
+			failed.Try(ctx, f.log, "making an instance", Place{w.ID, i.ID}, func() error { return f.addWanted(v, i) })
 		}
 	}
 }
 
 // addVPC makes a VPC without instances. The caller holds changing.
-func (f *Fabric) addVPC(ctx context.Context, w VPC) error {
-	err := cmp.Or(ctx.Err(), addressing.CheckID(w.ID), addressing.CheckVPC(w.CIDR))
+func (f *Fabric) addVPC(w VPC) error {
+	err := cmp.Or(addressing.CheckID(w.ID), addressing.CheckVPC(w.CIDR))
 	if err != nil {
 		return fmt.Errorf("fabric: make %s: %w", w.ID, err)
 	}
@@ -108,8 +108,8 @@ func (f *Fabric) addVPC(ctx context.Context, w VPC) error {
 }
 
 // addWanted makes an instance that Apply was asked for. The caller holds changing.
-func (f *Fabric) addWanted(ctx context.Context, v *vpc, i Instance) error {
-	err := cmp.Or(ctx.Err(), addressing.CheckID(i.ID), addressing.CheckInstance(v.CIDR, i.Address))
+func (f *Fabric) addWanted(v *vpc, i Instance) error {
+	err := cmp.Or(addressing.CheckID(i.ID), addressing.CheckInstance(v.CIDR, i.Address))
 	if err != nil {
 		return fmt.Errorf("fabric: make %s in %s: %w", i.ID, v.ID, err)
 	}

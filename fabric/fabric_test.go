@@ -397,7 +397,7 @@ func TestApplyStopsMakingWhenItsTimeIsUp(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		failed := f.Apply(ended, []VPC{testVPC("vpc-a"), testVPC("vpc-c")})
-		if len(failed) != 1 || !errors.Is(failed[Place{VPC: "vpc-c"}], context.Canceled) {
+		if len(failed) != 1 || !errors.Is(failed[Place{VPC: "vpc-c"}], containment.ErrUntried) {
 			t.Errorf("failed: %v", failed)
 		}
 		if f.vpc("vpc-b") != nil {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/target"
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -111,7 +112,7 @@ func (b *balancer) follow(ctx context.Context, open map[door]bool, held bool) er
 		}
 		var err error
 		if !held || !before[d] {
-			if err = ctx.Err(); err == nil {
+			if err = containment.Untried(ctx); err == nil {
 				err = b.open(ctx, d)
 			}
 		}

@@ -84,13 +84,14 @@ func (s *Set) Leave(snap *snapshot.Snapshot) {
 
 // Apply makes the Set follow a snapshot that Leave has seen and whose networks exist. A load balancer that is the one
 // applied before costs a map lookup. What failed is in the result, by the ids of load balancers; the rest has been applied,
-// and the same call tries again what is missing. What is not open when ctx ends has failed with its error.
+// and the same call tries again what is missing. What is not open when ctx ends has failed with
+// containment.ErrUntried.
 func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) (failed containment.Failures[string]) {
 	for id, wanted := range snap.LoadBalancers {
 		if snap.VPCs[wanted.VPC] == nil {
 			continue // its VPC is broken and left out, and with it the place where it would be
 		}
-		failed.Try(s.log, "making a load balancer", id, func() error {
+		failed.Try(context.WithoutCancel(ctx), s.log, "making a load balancer", id, func() error {
 			if err := s.known(id, wanted).apply(ctx, wanted, s.config.Hold(id)); err != nil {
 				return fmt.Errorf("load balancer %s: %w", wanted.ARN, err)
 			}
