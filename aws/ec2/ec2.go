@@ -26,6 +26,8 @@ type VPC struct {
 	// DNSSupport and DNSHostnames are the VPC attributes enableDnsSupport and enableDnsHostnames.
 	DNSSupport   bool `json:"dnsSupport"`
 	DNSHostnames bool `json:"dnsHostnames"`
+	// Failure is why a node cannot make the VPC; "" if all can.
+	Failure string `json:"failure,omitempty"`
 }
 
 // Subnet is a part of a VPC's addresses, in one availability zone.
@@ -81,6 +83,8 @@ type Instance struct {
 	Type           string        `json:"type,omitempty"`
 	Launched       time.Time     `json:"launched"`
 	State          InstanceState `json:"state"`
+	// Failure is why a node cannot make the instance; "" if all can. One that was pending then is terminated.
+	Failure string `json:"failure,omitempty"`
 	// Profile is the instance profile that is associated with the instance, or nil.
 	Profile         *ProfileAssociation `json:"profile,omitempty"`
 	MetadataOptions MetadataOptions     `json:"metadataOptions,omitzero"`

@@ -52,17 +52,25 @@ func parseCIDR(s string) (netip.Prefix, error) {
 func (op *call) describeVPC(v *ec2.VPC) ec2.VPCDescription {
 	suffix := strings.TrimPrefix(v.ID, "vpc-")
 	return ec2.VPCDescription{
-		ID: v.ID, OwnerID: v.Account, State: "available", CIDRBlock: v.CIDR.String(),
+		ID: v.ID, OwnerID: v.Account, State: vpcState(v), CIDRBlock: v.CIDR.String(),
 		CIDRAssociations: ec2.Set[ec2.VPCCIDRBlock]{{AssociationID: "vpc-cidr-assoc-" + suffix, CIDRBlock: v.CIDR.String(), State: "associated"}},
 		DHCPOptionsID:    "default", InstanceTenancy: "default", Tags: sortedTags(v.Tags),
 	}
+}
+
+// vpcState is available, or pending while a node cannot make the VPC: EC2 has no other state for that.
+func vpcState(v *ec2.VPC) string {
+	if v.Failure != "" {
+		return "pending"
+	}
+	return "available"
 }
 
 func vpcAttributes(_ *call, v *ec2.VPC) map[string][]string {
 	cidr := []string{v.CIDR.String()}
 	return map[string][]string{
 		"vpc-id": {v.ID}, "cidr": cidr, "cidrBlock": cidr, "cidr-block-association.cidr-block": cidr,
-		"state": {"available"}, "owner-id": {v.Account}, "is-default": {"false"}, "isDefault": {"false"}, "dhcp-options-id": {"default"},
+		"state": {vpcState(v)}, "owner-id": {v.Account}, "is-default": {"false"}, "isDefault": {"false"}, "dhcp-options-id": {"default"},
 		"ipv6-cidr-block-association.association-id": nil, "ipv6-cidr-block-association.ipv6-cidr-block": nil,
 	}
 }
