@@ -2,11 +2,14 @@ package settling
 
 import (
 	"context"
+	"encoding/json"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"pergola/lattice"
 	"pergola/store"
 )
 
@@ -25,12 +28,14 @@ func (s *Settler) Begin(ctx context.Context) (watched context.Context, wait func
 // Late is how many changes were answered before all live nodes had applied them.
 func (s *Settler) Late() int64 { return s.applied.late.Load() }
 
-// watermark is the revision that every live node has applied, with those who wait for it to rise.
+// watermark is the revision that every live node serves, with those who wait for it to rise. It is told of reports by who
+// reads them, and not by who settles: many changes may be settled between two reports.
 type watermark struct {
 	late atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	known    bool       // whether the nodes have been heard of
+	applied  map[string]int64
 	revision int64
 	waiting  map[chan struct{}]int64 // what each waits for
 }
@@ -38,13 +43,32 @@ type watermark struct {
 // nobody is the watermark while no node is alive: there is nobody to wait for.
 const nobody = math.MaxInt64
 
-// set wakes those whose revision has been reached.
-func (w *watermark) set(revision int64) {
+// note learns what nodes serve, from the batches of those who follow their reports. A node whose report cannot be read
+// serves nothing that one could rely on.
+func (w *watermark) note(batch store.Batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.known, w.revision = true, revision
+	if batch.Reset || w.applied == nil {
+		w.applied = map[string]int64{}
+	}
+	for _, change := range batch.Changes {
+		node, ok := strings.CutPrefix(change.Key, leasePrefix+lattice.NodeReportKey(""))
+		if !ok {
+			continue
+		}
+		delete(w.applied, node)
+		if change.Value != nil {
+			var report lattice.NodeReport
+			_ = json.Unmarshal(change.Value, &report) // the ledger says so
+			w.applied[node] = report.Applied
+		}
+	}
+	w.known, w.revision = true, nobody
+	for _, applied := range w.applied {
+		w.revision = min(w.revision, applied)
+	}
 	for reached, wanted := range w.waiting {
-		if wanted <= revision {
+		if wanted <= w.revision {
 			delete(w.waiting, reached)
 			close(reached)
 		}

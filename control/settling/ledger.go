@@ -261,12 +261,3 @@ func (l *ledger) next(now time.Time) time.Time {
 	}
 	return next
 }
-
-// appliedByAll is the newest revision that every live node serves, nobody while there is none.
-func (l *ledger) appliedByAll() int64 {
-	all := int64(nobody)
-	for _, applied := range l.applied {
-		all = min(all, applied)
-	}
-	return all
-}

@@ -108,6 +108,9 @@ const (
 // idle is how long a Settler waits at most before it looks whether something is due.
 const idle = time.Minute
 
+// backlog is how many changes a Settler reads before it has settled what became due by the first of them.
+const backlog = 1024
+
 // Config is what a Settler needs. Store and Rows are required.
 type Config struct {
 	Store *store.Store
@@ -152,10 +155,11 @@ func New(cfg Config) *Settler {
 func (s *Settler) Run(ctx context.Context) error {
 	running, end := context.WithCancelCause(ctx)
 	var followers sync.WaitGroup
-	follow := func(prefix string) <-chan store.Batch {
-		batches := make(chan store.Batch)
+	follow := func(prefix string, note func(store.Batch)) <-chan store.Batch {
+		batches := make(chan store.Batch, backlog)
 		followers.Go(func() {
 			end(s.store.Follow(running, prefix, func(batch store.Batch) error {
+				note(batch)
 				select {
 				case batches <- batch:
 				case <-running.Done():
@@ -165,7 +169,8 @@ func (s *Settler) Run(ctx context.Context) error {
 		})
 		return batches
 	}
-	s.settleAsToldBy(running, follow(objectPrefix), follow(leasePrefix+lattice.NodePrefix))
+	objects := follow(objectPrefix, func(store.Batch) {})
+	s.settleAsToldBy(running, objects, follow(leasePrefix+lattice.NodePrefix, s.applied.note))
 	followers.Wait()
 	if ctx.Err() != nil {
 		return nil
@@ -186,7 +191,6 @@ func (s *Settler) settleAsToldBy(ctx context.Context, objects, nodes <-chan stor
 			err = s.ledger.noteObjects(batch)
 		case batch := <-nodes:
 			err = s.ledger.noteNodes(batch)
-			s.applied.set(s.ledger.appliedByAll())
 		case <-alarm.C:
 		}
 		if err != nil {

@@ -118,6 +118,15 @@ func (w *world) catchUp() {
 	}
 }
 
+// rise tells a watermark what the one node serves; nobody for no node.
+func rise(mark *watermark, applied int64) {
+	change := store.Change{Key: leasePrefix + lattice.NodeReportKey("a")}
+	if applied != nobody {
+		change.Value = fmt.Appendf(nil, `{"applied":%d}`, applied)
+	}
+	mark.note(store.Batch{Changes: []store.Change{change}})
+}
+
 func (w *world) nodeSays(key, value string) {
 	w.t.Helper()
 	change := store.Change{Key: leasePrefix + lattice.NodePrefix + key, Value: []byte(value)}
@@ -290,18 +299,18 @@ func TestChangesWaitForTheNodes(t *testing.T) {
 	}
 	first := commit(watched, func(tx *store.Tx) error { return things.Put(tx, "x", thing{}) })
 	last := commit(watched, func(tx *store.Tx) error { things.Delete(tx, "x"); return nil })
-	w.applied.set(nobody)
+	rise(&w.applied, nobody)
 	if !wait() {
 		t.Error("no node is alive")
 	}
-	w.applied.set(first)
+	rise(&w.applied, first)
 	waited := make(chan bool)
 	go func() { waited <- wait() }()
-	w.applied.set(last)
+	rise(&w.applied, last)
 	if !<-waited {
 		t.Error("it did not wait until the nodes had it")
 	}
-	w.applied.set(0)
+	rise(&w.applied, 0)
 	cancelled, cancel := context.WithCancel(w.ctx)
 	watched, wait = w.Begin(cancelled)
 	commit(watched, func(tx *store.Tx) error { return things.DeletePrefix(tx, "") })
@@ -318,7 +327,7 @@ func TestTheWaitIsBounded(t *testing.T) {
 		if mark.await(t.Context(), 5) || time.Since(began) != patience { // the nodes have not been heard of
 			t.Errorf("waited for %v", time.Since(began))
 		}
-		mark.set(4)
+		rise(&mark, 4)
 		var waiting sync.WaitGroup
 		for revision := int64(1); revision < 100; revision++ {
 			waiting.Go(func() {
@@ -328,7 +337,7 @@ func TestTheWaitIsBounded(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		mark.set(50)
+		rise(&mark, 50)
 		waiting.Wait()
 		if mark.late.Load() != 50 || len(mark.waiting) != 0 {
 			t.Errorf("%d were late, %d still wait", mark.late.Load(), len(mark.waiting))
@@ -338,7 +347,7 @@ func TestTheWaitIsBounded(t *testing.T) {
 
 func BenchmarkWaitThatNeedNot(b *testing.B) {
 	var mark watermark
-	mark.set(1)
+	rise(&mark, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		mark.await(b.Context(), 1)
