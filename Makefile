@@ -19,7 +19,7 @@ FUZZ = \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \
-	control:FuzzNotes \
+	control/settling:FuzzNotes \
 	control:FuzzResume \
 	dataplane/access:FuzzParameter \
 	dataplane/clienthello:FuzzClientHello \

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 
 	"certificate": {},
 	"containment": {}, // every package may import it
+	"addressing":  {},
 
 	"aws":               {},
 	"aws/acm":           {"aws"},
@@ -38,14 +39,15 @@ var mayImport = map[string][]string{
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control":               {"lattice", "aws…", "certificate", "control/authority", "policy", "store"},
+	"control":               {"lattice", "aws…", "certificate", "control/authority", "control/settling", "policy", "store"},
 	"control/acm":           {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
 	"control/authority":     {"lattice", "aws…", "policy", "store"},
-	"control/ec2":           {"lattice", "aws…", "control/authority", "store"},
-	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "store"},
+	"control/ec2":           {"lattice", "addressing", "aws…", "control/authority", "control/settling", "store"},
+	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "control/settling", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
 	"control/lambda":        {"lattice", "aws…", "control/authority", "functions", "policy", "sealing", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
+	"control/settling":      {"lattice", "store"},
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
 	"api":                   {"lattice", "aws…", "sigv4", "sealing", "control…"},
 
@@ -62,7 +64,7 @@ var mayImport = map[string][]string{
 	"dns":               {"lattice", "snapshot"},
 	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
 	"metadata":          {"lattice", "aws…", "sealing"},
-	"fabric":            {},
+	"fabric":            {"addressing"},
 	"functions":         {"aws…", "fabric", "sigv4"},
 
 	"dataplane/clienthello": {"dataplane/descriptor"},
@@ -73,7 +75,7 @@ var mayImport = map[string][]string{
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot", "dataplane/security"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello", "dataplane/descriptor"},
 
-	"node":       {"lattice", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
+	"node":       {"lattice", "addressing", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
 	"operator":   {},
 	"deployment": {"lattice", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "functions", "node", "operator"},
 

@@ -69,6 +69,8 @@ type Config struct {
 	Box  *sealing.Box
 	// Region is the one region that signatures may be scoped to.
 	Region string
+	// InForce knows when what an operation has changed is in force on all nodes; nil answers without asking.
+	InForce InForce
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Random is the source of request ids; nil means crypto/rand.
@@ -77,10 +79,21 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// InForce knows which changes all nodes serve, as *settling.Settler does.
+type InForce interface {
+	// Begin begins to watch what is committed with the context that it returns. wait waits, for no more than a few seconds,
+	// until all live nodes serve that, and reports whether they do.
+	Begin(ctx context.Context) (watched context.Context, wait func() bool)
+}
+
+// inForceHeader says, with the value pending, that a change was answered before all nodes serve it.
+const inForceHeader = "Pergola-In-Force"
+
 // door is the handler.
 type door struct {
 	services map[string]*service
 	region   string
+	inForce  InForce
 	random   io.Reader
 	log      *slog.Logger
 	large    chan struct{} // holds one element for each large body that is being read
@@ -127,7 +140,10 @@ func New(cfg Config) http.Handler {
 }
 
 func newDoor(cfg Config, protocols map[string]protocol) *door {
-	d := &door{services: map[string]*service{}, region: cfg.Region, random: cfg.Random, log: cfg.Logger, large: make(chan struct{}, largeBodies)}
+	d := &door{
+		services: map[string]*service{}, region: cfg.Region, inForce: cfg.InForce, random: cfg.Random, log: cfg.Logger,
+		large: make(chan struct{}, largeBodies),
+	}
 	for name, protocol := range protocols {
 		regions := []string{cfg.Region}
 		if slices.Contains(globalServices(), name) {
@@ -186,10 +202,14 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	caller.Principal.Origin = originOf(r)
-	output, err := d.call(r.Context(), op, caller.Principal, input)
+	output, inForce, err := d.carryOut(r.Context(), op, caller.Principal, input)
 	if err != nil {
 		refuse(err)
 		return
+	}
+	if !inForce {
+		w.Header().Set(inForceHeader, "pending")
+		d.log.Warn("a change was answered before all nodes serve it", "request", requestID, "operation", op.name)
 	}
 	if err := service.protocol.answer(w, op, output, requestID); err != nil {
 		refuse(err)
@@ -263,6 +283,20 @@ func (d *door) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]
 		}
 	}
 	return body, nil
+}
+
+// carryOut runs an operation and waits until what it has changed is in force, so that whoever has the answer can rely on it.
+// An operation whose result is a resource in progress is not waited for: its status tells.
+func (d *door) carryOut(ctx context.Context, op *operation, caller iam.Caller, input any) (output any, inForce bool, err error) {
+	if d.inForce == nil || op.settles {
+		output, err = d.call(ctx, op, caller, input)
+		return output, true, err
+	}
+	watched, wait := d.inForce.Begin(ctx)
+	if output, err = d.call(watched, op, caller, input); err != nil {
+		return nil, false, err
+	}
+	return output, wait(), nil
 }
 
 // call runs an operation. A panic in it fails this one request.

@@ -23,9 +23,9 @@ func ec2Operations(c *ec2.Control) []operation {
 		action("RevokeSecurityGroupIngress", c.RevokeSecurityGroupIngress),
 		action("RevokeSecurityGroupEgress", c.RevokeSecurityGroupEgress),
 
-		action("RunInstances", c.RunInstances),
+		settles(action("RunInstances", c.RunInstances)),
 		action("DescribeInstances", c.DescribeInstances),
-		action("TerminateInstances", c.TerminateInstances),
+		settles(action("TerminateInstances", c.TerminateInstances)),
 		action("ModifyInstanceMetadataOptions", c.ModifyInstanceMetadataOptions),
 		action("DescribeInstanceAttribute", c.DescribeInstanceAttribute),
 		action("DescribeInstanceCreditSpecifications", c.DescribeInstanceCreditSpecifications),

@@ -5,7 +5,7 @@ import "pergola/control/elbv2"
 // elbv2Operations is the table of Elastic Load Balancing, version 2015-12-01.
 func elbv2Operations(c *elbv2.Control) []operation {
 	return []operation{
-		action("CreateLoadBalancer", c.CreateLoadBalancer),
+		settles(action("CreateLoadBalancer", c.CreateLoadBalancer)),
 		action("DescribeLoadBalancers", c.DescribeLoadBalancers),
 		action("DeleteLoadBalancer", c.DeleteLoadBalancer),
 		action("DescribeLoadBalancerAttributes", c.DescribeLoadBalancerAttributes),

@@ -15,6 +15,8 @@ type operation struct {
 	status      int
 	// unsigned lets in callers that have not signed. The operation gets no caller then.
 	unsigned bool
+	// settles is for operations whose result is a resource in progress, which tells itself when it is in force.
+	settles bool
 	// input is the shape of what call takes, and output the type of what it returns; call's are pointers to them.
 	input  *shape
 	output reflect.Type
@@ -44,5 +46,11 @@ func action[In, Out any](name string, f function[In, Out]) operation {
 // unsigned lets anybody call an operation, which must find out for itself who that is.
 func unsigned(op operation) operation {
 	op.unsigned = true
+	return op
+}
+
+// settles answers at once with a resource in progress.
+func settles(op operation) operation {
+	op.settles = true
 	return op
 }

@@ -12,6 +12,7 @@ import (
 	"pergola/aws/iam"
 	"pergola/control"
 	iamcontrol "pergola/control/iam"
+	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -148,7 +149,8 @@ func (b *builder) settle(objects *store.Store) error {
 		return err
 	}
 	settled := make(chan error, 1)
-	go func() { settled <- b.control.Settle(ctx) }()
+	settler := settling.New(settling.Config{Store: objects, Rows: control.Rows()})
+	go func() { settled <- settler.Run(ctx) }()
 	for {
 		done, err := b.isSettled()
 		if err != nil {

@@ -7,8 +7,8 @@
 //
 // # Statuses
 //
-// Operations leave what they change in progress. Settle, which runs beside them, moves it on when every node has
-// applied the change: a resource that says ACTIVE is served, and one that is gone is forgotten. See Settle.
+// Operations leave what they change in progress. A settling.Settler with Rows, which runs beside them, moves it on when
+// every node has applied the change: a resource that says ACTIVE is served, and one that is gone is forgotten.
 //
 // # Choices where the documentation is silent
 //
@@ -68,7 +68,7 @@ type Control struct {
 	authority *authority.Authority
 }
 
-// New makes a control plane. Its statuses move only while Settle runs, here or in another process.
+// New makes a control plane. Its statuses move only while they are settled, here or in another process.
 func New(cfg Config) *Control {
 	c := &Control{
 		store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, quotas: cfg.Quotas, log: cfg.Logger,

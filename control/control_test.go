@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -17,7 +16,9 @@ import (
 	"go.uber.org/goleak"
 
 	"pergola/aws/ec2"
+	"pergola/aws/elbv2"
 	"pergola/aws/iam"
+	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -111,21 +112,64 @@ func refused(t testing.TB, err error, kind lattice.ErrorKind, says string) *latt
 // settleNow settles everything as if a node had applied all there is, once.
 func (w *world) settleNow() {
 	w.t.Helper()
-	ledger := w.ledger()
-	ledger.applied["node"] = math.MaxInt64
-	w.settleDue(w.ctx, ledger)
+	w.settleAs(w.waiting(), lattice.Failure{})
 }
 
-// ledger is what a settler knows that has just read the store.
-func (w *world) ledger() *ledger {
+// settleAs settles objects as if a node had applied them as they were, or had failed to.
+func (w *world) settleAs(waiting []store.Change, failure lattice.Failure) {
 	w.t.Helper()
-	ledger := newLedger()
-	err := w.store.Follow(w.ctx, objectPrefix, func(batch store.Batch) error { return errors.Join(errRead, ledger.noteObjects(batch)) })
-	if err.Error() != errRead.Error() {
+	for _, change := range waiting {
+		kind, path, _ := strings.Cut(strings.TrimPrefix(change.Key, objectPrefix), "/")
+		verdict := settling.Verdict{Revision: change.Revision, Failure: failure}
+		w.write(func(tx *store.Tx) error { return rows()[kind].Settle(tx, path, verdict) })
+	}
+}
+
+// waiting are the objects that wait for nodes.
+func (w *world) waiting() (waiting []store.Change) {
+	w.t.Helper()
+	err := w.store.Follow(w.ctx, objectPrefix, func(batch store.Batch) error {
+		for _, change := range batch.Changes {
+			kind, _, _ := strings.Cut(strings.TrimPrefix(change.Key, objectPrefix), "/")
+			row, ok := rows()[kind]
+			if !ok {
+				continue
+			}
+			if wait, err := row.Waits(change.Value); err != nil {
+				return err
+			} else if wait.Nodes {
+				waiting = append(waiting, change)
+			}
+		}
+		return errRead
+	})
+	if !errors.Is(err, errRead) {
 		w.t.Fatal(err)
 	}
-	return ledger
+	return waiting
 }
+
+// rows are those of this package, and a load balancer's, which becomes ACTIVE.
+func rows() map[string]settling.Row {
+	rows := map[string]settling.Row{elbv2.KindLoadBalancer: {
+		Kind: elbv2.KindLoadBalancer, Waits: settling.StatusWaits,
+		Settle: func(tx *store.Tx, path string, verdict settling.Verdict) error {
+			balancer, err := loadBalancers.Get(tx, path)
+			if err != nil {
+				return err
+			}
+			verdict.Judge(&balancer.Status, &balancer.Failure, true)
+			return loadBalancers.Put(tx, path, balancer)
+		},
+	}}
+	for _, row := range Rows() {
+		rows[row.Kind] = row
+	}
+	return rows
+}
+
+// objectPrefix begins the keys of objects.
+const objectPrefix = "object/"
 
 // keys are all keys in the store that say something of the world, but for its users.
 func (w *world) keys() (keys []string) {

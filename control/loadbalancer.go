@@ -9,8 +9,7 @@ import (
 	"pergola/store"
 )
 
-// loadBalancers belong to Elastic Load Balancing. They are read in the transaction that relies on them, and settled with
-// all else that waits for the nodes.
+// loadBalancers belong to Elastic Load Balancing. They are read in the transaction that relies on them.
 var loadBalancers = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
 
 // maxGroupsOfLoadBalancer is in how many target groups a load balancer may be (user guide, "Application Load Balancers as
@@ -31,7 +30,9 @@ func (p *targetPlace) refuseLoadBalancer(target lattice.Target) (string, error) 
 		return "the load balancer is not in the account of the target group", nil
 	case balancer.VPC != p.vpc.ID:
 		return fmt.Sprintf("the load balancer is not in %s, the VPC of the target group", p.vpc.ID), nil
-	case balancer.Status != lattice.StatusActive:
+	case balancer.Status == lattice.StatusCreateFailed:
+		return "the load balancer could not be made: " + balancer.FailureMessage, nil
+	case balancer.Status == lattice.StatusCreateInProgress:
 		return "the load balancer is still provisioning; only an active load balancer can be registered", nil
 	}
 	known, err := targetsOf(p.op.tx, p.group.ID)

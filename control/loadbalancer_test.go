@@ -101,25 +101,3 @@ func TestALoadBalancerIsInTwoTargetGroups(t *testing.T) {
 	w.settleNow()
 	expect(groups[3], "")
 }
-
-func TestLoadBalancersAreSettled(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	arn := w.balancer("shop", w.vpc("fleet"), lattice.StatusCreateInProgress)
-	status := func() (status lattice.Status) {
-		w.write(func(tx *store.Tx) error {
-			balancer, err := loadBalancers.Get(tx, lattice.IDOf(arn))
-			status = balancer.Status
-			return err
-		})
-		return status
-	}
-	w.settleDue(w.ctx, w.ledger()) // no node is alive
-	if got := status(); got != lattice.StatusCreateInProgress {
-		t.Errorf("without a node it is %s", got)
-	}
-	w.settleNow()
-	if got := status(); got != lattice.StatusActive {
-		t.Errorf("once a node serves it, it is %s", got)
-	}
-}

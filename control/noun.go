@@ -30,32 +30,34 @@ type head struct {
 	token  string          // the idempotency token of its creation, or ""
 	status *lattice.Status // nil for kinds without a status
 	tags   *lattice.Tags
+	// failure is why the resource has failed; nil for kinds without a status.
+	failure *lattice.Failure
 }
 
 var (
 	serviceNetworks = newNoun(lattice.KindServiceNetwork, func(v *lattice.ServiceNetwork) head {
-		return head{v.ID, v.ARN, v.ClientToken, nil, &v.Tags}
+		return head{v.ID, v.ARN, v.ClientToken, nil, &v.Tags, nil}
 	})
 	services = newNoun(lattice.KindService, func(v *lattice.Service) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags}
+		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
 	})
 	listeners = newNoun(lattice.KindListener, func(v *lattice.Listener) head {
-		return head{below(v.ServiceID) + v.ID, v.ARN, v.ClientToken, nil, &v.Tags}
+		return head{below(v.ServiceID) + v.ID, v.ARN, v.ClientToken, nil, &v.Tags, nil}
 	})
 	rules = newNoun(lattice.KindRule, func(v *lattice.Rule) head {
-		return head{below(v.ServiceID, v.ListenerID) + v.ID, v.ARN, v.ClientToken, nil, &v.Tags}
+		return head{below(v.ServiceID, v.ListenerID) + v.ID, v.ARN, v.ClientToken, nil, &v.Tags, nil}
 	})
 	targetGroups = newNoun(lattice.KindTargetGroup, func(v *lattice.TargetGroup) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags}
+		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
 	})
 	serviceAssociations = withKeys(newNoun(lattice.KindServiceNetworkServiceAssociation, func(v *lattice.ServiceNetworkServiceAssociation) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags}
+		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
 	}), func(k authority.Keys, v *lattice.ServiceNetworkServiceAssociation) {
 		k.Set("vpc-lattice:ServiceArn", v.ServiceARN)
 		k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
 	})
 	vpcAssociations = withKeys(newNoun(lattice.KindServiceNetworkVPCAssociation, func(v *lattice.ServiceNetworkVPCAssociation) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags}
+		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
 	}), func(k authority.Keys, v *lattice.ServiceNetworkVPCAssociation) {
 		k.Set("vpc-lattice:VpcId", v.VPCID)
 		k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)

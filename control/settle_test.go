@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -25,6 +26,11 @@ func (w *world) background(f func(ctx context.Context) error) (stop func()) {
 	stop = func() { cancel(); running.Wait() }
 	w.t.Cleanup(stop)
 	return stop
+}
+
+// settler settles all kinds of this package.
+func (w *world) settler() *settling.Settler {
+	return settling.New(settling.Config{Store: w.store, Rows: Rows(), Now: func() time.Time { return w.clock }})
 }
 
 // node is a node that applies everything at once.
@@ -83,7 +89,7 @@ func TestSettleFollowsANodeThroughLifeAndDeath(t *testing.T) {
 	w := newWorld(t)
 	vpc := w.vpc("fleet")
 	before := len(w.keys())
-	w.background(w.Settle)
+	w.background(w.settler().Run)
 	w.node("one")
 	network, service, group := w.network("retail"), w.service("parking"), w.group("fleet", vpc)
 	w.listener(service, "web", 80, forward(group))
@@ -112,7 +118,7 @@ func TestANodeThatVanishesIsNotWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	behind := w.stuck("behind")
 	w.node("good")
-	w.background(w.Settle)
+	w.background(w.settler().Run)
 	service := w.service("parking")
 	if err := behind.Close(w.ctx); err != nil {
 		t.Fatal(err)
@@ -123,11 +129,11 @@ func TestANodeThatVanishesIsNotWaitedFor(t *testing.T) {
 func TestSettleGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	stop := w.background(w.Settle)
+	stop := w.background(w.settler().Run)
 	stop()
 	service := w.service("parking")
 	w.node("one")
-	w.background(New(Config{Store: w.store, Region: region}).Settle)
+	w.background(w.settler().Run)
 	w.await("the service to be active", func() bool { return w.statusOf(service) == lattice.StatusActive })
 }
 
@@ -135,7 +141,7 @@ func TestSeveralSettlersAgree(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 3 {
-		w.background(New(Config{Store: w.store, Region: region}).Settle)
+		w.background(w.settler().Run)
 	}
 	w.node("one")
 	w.node("two")
@@ -178,7 +184,7 @@ func TestADrainingTargetGoesWhenItsRequestsHaveEnded(t *testing.T) {
 	w := newWorld(t)
 	group := w.group("fleet", w.vpc("fleet"))
 	w.settleNow()
-	w.background(w.Settle)
+	w.background(w.settler().Run)
 	w.node("one")
 	w.register(group, lattice.Target{ID: "10.0.1.10"}, lattice.Target{ID: "10.0.1.11"})
 	busy := lattice.TargetHealth{Status: lattice.TargetDraining}
@@ -202,26 +208,8 @@ func TestADrainingTargetIsGivenUp(t *testing.T) {
 	w.deregister(group, lattice.Target{ID: "10.0.1.10"})
 	began := time.Now()
 	almost := w.clock.Add(drainTime - 50*time.Millisecond)
-	w.background(New(Config{Store: w.store, Region: region, Now: func() time.Time { return almost.Add(time.Since(began)) }}).Settle)
+	w.background(settling.New(settling.Config{Store: w.store, Rows: Rows(), Now: func() time.Time { return almost.Add(time.Since(began)) }}).Run)
 	w.await("the target to be given up", func() bool { return len(w.health(group)) == 0 })
-}
-
-func TestSettleDueSaysHowLongToWait(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	draining := wait{kind: lattice.KindTarget.Name, path: "tg-1/10.0.0.9:80", deadline: w.clock.Add(7 * time.Second)}
-	ledger := newLedger()
-	ledger.waiting["object/target/tg-1/10.0.0.9:80"] = draining
-	if got := w.settleDue(w.ctx, ledger); got != 7*time.Second {
-		t.Errorf("waits %v, want 7s", got)
-	}
-	w.clock = w.clock.Add(8 * time.Second)
-	if err := w.store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.settleDue(w.ctx, ledger); got != retryAfter || len(ledger.waiting) != 1 {
-		t.Errorf("after a failure it waits %v with %v", got, ledger.waiting)
-	}
 }
 
 func TestAJudgementIsVoidOnceTheObjectHasChanged(t *testing.T) {
@@ -235,12 +223,11 @@ func TestAJudgementIsVoidOnceTheObjectHasChanged(t *testing.T) {
 	w.deregister(group, lattice.Target{ID: "10.0.1.10"})
 	update := &lattice.UpdateServiceNetworkVPCAssociationRequest{Identifier: association, SecurityGroupIDs: []string{w.securityGroup("web", vpc)}}
 	must(w.UpdateServiceNetworkVPCAssociation(w.ctx, w.caller, update))
-	stale := w.ledger()
-	stale.applied["one"] = 1 << 60
+	stale := w.waiting()
 	w.settleNow()
 	w.register(group, lattice.Target{ID: "10.0.1.10"}) // comes back after it was gone
 	must(w.UpdateServiceNetworkVPCAssociation(w.ctx, w.caller, update))
-	w.settleDue(w.ctx, stale)
+	w.settleAs(stale, lattice.Failure{})
 	got := must(w.GetServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkVPCAssociationRequest{Identifier: association}))
 	if got.Status != lattice.StatusUpdateInProgress {
 		t.Errorf("a stale judgement made it %s", got.Status)
@@ -250,26 +237,104 @@ func TestAJudgementIsVoidOnceTheObjectHasChanged(t *testing.T) {
 	}
 }
 
-func TestSettleEndsWithItsContextOrItsStore(t *testing.T) {
+// TestFault_A1_WhatNodesCannotMakeHasFailed takes each resource with a status through failure and back.
+func TestFault_A1_WhatNodesCannotMakeHasFailed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	ctx, cancel := context.WithCancel(w.ctx)
-	cancel()
-	if err := w.Settle(ctx); err != nil {
-		t.Errorf("a cancelled Settle returns %v", err)
+	vpc := w.vpc("fleet")
+	network, service, group := w.network("retail"), w.service("parking"), w.group("fleet", vpc)
+	ofService, ofVPC := w.associate(network, service), w.associateVPC(network, vpc, w.securityGroup("web", vpc))
+	type seen struct {
+		status  lattice.Status
+		failure lattice.Failure
 	}
-	if err := w.store.Close(); err != nil {
-		t.Fatal(err)
+	look := map[string]func() seen{
+		"service": func() seen {
+			got := must(w.GetService(w.ctx, w.caller, &lattice.GetServiceRequest{ServiceIdentifier: service}))
+			return seen{got.Status, lattice.Failure{FailureCode: got.FailureCode, FailureMessage: got.FailureMessage}}
+		},
+		"target group": func() seen {
+			got := must(w.GetTargetGroup(w.ctx, w.caller, &lattice.GetTargetGroupRequest{TargetGroupIdentifier: group}))
+			return seen{got.Status, lattice.Failure{FailureCode: got.FailureCode, FailureMessage: got.FailureMessage}}
+		},
+		"service association": func() seen {
+			got := must(w.GetServiceNetworkServiceAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkServiceAssociationRequest{Identifier: ofService}))
+			return seen{got.Status, lattice.Failure{FailureCode: got.FailureCode, FailureMessage: got.FailureMessage}}
+		},
+		"VPC association": func() seen {
+			got := must(w.GetServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkVPCAssociationRequest{Identifier: ofVPC}))
+			return seen{got.Status, lattice.Failure{FailureCode: got.FailureCode, FailureMessage: got.FailureMessage}}
+		},
 	}
-	if err := w.Settle(w.ctx); !errors.Is(err, store.ErrClosed) {
-		t.Errorf("on a closed store Settle returns %v", err)
+	expect := func(when string, status lattice.Status, failure lattice.Failure) {
+		t.Helper()
+		for what, of := range look {
+			if got := of(); got != (seen{status, failure}) {
+				t.Errorf("%s the %s is %v, want %v", when, what, got, seen{status, failure})
+			}
+		}
+	}
+	failure := lattice.Failure{FailureCode: lattice.FailureOnNode, FailureMessage: "the port is taken"}
+	w.settleAs(w.waiting(), failure)
+	expect("once it has failed", lattice.StatusCreateFailed, failure)
+	revision := must(w.store.Revision(w.ctx))
+	w.settleAs(w.waiting(), failure)
+	if now := must(w.store.Revision(w.ctx)); now != revision {
+		t.Error("what has failed already was written again")
+	}
+	other := lattice.Failure{FailureCode: lattice.FailureOnNode, FailureMessage: "for another reason"}
+	w.settleAs(w.waiting(), other)
+	expect("for another reason", lattice.StatusCreateFailed, other)
+	w.settleNow()
+	expect("once it is mended", lattice.StatusActive, lattice.Failure{})
+
+	must(w.UpdateServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.UpdateServiceNetworkVPCAssociationRequest{
+		Identifier: ofVPC, SecurityGroupIDs: []string{w.securityGroup("web", vpc)},
+	}))
+	w.settleAs(w.waiting(), failure)
+	if got := look["VPC association"](); got != (seen{lattice.StatusUpdateFailed, failure}) {
+		t.Errorf("an update that failed: %v", got)
+	}
+	w.settleAs(w.waiting(), failure)
+	must(w.DeleteServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.DeleteServiceNetworkVPCAssociationRequest{Identifier: ofVPC}))
+	w.settleNow()
+	if _, err := w.GetServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkVPCAssociationRequest{Identifier: ofVPC}); err == nil {
+		t.Error("an association that failed cannot be deleted")
+	}
+}
+
+// What cannot be deleted in the store says so, and is deleted once it can be.
+func TestFault_D2_ADeletionThatFailsSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	service := w.service("parking")
+	w.settleNow()
+	must(w.DeleteService(w.ctx, w.caller, &lattice.DeleteServiceRequest{ServiceIdentifier: service}))
+	row, broken := rows()[lattice.KindService.Name], lattice.Failure{FailureCode: lattice.FailureInside, FailureMessage: "too many"}
+	fail := func(revision int64) (changed bool) {
+		w.write(func(tx *store.Tx) (err error) {
+			changed, err = row.Fail(tx, service, settling.Verdict{Revision: revision, Failure: broken})
+			return err
+		})
+		return changed
+	}
+	if !fail(w.waiting()[0].Revision) || fail(w.waiting()[0].Revision) {
+		t.Error("the failure is not said once")
+	}
+	got := must(w.GetService(w.ctx, w.caller, &lattice.GetServiceRequest{ServiceIdentifier: service}))
+	if got.Status != lattice.StatusDeleteFailed || got.FailureMessage != broken.FailureMessage {
+		t.Errorf("it is %+v", got)
+	}
+	w.settleNow()
+	if w.statusOf(service) != "" {
+		t.Error("it is still there")
 	}
 }
 
 // BenchmarkCreateToActive is the life of a service: created, applied by one node, ACTIVE, deleted and gone.
 func BenchmarkCreateToActive(b *testing.B) {
 	w := newWorld(b)
-	w.background(w.Settle)
+	w.background(w.settler().Run)
 	w.node("one")
 	b.ReportAllocs()
 	for b.Loop() {

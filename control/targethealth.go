@@ -107,7 +107,7 @@ var errRead = errors.New("read")
 // TargetReports reads what the live nodes have reported of a target group. Reports live under leases, which transactions
 // cannot read; the first that a follower gets is all there is, and that is enough.
 func TargetReports(ctx context.Context, from *store.Store, group string) (reports []lattice.TargetReport, err error) {
-	err = from.Follow(ctx, leasePrefix+lattice.TargetReportPrefix(group), func(batch store.Batch) error {
+	err = from.Follow(ctx, "lease/"+lattice.TargetReportPrefix(group), func(batch store.Batch) error {
 		for _, change := range batch.Changes {
 			var report lattice.TargetReport
 			if err := json.Unmarshal(change.Value, &report); err != nil {

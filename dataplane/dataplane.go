@@ -5,7 +5,6 @@ package dataplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"pergola/containment"
 	"pergola/dataplane/parking"
 	"pergola/snapshot"
 )
@@ -39,14 +39,27 @@ type Config struct {
 	// MaxConnections bounds the connections that are open at once. At the bound, new connections wait to be accepted
 	// until another ends. 0 means DefaultMaxConnections.
 	MaxConnections int
+	// Hold reports whether a door that is missing is to stay so for now; Apply opens all others. Nil holds none.
+	Hold func(Door) bool
+	// Closed is called when the network has closed a door that should be open: the next Apply opens it anew. It must
+	// return at once. Nil is for those who do not ask.
+	Closed func()
 	// Logger receives what the Plane handles itself. Nil discards it.
 	Logger *slog.Logger
+}
+
+// Door is a port of a VPC at which a Plane listens.
+type Door struct {
+	VPC  string
+	Port uint16
 }
 
 // Plane is the open doors of a node. Its methods may be called at the same time.
 type Plane struct {
 	network           Network
 	serve             func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
+	hold              func(Door) bool
+	closing           func()
 	log               *slog.Logger
 	current           atomic.Pointer[snapshot.Snapshot]
 	seats             *seats
@@ -61,7 +74,15 @@ type Plane struct {
 
 // New makes a Plane that listens nowhere until Apply. Close it.
 func New(cfg Config) *Plane {
-	p := &Plane{network: cfg.Network, serve: cfg.Serve, log: cfg.Logger, places: map[string]*place{}}
+	p := &Plane{
+		network: cfg.Network, serve: cfg.Serve, hold: cfg.Hold, closing: cfg.Closed, log: cfg.Logger, places: map[string]*place{},
+	}
+	if p.hold == nil {
+		p.hold = func(Door) bool { return false }
+	}
+	if p.closing == nil {
+		p.closing = func() {}
+	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -79,22 +100,24 @@ func (p *Plane) Snapshot() *snapshot.Snapshot { return p.current.Load() }
 // what the snapshot calls for is open and nothing else. Connections through a port that is closed finish the request they
 // are at; those of a VPC that is gone are cut.
 //
-// The error names each listener that could not be opened. All else has been applied then, and the next Apply, of the same
-// snapshot too, tries these again. IPv6 is served where the network has it.
-func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) error {
+// What could not be opened is in the result, each by its door. All else has been applied then, and the next Apply, of the
+// same snapshot too, tries these again. Doors that are not open when ctx ends have failed with containment.ErrUntried. IPv6 is served
+// where the network has it. A Plane that is closed fails at the zero Door.
+func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed containment.Failures[Door]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return fmt.Errorf("data plane: apply revision %d: %w", s.Revision, net.ErrClosed)
+		failed.Note(Door{}, fmt.Errorf("data plane: apply revision %d: %w", s.Revision, net.ErrClosed))
+		return failed
 	}
 	p.shut(s)
-	opened, err := p.open(ctx, s)
+	opened := p.open(ctx, s, &failed)
 	p.current.Store(s)
 	// Whoever connected to a new door meanwhile has waited for this moment, and finds the service behind it.
 	for _, d := range opened {
 		d.start()
 	}
-	return err
+	return failed
 }
 
 // shut closes what the snapshot does not call for. The caller holds mu.
@@ -119,27 +142,28 @@ func wants(vpc *snapshot.VPC, port uint16) bool {
 }
 
 // open opens the doors that are missing, and returns them. Nobody is let in yet. The caller holds mu.
-func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot) (opened []*door, err error) {
-	var errs []error
+func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot, failed *containment.Failures[Door]) (opened []*door) {
 	for id, vpc := range s.VPCs.All() {
 		if vpc.Network == nil {
 			continue
 		}
 		at := p.place(id)
 		for port := range vpc.Network.Ports {
-			if d := at.doors[port]; d != nil && d.isOpen() {
+			of := Door{id, port}
+			if d := at.doors[port]; d != nil && d.isOpen() || p.hold(of) {
 				continue
 			}
-			d, err := p.openDoor(ctx, at, port)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			at.doors[port] = d
-			opened = append(opened, d)
+			failed.Try(ctx, p.log, "opening a door", of, func() error {
+				d, err := p.openDoor(ctx, at, port)
+				if err == nil {
+					at.doors[port] = d
+					opened = append(opened, d)
+				}
+				return err
+			})
 		}
 	}
-	return opened, errors.Join(errs...)
+	return opened
 }
 
 // Close stops accepting and asks all connections to finish. Those that have not when the context ends are cut, and

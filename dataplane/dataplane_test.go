@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/parking"
 	"pergola/snapshot"
 )
@@ -138,7 +139,7 @@ func TestListenersFollowSnapshots(t *testing.T) {
 			r.network.refused = refused
 			r.network.mu.Unlock()
 			s := places(vpcs)
-			err := r.Apply(t.Context(), s)
+			err := r.Apply(t.Context(), s).Err()
 			if r.Snapshot() != s {
 				t.Fatalf("step %d: the snapshot was not swapped in", step)
 			}
@@ -251,9 +252,9 @@ func TestAcceptSurvivesErrors(t *testing.T) {
 		at := ipv4("vpc-a", 80)
 		for run := 1; run <= 2; run++ { // each starts with the shortest pause
 			began, pauses := time.Now(), time.Duration(0)
-			for want := shortestPause; want < 4*longestPause; want *= 2 {
+			for want := 5 * time.Millisecond; want < 4*time.Second; want *= 2 { // the pauses of containment.Accept
 				r.network.listener(at).failures <- syscall.EMFILE
-				pauses += min(want, longestPause)
+				pauses += min(want, time.Second)
 			}
 			conn := r.connect(at)
 			if _, err := conn.Read(make([]byte, 1)); err != nil {
@@ -262,7 +263,7 @@ func TestAcceptSurvivesErrors(t *testing.T) {
 			if took := time.Since(began); took != pauses {
 				t.Errorf("a connection was accepted after %v, want %v", took, pauses)
 			}
-			if r.logged("could not be accepted") != run {
+			if r.logged("could not accept a connection") != run {
 				t.Errorf("%d runs of errors were not logged once each:\n%s", run, r.logs.String())
 			}
 			conn.Close()
@@ -292,6 +293,35 @@ func TestListenerClosedByTheNetworkIsReopened(t *testing.T) {
 		}
 		if r.logged("closed by the network") != 1 {
 			t.Errorf("not logged once:\n%s", r.logs.String())
+		}
+	})
+}
+
+func TestFault_A1_ADoorThatFailsIsHeldAndTheRestOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, hold, 0)
+		held := map[Door]bool{}
+		r.Plane.hold = func(d Door) bool { return held[d] }
+		r.network.refused[ipv4("vpc-a", 80)], r.network.panics[ipv4("vpc-b", 80)] = true, true
+		wanted := places(map[string][]uint16{"vpc-a": {80, 443}, "vpc-b": {80, 443}})
+		failed := r.Apply(t.Context(), wanted)
+		if len(failed) != 2 || failed[Door{"vpc-a", 80}] == nil || !errors.Is(failed[Door{"vpc-b", 80}], containment.ErrPanicked) {
+			t.Errorf("failed: %v", failed)
+		}
+		if r.Snapshot() != wanted || len(r.network.sockets()) != 4 {
+			t.Errorf("listening at %v", r.network.sockets())
+		}
+		clear(r.network.refused)
+		clear(r.network.panics)
+		held[Door{"vpc-a", 80}] = true
+		r.apply(map[string][]uint16{"vpc-a": {80, 443}, "vpc-b": {80, 443}})
+		if got := r.network.sockets(); got[ipv4("vpc-a", 80)] || !got[ipv4("vpc-b", 80)] {
+			t.Errorf("listening at %v", got)
+		}
+		clear(held)
+		r.apply(map[string][]uint16{"vpc-a": {80, 443}, "vpc-b": {80, 443}})
+		if got := r.network.sockets(); len(got) != 8 {
+			t.Errorf("listening at %v", got)
 		}
 	})
 }

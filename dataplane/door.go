@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime/debug"
-	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/parking"
 	"pergola/snapshot"
 )
@@ -80,43 +79,15 @@ func (d *door) close() {
 
 func (d *door) isOpen() bool { return d.ctx.Err() == nil }
 
-// The pauses after an accept that failed, as when the process is out of file descriptors. They double from the shortest
-// to the longest.
-const (
-	shortestPause = 5 * time.Millisecond
-	longestPause  = time.Second
-)
-
 // accept lets connections in until the door closes. When the listener was closed by someone else, the door closes too, so
 // that the next Apply opens it anew.
 func (d *door) accept(l net.Listener) {
-	defer d.close()
-	pause := time.Duration(0)
-	for d.isOpen() {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			d.admit(conn)
-		case !d.isOpen():
-		case errors.Is(err, net.ErrClosed):
-			d.plane.log.Warn("a listener was closed by the network", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
-			return
-		default:
-			if pause == 0 {
-				d.plane.log.Warn("a connection could not be accepted", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
-			}
-			pause = min(max(2*pause, shortestPause), longestPause)
-			d.wait(pause)
-		}
-	}
-}
-
-// wait waits, but not beyond the closing of the door.
-func (d *door) wait(pause time.Duration) {
-	select {
-	case <-time.After(pause):
-	case <-d.ctx.Done():
+	err := containment.Accept(d.ctx, d.plane.log, "a door in "+d.place.vpc, l.Accept, d.admit)
+	ours := !d.isOpen()
+	d.close()
+	if err != nil && !ours {
+		d.plane.log.Warn("a listener was closed by the network", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
+		d.plane.closing()
 	}
 }
 
@@ -165,7 +136,7 @@ func (d *door) take(conn net.Conn, step func() *parking.Pause) *parking.Pause {
 	defer context.AfterFunc(d.place.ctx, func() { conn.Close() })()
 	defer func() {
 		if problem := recover(); problem != nil {
-			d.plane.log.Error("serving a connection panicked", "vpc", d.place.vpc, "port", d.port, "panic", problem, "stack", string(debug.Stack()))
+			_ = containment.Report(d.plane.log, "serving a connection", problem, "vpc", d.place.vpc, "port", d.port)
 		}
 	}()
 	return step()

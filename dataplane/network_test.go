@@ -38,11 +38,12 @@ type memory struct {
 	mu      sync.Mutex // guards what follows
 	open    map[socket]*listener
 	refused map[socket]bool
+	panics  map[socket]bool
 	opened  int
 }
 
 func newMemory() *memory {
-	return &memory{open: map[socket]*listener{}, refused: map[socket]bool{}}
+	return &memory{open: map[socket]*listener{}, refused: map[socket]bool{}, panics: map[socket]bool{}}
 }
 
 func (m *memory) Listen(_ context.Context, vpc string, address netip.AddrPort) (net.Listener, error) {
@@ -50,6 +51,8 @@ func (m *memory) Listen(_ context.Context, vpc string, address netip.AddrPort) (
 	defer m.mu.Unlock()
 	at := socket{vpc, address}
 	switch {
+	case m.panics[at]:
+		panic("made to")
 	case m.refused[at]:
 		return nil, errors.New("address not available")
 	case m.open[at] != nil:

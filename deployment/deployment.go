@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"pergola/control/iam"
 	"pergola/control/lambda"
 	"pergola/control/organizations"
+	"pergola/control/settling"
 	"pergola/control/sts"
 	"pergola/fabric"
 	"pergola/functions"
@@ -234,15 +236,17 @@ func (d *Deployment) openAPI(background context.Context) {
 		Store: d.store, Region: d.cfg.Region, ForeignFunctions: d.cfg.LambdaEndpoint != "", Logger: d.cfg.Logger,
 	})
 	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
-	d.run("control plane", func() error { return networks.Settle(background) })
-	d.run("instances", func() error { return vpcs.Settle(background) })
+	settler := settling.New(settling.Config{
+		Store: d.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows()), Logger: d.cfg.Logger,
+	})
+	d.run("control plane", func() error { return settler.Run(background) })
 	d.run("certificates", func() error { return d.certificates.Renew(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
 			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region}),
 			IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}),
 			Organizations: d.accounts, ACM: d.certificates, Lambda: d.lambda,
-			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,
+			Keys: d.keys, Box: d.box, Region: d.cfg.Region, InForce: settler, Logger: d.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelWarn),

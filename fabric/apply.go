@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,9 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"pergola/addressing"
+	"pergola/containment"
 )
 
 // vpc is a VPC that exists. Its instances are guarded by Fabric.mu.
@@ -26,77 +30,91 @@ type instance struct {
 
 // Apply makes exactly these VPCs and instances exist. What is already there stays as it is and costs a map lookup; what is
 // not named goes, with its programs and sockets. A VPC whose CIDR changed, or an instance whose address changed, is made
-// anew. A short-lived instance ends when its address is wanted. After an error the rest has been applied, and the same call
-// tries what is missing again.
-func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) error {
-	if err := validate(vpcs); err != nil {
-		return err
-	}
+// anew. A short-lived instance ends when its address is wanted.
+//
+// What fails, fails alone: it is in the result, by the place that could not be made or removed, and all the rest has been
+// applied. The same call tries again what is missing. The instances of a VPC that failed are not tried and not named. What
+// has not been made when ctx ends has failed with containment.ErrUntried. A fabric that is closed fails at the zero Place.
+func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Failures[Place]) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	if f.isClosed() {
-		return fmt.Errorf("fabric: apply: %w", net.ErrClosed)
+		failed.Note(Place{}, fmt.Errorf("fabric: apply: %w", net.ErrClosed))
+		return failed
 	}
 	wanted := make(map[string]netip.Prefix, len(vpcs))
 	for _, w := range vpcs {
 		wanted[w.ID] = w.CIDR
 	}
-	var errs []error
 	for _, v := range f.all() {
 		if wanted[v.ID] != v.CIDR {
-			errs = append(errs, f.removeVPC(v))
+			failed.Try(context.WithoutCancel(ctx), f.log, "removing a VPC", Place{VPC: v.ID}, func() error { return f.removeVPC(v) })
 		}
 	}
+	seen := make(map[string]bool, len(vpcs))
 	for _, w := range vpcs {
-		if ctx.Err() != nil {
-			return errors.Join(append(errs, ctx.Err())...)
+		if seen[w.ID] {
+			failed.Note(Place{VPC: w.ID}, fmt.Errorf("fabric: VPC %q is given twice; give it once", w.ID))
+			continue
 		}
-		errs = append(errs, f.applyVPC(w))
+		seen[w.ID] = true
+		if f.vpc(w.ID) != nil || failed.Try(ctx, f.log, "making a VPC", Place{VPC: w.ID}, func() error { return f.addVPC(w) }) {
+			f.applyVPC(ctx, w, &failed)
+		}
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
-// applyVPC makes one VPC exist with exactly the instances that are wanted. The caller holds changing.
-func (f *Fabric) applyVPC(w VPC) error {
-	v, err := f.existing(w)
-	if err != nil {
-		return err
-	}
+// applyVPC makes exactly the instances exist that are wanted of a VPC. The caller holds changing.
+func (f *Fabric) applyVPC(ctx context.Context, w VPC, failed *containment.Failures[Place]) {
+	v := f.vpc(w.ID)
 	ids, addresses := make(map[string]netip.Addr, len(w.Instances)), make(map[netip.Addr]bool, len(w.Instances))
 	for _, i := range w.Instances {
+		if ids[i.ID].IsValid() || addresses[i.Address] {
+			failed.Note(Place{w.ID, i.ID}, fmt.Errorf("fabric: instance %s or its address %v is in %s twice; give it once", i.ID, i.Address, w.ID))
+			continue
+		}
 		ids[i.ID], addresses[i.Address] = i.Address, true
 	}
-	var errs []error
 	present := f.instancesOf(v)
 	for _, i := range present {
 		if i.shortLived && addresses[i.Address] || !i.shortLived && ids[i.ID] != i.Address {
 			delete(present, i.ID)
-			errs = append(errs, f.removeInstance(v, i))
+			failed.Try(context.WithoutCancel(ctx), f.log, "removing an instance", Place{w.ID, i.ID}, func() error { return f.removeInstance(v, i) })
 		}
 	}
 	for _, i := range w.Instances {
-		if present[i.ID] == nil {
-			_, err := f.addInstance(v, i, false)
-			errs = append(errs, err)
+		if present[i.ID] == nil && ids[i.ID] == i.Address {
+			failed.Try(ctx, f.log, "making an instance", Place{w.ID, i.ID}, func() error { return f.addWanted(v, i) })
 		}
 	}
-	return errors.Join(errs...)
 }
 
-// existing is the VPC, made now if need be. The caller holds changing.
-func (f *Fabric) existing(w VPC) (*vpc, error) {
-	if v := f.vpc(w.ID); v != nil {
-		return v, nil
+// addVPC makes a VPC without instances. The caller holds changing.
+func (f *Fabric) addVPC(w VPC) error {
+	err := cmp.Or(addressing.CheckID(w.ID), addressing.CheckVPC(w.CIDR))
+	if err != nil {
+		return fmt.Errorf("fabric: make %s: %w", w.ID, err)
 	}
 	p, err := f.network.addRouter(w)
 	if err != nil {
-		return nil, fmt.Errorf("fabric: make %s: %w", w.ID, err)
+		return fmt.Errorf("fabric: make %s: %w", w.ID, err)
 	}
 	v := &vpc{VPC: VPC{ID: w.ID, CIDR: w.CIDR}, router: newSeat(p), instances: map[string]*instance{}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.vpcs[w.ID] = v
-	return v, nil
+	return nil
+}
+
+// addWanted makes an instance that Apply was asked for. The caller holds changing.
+func (f *Fabric) addWanted(v *vpc, i Instance) error {
+	err := cmp.Or(addressing.CheckID(i.ID), addressing.CheckInstance(v.CIDR, i.Address))
+	if err != nil {
+		return fmt.Errorf("fabric: make %s in %s: %w", i.ID, v.ID, err)
+	}
+	_, err = f.addInstance(v, i, false)
+	return err
 }
 
 // addInstance makes an instance. The caller holds changing.
@@ -124,8 +142,8 @@ func (f *Fabric) addShortLived(id string) (*vpc, *instance, error) {
 	for _, i := range f.instancesOf(v) {
 		used[i.Address] = true
 	}
-	for n := size(v.CIDR) - 2; n >= reservedHead; n-- {
-		if a := nth(v.CIDR, n); !used[a] {
+	for n := addressing.Size(v.CIDR) - 2; n >= addressing.ReservedHead; n-- {
+		if a := addressing.Nth(v.CIDR, n); !used[a] {
 			b := a.As4()
 			i, err := f.addInstance(v, Instance{ID: fmt.Sprintf("i-exec-%02x%02x%02x%02x", b[0], b[1], b[2], b[3]), Address: a}, true)
 			return v, i, err

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"pergola/addressing"
 )
 
 // enteredVariable tells a process that it runs in the user namespace that Enter made for it.
@@ -69,7 +71,7 @@ func probe() error {
 	if err := wireRouter(router, cidr); err != nil {
 		return explain(err)
 	}
-	if err := wireInstance(router, instance, "i0", cidr, nth(cidr, reservedHead)); err != nil {
+	if err := wireInstance(router, instance, "i0", cidr, addressing.Nth(cidr, addressing.ReservedHead)); err != nil {
 		return explain(err)
 	}
 	return nil

@@ -41,15 +41,15 @@ var ErrInUse = errors.New("in use by another process")
 
 // VPC is a network that should exist.
 type VPC struct {
-	ID        string       // letters, digits and hyphens, as in vpc-0123456789abcdef0
-	CIDR      netip.Prefix // IPv4, /16 to /28, outside 127.0.0.0/8 and 169.254.0.0/16
+	ID        string       // as addressing.CheckID has it, such as vpc-0123456789abcdef0
+	CIDR      netip.Prefix // as addressing.CheckVPC has it
 	Instances []Instance
 }
 
 // Instance is a machine that should exist in a VPC.
 type Instance struct {
-	ID      string     // unique in its VPC; same alphabet as a VPC's
-	Address netip.Addr // inside the CIDR, not one of its first four or its last (EC2 user guide, Subnet sizing)
+	ID      string     // unique in its VPC; like a VPC's
+	Address netip.Addr // as addressing.CheckInstance has it
 }
 
 // Place is where a socket is opened or a program runs. An empty Instance is the VPC's router; a program started there gets a

@@ -7,6 +7,9 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+
+	"pergola/addressing"
+	"pergola/containment"
 )
 
 var (
@@ -284,35 +287,123 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-func TestValidate(t *testing.T) {
-	at := func(address string) []Instance { return []Instance{{"i-1", netip.MustParseAddr(address)}} }
-	for name, v := range map[string]VPC{
-		"no id":             {"", netip.MustParsePrefix("10.0.0.0/16"), nil},
-		"path as id":        {"../x", netip.MustParsePrefix("10.0.0.0/16"), nil},
-		"no range":          {"vpc-1", netip.Prefix{}, nil},
-		"large range":       {"vpc-1", netip.MustParsePrefix("10.0.0.0/15"), nil},
-		"small range":       {"vpc-1", netip.MustParsePrefix("10.0.0.0/29"), nil},
-		"inner address":     {"vpc-1", netip.MustParsePrefix("10.0.0.1/16"), nil},
-		"IPv6":              {"vpc-1", netip.MustParsePrefix("fd00::/24"), nil},
-		"link-local":        {"vpc-1", netip.MustParsePrefix("169.254.0.0/16"), nil},
-		"loopback":          {"vpc-1", netip.MustParsePrefix("127.1.0.0/16"), nil},
-		"instance outside":  {"vpc-1", netip.MustParsePrefix("10.0.0.0/24"), at("10.0.1.10")},
-		"instance reserved": {"vpc-1", netip.MustParsePrefix("10.0.0.0/24"), at("10.0.0.3")},
-		"instance last":     {"vpc-1", netip.MustParsePrefix("10.0.0.0/24"), at("10.0.0.255")},
-		"instance twice":    {"vpc-1", netip.MustParsePrefix("10.0.0.0/24"), append(at("10.0.0.10"), at("10.0.0.11")...)},
-		"address twice":     {"vpc-1", netip.MustParsePrefix("10.0.0.0/24"), append(at("10.0.0.10"), Instance{"i-2", netip.MustParseAddr("10.0.0.10")})},
-	} {
-		if err := validate([]VPC{v}); err == nil {
-			t.Errorf("%s: accepted", name)
+// TestFault_A1_WhatCannotBeMadeFailsAlone applies each broken VPC or instance among good ones.
+func TestFault_A1_WhatCannotBeMadeFailsAlone(t *testing.T) {
+	at := func(address string) Instance { return Instance{"i-1", netip.MustParseAddr(address)} }
+	vpc := func(cidr string, instances ...Instance) VPC {
+		return VPC{"vpc-1", netip.MustParsePrefix(cidr), instances}
+	}
+	whole := Place{VPC: "vpc-1"}
+	tests := map[string]struct {
+		VPC
+		fails Place
+	}{
+		"no id":             {VPC{"", netip.MustParsePrefix("10.0.0.0/16"), nil}, Place{}},
+		"path as id":        {VPC{"../x", netip.MustParsePrefix("10.0.0.0/16"), nil}, Place{VPC: "../x"}},
+		"no range":          {VPC{"vpc-1", netip.Prefix{}, nil}, whole},
+		"large range":       {vpc("10.0.0.0/15"), whole},
+		"small range":       {vpc("10.0.0.0/29"), whole},
+		"inner address":     {vpc("10.0.0.1/16"), whole},
+		"IPv6":              {vpc("fd00::/24"), whole},
+		"link-local":        {vpc("169.254.0.0/16"), whole},
+		"loopback":          {vpc("127.1.0.0/16"), whole},
+		"multicast":         {vpc("224.0.0.0/16"), whole},
+		"this network":      {vpc("0.0.0.0/16"), whole},
+		"instance's id":     {vpc("10.0.0.0/24", Instance{"a/b", netip.MustParseAddr("10.0.0.9")}), Place{"vpc-1", "a/b"}},
+		"instance outside":  {vpc("10.0.0.0/24", at("10.0.1.10")), Place{"vpc-1", "i-1"}},
+		"instance reserved": {vpc("10.0.0.0/24", at("10.0.0.3")), Place{"vpc-1", "i-1"}},
+		"instance last":     {vpc("10.0.0.0/24", at("10.0.0.255")), Place{"vpc-1", "i-1"}},
+		"no address":        {vpc("10.0.0.0/24", Instance{ID: "i-1"}), Place{"vpc-1", "i-1"}},
+		"instance twice":    {vpc("10.0.0.0/24", at("10.0.0.10"), at("10.0.0.11")), Place{"vpc-1", "i-1"}},
+		"address twice":     {vpc("10.0.0.0/24", at("10.0.0.10"), Instance{"i-2", netip.MustParseAddr("10.0.0.10")}), Place{"vpc-1", "i-2"}},
+	}
+	each(t, func(t *testing.T, f *Fabric) {
+		for name, test := range tests {
+			failed := f.Apply(t.Context(), []VPC{testVPC("vpc-a"), test.VPC, testVPC("vpc-b")})
+			if len(failed) != 1 || failed[test.fails] == nil {
+				t.Errorf("%s: failed: %v, want %v alone", name, failed, test.fails)
+			}
+			for _, place := range []Place{{VPC: "vpc-a"}, {"vpc-b", "i-1"}} {
+				if _, err := f.seat(place); err != nil {
+					t.Error(name, err)
+				}
+			}
 		}
+		if failed := f.Apply(t.Context(), []VPC{testVPC("vpc-a"), testVPC("vpc-a")}); failed[Place{VPC: "vpc-a"}] == nil {
+			t.Errorf("a VPC given twice: failed: %v", failed)
+		}
+	})
+}
+
+// faulty is a kind of fabric in which some things fail or panic.
+type faulty struct {
+	network
+	fails, panics map[string]bool // by id
+}
+
+func (n *faulty) fault(id string) error {
+	if n.panics[id] {
+		panic("made to")
 	}
-	ok := VPC{"vpc-1", netip.MustParsePrefix("10.0.0.0/28"), at("10.0.0.4")}
-	if err := validate([]VPC{ok}); err != nil {
-		t.Error(err)
+	if n.fails[id] {
+		return errors.New("made to fail")
 	}
-	if err := validate([]VPC{ok, ok}); err == nil {
-		t.Error("a VPC given twice: accepted")
+	return nil
+}
+
+func (n *faulty) addRouter(v VPC) (place, error) {
+	if err := n.fault(v.ID); err != nil {
+		return nil, err
 	}
+	return n.network.addRouter(v)
+}
+
+func (n *faulty) addInstance(router place, v VPC, i Instance) (place, error) {
+	if err := n.fault(i.ID); err != nil {
+		return nil, err
+	}
+	return n.network.addInstance(router, v, i)
+}
+
+func TestFault_A1_WhatFailedIsMadeByTheNextApply(t *testing.T) {
+	each(t, func(t *testing.T, f *Fabric) {
+		n := &faulty{f.network, map[string]bool{"vpc-1": true}, map[string]bool{"i-2": true}}
+		f.network = n
+		two := testVPC("vpc-2")
+		two.Instances = []Instance{{"i-1", addressing.Nth(two.CIDR, 10)}, {"i-2", addressing.Nth(two.CIDR, 11)}}
+		three := VPC{"vpc-3", two.CIDR, two.Instances[:1]}
+		wanted := []VPC{testVPC("vpc-1"), two, three}
+		failed := f.Apply(t.Context(), wanted)
+		if len(failed) != 2 || failed[Place{VPC: "vpc-1"}] == nil || !errors.Is(failed[Place{"vpc-2", "i-2"}], containment.ErrPanicked) {
+			t.Errorf("failed: %v", failed)
+		}
+		for _, place := range []Place{{"vpc-2", "i-1"}, {"vpc-3", "i-1"}} {
+			if _, err := f.seat(place); err != nil {
+				t.Error(err)
+			}
+		}
+		clear(n.fails)
+		clear(n.panics)
+		apply(t, f, wanted...)
+		if _, err := f.seat(Place{"vpc-2", "i-2"}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestApplyStopsMakingWhenItsTimeIsUp(t *testing.T) {
+	each(t, func(t *testing.T, f *Fabric) {
+		apply(t, f, testVPC("vpc-a"), testVPC("vpc-b"))
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		failed := f.Apply(ended, []VPC{testVPC("vpc-a"), testVPC("vpc-c")})
+		if len(failed) != 1 || !errors.Is(failed[Place{VPC: "vpc-c"}], containment.ErrUntried) {
+			t.Errorf("failed: %v", failed)
+		}
+		if f.vpc("vpc-b") != nil {
+			t.Error("what is not wanted is still there")
+		}
+	})
 }
 
 func TestAddress6(t *testing.T) {

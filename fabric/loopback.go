@@ -13,6 +13,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"pergola/addressing"
 )
 
 // In a loopback fabric a VPC has a slot n, and its address a.b.c.d is 127.n.c.d on the host: ranges are at most /16, so the
@@ -173,7 +175,7 @@ func (r *loopbackRouter) target(s socketName) (netip.AddrPort, error) {
 	}
 	// Beside this process's own sockets there are only programs, and those are in instances.
 	if !r.vpc.CIDR.Contains(embedded(s.at.Addr())) {
-		if linkLocal.Contains(embedded(s.at.Addr())) {
+		if addressing.LinkLocal.Contains(embedded(s.at.Addr())) {
 			return netip.AddrPort{}, syscall.ECONNREFUSED
 		}
 		return netip.AddrPort{}, syscall.ENETUNREACH

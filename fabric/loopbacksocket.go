@@ -6,11 +6,13 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+
+	"pergola/addressing"
 )
 
 // listen gives a router's listener any free port: low ports need privileges, and only the fabric's clients look for it.
 func (r *loopbackRouter) listen(ctx context.Context, _ string, at netip.AddrPort) (net.Listener, error) {
-	at = own(at, routerAddress(r.vpc.CIDR))
+	at = own(at, addressing.Router(r.vpc.CIDR))
 	if !r.owns(at.Addr()) {
 		return nil, syscall.EADDRNOTAVAIL
 	}
@@ -33,7 +35,7 @@ func (i *loopbackInstance) listen(ctx context.Context, _ string, at netip.AddrPo
 // owns reports whether an address is the router's: sockets of a place have its addresses only, as if it were a machine.
 func (r *loopbackRouter) owns(a netip.Addr) bool {
 	four := embedded(a)
-	return linkLocal.Contains(four) || r.vpc.CIDR.Contains(four) && four.Less(nth(r.vpc.CIDR, reservedHead))
+	return addressing.LinkLocal.Contains(four) || r.vpc.CIDR.Contains(four) && four.Less(addressing.Nth(r.vpc.CIDR, addressing.ReservedHead))
 }
 
 func (i *loopbackInstance) owns(a netip.Addr) bool { return embedded(a) == i.address }
@@ -62,7 +64,7 @@ func (r *loopbackRouter) listenAt(ctx context.Context, at netip.AddrPort, port u
 }
 
 func (r *loopbackRouter) listenPacket(ctx context.Context, at netip.AddrPort) (net.PacketConn, error) {
-	at = own(at, routerAddress(r.vpc.CIDR))
+	at = own(at, addressing.Router(r.vpc.CIDR))
 	if !r.owns(at.Addr()) {
 		return nil, syscall.EADDRNOTAVAIL
 	}
@@ -93,7 +95,7 @@ func (r *loopbackRouter) listenPacketAt(ctx context.Context, at netip.AddrPort) 
 
 func (r *loopbackRouter) dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
 	if !local.IsValid() {
-		local = r.seenFrom(remote.Addr(), routerAddress(r.vpc.CIDR))
+		local = r.seenFrom(remote.Addr(), addressing.Router(r.vpc.CIDR))
 	}
 	if !r.owns(local) {
 		return nil, syscall.EADDRNOTAVAIL

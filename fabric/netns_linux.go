@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pergola/addressing"
 )
 
 // namespaces is the netns kind of fabric.
@@ -43,7 +45,7 @@ type spacePlace struct {
 func (n *namespaces) addRouter(v VPC) (place, error) {
 	resolv := filepath.Join(n.resolv, v.ID)
 	// Programs read this file, whoever they are in their instance.
-	if err := os.WriteFile(resolv, fmt.Appendf(nil, "nameserver %v\n", resolverAddress(v.CIDR)), 0o644); err != nil {
+	if err := os.WriteFile(resolv, fmt.Appendf(nil, "nameserver %v\n", addressing.Resolver(v.CIDR)), 0o644); err != nil {
 		return nil, err
 	}
 	s, err := newSpace()

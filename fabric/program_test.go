@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"pergola/addressing"
 )
 
 // testEnv makes a command one of this binary's test programs.
@@ -196,7 +198,7 @@ func TestShortLivedInstance(t *testing.T) {
 		if len(f.instancesOf(f.vpc("vpc-a"))) != 3 {
 			t.Error("Apply ended a short-lived instance that was in nobody's way")
 		}
-		v.Instances = append(v.Instances, Instance{"i-3", nth(v.CIDR, size(v.CIDR)-2)})
+		v.Instances = append(v.Instances, Instance{"i-3", addressing.Nth(v.CIDR, addressing.Size(v.CIDR)-2)})
 		apply(t, f, v)
 		if code, err := first.Wait(); code != 128+9 || err != nil {
 			t.Errorf("the program at an address that is wanted: exit status %d (%v)", code, err)
@@ -212,8 +214,8 @@ func TestNoFreeAddress(t *testing.T) {
 	f := open(t, Config{Kind: Loopback})
 	v := VPC{ID: "vpc-a"}
 	v.CIDR = netip.MustParsePrefix("10.20.0.0/28")
-	for n := uint32(reservedHead); n < size(v.CIDR)-1; n++ {
-		v.Instances = append(v.Instances, Instance{fmt.Sprintf("i-%d", n), nth(v.CIDR, n)})
+	for n := uint32(addressing.ReservedHead); n < addressing.Size(v.CIDR)-1; n++ {
+		v.Instances = append(v.Instances, Instance{fmt.Sprintf("i-%d", n), addressing.Nth(v.CIDR, n)})
 	}
 	apply(t, f, v)
 	if _, err := f.Start(t.Context(), routerA, shell("true")); err == nil {

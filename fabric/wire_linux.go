@@ -11,6 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"pergola/addressing"
 )
 
 // The devices of a VPC. An instance has eth0; the router has the other end of each. Nothing is a bridge: addresses are /32
@@ -44,7 +46,7 @@ func wireRouter(s *space, cidr netip.Prefix) error {
 		if err != nil {
 			return err
 		}
-		for _, a := range []netip.Addr{routerAddress(cidr), resolverAddress(cidr), resolverLink, metadata} {
+		for _, a := range []netip.Addr{addressing.Router(cidr), addressing.Resolver(cidr), resolverLink, metadata} {
 			if err := addAddress(h, lo, a); err != nil {
 				return err
 			}
@@ -77,7 +79,7 @@ func wireSilence(h *netlink.Handle, cidr netip.Prefix) error {
 			return err
 		}
 	}
-	return addRoute(h, &netlink.Route{LinkIndex: wire.Index, Dst: ipNet(cidr), Src: ip(routerAddress(cidr))})
+	return addRoute(h, &netlink.Route{LinkIndex: wire.Index, Dst: ipNet(cidr), Src: ip(addressing.Router(cidr))})
 }
 
 // wireInstance joins an instance's namespace to its router's by a pair of devices; name is the router's end.
@@ -134,7 +136,7 @@ func wireRouterEnd(h *netlink.Handle, instance *space, name string, cidr netip.P
 	if err := forward(index); err != nil {
 		return fmt.Errorf("forward from %s: %w", name, err)
 	}
-	if err := addRoute(h, &netlink.Route{LinkIndex: index, Dst: host(address), Src: ip(routerAddress(cidr)), Scope: netlink.SCOPE_LINK}); err != nil {
+	if err := addRoute(h, &netlink.Route{LinkIndex: index, Dst: host(address), Src: ip(addressing.Router(cidr)), Scope: netlink.SCOPE_LINK}); err != nil {
 		return err
 	}
 	if !hasIPv6() {
@@ -166,7 +168,7 @@ func wireInstanceEnd(h *netlink.Handle, cidr netip.Prefix, address netip.Addr) e
 		return err
 	}
 	index := link.Attrs().Index
-	if err := addRoute(h, &netlink.Route{LinkIndex: index, Gw: ip(routerAddress(cidr)), Flags: int(netlink.FLAG_ONLINK)}); err != nil {
+	if err := addRoute(h, &netlink.Route{LinkIndex: index, Gw: ip(addressing.Router(cidr)), Flags: int(netlink.FLAG_ONLINK)}); err != nil {
 		return err
 	}
 	if !hasIPv6() {

@@ -17,6 +17,8 @@ type ServiceNetworkServiceAssociation struct {
 	CustomDomainName   string   `json:"customDomainName,omitempty"`
 	Tags               Tags     `json:"tags,omitempty"`
 	ClientToken        string   `json:"clientToken,omitempty"`
+	// Failure is why the last change has failed; zero if it has not.
+	Failure
 }
 
 type CreateServiceNetworkServiceAssociationRequest struct {
@@ -107,6 +109,8 @@ type ServiceNetworkVPCAssociation struct {
 	DNSOptions         *DNSOptions `json:"dnsOptions,omitempty"`
 	Tags               Tags        `json:"tags,omitempty"`
 	ClientToken        string      `json:"clientToken,omitempty"`
+	// Failure is why the last change has failed; zero if it has not.
+	Failure
 }
 
 // DNSOptions says for which domains of resource configurations private names are made in a VPC.

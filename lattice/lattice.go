@@ -73,6 +73,11 @@ func (s Status) InProgress() bool {
 	return s == StatusCreateInProgress || s == StatusUpdateInProgress || s == StatusDeleteInProgress
 }
 
+// HasFailed reports whether the resource's last change could not be applied.
+func (s Status) HasFailed() bool {
+	return s == StatusCreateFailed || s == StatusUpdateFailed || s == StatusDeleteFailed
+}
+
 // Tags are a resource's tags. A key has 1 to 128 characters, a value 0 to 256.
 type Tags map[string]string
 

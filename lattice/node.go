@@ -1,7 +1,7 @@
 package lattice
 
-// A node tells the control plane two things, under keys that vanish with it: which revision of the store it serves,
-// and how its targets are. The control plane's promises (ACTIVE, gone, HEALTHY) rest on these.
+// A node tells the control plane three things, under keys that vanish with it: which revision of the store it serves, what
+// of that it could not make, and how its targets are. The control plane's promises (ACTIVE, gone, HEALTHY) rest on these.
 
 // NodePrefix begins the keys of all reports of nodes.
 const NodePrefix = "node/"
@@ -27,4 +27,33 @@ func TargetReportKey(targetGroupID, node string) string {
 // TargetReportPrefix begins the keys of all reports on a target group.
 func TargetReportPrefix(targetGroupID string) string {
 	return NodePrefix + "targets/" + targetGroupID + "/"
+}
+
+// Failure says why something could not be made, or not be settled.
+type Failure struct {
+	FailureCode    string `json:"failureCode,omitempty"`
+	FailureMessage string `json:"failureMessage,omitempty"`
+}
+
+// The codes of failures.
+const (
+	// FailureOnNode is that of what a node cannot make on its host.
+	FailureOnNode = "NodeFailure"
+	// FailureInside is that of faults of our own: what cannot be read, compiled or settled.
+	FailureInside = "InternalFailure"
+)
+
+// FailureReport is the value of FailureReportKey: what a node could not do for one object, at the revision that it serves.
+type FailureReport struct {
+	Failure
+	// Revision is the one at which that was first so.
+	Revision int64 `json:"revision"`
+	// Pending is whether the node has not come to it yet. Then there is no failure.
+	Pending bool `json:"pending,omitempty"`
+}
+
+// FailureReportKey is the key of a node's report on an object, which is named by kind and id as in the store, such as
+// "loadbalancer/0123456789abcdef".
+func FailureReportKey(node, object string) string {
+	return NodePrefix + "failures/" + node + "/" + object
 }

@@ -18,6 +18,8 @@ type Service struct {
 	AuthPolicy *AuthPolicy `json:"authPolicy,omitempty"`
 	// ClientToken is the idempotency token it was created with, so that deleting it frees the token.
 	ClientToken string `json:"clientToken,omitempty"`
+	// Failure is why the last change has failed; zero if it has not.
+	Failure
 }
 
 // DefaultIdleTimeoutSeconds is how long a connection of a service may be idle unless the service says otherwise.

@@ -44,6 +44,8 @@ type TargetGroup struct {
 	LastUpdatedAt Time               `json:"lastUpdatedAt"`
 	Tags          Tags               `json:"tags,omitempty"`
 	ClientToken   string             `json:"clientToken,omitempty"`
+	// Failure is why the last change has failed; zero if it has not.
+	Failure
 }
 
 // TargetGroupConfig is how to reach the targets of a group. In a stored target group every default is filled in.

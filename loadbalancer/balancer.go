@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/target"
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -29,8 +30,9 @@ type balancer struct {
 	// transports are all that there have been, since some may still keep connections.
 	transports []*http.Transport
 	running    sync.WaitGroup // servers, their connections, and those that drain
-	// incomplete is whether a door could not be opened.
-	incomplete bool
+	// done is what has been applied whole, and failed are the doors that could not be opened.
+	done   *snapshot.LoadBalancer
+	failed map[door]bool
 }
 
 // state is what requests read of a load balancer.
@@ -76,20 +78,24 @@ func (b *balancer) addresses() (addresses []netip.Addr) {
 	return addresses
 }
 
-// apply makes the load balancer what a snapshot says. Its targets go first, so that the first request finds them.
-func (b *balancer) apply(ctx context.Context, wanted *snapshot.LoadBalancer) error {
-	if now := b.current.Load(); now != nil && now.LoadBalancer == wanted && !b.incomplete {
+// apply makes the load balancer what a snapshot says. Its targets go first, so that the first request finds them. While it
+// is held, doors that could not be opened before are not tried.
+func (b *balancer) apply(ctx context.Context, wanted *snapshot.LoadBalancer, held bool) error {
+	if now := b.current.Load(); b.done == wanted || held && now != nil && now.LoadBalancer == wanted {
 		return nil
 	}
+	b.done = nil
 	b.targets.Apply(&snapshot.Snapshot{TargetGroups: wanted.TargetGroups})
 	b.current.Store(&state{wanted, b.transportsFor(wanted), b.certificatesFor(wanted)})
-	err := b.follow(ctx, b.wantedDoors(wanted))
-	b.incomplete = err != nil
+	err := b.follow(ctx, b.wantedDoors(wanted), held)
+	if len(b.failed) == 0 {
+		b.done = wanted
+	}
 	return err
 }
 
 // follow closes the doors that are not wanted any more, and opens those that are.
-func (b *balancer) follow(ctx context.Context, open map[door]bool) error {
+func (b *balancer) follow(ctx context.Context, open map[door]bool, held bool) error {
 	for d, was := range b.doors {
 		if !open[d] {
 			delete(b.doors, d)
@@ -98,10 +104,22 @@ func (b *balancer) follow(ctx context.Context, open map[door]bool) error {
 		}
 	}
 	var errs []error
+	before := b.failed
+	b.failed = map[door]bool{}
 	for d := range open {
-		if _, is := b.doors[d]; !is {
-			errs = append(errs, b.open(ctx, d))
+		if _, is := b.doors[d]; is {
+			continue
 		}
+		var err error
+		if !held || !before[d] {
+			if err = containment.Untried(ctx); err == nil {
+				err = b.open(ctx, d)
+			}
+		}
+		if err != nil || held && before[d] {
+			b.failed[d] = true
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

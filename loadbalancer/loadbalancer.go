@@ -8,7 +8,6 @@ package loadbalancer
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"pergola/containment"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -39,6 +39,9 @@ type Config struct {
 	// Changed is called when what Report returns may have changed. It must return at once and must not call the Set. Nil
 	// is for those who do not ask.
 	Changed func()
+	// Hold reports whether a load balancer's doors that could not be opened are not to be tried for now; Apply tries all
+	// others. Nil holds none.
+	Hold func(id string) bool
 	// Logger receives each change of a target's health, and what cannot be served. Nil discards it.
 	Logger *slog.Logger
 }
@@ -62,6 +65,9 @@ func New(config Config) *Set {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	if s.config.Hold == nil {
+		s.config.Hold = func(string) bool { return false }
+	}
 	return s
 }
 
@@ -77,19 +83,22 @@ func (s *Set) Leave(snap *snapshot.Snapshot) {
 }
 
 // Apply makes the Set follow a snapshot that Leave has seen and whose networks exist. A load balancer that is the one
-// applied before costs a map lookup. After an error the rest has been applied, and the same call tries what is missing
-// again.
-func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) error {
-	var errs []error
+// applied before costs a map lookup. What failed is in the result, by the ids of load balancers; the rest has been applied,
+// and the same call tries again what is missing. What is not open when ctx ends has failed with
+// containment.ErrUntried.
+func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) (failed containment.Failures[string]) {
 	for id, wanted := range snap.LoadBalancers.All() {
 		if snap.VPCs.Get(wanted.VPC) == nil {
 			continue // its VPC is broken and left out, and with it the place where it would be
 		}
-		if err := s.known(id, wanted).apply(ctx, wanted); err != nil {
-			errs = append(errs, fmt.Errorf("load balancer %s: %w", wanted.ARN, err))
-		}
+		failed.Try(context.WithoutCancel(ctx), s.log, "making a load balancer", id, func() error {
+			if err := s.known(id, wanted).apply(ctx, wanted, s.config.Hold(id)); err != nil {
+				return fmt.Errorf("load balancer %s: %w", wanted.ARN, err)
+			}
+			return nil
+		})
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
 // known is the running load balancer of an id, begun now if need be.

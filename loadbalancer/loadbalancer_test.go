@@ -175,7 +175,7 @@ func aBalancer(groups ...*snapshot.TargetGroup) *snapshot.LoadBalancer {
 	l := &snapshot.LoadBalancer{
 		ID: "1", ARN: "arn", VPC: vpc, Addresses: []netip.Addr{first, second}, ForwardedFor: elbv2.ForwardedForAppend,
 		IdleTimeout: time.Minute,
-		Listeners: []snapshot.BalancerListener{{Protocol: lattice.ProtocolHTTP, Port: 80, TotalWeight: len(groups)}},
+		Listeners:   []snapshot.BalancerListener{{Protocol: lattice.ProtocolHTTP, Port: 80, TotalWeight: len(groups)}},
 	}
 	for _, g := range groups {
 		l.TargetGroups = l.TargetGroups.With(g.ID, g)
@@ -439,6 +439,31 @@ func TestWhatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	delete(b.refused, at)
 	if err := b.Apply(t.Context(), s); err != nil || b.sockets() != 2 {
 		t.Errorf("%v, %d sockets", err, b.sockets())
+	}
+}
+
+func TestFault_A1_ALoadBalancerThatFailsFailsAlone(t *testing.T) {
+	b := newBench(t, nil)
+	var held bool
+	b.config.Hold = func(id string) bool { return held && id == "1" }
+	b.refused[socket{vpc, netip.AddrPortFrom(second, 80)}] = true
+	other := *aBalancer()
+	other.ID, other.Addresses = "2", []netip.Addr{netip.MustParseAddr("10.0.3.10")}
+	one := aBalancer()
+	failed := b.Apply(t.Context(), world(one, &other))
+	if len(failed) != 1 || failed["1"] == nil || b.sockets() != 2 {
+		t.Errorf("failed: %v, %d sockets", failed, b.sockets())
+	}
+	clear(b.refused)
+	held = true
+	changed := *one
+	changed.Listeners = append(changed.Listeners, snapshot.BalancerListener{Protocol: lattice.ProtocolHTTP, Port: 81, Fixed: &elbv2.FixedResponse{Status: 204}})
+	if failed := b.Apply(t.Context(), world(&changed, &other)); len(failed) > 0 || b.sockets() != 4 {
+		t.Errorf("while it is held, its new listener works: %v, %d sockets, want 4", failed, b.sockets())
+	}
+	held = false
+	if failed := b.Apply(t.Context(), world(&changed, &other)); len(failed) > 0 || b.sockets() != 5 {
+		t.Errorf("failed: %v, %d sockets, want 5", failed, b.sockets())
 	}
 }
 

@@ -3,19 +3,27 @@ package node
 import (
 	"fmt"
 
+	"pergola/containment"
 	"pergola/dataplane/explain"
 	"pergola/snapshot"
 )
 
-// Explain tells what would become of a request from an instance, or from a VPC.
-func (n *Node) Explain(from string, question explain.Question) (explain.Answer, error) {
-	vpc, err := n.VPCOf(from)
+// Explain tells what would become of a request from an instance, or from a VPC. All of it is told of one snapshot.
+func (n *Node) Explain(from string, question explain.Question) (answer explain.Answer, err error) {
+	err = containment.Do(n.log, "explaining a request", func() error {
+		answer, err = n.explain(n.plane.Snapshot(), from, question)
+		return err
+	}, "from", from)
+	return answer, err
+}
+
+func (n *Node) explain(current *snapshot.Snapshot, from string, question explain.Question) (explain.Answer, error) {
+	vpc, err := vpcOf(current, from)
 	if err != nil {
 		return explain.Answer{}, err
 	}
-	question.VPC = vpc
-	current := n.plane.Snapshot()
-	for _, instance := range current.VPCs.Get(vpc).Instances {
+	question.VPC = vpc.ID
+	for _, instance := range vpc.Instances {
 		if instance.ID == from {
 			question.Client = instance.Address
 		}

@@ -7,6 +7,7 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane"
 	"pergola/dataplane/access"
 	"pergola/dataplane/entrance"
@@ -34,8 +36,12 @@ import (
 // leaseTTL is how long after a node's death the control plane still waits for its reports.
 const leaseTTL = 5 * time.Second
 
-// retryAfter is how long a node waits before it tries again to apply what it could not.
+// retryAfter is how long a node waits before it tries again to report what it could not.
 const retryAfter = time.Second
+
+// patience is how long a node makes networks, doors and load balancers before it looks at what else has changed: what it
+// has not come to by then it makes afterwards, and a revocation waits no longer than that.
+const patience = 250 * time.Millisecond
 
 // Config is what a node needs.
 type Config struct {
@@ -43,7 +49,7 @@ type Config struct {
 	ID     string
 	Region string
 	Store  *store.Store
-	Fabric *fabric.Fabric
+	Fabric Fabric
 	// Box opens the credentials that requests are signed with.
 	Box *sealing.Box
 	// Functions invokes the Lambda functions of target groups.
@@ -55,11 +61,19 @@ type Config struct {
 	Logger            *slog.Logger
 }
 
+// Fabric is the VPC networks of the node's host, as *fabric.Fabric has them.
+type Fabric interface {
+	Apply(ctx context.Context, vpcs []fabric.VPC) containment.Failures[fabric.Place]
+	Listen(ctx context.Context, at fabric.Place, network string, address netip.AddrPort) (net.Listener, error)
+	ListenPacket(ctx context.Context, at fabric.Place, address netip.AddrPort) (net.PacketConn, error)
+	Dial(ctx context.Context, from fabric.Place, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
+}
+
 // Node is a running share of the data plane.
 type Node struct {
 	id       string
 	store    *store.Store
-	fabric   *fabric.Fabric
+	fabric   Fabric
 	log      *slog.Logger
 	compiler *snapshot.Compiler
 	plane    *dataplane.Plane
@@ -72,6 +86,9 @@ type Node struct {
 	fixtures  *fixtures
 	inbox     inbox
 	reports   *reporter
+	troubles  *troubles
+	pass      *pass         // the one under way; of the goroutine that applies
+	broken    chan struct{} // something has stopped that an apply starts again
 	ready     chan struct{}
 	isReady   sync.Once
 }
@@ -82,12 +99,18 @@ func New(cfg Config) *Node {
 		id: cfg.ID, store: cfg.Store, fabric: cfg.Fabric, log: cfg.Logger,
 		compiler: snapshot.NewCompiler(cfg.Region),
 		inbox:    newInbox(),
+		troubles: newTroubles(cfg.Logger),
+		broken:   make(chan struct{}, 1),
 		ready:    make(chan struct{}),
 	}
+	n.compiler.LogTo(cfg.Logger)
 	n.reports = newReporter(cfg)
 	n.targets = target.New(target.Config{Dial: n.dial, Logger: cfg.Logger, Changed: n.reports.wake})
 	n.balancers = loadbalancer.New(loadbalancer.Config{
 		Listen: n.listenAt, Dial: n.dialFrom, Changed: n.reports.wake, Logger: cfg.Logger,
+		Hold: func(id string) bool {
+			return n.pass.holds(part{what: balancer, vpc: n.pass.LoadBalancers.Get(id).VPC, id: id})
+		},
 		Open: func(c *snapshot.Certificate) (tls.Certificate, error) { return termination.Open(cfg.Box, c) },
 	})
 	n.guard = access.New(access.Config{Region: cfg.Region, Box: cfg.Box, Snapshot: n.current})
@@ -102,8 +125,13 @@ func New(cfg Config) *Node {
 			Guard: n.guard, Picker: relayPicker{n.targets}, Dial: n.dial, Log: cfg.Logger,
 		}),
 	})
-	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger})
-	n.fixtures = newFixtures(cfg, n.plane.Snapshot)
+	n.plane = dataplane.New(dataplane.Config{
+		Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger, Closed: n.repair,
+		Hold: func(d dataplane.Door) bool {
+			return n.pass.isDown(d.VPC) || n.pass.holds(part{what: entry, vpc: d.VPC, port: d.Port})
+		},
+	})
+	n.fixtures = newFixtures(cfg, n.plane.Snapshot, n.repair)
 	return n
 }
 
@@ -121,7 +149,16 @@ func (p relayPicker) Pick(group *snapshot.TargetGroup) (passthrough.Target, bool
 	return p.targets.Pick(group)
 }
 
-// Ready is closed once the node has applied everything that the store held when it started.
+// repair asks for another apply, soon. It never blocks.
+func (n *Node) repair() {
+	select {
+	case n.broken <- struct{}{}:
+	default:
+	}
+}
+
+// Ready is closed once the node has applied what the store held when it started, or has tried to: what failed is reported,
+// and tried again.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Run serves until the context ends, and then lets requests in flight finish for at most a few seconds.
@@ -156,37 +193,65 @@ func (n *Node) close() {
 	n.fixtures.close()
 }
 
-// work applies what arrives, as much of it at once as has arrived, and tries again what failed.
+// work applies what arrives, as much of it at once as has arrived, and tries again what failed. It swaps in and reports
+// every revision, whatever fails: a revocation waits for nobody.
 func (n *Node) work(ctx context.Context) {
-	var (
-		current *snapshot.Snapshot
-		retry   <-chan time.Time
-	)
+	var current *snapshot.Snapshot
+	again := time.NewTimer(0)
+	defer again.Stop()
 	for {
+		retry := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.inbox.arrived:
-			batch := n.inbox.take()
-			compiled, err := n.compiler.Apply(batch.Revision, batch.Reset, changesOf(batch))
-			if err != nil {
-				n.log.Error("objects in the store were left out of the snapshot", "revision", batch.Revision, "error", err)
-			}
-			current = compiled
-		case <-retry:
+			current = n.compile(n.inbox.take(), current)
+		case <-n.broken:
+			again.Reset(shortestWait) // and not at once, for it may stop again
+			continue
+		case <-again.C:
+			retry = true
 		}
-		retry = nil
-		if err := n.apply(ctx, current); err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			n.log.Error("the node could not apply a snapshot and will try again", "revision", current.Revision, "error", err)
-			retry = time.After(retryAfter)
+		if current == nil {
 			continue
 		}
-		n.reports.setApplied(current.Revision)
+		whole := n.apply(ctx, n.troubles.begin(current, retry))
+		if ctx.Err() != nil {
+			return
+		}
+		n.tell()
+		again.Stop()
+		if next, any := n.troubles.next(); any {
+			again.Reset(time.Until(next))
+		} else if !whole {
+			again.Reset(shortestWait)
+		}
+	}
+}
+
+// tell reports what is served, and what of it is not as it should be.
+func (n *Node) tell() {
+	served := n.plane.Snapshot()
+	if served == nil {
+		return
+	}
+	n.reports.set(served.Revision, n.troubles.reports(served))
+	if !n.troubles.untried() {
 		n.isReady.Do(func() { close(n.ready) })
 	}
+}
+
+// compile makes the next snapshot. One that cannot be made at all leaves the one before, and so does not pass for applied.
+func (n *Node) compile(batch store.Batch, current *snapshot.Snapshot) *snapshot.Snapshot {
+	_ = containment.Do(n.log, "compiling a snapshot", func() error {
+		compiled, err := n.compiler.Apply(batch.Revision, batch.Reset, changesOf(batch))
+		if err != nil {
+			n.log.Error("objects in the store were left out of the snapshot", "revision", batch.Revision, "error", err)
+		}
+		current = compiled
+		return nil
+	}, "revision", batch.Revision)
+	return current
 }
 
 // changesOf strips the store's prefix from the keys of a batch.
@@ -206,37 +271,78 @@ func (n *Node) health() map[string]lattice.TargetReport {
 }
 
 // apply makes this host serve a snapshot: networks first, then what listens in them. Health checks begin before the
-// first request can arrive, and load balancers serve before requests are forwarded
-// to them. What ends with its network is told so before.
-func (n *Node) apply(ctx context.Context, s *snapshot.Snapshot) error {
-	n.balancers.Leave(s)
-	if err := n.fabric.Apply(ctx, networksOf(s)); err != nil {
-		return err
+// first request can arrive, and load balancers serve before requests are forwarded to them. What ends with its network is
+// told so before. Last and always the snapshot is swapped in. It reports whether it has come to its end: not if a fault
+// of the node's own, which is logged, has ended one of its steps.
+func (n *Node) apply(ctx context.Context, p *pass) (whole bool) {
+	n.pass = p
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := errors.Join(
+		n.step("ending load balancers", func() { n.balancers.Leave(p.Snapshot) }),
+		n.step("making networks", func() {
+			for at, err := range n.fabric.Apply(bounded, p.networks()) {
+				p.fail(part{what: sortOf(at), vpc: at.VPC, id: at.Instance}, err)
+			}
+		}),
+		n.step("starting resolvers", func() {
+			hold := func(vpc string) bool { return p.isDown(vpc) || p.holds(part{what: fixed, vpc: vpc}) }
+			for vpc, err := range n.fixtures.apply(bounded, p.Snapshot, hold) {
+				p.fail(part{what: fixed, vpc: vpc}, err)
+			}
+		}),
+		n.step("following target groups", func() { n.targets.Apply(p.Snapshot) }),
+		n.step("making load balancers", func() {
+			for id, err := range n.balancers.Apply(bounded, p.Snapshot) {
+				p.fail(part{what: balancer, vpc: p.LoadBalancers.Get(id).VPC, id: id}, err)
+			}
+		}),
+		n.step("opening doors", func() {
+			for at, err := range n.plane.Apply(bounded, p.Snapshot) {
+				p.fail(part{what: entry, vpc: at.VPC, port: at.Port}, err)
+			}
+		}),
+	)
+	if err == nil {
+		p.end()
 	}
-	if err := n.fixtures.apply(ctx, s); err != nil {
-		return err
-	}
-	n.targets.Apply(s)
-	if err := n.balancers.Apply(ctx, s); err != nil {
-		return err
-	}
-	return n.plane.Apply(ctx, s)
+	return err == nil
 }
 
-func networksOf(s *snapshot.Snapshot) []fabric.VPC {
-	vpcs := make([]fabric.VPC, 0, s.VPCs.Len())
-	balancers := map[string][]fabric.Instance{}
-	for l := range s.LoadBalancers.Values() {
-		for i, address := range l.Addresses {
-			balancers[l.VPC] = append(balancers[l.VPC], fabric.Instance{ID: l.NodeID(i), Address: address})
-		}
+// step is a part of applying whose panic ends it alone.
+func (n *Node) step(what string, do func()) error {
+	return containment.Do(n.log, what, func() error { do(); return nil })
+}
+
+func sortOf(at fabric.Place) sort {
+	if at.Instance == "" {
+		return network
 	}
-	for vpc := range s.VPCs.Values() {
-		network := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR, Instances: balancers[vpc.ID]}
-		for _, instance := range vpc.Instances {
-			network.Instances = append(network.Instances, fabric.Instance{ID: instance.ID, Address: instance.Address})
+	return instance
+}
+
+// networks are the networks to make: all but those that are held. A VPC that is there is never held.
+func (p *pass) networks() []fabric.VPC {
+	vpcs := make([]fabric.VPC, 0, p.VPCs.Len())
+	for vpc := range p.VPCs.Values() {
+		if p.holds(part{what: network, vpc: vpc.ID}) {
+			continue
 		}
-		vpcs = append(vpcs, network)
+		of := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR, Instances: make([]fabric.Instance, 0, len(vpc.Instances))}
+		add := func(id string, address netip.Addr) {
+			if !p.holds(part{what: instance, vpc: vpc.ID, id: id}) {
+				of.Instances = append(of.Instances, fabric.Instance{ID: id, Address: address})
+			}
+		}
+		for _, l := range vpc.LoadBalancers {
+			for i, address := range l.Addresses {
+				add(l.NodeID(i), address)
+			}
+		}
+		for _, instance := range vpc.Instances {
+			add(instance.ID, instance.Address)
+		}
+		vpcs = append(vpcs, of)
 	}
 	return vpcs
 }
@@ -282,19 +388,24 @@ func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, err
 
 // VPCOf returns the VPC of an instance, or the VPC itself for its own id. It knows those that this node has made.
 func (n *Node) VPCOf(id string) (string, error) {
-	s := n.plane.Snapshot()
-	if s == nil {
-		return "", fmt.Errorf("%s: the node is not ready yet", id)
+	vpc, err := vpcOf(n.plane.Snapshot(), id)
+	if err != nil {
+		return "", err
 	}
-	if s.VPCs.Has(id) {
-		return id, nil
+	return vpc.ID, nil
+}
+
+func vpcOf(s *snapshot.Snapshot, id string) (*snapshot.VPC, error) {
+	if s == nil {
+		return nil, fmt.Errorf("%s: the node is not ready yet", id)
+	}
+	if vpc := s.VPCs.Get(id); vpc != nil {
+		return vpc, nil
 	}
 	for vpc := range s.VPCs.Values() {
-		for _, instance := range vpc.Instances {
-			if instance.ID == id {
-				return vpc.ID, nil
-			}
+		if isInstance(vpc, id) {
+			return vpc, nil
 		}
 	}
-	return "", fmt.Errorf("%s: no such VPC or instance; list them with: aws ec2 describe-vpcs, aws ec2 describe-instances", id)
+	return nil, fmt.Errorf("%s: no such VPC or instance; list them with: aws ec2 describe-vpcs, aws ec2 describe-instances", id)
 }

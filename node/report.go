@@ -21,8 +21,9 @@ type reporter struct {
 	log     *slog.Logger
 	changed chan struct{}
 
-	mu      sync.Mutex // guards applied
-	applied int64
+	mu       sync.Mutex // guards what follows
+	applied  int64
+	failures map[string]lattice.FailureReport // never altered
 }
 
 func newReporter(cfg Config) *reporter {
@@ -37,12 +38,18 @@ func (r *reporter) wake() {
 	}
 }
 
-// setApplied says from which revision the node serves.
-func (r *reporter) setApplied(revision int64) {
+// set says from which revision the node serves, and what of it it could not make.
+func (r *reporter) set(applied int64, failures map[string]lattice.FailureReport) {
 	r.mu.Lock()
-	r.applied = revision
+	r.applied, r.failures = applied, failures
 	r.mu.Unlock()
 	r.wake()
+}
+
+func (r *reporter) state() said {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return said{applied: r.applied, failures: r.failures}
 }
 
 // run reports until the context ends, and takes its reports back then.
@@ -69,12 +76,11 @@ func (r *reporter) reportUnderLease(ctx context.Context, targets func() map[stri
 		defer cancel()
 		_ = lease.Close(ctx) // a lease that cannot be closed expires
 	}()
-	written := written{lease: lease, targets: map[string]lattice.TargetReport{}}
+	written := written{lease: lease, node: r.id, said: said{targets: map[string]lattice.TargetReport{}}}
 	for {
-		r.mu.Lock()
-		applied := r.applied
-		r.mu.Unlock()
-		if err := written.update(ctx, r.id, applied, targets()); err != nil {
+		now := r.state() // before the health of targets, which may be newer but not older
+		now.targets = targets()
+		if err := written.update(ctx, now); err != nil {
 			return err
 		}
 		select {
@@ -87,37 +93,82 @@ func (r *reporter) reportUnderLease(ctx context.Context, targets func() map[stri
 	}
 }
 
-// written is what the node has said under one lease.
-type written struct {
-	lease   *store.Lease
-	applied int64
-	targets map[string]lattice.TargetReport
+// said is what the node has to say.
+type said struct {
+	applied  int64
+	failures map[string]lattice.FailureReport // by object
+	targets  map[string]lattice.TargetReport  // by target group
 }
 
-// update writes what differs. The health of targets goes first: a resource must not be ACTIVE before that is known.
-func (w *written) update(ctx context.Context, node string, applied int64, targets map[string]lattice.TargetReport) error {
+// written is what the node has said under one lease.
+type written struct {
+	said
+	lease *store.Lease
+	node  string
+}
+
+// update writes what differs. What failed and the health of targets go first: a resource must not be ACTIVE before these
+// are known.
+func (w *written) update(ctx context.Context, now said) error {
+	if err := w.updateFailures(ctx, now.failures); err != nil {
+		return err
+	}
+	if err := w.updateTargets(ctx, now.targets); err != nil {
+		return err
+	}
+	if now.applied == w.applied {
+		return nil
+	}
+	w.applied = now.applied
+	return put(ctx, w.lease, lattice.NodeReportKey(w.node), lattice.NodeReport{Applied: now.applied})
+}
+
+func (w *written) updateFailures(ctx context.Context, failures map[string]lattice.FailureReport) error {
+	if maps.Equal(failures, w.failures) {
+		return nil
+	}
+	values := map[string][]byte{}
+	for object, report := range failures {
+		if known, ok := w.failures[object]; ok && known == report {
+			continue
+		}
+		encoded, err := json.Marshal(report)
+		if err != nil {
+			return err
+		}
+		values[lattice.FailureReportKey(w.node, object)] = encoded
+	}
+	for object := range w.failures {
+		if _, ok := failures[object]; !ok {
+			values[lattice.FailureReportKey(w.node, object)] = nil
+		}
+	}
+	if err := w.lease.PutAll(ctx, values); err != nil {
+		return err
+	}
+	w.failures = failures
+	return nil
+}
+
+func (w *written) updateTargets(ctx context.Context, targets map[string]lattice.TargetReport) error {
 	for group, report := range targets {
 		if maps.Equal(report, w.targets[group]) {
 			continue
 		}
-		if err := put(ctx, w.lease, lattice.TargetReportKey(group, node), report); err != nil {
+		if err := put(ctx, w.lease, lattice.TargetReportKey(group, w.node), report); err != nil {
 			return err
 		}
 		w.targets[group] = report
 	}
 	for group := range w.targets {
 		if _, ok := targets[group]; !ok {
-			if err := w.lease.Delete(ctx, lattice.TargetReportKey(group, node)); err != nil {
+			if err := w.lease.Delete(ctx, lattice.TargetReportKey(group, w.node)); err != nil {
 				return err
 			}
 			delete(w.targets, group)
 		}
 	}
-	if applied == w.applied {
-		return nil
-	}
-	w.applied = applied
-	return put(ctx, w.lease, lattice.NodeReportKey(node), lattice.NodeReport{Applied: applied})
+	return nil
 }
 
 func put(ctx context.Context, lease *store.Lease, key string, value any) error {

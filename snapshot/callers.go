@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"pergola/aws/iam"
+	"pergola/aws/organizations"
+	"pergola/containment"
 	"pergola/policy"
 )
 
@@ -122,7 +124,7 @@ func (c *identityCompiler) take(kind, id string, change Change) error {
 
 // errMisplaced is about an object whose key says that it is another one.
 func errMisplaced(change Change) error {
-	return fmt.Errorf("object %s is left out because it has the name of another", change.Key)
+	return &broken{change.Key, errors.New("it has the name of another")}
 }
 
 // putManaged records a managed policy, or with nil that there is none.
@@ -258,15 +260,19 @@ func (c *identityCompiler) holder(kind, id string) *holderState {
 }
 
 // compile makes the identities of the next snapshot, which are those of the last one if nothing has changed.
-func (c *identityCompiler) compile() *Identities {
+func (c *identityCompiler) compile(f *faults) *Identities {
 	next := *c.current
 	next.Policies = updated(next.Policies, c.compileManaged())
-	next.Principals = updated(next.Principals, c.compilePrincipals())
+	next.Principals = updated(next.Principals, c.compilePrincipals(f))
 	next.Keys = updated(next.Keys, c.compileKeys())
 	changed := len(c.staleManaged)+len(c.staleHolders)+len(c.staleKeys) > 0
 	if c.bounds.stale {
 		changed = true
-		c.note(c.bounds.compile(&next))
+		err := f.try("compiling an organisation", organizations.KindOrganization, func() error { return c.bounds.compile(&next) })
+		if errors.Is(err, containment.ErrPanicked) {
+			err = c.bounds.close(&next, err)
+		}
+		c.note(err)
 	}
 	sweep(c.managed, c.staleManaged)
 	sweep(c.holders, c.staleHolders)
@@ -306,7 +312,7 @@ func (c *identityCompiler) compileManaged() edits[policy.Policy] {
 	return changed
 }
 
-func (c *identityCompiler) compilePrincipals() edits[Principal] {
+func (c *identityCompiler) compilePrincipals(f *faults) edits[Principal] {
 	for h, stale := range c.staleHolders {
 		if stale {
 			for member := range h.members {
@@ -320,7 +326,8 @@ func (c *identityCompiler) compilePrincipals() edits[Principal] {
 			continue
 		}
 		was := h.compiled
-		h.compiled = c.compilePrincipal(h)
+		kind, id, _ := strings.Cut(h.id, "/")
+		h.compiled = compiled(f, kind, id, func() *Principal { return c.compilePrincipal(h) })
 		changed.move(was.uniqueID(), h.compiled.uniqueID(), h.compiled)
 		for k := range h.keys {
 			c.staleKeys.compile(k)

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"errors"
-	"fmt"
 
 	"pergola/aws/acm"
 	"pergola/lattice"
@@ -36,7 +35,7 @@ func (c *Compiler) takeCertificate(change Change, id string) error {
 
 // errEmpty is about an object in which there is no certificate.
 func errEmpty(change Change) error {
-	return fmt.Errorf("object %s is left out because it holds no certificate", change.Key)
+	return &broken{change.Key, errors.New("it holds no certificate")}
 }
 
 func (c *Compiler) takeAuthority(change Change, id string) error {

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"pergola/aws/ec2"
@@ -22,7 +23,8 @@ type Change struct {
 //
 // The snapshot is always complete and never nil. The error names what had to be left out of it: an object that cannot
 // be decoded counts as absent, a policy that cannot be read denies everything, and of two services with the same custom
-// domain name on the same port of a service network only the one that was associated first answers there.
+// domain name on the same port of a service network only the one that was associated first answers there. An object whose
+// compilation panics counts as absent too; that is logged and not in the error. See Snapshot.LeftOut.
 func Compile(region string, revision int64, objects []Change) (*Snapshot, error) {
 	return NewCompiler(region).Apply(revision, true, objects)
 }
@@ -48,6 +50,7 @@ type Compiler struct {
 	placements map[string]map[string]*groupState
 	balancers  balancers
 	callers    *identityCompiler
+	faults     *faults
 
 	// What the Apply under way has to look at.
 	staleServices     marks[serviceState]
@@ -86,6 +89,7 @@ func NewCompiler(region string) *Compiler {
 		placements:        map[string]map[string]*groupState{},
 		balancers:         newBalancers(),
 		callers:           newIdentityCompiler(),
+		faults:            newFaults(),
 		staleServices:     marks[serviceState]{},
 		staleLinks:        map[*link[serviceState]]bool{},
 		staleNetworks:     marks[networkState]{},
@@ -95,6 +99,9 @@ func NewCompiler(region string) *Compiler {
 	}
 }
 
+// LogTo makes the Compiler log the panics that it contains, which are lost otherwise.
+func (c *Compiler) LogTo(log *slog.Logger) { c.faults.log = log }
+
 // Apply makes the next snapshot. With reset, the changes are all the objects there are, and all that was known before
 // is forgotten. The error is that of Compile, limited to what the changes brought about.
 //
@@ -102,10 +109,12 @@ func NewCompiler(region string) *Compiler {
 // services and load balancers, services carry service networks, and these carry VPCs.
 func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapshot, error) {
 	if reset {
+		log, step := c.faults.log, c.faults.step
 		*c = *NewCompiler(c.region)
+		c.faults.log, c.faults.step = log, step
 	}
 	for _, change := range changes {
-		if err := c.take(change); err != nil {
+		if err := c.faults.read(change, c.take); err != nil {
 			c.problems = append(c.problems, err)
 		}
 	}
@@ -115,7 +124,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 		Revision:     revision,
 		TargetGroups: c.compileGroups(),
 		VPCs:         c.current.VPCs,
-		Identities:   c.callers.compile(),
+		Identities:   c.callers.compile(c.faults),
 		Authority:    c.authority,
 	}
 	c.compileCertificates()
@@ -123,6 +132,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 	c.compileServices()
 	c.compileNetworks()
 	c.current.VPCs = c.compileVPCs()
+	c.current.LeftOut = c.leftOut()
 	return c.current, c.finish()
 }
 

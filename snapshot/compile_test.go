@@ -89,9 +89,9 @@ func TestOnlyWhatIsServedIsInTheSnapshot(t *testing.T) {
 		lattice.StatusActive:           true,
 		lattice.StatusUpdateInProgress: true,
 		lattice.StatusUpdateFailed:     true,
-		lattice.StatusDeleteFailed:     true,
+		lattice.StatusCreateFailed:     true,
 		lattice.StatusDeleteInProgress: false,
-		lattice.StatusCreateFailed:     false,
+		lattice.StatusDeleteFailed:     false,
 	}
 	for what, change := range withStatus {
 		for status, want := range served {

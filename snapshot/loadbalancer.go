@@ -155,12 +155,12 @@ func (c *Compiler) balancersOf(vpc string) map[string]*LoadBalancer {
 // compileBalancers compiles the load balancers that changed and returns all.
 func (c *Compiler) compileBalancers(all table.Table[*LoadBalancer]) table.Table[*LoadBalancer] {
 	for id := range c.balancers.stale {
-		var compiled *LoadBalancer
+		var balancer *LoadBalancer
 		if l := c.balancers.objects[id]; l != nil {
-			compiled = c.compileBalancer(id, l)
+			balancer = compiled(c.faults, elbv2.KindLoadBalancer, id, func() *LoadBalancer { return c.compileBalancer(id, l) })
 			c.staleVPCs.compile(c.vpc(l.VPC))
 		}
-		all = entered(all, id, compiled)
+		all = entered(all, id, balancer)
 	}
 	clear(c.balancers.stale)
 	return all

@@ -15,7 +15,7 @@ import (
 func (c *Compiler) compileNetworks() {
 	for n, stale := range c.staleNetworks {
 		if stale {
-			n.compile(c.note)
+			n.compiled = compiled(c.faults, lattice.KindServiceNetwork.Name, n.id, func() *Network { return n.compile(c.note) })
 		}
 		for _, l := range n.vpcs {
 			c.staleVPCs.look(l.member)
@@ -28,11 +28,10 @@ func (c *Compiler) note(problem error) { c.problems = append(c.problems, problem
 
 // compile makes the Network anew from the one before. It costs what changed: the names of the services that joined, left or
 // were compiled anew are entered again, and all else is shared.
-func (n *networkState) compile(note func(error)) {
+func (n *networkState) compile(note func(error)) *Network {
 	was := n.compiled
 	if n.object == nil {
-		n.compiled = nil
-		return
+		return nil
 	}
 	n.compiled = &Network{ID: n.id, ARN: n.object.ARN, AuthType: n.object.AuthType, Policy: n.policy.compiled}
 	if was != nil {
@@ -44,7 +43,7 @@ func (n *networkState) compile(note func(error)) {
 		}
 	}
 	if len(n.staleNames) == 0 {
-		return
+		return n.compiled
 	}
 	n.compiled.Ports = maps.Clone(n.compiled.Ports)
 	if n.compiled.Ports == nil {
@@ -55,6 +54,7 @@ func (n *networkState) compile(note func(error)) {
 		n.enter(name, touched, note)
 	}
 	clear(n.staleNames)
+	return n.compiled
 }
 
 // nameEntry is what the tables of a network hold under a name, and which services could not have it.
@@ -199,14 +199,14 @@ func (p ports) remove(name string, l *Listener) {
 func (c *Compiler) compileVPCs() table.Table[*VPC] {
 	all := c.current.VPCs
 	for v, stale := range c.staleVPCs {
-		switch {
+		switch network, association := v.network(); {
 		case stale:
-			v.compiled = c.compileVPC(v)
-		case v.compiled == nil || v.compiled.Network == v.network():
+			v.compiled = compiled(c.faults, ec2.KindVPC, v.id, func() *VPC { return c.compileVPC(v) })
+		case v.compiled == nil || v.compiled.Network == network && v.compiled.Association == association:
 			continue
 		default:
 			v.compiled = new(*v.compiled)
-			v.compiled.Network = v.network()
+			v.compiled.Network, v.compiled.Association = network, association
 		}
 		all = entered(all, v.id, v.compiled)
 	}
@@ -222,8 +222,8 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 		ARN:     lattice.Place{Region: c.region, Account: v.object.Account}.VPCARN(v.id),
 		Account: v.object.Account,
 		CIDR:    v.object.CIDR,
-		Network: v.network(),
 	}
+	vpc.Network, vpc.Association = v.network()
 	for id, i := range v.instances {
 		// A pending instance is one that waits for the nodes to make it.
 		if i.State == ec2.InstancePending || i.State == ec2.InstanceRunning {
@@ -235,12 +235,13 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 	return vpc
 }
 
-// network is the service network of the VPC's oldest association, or nil. The API allows one association at a time.
-func (v *vpcState) network() *Network {
+// network is the service network of the VPC's oldest association with the association's id, or nil. The API allows one
+// association at a time.
+func (v *vpcState) network() (*Network, string) {
 	for _, l := range v.links {
 		if l.isServed() && l.network.compiled != nil {
-			return l.network.compiled
+			return l.network.compiled, l.id
 		}
 	}
-	return nil
+	return nil, ""
 }

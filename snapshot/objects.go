@@ -149,9 +149,10 @@ func (ls *links[M]) remove(l *link[M]) {
 }
 
 // served reports whether what has the status takes part in serving. A resource is served from the moment it is
-// created, since its creation ends only when the nodes serve it, until its deletion begins.
+// created, since its creation ends only when the nodes serve it, until its deletion begins. What has failed is tried again,
+// so a failed creation goes on; and a failed deletion has failed in the store, after the nodes have forgotten the resource.
 func served(s lattice.Status) bool {
-	return s != lattice.StatusDeleteInProgress && s != lattice.StatusCreateFailed
+	return s != lattice.StatusDeleteInProgress && s != lattice.StatusDeleteFailed
 }
 
 // take records one change and marks what it concerns.
@@ -345,7 +346,7 @@ func decode[T any](change Change) (*T, error) {
 	}
 	object := new(T)
 	if err := json.Unmarshal(change.Value, object); err != nil {
-		return nil, fmt.Errorf("object %s is left out because it cannot be decoded: %w", change.Key, err)
+		return nil, &broken{change.Key, fmt.Errorf("it cannot be decoded: %w", err)}
 	}
 	return object, nil
 }

@@ -72,10 +72,7 @@ func (o *organizationState) compile(next *Identities) error {
 	o.stale = false
 	members, err := o.members()
 	if err != nil {
-		closed := policy.Refusal("service control policies", policy.ServiceControl)
-		next.Accounts = nil
-		next.Strangers = &Account{ServiceControl: [][]*policy.Policy{{closed}}}
-		return fmt.Errorf("all signed requests are denied because the organisation cannot be read: %w", err)
+		return o.close(next, err)
 	}
 	accounts := make(map[string]*Account, len(members))
 	before, problems := o.compiled, []error(nil)
@@ -97,6 +94,14 @@ func (o *organizationState) compile(next *Identities) error {
 	}
 	next.Accounts, next.Strangers = accounts, &Account{}
 	return errors.Join(problems...)
+}
+
+// close denies everybody everything.
+func (o *organizationState) close(next *Identities, reason error) error {
+	closed := policy.Refusal("service control policies", policy.ServiceControl)
+	next.Accounts = nil
+	next.Strangers = &Account{ServiceControl: [][]*policy.Policy{{closed}}}
+	return fmt.Errorf("all signed requests are denied because the organisation cannot be read: %w", reason)
 }
 
 // members are the accounts that are in the organisation.

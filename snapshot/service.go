@@ -14,7 +14,7 @@ func (c *Compiler) compileServices() {
 		if !stale {
 			continue
 		}
-		s.compiled = c.compileService(s)
+		s.compiled = compiled(c.faults, lattice.KindService.Name, s.id, func() *Service { return c.compileService(s) })
 		for _, l := range s.links {
 			c.staleLinks[l] = true
 		}

@@ -32,6 +32,9 @@ type Snapshot struct {
 	// Authority is the built-in authority, which certifies generated names; nil until there is one. Its key is sealed
 	// for acm.AuthorityID.
 	Authority *Certificate
+	// LeftOut says why objects of the store count as absent, by their keys, such as "service/svc-…": they cannot be
+	// decoded, or compiling them panics.
+	LeftOut map[string]error
 }
 
 // Certificate is a certificate with its private key. The same certificate is the same *Certificate from one snapshot to
@@ -53,6 +56,8 @@ type VPC struct {
 	Instances []Instance
 	// Network is the service network that the VPC is associated with, or nil.
 	Network *Network
+	// Association is the id of that association, or "".
+	Association string
 	// LoadBalancers are those in the VPC by their DNS names, in lower case and without a trailing dot.
 	LoadBalancers map[string]*LoadBalancer
 }

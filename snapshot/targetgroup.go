@@ -17,7 +17,9 @@ import (
 // updateUsers brings up to date which services use which target groups.
 func (c *Compiler) updateUsers() {
 	for s := range c.staleServices {
-		now, joined := c.groupsOf(s), s.joined()
+		var now map[*groupState]bool
+		_ = c.faults.try("looking for a service's target groups", s.id, func() error { now = c.groupsOf(s); return nil })
+		joined := s.joined()
 		for g := range s.groups {
 			if !now[g] {
 				delete(g.users, s)
@@ -62,7 +64,7 @@ func (c *Compiler) compileGroups() table.Table[*TargetGroup] {
 		if !stale && (g.compiled == nil || g.compiled.InUse == g.inUse()) {
 			continue
 		}
-		g.compiled = c.compileGroup(g)
+		g.compiled = compiled(c.faults, lattice.KindTargetGroup.Name, g.id, func() *TargetGroup { return c.compileGroup(g) })
 		all = entered(all, g.id, g.compiled)
 		for s := range g.users {
 			c.staleServices.compile(s)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -48,6 +50,29 @@ func (l *Lease) watch(renewals <-chan *clientv3.LeaseKeepAliveResponse) {
 func (l *Lease) Put(ctx context.Context, key string, value []byte) error {
 	_, err := l.store.do(ctx, "write "+leaseKey(key), clientv3.OpPut(root+leaseKey(key), string(value), clientv3.WithLease(l.id)))
 	return err
+}
+
+// leaseOps is how many keys PutAll writes in one transaction, less than any etcd's limit.
+const leaseOps = 100
+
+// PutAll writes many keys as Put does, or removes those whose value is nil. It is one transaction for each hundred.
+func (l *Lease) PutAll(ctx context.Context, values map[string][]byte) error {
+	keys := slices.Sorted(maps.Keys(values))
+	for some := range slices.Chunk(keys, leaseOps) {
+		ops := make([]clientv3.Op, len(some))
+		for i, key := range some {
+			if value := values[key]; value != nil {
+				ops[i] = clientv3.OpPut(root+leaseKey(key), string(value), clientv3.WithLease(l.id))
+			} else {
+				ops[i] = clientv3.OpDelete(root + leaseKey(key))
+			}
+		}
+		what := fmt.Sprintf("write %d keys from %s on", len(some), leaseKey(some[0]))
+		if _, err := l.store.do(ctx, what, clientv3.OpTxn(nil, ops, nil)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Delete removes a key, if it is there.

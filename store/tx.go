@@ -296,6 +296,7 @@ func (tx *Tx) commit() (int64, error) {
 	case !resp.Txn().Succeeded:
 		return 0, errConflict
 	}
+	tx.noteCommit(resp.Txn().Header.Revision)
 	return resp.Txn().Header.Revision, nil
 }
 

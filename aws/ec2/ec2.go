@@ -26,13 +26,9 @@ type VPC struct {
 	// DNSSupport and DNSHostnames are the VPC attributes enableDnsSupport and enableDnsHostnames.
 	DNSSupport   bool `json:"dnsSupport"`
 	DNSHostnames bool `json:"dnsHostnames"`
+	// Failure is why a node cannot make the VPC; "" if all can.
+	Failure string `json:"failure,omitempty"`
 }
-
-// Router is the VPC's own address: the first after the network address. It is every instance's gateway.
-func (v VPC) Router() netip.Addr { return v.CIDR.Addr().Next() }
-
-// Resolver is the address of the VPC's DNS resolver: base plus two.
-func (v VPC) Resolver() netip.Addr { return v.Router().Next() }
 
 // Subnet is a part of a VPC's addresses, in one availability zone.
 type Subnet struct {
@@ -87,6 +83,8 @@ type Instance struct {
 	Type           string        `json:"type,omitempty"`
 	Launched       time.Time     `json:"launched"`
 	State          InstanceState `json:"state"`
+	// Failure is why a node cannot make the instance; "" if all can. One that was pending then is terminated.
+	Failure string `json:"failure,omitempty"`
 	// Profile is the instance profile that is associated with the instance, or nil.
 	Profile         *ProfileAssociation `json:"profile,omitempty"`
 	MetadataOptions MetadataOptions     `json:"metadataOptions,omitzero"`

@@ -69,6 +69,7 @@ type InstanceDescription struct {
 	NetworkInterfaces Set[InstanceInterface]   `xml:"networkInterfaceSet"`
 	Tags              Set[Tag]                 `xml:"tagSet"`
 
+	StateReason     *StateReason                `xml:"stateReason,omitempty"`
 	Profile         *ProfileDescription         `xml:"iamInstanceProfile,omitempty"`
 	MetadataOptions *MetadataOptionsDescription `xml:"metadataOptions,omitempty"`
 }
@@ -77,6 +78,12 @@ type InstanceDescription struct {
 type InstanceStateDescription struct {
 	Code int           `xml:"code"`
 	Name InstanceState `xml:"name"`
+}
+
+// StateReason says why an instance is in its state.
+type StateReason struct {
+	Code    string `xml:"code"`
+	Message string `xml:"message"`
 }
 
 // GroupName is a security group by id and name.

@@ -98,6 +98,7 @@ type LoadBalancerDescription struct {
 	Scheme         string               `xml:"Scheme"`
 	VPCID          string               `xml:"VpcId"`
 	State          string               `xml:"State>Code"`
+	Reason         string               `xml:"State>Reason,omitempty"`
 	Type           string               `xml:"Type"`
 	Zones          aws.Members[ZoneUse] `xml:"AvailabilityZones"`
 	SecurityGroups aws.Members[string]  `xml:"SecurityGroups"`

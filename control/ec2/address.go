@@ -3,6 +3,7 @@ package ec2
 import (
 	"net/netip"
 
+	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/store"
@@ -11,10 +12,6 @@ import (
 // addresses holds who has which address: "<vpc id>/<address>" and the id of an instance or a Resident. An address is one
 // thing's at a time.
 var addresses = store.NewIndex("ec2-address")
-
-// reservedAddresses is how many addresses of a subnet nobody can have: the first four, which are the network, the
-// router, the resolver and a spare one, and the last (VPC user guide, "Subnet CIDR blocks").
-const reservedAddresses = 5
 
 // used lists the addresses that are taken in a VPC.
 func (op *call) used(vpc string) (map[netip.Addr]bool, error) {
@@ -30,16 +27,6 @@ func (op *call) used(vpc string) (map[netip.Addr]bool, error) {
 	return used, err
 }
 
-// assignable are the bounds of the addresses that instances of a subnet may have.
-func assignable(cidr netip.Prefix) (first, last netip.Addr) {
-	first = cidr.Masked().Addr().Next().Next().Next().Next()
-	bytes := cidr.Masked().Addr().As4()
-	for bit := cidr.Bits(); bit < 32; bit++ {
-		bytes[bit/8] |= 0x80 >> (bit % 8)
-	}
-	return first, netip.AddrFrom4(bytes).Prev()
-}
-
 // free picks the lowest free addresses of a subnet: as many as wanted, or as there are.
 func (op *call) free(subnet *ec2.Subnet, wanted int) ([]netip.Addr, error) {
 	used, err := op.used(subnet.VPC)
@@ -47,7 +34,7 @@ func (op *call) free(subnet *ec2.Subnet, wanted int) ([]netip.Addr, error) {
 		return nil, err
 	}
 	var found []netip.Addr
-	first, last := assignable(subnet.CIDR)
+	first, last := addressing.Assignable(subnet.CIDR)
 	for address := first; len(found) < wanted && address.Compare(last) <= 0; address = address.Next() {
 		if !used[address] {
 			found = append(found, address)
@@ -62,11 +49,10 @@ func (op *call) wanted(subnet *ec2.Subnet, s string) (netip.Addr, error) {
 	if err != nil || !address.Is4() {
 		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "invalid value for parameter address: %s", s)
 	}
-	first, last := assignable(subnet.CIDR)
-	switch {
-	case !subnet.CIDR.Contains(address):
+	if !subnet.CIDR.Contains(address) {
 		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "Address %s does not fall within the subnet's address range", s)
-	case address.Less(first) || last.Less(address):
+	}
+	if addressing.CheckInstance(subnet.CIDR, address) != nil {
 		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "Address %s is in subnet's reserved address range", s)
 	}
 	used, err := op.used(subnet.VPC)

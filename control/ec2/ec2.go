@@ -8,7 +8,7 @@
 // # Statuses
 //
 // An instance is pending until every live node has applied the revision at which it was launched, and shutting-down
-// until every live node has forgotten it. Settle, which runs beside the operations, moves it on. A terminated instance
+// until every live node has forgotten it. A settling.Settler with Rows, which runs beside the operations, moves it on. A terminated instance
 // is described for a minute more, because clients wait to see it.
 package ec2
 
@@ -52,7 +52,7 @@ type Control struct {
 	authority *authority.Authority
 }
 
-// New makes the service. States of instances move only while Settle runs, here or in another process.
+// New makes the service. States of instances move only while they are settled, here or in another process.
 func New(cfg Config) *Control {
 	c := &Control{store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
 	if c.now == nil {

@@ -21,6 +21,7 @@ import (
 	nouns "pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/control/ec2"
+	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -62,10 +63,12 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, ctx: ctx, caller: root("100000000001"), store: objects}
 	w.Control = ec2.New(ec2.Config{
 		Store: objects, Region: "us-west-2", Logger: log,
-		Now: func() time.Time { return time.Unix(1_800_000_000+w.seconds.Load(), 0) },
+		Now: w.now,
 	})
 	return w
 }
+
+func (w *world) now() time.Time { return time.Unix(1_800_000_000+w.seconds.Load(), 0) }
 
 // must carries out an operation that cannot fail.
 func must[In, Out any](w *world, f func(context.Context, iam.Caller, *In) (*Out, error), in In) *Out {
@@ -629,13 +632,14 @@ func (w *world) state(id string) nouns.InstanceState {
 
 func (w *world) settle() {
 	ctx, cancel := context.WithCancel(w.ctx)
-	var settling sync.WaitGroup
-	settling.Go(func() {
-		if err := w.Settle(ctx); err != nil {
+	var running sync.WaitGroup
+	running.Go(func() {
+		settler := settling.New(settling.Config{Store: w.store, Rows: w.Rows(), Now: w.now, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
+		if err := settler.Run(ctx); err != nil {
 			w.t.Error(err)
 		}
 	})
-	w.t.Cleanup(func() { cancel(); settling.Wait() })
+	w.t.Cleanup(func() { cancel(); running.Wait() })
 }
 
 func TestInstancesSettle(t *testing.T) {
@@ -694,5 +698,100 @@ func TestNothingSettlesWithoutNodes(t *testing.T) {
 	address := must(w, w.DescribeInstances, nouns.DescribeInstancesRequest{IDs: []string{instance}}).Reservations[0].Instances[0].PrivateAddress
 	if _, err := netip.ParseAddr(address); err != nil {
 		t.Error(err)
+	}
+}
+
+// What no fabric can make is refused, in the words of AWS.
+func TestFault_A1_RangesThatNoHostCanGiveAreRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, cidr := range []string{
+		"127.0.0.0/16", "127.0.0.1/28", "169.254.0.0/16", "169.254.171.0/24", "224.0.0.0/16", "239.255.255.0/24",
+		"240.0.0.0/16", "255.255.0.0/16", "0.0.0.0/16", "10.0.0.0/15", "10.0.0.0/29",
+	} {
+		refused(w, w.CreateVPC, nouns.CreateVPCRequest{CIDRBlock: cidr}, "InvalidVpc.Range")
+	}
+	for _, cidr := range []string{"", "10.0.0.0", "fd00::/16", "10.0.0.0/33", "::ffff:10.0.0.0/112"} {
+		refused(w, w.CreateVPC, nouns.CreateVPCRequest{CIDRBlock: cidr}, "InvalidParameterValue")
+	}
+	vpc := w.vpc("100.64.0.0/20")
+	for _, cidr := range []string{"100.64.0.0/19", "100.64.16.0/24", "100.64.0.0/29", "127.0.0.0/24"} {
+		refused(w, w.CreateSubnet, nouns.CreateSubnetRequest{VPCID: vpc, CIDRBlock: cidr}, "InvalidSubnet.Range")
+	}
+	subnet := w.subnet(vpc, "100.64.1.0/28")
+	for _, address := range []string{"100.64.1.3", "100.64.1.15", "100.64.1.16", "127.0.0.5", "fd00::5"} {
+		refused(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet, PrivateAddress: address}, "InvalidParameterValue")
+	}
+}
+
+// fails says that a node cannot make an object, or that it can.
+func (n node) fails(object, reason string) {
+	n.w.t.Helper()
+	key, err := lattice.FailureReportKey(n.name, object), error(nil)
+	if reason == "" {
+		err = n.lease.Delete(n.w.ctx, key)
+	} else {
+		err = n.lease.Put(n.w.ctx, key, fmt.Appendf(nil, `{"failureMessage":%q}`, reason))
+	}
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+}
+
+func TestFault_A1_InstancesThatCannotBeMadeAreTerminated(t *testing.T) {
+	w := newWorld(t)
+	w.settle()
+	vpc := w.vpc("10.0.0.0/16")
+	subnet := w.subnet(vpc, "10.0.0.0/24")
+	node := w.node("one")
+	good, bad := w.run(subnet).ID, w.run(subnet).ID
+	node.fails("instance/"+bad, "no room")
+	node.applies()
+	w.until(good, nouns.InstanceRunning)
+	w.until(bad, nouns.InstanceTerminated)
+	described := must(w, w.DescribeInstances, nouns.DescribeInstancesRequest{IDs: []string{bad}}).Reservations[0].Instances[0]
+	if described.StateReason == nil || described.StateReason.Code != "Server.InternalError" || !strings.Contains(described.StateReason.Message, "no room") {
+		t.Errorf("the reason is %+v", described.StateReason)
+	}
+	must(w, w.TerminateInstances, nouns.TerminateInstancesRequest{IDs: []string{bad}})
+
+	// One that runs is not terminated: it may be made again.
+	reason := func(id string) string {
+		d := must(w, w.DescribeInstances, nouns.DescribeInstancesRequest{IDs: []string{id}}).Reservations[0].Instances[0]
+		if d.StateReason == nil {
+			return ""
+		}
+		return d.StateReason.Message
+	}
+	node.fails("instance/"+good, "the host is full")
+	w.untilSo("object/instance/", func() bool { return strings.Contains(reason(good), "the host is full") })
+	if got := w.state(good); got != nouns.InstanceRunning {
+		t.Errorf("it is %s", got)
+	}
+	node.fails("instance/"+good, "")
+	node.applies()
+	w.untilSo("object/instance/", func() bool { return reason(good) == "" })
+
+	node.fails("vpc/"+vpc, "no slot")
+	state := func() string {
+		return must(w, w.DescribeVPCs, nouns.DescribeVPCsRequest{IDs: []string{vpc}}).VPCs[0].State
+	}
+	w.untilSo("object/vpc/", func() bool { return state() == "pending" })
+	node.fails("vpc/"+vpc, "")
+	node.applies()
+	w.untilSo("object/vpc/", func() bool { return state() == "available" })
+}
+
+// untilSo waits until something is so that changes with the objects under a prefix.
+func (w *world) untilSo(prefix string, holds func() bool) {
+	w.t.Helper()
+	reached := errors.New("reached")
+	err := w.store.Follow(w.ctx, prefix, func(store.Batch) error {
+		if holds() {
+			return reached
+		}
+		return nil
+	})
+	if !errors.Is(err, reached) {
+		w.t.Fatal(err)
 	}
 }

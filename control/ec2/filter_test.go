@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 )
@@ -25,17 +24,4 @@ func FuzzFilterValue(f *testing.F) {
 			t.Errorf("*%q* does not match around %q", literal, value)
 		}
 	})
-}
-
-func TestAssignable(t *testing.T) {
-	for cidr, want := range map[string][2]string{
-		"10.0.0.0/16":      {"10.0.0.4", "10.0.255.254"},
-		"10.0.0.16/28":     {"10.0.0.20", "10.0.0.30"},
-		"192.168.1.128/25": {"192.168.1.132", "192.168.1.254"},
-	} {
-		first, last := assignable(netip.MustParsePrefix(cidr))
-		if first.String() != want[0] || last.String() != want[1] {
-			t.Errorf("%s: %s to %s, want %v", cidr, first, last, want)
-		}
-	}
 }

@@ -31,6 +31,9 @@ const maxGroups = 5
 // defaultType is the type of an instance that was launched without one (API reference, RunInstances).
 const defaultType = "m1.small"
 
+// internalError is the reason of an instance that could not be made (EC2 API reference, StateReason).
+const internalError = "Server.InternalError"
+
 // RunInstances launches instances in a subnet. They are pending until the nodes have made them.
 func (c *Control) RunInstances(ctx context.Context, caller iam.Caller, in *ec2.RunInstancesRequest) (*ec2.RunInstancesResponse, error) {
 	launch, err := readLaunch(in)
@@ -248,6 +251,9 @@ func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, erro
 		LaunchIndex: i.Index, Tenancy: "default", Monitoring: "disabled", SourceDestCheck: true,
 		Architecture: ec2.Architecture, RootDeviceType: rootDeviceType, ClientToken: i.ClientToken, Tags: sortedTags(i.Tags),
 	}
+	if i.Failure != "" {
+		d.StateReason = &ec2.StateReason{Code: internalError, Message: internalError + ": " + i.Failure}
+	}
 	if i.State == ec2.InstanceTerminated {
 		return d, nil // what it had may be gone or belong to another by now
 	}
@@ -282,6 +288,10 @@ func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
 		"instance-id": {i.ID}, "reservation-id": {i.Reservation}, "owner-id": {i.Account}, "image-id": {i.ImageID},
 		"instance-type": {i.Type}, "client-token": {i.ClientToken}, "launch-time": {lattice.Time{Time: i.Launched}.UTC().Format("2006-01-02T15:04:05.000Z")},
 		"instance-state-name": {string(i.State)}, "instance-state-code": {strconv.Itoa(i.State.Code())},
+		"state-reason-code": nil,
+	}
+	if i.Failure != "" {
+		attributes["state-reason-code"] = []string{internalError}
 	}
 	maps.Copy(attributes, profileAttributes(i))
 	maps.Copy(attributes, optionAttributes(i))

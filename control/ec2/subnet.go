@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
@@ -12,7 +13,7 @@ import (
 
 // CreateSubnet makes a subnet of addresses that the VPC has and that none of its other subnets has.
 func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResponse, error) {
-	cidr, err := parseCIDR(in.CIDRBlock, "InvalidSubnet.Range")
+	cidr, err := parseCIDR(in.CIDRBlock)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +53,8 @@ func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.C
 
 // fits checks a new subnet's block against the VPC's and those of the VPC's subnets.
 func (op *call) fits(cidr netip.Prefix, vpc *ec2.VPC) error {
-	if cidr.Bits() < vpc.CIDR.Bits() || !vpc.CIDR.Contains(cidr.Addr()) {
-		return aws.Errorf("InvalidSubnet.Range", "The CIDR '%s' is invalid: it is not within %s, the CIDR of %s.", cidr, vpc.CIDR, vpc.ID)
+	if err := addressing.CheckSubnet(vpc.CIDR, cidr); err != nil {
+		return aws.Errorf("InvalidSubnet.Range", "The CIDR '%s' is invalid: %s.", cidr, err.Error())
 	}
 	all, err := subnets.all(op)
 	for _, other := range all {
@@ -70,7 +71,7 @@ func (op *call) describeSubnet(s *ec2.Subnet) (ec2.SubnetDescription, error) {
 		return ec2.SubnetDescription{}, err
 	}
 	used, err := op.used(s.VPC)
-	available := 1<<(32-s.CIDR.Bits()) - reservedAddresses
+	available := int(addressing.Size(s.CIDR)) - addressing.Reserved
 	for address := range used {
 		if s.CIDR.Contains(address) {
 			available--

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
@@ -13,9 +14,12 @@ import (
 
 // CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
 func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
-	cidr, err := parseCIDR(in.CIDRBlock, "InvalidVpc.Range")
+	cidr, err := parseCIDR(in.CIDRBlock)
 	if err != nil {
 		return nil, err
+	}
+	if err := addressing.CheckVPC(cidr); err != nil {
+		return nil, aws.Errorf("InvalidVpc.Range", "The CIDR '%s' is invalid: %s.", in.CIDRBlock, err.Error())
 	}
 	if in.AmazonIPv6 {
 		return nil, aws.Errorf("UnsupportedOperation", "VPCs have IPv4 addresses only; leave out AmazonProvidedIpv6CidrBlock")
@@ -36,14 +40,11 @@ func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.Crea
 	})
 }
 
-// parseCIDR reads an IPv4 block of /16 to /28. Bits beyond the mask are cleared, as in AWS.
-func parseCIDR(s, outOfRange string) (netip.Prefix, error) {
+// parseCIDR reads an IPv4 block. Bits beyond the mask are cleared, as in AWS.
+func parseCIDR(s string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil || !prefix.Addr().Is4() {
 		return netip.Prefix{}, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter cidrBlock is invalid. This is not a valid CIDR block.", s)
-	}
-	if prefix.Bits() < 16 || prefix.Bits() > 28 {
-		return netip.Prefix{}, aws.Errorf(outOfRange, "The CIDR '%s' is invalid: it must be from /16 to /28.", s)
 	}
 	return prefix.Masked(), nil
 }
@@ -51,17 +52,25 @@ func parseCIDR(s, outOfRange string) (netip.Prefix, error) {
 func (op *call) describeVPC(v *ec2.VPC) ec2.VPCDescription {
 	suffix := strings.TrimPrefix(v.ID, "vpc-")
 	return ec2.VPCDescription{
-		ID: v.ID, OwnerID: v.Account, State: "available", CIDRBlock: v.CIDR.String(),
+		ID: v.ID, OwnerID: v.Account, State: vpcState(v), CIDRBlock: v.CIDR.String(),
 		CIDRAssociations: ec2.Set[ec2.VPCCIDRBlock]{{AssociationID: "vpc-cidr-assoc-" + suffix, CIDRBlock: v.CIDR.String(), State: "associated"}},
 		DHCPOptionsID:    "default", InstanceTenancy: "default", Tags: sortedTags(v.Tags),
 	}
+}
+
+// vpcState is available, or pending while a node cannot make the VPC: EC2 has no other state for that.
+func vpcState(v *ec2.VPC) string {
+	if v.Failure != "" {
+		return "pending"
+	}
+	return "available"
 }
 
 func vpcAttributes(_ *call, v *ec2.VPC) map[string][]string {
 	cidr := []string{v.CIDR.String()}
 	return map[string][]string{
 		"vpc-id": {v.ID}, "cidr": cidr, "cidrBlock": cidr, "cidr-block-association.cidr-block": cidr,
-		"state": {"available"}, "owner-id": {v.Account}, "is-default": {"false"}, "isDefault": {"false"}, "dhcp-options-id": {"default"},
+		"state": {vpcState(v)}, "owner-id": {v.Account}, "is-default": {"false"}, "isDefault": {"false"}, "dhcp-options-id": {"default"},
 		"ipv6-cidr-block-association.association-id": nil, "ipv6-cidr-block-association.ipv6-cidr-block": nil,
 	}
 }

@@ -4,8 +4,8 @@
 // Package api has already enforced the check tags of the requests before an operation here is called. A caller sees and
 // changes what its own account owns, as far as its policies let it.
 //
-// A load balancer is provisioning until every live node serves it; control.Settle, which runs beside the operations,
-// moves it on. Deleting takes effect at once: the next snapshot is without it.
+// A load balancer is provisioning until every live node serves it; a settling.Settler with Rows, which runs beside the
+// operations, moves it on. Deleting takes effect at once: the next snapshot is without it.
 package elbv2
 
 import (

@@ -242,8 +242,13 @@ func describeLoadBalancer(l *elbv2.LoadBalancer) elbv2.LoadBalancerDescription {
 		Scheme: "internal", VPCID: l.VPC, State: "provisioning", Type: "application",
 		SecurityGroups: l.SecurityGroups, IPAddressType: "ipv4",
 	}
-	if l.Status == lattice.StatusActive {
+	switch l.Status {
+	case lattice.StatusActive:
 		d.State = "active"
+	case lattice.StatusUpdateFailed:
+		d.State, d.Reason = "active_impaired", l.FailureMessage
+	case lattice.StatusCreateFailed:
+		d.State, d.Reason = "failed", l.FailureMessage
 	}
 	for _, node := range l.Nodes {
 		d.Zones = append(d.Zones, elbv2.ZoneUse{Zone: node.Zone, SubnetID: node.Subnet})
