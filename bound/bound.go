@@ -3,7 +3,11 @@
 // little.
 package bound
 
-import "sync"
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
 
 // What a group may have is so many times what is free, and more if it is for a member that has little, which is a small part
 // of all.
@@ -166,3 +170,15 @@ func (p *Pool) Taken() int64 {
 
 // Most is how much there is.
 func (p *Pool) Most() int64 { return p.most }
+
+// ClientOf is the address of a client, by which it is known within its VPC: that of either kind of socket, and an IPv4
+// address as such. It is the zero Addr where there is none, so that all of those are one client.
+func ClientOf(remote net.Addr) netip.Addr {
+	switch a := remote.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap()
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime/debug"
-	"time"
 
+	"pergola/bound"
+	"pergola/containment"
 	"pergola/dataplane/parking"
 	"pergola/snapshot"
 )
@@ -80,74 +80,45 @@ func (d *door) close() {
 
 func (d *door) isOpen() bool { return d.ctx.Err() == nil }
 
-// The pauses after an accept that failed, as when the process is out of file descriptors. They double from the shortest
-// to the longest.
-const (
-	shortestPause = 5 * time.Millisecond
-	longestPause  = time.Second
-)
-
 // accept lets connections in until the door closes. When the listener was closed by someone else, the door closes too, so
 // that the next Apply opens it anew.
 func (d *door) accept(l net.Listener) {
 	defer d.close()
-	pause := time.Duration(0)
-	for d.isOpen() {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			d.admit(conn)
-		case !d.isOpen():
-		case errors.Is(err, net.ErrClosed):
-			d.plane.log.Warn("a listener was closed by the network", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
-			return
-		default:
-			if pause == 0 {
-				d.plane.log.Warn("a connection could not be accepted", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
-			}
-			pause = min(max(2*pause, shortestPause), longestPause)
-			d.wait(pause)
-		}
+	log := d.plane.log.With("vpc", d.place.vpc, "address", l.Addr())
+	if err := containment.Accept(d.ctx, log, "a listener", l.Accept, d.admit); err != nil {
+		log.Warn("a listener was closed by the network", "error", err)
 	}
 }
 
-// wait waits, but not beyond the closing of the door.
-func (d *door) wait(pause time.Duration) {
-	select {
-	case <-time.After(pause):
-	case <-d.ctx.Done():
-	}
-}
-
-// admit serves a connection in a goroutine of its own, as soon as there is a seat for it.
+// admit serves a connection in a goroutine of its own, if there is a seat for it.
 func (d *door) admit(conn net.Conn) {
-	if !d.plane.seats.take(d.ctx) {
-		_ = conn.Close()
+	seat := d.plane.seats.take(d.place.vpc, conn)
+	if seat == nil {
+		refuse(conn)
 		return
 	}
 	d.plane.running.Add(1)
-	go d.serve(conn, func() *parking.Pause {
+	go d.serve(conn, seat, func() *parking.Pause {
 		return d.plane.serve(d.ctx, d.place.ctx, conn, d.place.vpc, d.port)
 	})
 }
 
 // serve serves a connection, from the given step on, to its end or until it is parked; then another goroutine goes on.
-func (d *door) serve(conn net.Conn, step func() *parking.Pause) {
+func (d *door) serve(conn net.Conn, seat *bound.Share, step func() *parking.Pause) {
 	for {
 		pause := d.take(conn, step)
 		if pause == nil {
 			break
 		}
 		step = pause.Then
-		err := d.plane.lot.Park(d.ctx, pause, func() { d.serve(conn, step) })
+		err := d.plane.lot.Park(d.ctx, pause, func() { d.serve(conn, seat, step) })
 		if err == nil {
 			return
 		}
 		d.plane.notParked(err)
 	}
 	_ = conn.Close()
-	d.plane.seats.leave()
+	d.plane.seats.leave(seat)
 	d.plane.running.Done()
 }
 
@@ -165,7 +136,7 @@ func (d *door) take(conn net.Conn, step func() *parking.Pause) *parking.Pause {
 	defer context.AfterFunc(d.place.ctx, func() { conn.Close() })()
 	defer func() {
 		if problem := recover(); problem != nil {
-			d.plane.log.Error("serving a connection panicked", "vpc", d.place.vpc, "port", d.port, "panic", problem, "stack", string(debug.Stack()))
+			_ = containment.Report(d.plane.log, "serving a connection", problem, "vpc", d.place.vpc, "port", d.port)
 		}
 	}()
 	return step()
