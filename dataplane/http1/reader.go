@@ -88,6 +88,11 @@ func (r *Reader) readHead(request bool) ([]byte, error) {
 			r.r += end
 			return window[:end:end], nil
 		}
+		if !request {
+			if err := checkStatusLine(window); err != nil {
+				return nil, err
+			}
+		}
 		if request && !limited {
 			r.s.limitRead(r.s.cfg.HeadTimeout)
 			limited = true
@@ -115,6 +120,23 @@ func (r *Reader) skipEmptyLine() error {
 		return ErrRequestLine
 	}
 	r.r += 2
+	return nil
+}
+
+// checkStatusLine refuses what cannot become a status line, however it goes on, so that a target that speaks another
+// protocol is not waited for.
+func checkStatusLine(window []byte) error {
+	const form = "HTTP/1.x ddd "
+	for i, c := range window[:min(len(window), len(form))] {
+		isDigit, last := '0' <= c && c <= '9', i == len(form)-1
+		switch want := form[i]; {
+		case i == len("HTTP/") && c != want, want == 'x' && c != '0' && c != '1':
+			return ErrVersion
+		case want == 'x', want == 'd' && isDigit, last && c == '\r', c == want && want != 'd':
+		default:
+			return ErrStatusLine
+		}
+	}
 	return nil
 }
 
