@@ -96,8 +96,8 @@ func (p *Pool) Enter(inGroup, as any) *Share {
 func (s *Share) Leave() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
+	s.opened--
 	s.give(1)
-	s.close()
 }
 
 // Take takes n more, and reports whether they could be had.
@@ -139,9 +139,10 @@ func (s *Share) give(n int64) {
 	}
 	s.group.taken -= n
 	s.pool.taken -= n
+	s.forget()
 }
 
-// Close ends what Open began, when all has been given back.
+// Close ends what Open began. What has not been given back still counts.
 func (s *Share) Close() {
 	if s == nil {
 		return
@@ -152,7 +153,13 @@ func (s *Share) Close() {
 }
 
 func (s *Share) close() {
-	if s.opened--; s.opened > 0 {
+	s.opened--
+	s.forget()
+}
+
+// forget forgets a share of which nothing is left.
+func (s *Share) forget() {
+	if s.opened > 0 || s.taken > 0 {
 		return
 	}
 	delete(s.group.members, s.as)

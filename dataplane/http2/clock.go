@@ -58,12 +58,16 @@ func (c *conn) tick() {
 func (c *conn) tickStreams(now int64) (next int64) {
 	next = never
 	look := func(s *Stream) {
-		if !s.readable.on && !s.writable.on {
+		if !s.readable.on && !s.writable.on && !s.hasTail() {
 			return
 		}
 		due := s.active + s.idle
 		if due > now {
 			next = min(next, due)
+			return
+		}
+		if s.hasTail() {
+			c.reset(s, Cancel, errLate)
 			return
 		}
 		s.late = true
@@ -148,6 +152,7 @@ func (c *conn) tickQuiet(now int64) int64 {
 		return now + int64(c.cfg.Patience)
 	}
 	c.owner.dismiss()
+	c.giveSpare()
 	if c.input.raw != nil {
 		c.input.interrupted = true
 		c.net.SetReadDeadline(c.born)

@@ -53,6 +53,7 @@ func (s *Server) Serve(handle func(*Stream)) error {
 	s.dismiss()
 	c.mu.Unlock()
 	s.all.Wait()
+	c.closeHolding()
 	return err
 }
 
@@ -98,6 +99,10 @@ func (s *Server) finish(stream *Stream, w chan *Stream) bool {
 	c.mu.Lock()
 	c.finish(stream, Cancel)
 	c.running--
+	over := !stream.hasTail()
+	if !over {
+		stream.letGo()
+	}
 	c.flush()
 	if notified := stream.notified; notified != nil {
 		c.mu.Unlock()
@@ -109,7 +114,9 @@ func (s *Server) finish(stream *Stream, w chan *Stream) bool {
 		s.idle = append(s.idle, w) // a stream that it is given waits in its channel
 	}
 	c.mu.Unlock()
-	stream.recycle()
+	if over {
+		stream.recycle()
+	}
 	return more
 }
 
