@@ -66,6 +66,7 @@ func New(cfg Config) *Plane {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
+	p.lot.Log = p.log
 	if cfg.MaxConnections <= 0 {
 		cfg.MaxConnections = DefaultMaxConnections
 	}

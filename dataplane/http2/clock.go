@@ -37,6 +37,7 @@ func (k *clock) stop() {
 
 // tick looks at all that may take too long, and sets the timer for what may do so next.
 func (c *conn) tick() {
+	defer c.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock.due = 0

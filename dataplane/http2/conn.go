@@ -6,13 +6,13 @@ import (
 	"io"
 	"math"
 	"net"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
 
+	"pergola/containment"
 	"pergola/dataplane/descriptor"
 	"pergola/dataplane/http1"
 )
@@ -449,7 +449,7 @@ func (in *input) release(memory *Memory) {
 func (c *conn) read() (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
-			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, problem, debug.Stack())
+			err = c.panicked(problem)
 		}
 	}()
 	for {
@@ -462,6 +462,18 @@ func (c *conn) read() (err error) {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// panicked reports a panic, for the deferred function that has recovered it.
+func (c *conn) panicked(problem any) error {
+	return fmt.Errorf("%w: %w", ErrPanicked, containment.Report(c.cfg.Log, "a connection by HTTP/2", problem, "peer", c.net.RemoteAddr()))
+}
+
+// contain is deferred, by whoever does not read: a panic ends the connection.
+func (c *conn) contain() {
+	if problem := recover(); problem != nil {
+		_ = c.cut(c.panicked(problem)) // which ends it for all
 	}
 }
 

@@ -33,6 +33,7 @@
 package http2
 
 import (
+	"log/slog"
 	"time"
 
 	"pergola/bound"
@@ -86,6 +87,8 @@ type Config struct {
 	// Patience is how long nothing must have happened on a connection before the goroutines of its Server are let go. 0 means
 	// parking.Patience.
 	Patience time.Duration
+	// Log receives panics, each of which ends one connection. nil means slog.Default.
+	Log *slog.Logger
 	// Secure says that the scheme of requests that a Client sends is https.
 	Secure bool
 	// Memory provides buffers and streams. nil means a Memory of the connection's own, which recycles little.
@@ -114,6 +117,9 @@ func (c Config) withDefaults(server bool) Config {
 	}
 	orDefault(&c.ConnWindow, DefaultConnWindow)
 	c.ConnWindow = max(c.ConnWindow, defaultWindow) // it starts with that, and cannot be less
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
 	if c.Memory == nil {
 		c.Memory = new(Memory)
 	}

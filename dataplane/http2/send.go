@@ -50,7 +50,7 @@ func (c *conn) flush() {
 		o.since = c.now()
 		c.arm(o.since + int64(c.cfg.IdleTimeout))
 		c.mu.Unlock()
-		_, err := c.net.Write(blk.data)
+		err := c.write(blk.data)
 		c.mu.Lock()
 		c.discount(blk.held)
 		c.cfg.Memory.put(blk)
@@ -67,13 +67,25 @@ func (c *conn) flush() {
 	}
 }
 
+// write writes to the connection. mu is not held.
+func (c *conn) write(p []byte) (err error) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			err = c.panicked(problem)
+		}
+	}()
+	_, err = c.net.Write(p)
+	return err
+}
+
 // flushSoon has what is pending written by somebody who may wait.
 func (c *conn) flushSoon() {
 	if c.out.pending() > 0 && !c.out.writing && !c.out.failed {
 		go func() {
+			defer c.contain()
 			c.mu.Lock()
+			defer c.mu.Unlock()
 			c.flush()
-			c.mu.Unlock()
 		}()
 	}
 }

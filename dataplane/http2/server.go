@@ -84,6 +84,12 @@ func (s *Server) dismiss() {
 // work handles streams one after the other: a goroutine's stack that has grown to what a request needs is kept.
 func (s *Server) work(w chan *Stream, stream *Stream) {
 	defer s.all.Done()
+	defer func() {
+		if problem := recover(); problem != nil {
+			_ = s.c.cut(s.c.panicked(problem)) // which ends it for all
+			s.abandon(stream)
+		}
+	}()
 	for stream != nil {
 		s.handle(stream)
 		if !s.finish(stream, w) {
@@ -91,6 +97,14 @@ func (s *Server) work(w chan *Stream, stream *Stream) {
 		}
 		stream = <-w
 	}
+}
+
+// abandon ends a stream whose handler has panicked. It is not used again.
+func (s *Server) abandon(stream *Stream) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.finish(stream, InternalError)
+	s.c.running--
 }
 
 // finish ends a stream after its handler, and reports whether the worker is to wait for another.

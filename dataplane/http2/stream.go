@@ -174,6 +174,7 @@ func (s *Stream) notify() {
 	s.notified = done
 	go func() {
 		defer close(done)
+		defer s.c.contain()
 		f()
 	}()
 }

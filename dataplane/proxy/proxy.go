@@ -152,7 +152,7 @@ func New(config Config) *Proxy {
 	p := &Proxy{
 		config: config,
 		http1:  http1.Config{Memory: new(http1.Memory)},
-		http2:  http2.Config{Memory: new(http2.Memory), Lifetime: config.Lifetime, Patience: config.Patience},
+		http2:  http2.Config{Memory: new(http2.Memory), Log: config.Log, Lifetime: config.Lifetime, Patience: config.Patience},
 	}
 	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
 	p.rates = newRates(config.RequestsPerSecond)
@@ -233,8 +233,6 @@ func (p *Proxy) serveStreams(finish, cut context.Context, conn net.Conn, c *conn
 	switch err := server.Serve(func(stream *http2.Stream) { p.serveStream(c, stream) }); {
 	case err == http1.ErrQuiet:
 		return p.pause(c, conn, server.Until(), func() *parking.Pause { return p.serveStreams(finish, cut, conn, c, server) })
-	case errors.Is(err, http2.ErrPanicked):
-		p.config.Log.Error("a connection by HTTP/2 was broken off", "client", c.address, "error", err)
 	case err != nil:
 		p.config.Log.Debug("a connection by HTTP/2 was broken off", "client", c.address, "error", err)
 	}
