@@ -242,36 +242,46 @@ func (r *Reader) more() error {
 		r.r = 0
 	default:
 		old := r.blk
-		r.move(4 * len(old.data))
+		if !r.move(4*len(old.data), 2) {
+			return ErrNoRoom
+		}
 		r.s.cfg.Memory.put(old)
 	}
 	return unexpectedEOF(r.read())
 }
 
-// move takes the window to new memory, and leaves the old to the caller.
-func (r *Reader) move(size int) {
-	to := r.s.cfg.Memory.get(size)
+// move takes the window to new memory, and leaves the old to the caller. It reports whether that may be held. That of a head
+// counts twice: it is written on as it came, and who writes it need not count.
+func (r *Reader) move(size int, times int64) bool {
+	to := r.s.get(size, times)
+	if to == nil {
+		return false
+	}
 	r.w = copy(to.data, r.blk.data[r.r:r.w])
 	r.r, r.blk = 0, to
+	return true
 }
 
 // fillBody reads more of a body, of which want bytes are still to come (or more, if that is not known). The head must
-// stay where it is, so the first call moves the window; a body that fills its block gets a larger one.
+// stay where it is, so the first call moves the window; a body that fills its block gets a larger one, if that may be held.
 func (r *Reader) fillBody(want int64) error {
 	r.s.touch(false)
 	switch {
 	case r.pinned == nil:
-		r.pinned = r.blk
+		head := r.blk
 		fast := r.w == len(r.blk.data) // it filled the block in which its head came
-		r.move(max(bodyBlock(want, fast), r.w-r.r+1))
+		least := r.w - r.r + 1
+		if !r.move(max(bodyBlock(want, fast), least), 1) && !r.move(least, 1) {
+			return ErrNoRoom
+		}
+		r.pinned = head
 	case r.r < r.w:
 		r.w = copy(r.blk.data, r.blk.data[r.r:r.w])
 		r.r = 0
-	case r.w == len(r.blk.data) && r.w < largeBlock:
-		old := r.blk
-		r.move(largeBlock)
-		r.s.cfg.Memory.put(old)
 	default:
+		if old := r.blk; r.w == len(old.data) && r.w < largeBlock && r.move(largeBlock, 1) {
+			r.s.cfg.Memory.put(old)
+		}
 		r.r, r.w = 0, 0
 	}
 	return ignoreEOFAfter(r.read())
