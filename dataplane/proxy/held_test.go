@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,4 +147,62 @@ func TestFault_B11_ATargetOfAnotherProtocolIsNotWaitedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFault_A6_BodiesForFunctionsAreBounded: requests that wait for a function hold its event alone, and no more than their
+// client may; one too many is told 503; and who leaves is let go.
+func TestFault_A6_BodiesForFunctionsAreBounded(t *testing.T) {
+	const size, all = 1 << 20, 16 << 20
+	synctest.Test(t, func(t *testing.T) {
+		waiting, release := atomic.Int64{}, make(chan struct{})
+		w := newFunctionWorld(t, "V2", func(ctx context.Context, event []byte) (string, error) {
+			if len(event) < size || cap(event) > size+size/8 {
+				t.Errorf("an event of %d bytes, in %d", len(event), cap(event))
+			}
+			waiting.Add(1)
+			defer waiting.Add(-1)
+			select {
+			case <-release:
+				return `{"statusCode":200,"body":"done"}`, nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		})
+		pool := bound.NewPool(all, 0)
+		w.proxy.config.Held = pool
+		request := "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Type: text/plain\r\nContent-Length: 1048576\r\n\r\n" + strings.Repeat("b", size)
+		refused := 0
+		var conns []net.Conn
+		for range 20 {
+			conn := w.connect(inVPC)
+			go io.WriteString(conn, request)
+			conns = append(conns, conn)
+			synctest.Wait()
+			conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
+			b := make([]byte, 64)
+			if n, _ := io.ReadAtLeast(conn, b, 12); n >= 12 {
+				if !strings.HasPrefix(string(b), "HTTP/1.1 503") {
+					t.Fatalf("answered %q", b)
+				}
+				refused++
+			}
+			conn.SetReadDeadline(time.Time{})
+			if refused > 0 {
+				conn.Close()
+			}
+		}
+		synctest.Wait()
+		if got := waiting.Load(); got < 4 || got+int64(refused) != 20 || pool.Taken() > got*(size+size/8) {
+			t.Errorf("%d requests wait and hold %d bytes, %d were refused", got, pool.Taken(), refused)
+		}
+		w.cutAll() // as when their clients leave
+		synctest.Wait()
+		if waiting.Load() != 0 || pool.Taken() != 0 {
+			t.Errorf("%d requests wait and hold %d bytes after their clients have left", waiting.Load(), pool.Taken())
+		}
+		close(release)
+		for _, conn := range conns {
+			conn.Close()
+		}
+	})
 }
