@@ -8,9 +8,9 @@ import (
 	"pergola/bound"
 )
 
-// connectionCost is how much memory there should be for each connection that is open, in bytes: what one takes that carries
-// a request by HTTP/1.1 whose head is small. An idle one takes a quarter of it. What requests take beyond that is counted
-// where it arises.
+// connectionCost is how much memory there should be for each connection that is open, in bytes, out of half of bound.Memory:
+// what one takes that carries a request by HTTP/1.1 whose head is small, or TLS that is passed through. An idle one takes a
+// quarter of it. What requests take beyond that is counted where it arises.
 const connectionCost = 32 << 10
 
 // seats bounds how many connections are open at once: of each client, from each VPC, and in all.
@@ -21,7 +21,7 @@ type seats struct {
 }
 
 func newSeats(n int, log *slog.Logger) *seats {
-	most := max(1, min(int64(n), bound.Memory()/connectionCost))
+	most := max(1, min(int64(n), bound.Memory()/2/connectionCost))
 	return &seats{pool: bound.NewPool(most, 0), log: log}
 }
 

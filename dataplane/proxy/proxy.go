@@ -48,8 +48,12 @@ const (
 	DefaultMaxHeld = 2 << 30
 )
 
-// held is what all Proxies of a process that have no other share.
+// held is what Held returns.
 var held = sync.OnceValue(func() *bound.Pool { return bound.NewPool(min(bound.Memory()/2, DefaultMaxHeld), 0) })
+
+// Held is what all clients together may make this process hold of heads and bodies, in bytes: half of bound.Memory, and at
+// most DefaultMaxHeld.
+func Held() *bound.Pool { return held() }
 
 const (
 	// maxDials is how many targets are tried before a request is answered with 503.
@@ -120,8 +124,7 @@ type Config struct {
 	RequestsPerSecond int
 	// DialTimeout bounds each attempt to connect to a target. 0 means DefaultDialTimeout.
 	DialTimeout time.Duration
-	// Held is what clients may make this process hold of heads and bodies, in bytes. nil means the one of the process, which is
-	// half of bound.Memory and at most DefaultMaxHeld.
+	// Held is what clients may make this process hold of heads and bodies, in bytes. nil means Held().
 	Held *bound.Pool
 	// MaxIdlePerTarget bounds the idle connections kept to one address. 0 means DefaultMaxIdlePerTarget.
 	MaxIdlePerTarget int
@@ -147,7 +150,7 @@ func New(config Config) *Proxy {
 		config.Random = rand.Uint64
 	}
 	if config.Held == nil {
-		config.Held = held()
+		config.Held = Held()
 	}
 	if config.Lifetime <= 0 {
 		config.Lifetime = DefaultLifetime
