@@ -1,15 +1,20 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"pergola/bound"
 	"pergola/lattice"
@@ -203,6 +208,75 @@ func TestFault_A6_BodiesForFunctionsAreBounded(t *testing.T) {
 		close(release)
 		for _, conn := range conns {
 			conn.Close()
+		}
+	})
+}
+
+// TestFault_A3_DeniedStreamsAreLetGo: requests that were denied leave nothing of themselves, though their client keeps its
+// windows shut, and are given up after the idle timeout.
+func TestFault_A3_DeniedStreamsAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool := bound.NewPool(64<<20, 0)
+		w := newWorld(t, little(pool))
+		w.listener().Service.AuthType = lattice.AuthIAM
+		near, far := net.Pipe()
+		w.serving.Go(func() { w.proxy.ServeHTTP2(w.finish, w.cut, addressed{far}, inVPC) })
+		framer := http2.NewFramer(near, near)
+		var mu sync.Mutex
+		answered, reset := 0, 0
+		heard := make(chan struct{})
+		go func() {
+			defer close(heard)
+			for {
+				frame, err := framer.ReadFrame()
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				switch frame.(type) {
+				case *http2.HeadersFrame:
+					answered++
+				case *http2.RSTStreamFrame:
+					reset++
+				}
+				mu.Unlock()
+			}
+		}()
+		io.WriteString(near, http2.ClientPreface)
+		framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		var block bytes.Buffer
+		encoder := hpack.NewEncoder(&block)
+		for i := range uint32(120) {
+			block.Reset()
+			for _, f := range []field{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":path", Value: "/"}, {Name: ":authority", Value: "s.example"}} {
+				encoder.WriteField(f)
+			}
+			for range 14 {
+				encoder.WriteField(field{Name: "x", Value: strings.Repeat("y", 4000)})
+			}
+			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+			synctest.Wait()
+		}
+		mu.Lock()
+		if answered != 120 || reset != 0 {
+			t.Errorf("%d requests were answered, %d reset", answered, reset)
+		}
+		mu.Unlock()
+		if taken := pool.Taken(); taken > 3<<20 { // the flat rate of 120 streams, and buffers
+			t.Errorf("%d KB are held for 120 requests that were answered", taken>>10)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		mu.Lock()
+		if reset != 120 {
+			t.Errorf("%d of 120 streams were given up", reset)
+		}
+		mu.Unlock()
+		near.Close()
+		<-heard
+		w.serving.Wait()
+		if taken := pool.Taken(); taken != 0 {
+			t.Errorf("%d bytes count after the end", taken)
 		}
 	})
 }
