@@ -75,10 +75,11 @@ func (s *Server) Serve(ctx context.Context, vpcID string, listener net.Listener)
 		}
 		admitted.admit(&stream{Conn: conn, place: place})
 	})
-	if ctx.Err() != nil {
-		return nil
+	cancel() // which ends the server's own accepting
+	if err != nil {
+		return fmt.Errorf("metadata: %w", err)
 	}
-	return fmt.Errorf("metadata: %w", err)
+	return nil
 }
 
 // contain is deferred: a panic ends the connection that it arose on.
