@@ -24,6 +24,7 @@ FUZZ = \
 	dataplane/access:FuzzParameter \
 	dataplane/clienthello:FuzzClientHello \
 	dataplane/http1:FuzzAssemble \
+	dataplane/event:FuzzBody \
 	dataplane/event:FuzzResponse \
 	dataplane/event:FuzzTarget \
 	dataplane/http1:FuzzChunks \

@@ -36,8 +36,9 @@ type Config struct {
 	// took too long or the VPC is gone, the connection has been closed under Serve's hands, and Serve has to return.
 	// Required.
 	Serve func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
-	// MaxConnections bounds the connections that are open at once. At the bound, new connections wait to be accepted
-	// until another ends. 0 means DefaultMaxConnections.
+	// MaxConnections bounds the connections that are open at once; they are shared out among VPCs and their clients as
+	// bound.Pool says. A connection beyond a client's share is reset. 0 means DefaultMaxConnections; there are fewer where
+	// bound.Memory has not enough for as many.
 	MaxConnections int
 	// Hold reports whether a door that is missing is to stay so for now; Apply opens all others. Nil holds none.
 	Hold func(Door) bool
@@ -86,6 +87,7 @@ func New(cfg Config) *Plane {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
+	p.lot.Log = p.log
 	if cfg.MaxConnections <= 0 {
 		cfg.MaxConnections = DefaultMaxConnections
 	}
@@ -182,7 +184,7 @@ func (p *Plane) Close(ctx context.Context) error {
 		p.running.Wait()
 		close(finished)
 	}()
-	cut := 0
+	cut := int64(0)
 	select {
 	case <-finished:
 	case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 
+	"pergola/bound"
 	"pergola/containment"
 	"pergola/dataplane/parking"
 	"pergola/snapshot"
@@ -82,43 +83,45 @@ func (d *door) isOpen() bool { return d.ctx.Err() == nil }
 // accept lets connections in until the door closes. When the listener was closed by someone else, the door closes too, so
 // that the next Apply opens it anew.
 func (d *door) accept(l net.Listener) {
-	err := containment.Accept(d.ctx, d.plane.log, "a door in "+d.place.vpc, l.Accept, d.admit)
+	log := d.plane.log.With("vpc", d.place.vpc, "address", l.Addr())
+	err := containment.Accept(d.ctx, log, "a listener", l.Accept, d.admit)
 	ours := !d.isOpen()
 	d.close()
 	if err != nil && !ours {
-		d.plane.log.Warn("a listener was closed by the network", "vpc", d.place.vpc, "address", l.Addr(), "error", err)
+		log.Warn("a listener was closed by the network", "error", err)
 		d.plane.closing()
 	}
 }
 
-// admit serves a connection in a goroutine of its own, as soon as there is a seat for it.
+// admit serves a connection in a goroutine of its own, if there is a seat for it.
 func (d *door) admit(conn net.Conn) {
-	if !d.plane.seats.take(d.ctx) {
-		_ = conn.Close()
+	seat := d.plane.seats.take(d.place.vpc, conn)
+	if seat == nil {
+		refuse(conn)
 		return
 	}
 	d.plane.running.Add(1)
-	go d.serve(conn, func() *parking.Pause {
+	go d.serve(conn, seat, func() *parking.Pause {
 		return d.plane.serve(d.ctx, d.place.ctx, conn, d.place.vpc, d.port)
 	})
 }
 
 // serve serves a connection, from the given step on, to its end or until it is parked; then another goroutine goes on.
-func (d *door) serve(conn net.Conn, step func() *parking.Pause) {
+func (d *door) serve(conn net.Conn, seat *bound.Share, step func() *parking.Pause) {
 	for {
 		pause := d.take(conn, step)
 		if pause == nil {
 			break
 		}
 		step = pause.Then
-		err := d.plane.lot.Park(d.ctx, pause, func() { d.serve(conn, step) })
+		err := d.plane.lot.Park(d.ctx, pause, func() { d.serve(conn, seat, step) })
 		if err == nil {
 			return
 		}
 		d.plane.notParked(err)
 	}
 	_ = conn.Close()
-	d.plane.seats.leave()
+	d.plane.seats.leave(seat)
 	d.plane.running.Done()
 }
 

@@ -88,14 +88,27 @@ func (m *memory) listener(at socket) *listener {
 
 // connect connects like a client would: without a listener it is refused, otherwise it waits in the listener's queue.
 func (m *memory) connect(at socket) (net.Conn, error) {
+	return m.connectFrom(netip.MustParseAddr("10.0.0.1"), at)
+}
+
+// connectFrom is connect for a client with an address.
+func (m *memory) connectFrom(client netip.Addr, at socket) (net.Conn, error) {
 	l := m.listener(at)
 	if l == nil {
 		return nil, fmt.Errorf("connect to %v: refused", at)
 	}
-	client, server := net.Pipe()
-	l.queue <- server
-	return client, nil
+	near, far := net.Pipe()
+	l.queue <- from{far, net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 40000))}
+	return near, nil
 }
+
+// from is a connection that comes from an address.
+type from struct {
+	net.Conn
+	client net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.client }
 
 // listener is a listener in memory. It gives what is in its queue, or an error from failures.
 type listener struct {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"pergola/bound"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -30,17 +31,20 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// maxForwards is how many questions may be with the forwarder at once, over all VPCs. Further ones are refused with
-// SERVFAIL, and resolvers ask again.
-const maxForwards = 512
+// maxForwards is how many questions may be with the forwarder at once, over all VPCs, shared out as bound.Pool says, and
+// maxClientForwards how many of one client. Further ones are refused with SERVFAIL, and resolvers ask again.
+const (
+	maxForwards       = 512
+	maxClientForwards = 128
+)
 
 // Server answers the questions of any number of VPCs.
 type Server struct {
 	snapshot func() *snapshot.Snapshot
 	forward  func(ctx context.Context, query []byte, network string) ([]byte, error)
 	log      *slog.Logger
-	// forwards has an element for every question that is with the forwarder.
-	forwards chan struct{}
+	// forwards are the questions that are with the forwarder, and streams the connections that are open.
+	forwards, streams *bound.Pool
 	// zone is the suffix of all generated names, with its final dot, and below the same after a dot.
 	zone  dnsmessage.Name
 	below []byte
@@ -57,7 +61,8 @@ func New(config Config) *Server {
 		snapshot: config.Snapshot,
 		forward:  config.Forward,
 		log:      log,
-		forwards: make(chan struct{}, maxForwards),
+		forwards: bound.NewPool(maxForwards, maxClientForwards),
+		streams:  bound.NewPool(maxStreams, maxClientStreams),
 		zone:     zone,
 		below:    append([]byte("."), text(&zone)...),
 	}

@@ -7,17 +7,23 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"pergola/bound"
+	"pergola/containment"
 )
 
 const (
 	// maxQuery is the longest query that we read. Queries are a question and a few options.
 	maxQuery = 4096
-	// maxStreams is how many connections a stream listener holds at once; further ones are closed.
-	maxStreams = 128
+	// maxStreams is how many connections clients may have open at once, over all VPCs, shared out as bound.Pool says, and
+	// maxClientStreams how many of them one client; further ones are closed.
+	maxStreams       = 512
+	maxClientStreams = 64
 	// maxPipelined is how many questions of one connection may be with the forwarder; no more are read until one of
 	// them is answered (RFC 7766 §6.2.1.1).
 	maxPipelined = 16
@@ -25,8 +31,8 @@ const (
 	idleTimeout = 10 * time.Second
 )
 
-// ServePacket answers the questions that come to conn from clients in the VPC. It returns nil when ctx ends, or the
-// error with which reading failed; conn is closed then, and nothing is left running. Bind conn to a single address:
+// ServePacket answers the questions that come to conn from clients in the VPC. It returns nil when ctx ends, or
+// net.ErrClosed if somebody else has closed conn; conn is closed then, and nothing is left running. Bind conn to a single address:
 // clients take a response only from where they sent the question.
 func (s *Server) ServePacket(ctx context.Context, vpcID string, conn net.PacketConn) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -35,22 +41,57 @@ func (s *Server) ServePacket(ctx context.Context, vpcID string, conn net.PacketC
 	defer cancel()
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	in, out := make([]byte, maxQuery), make([]byte, 0, ourUDPSize)
-	for {
-		n, client, err := conn.ReadFrom(in)
-		if err != nil {
-			return unlessDone(ctx, err)
-		}
-		query := in[:n]
-		response, forward := s.Answer(out, vpcID, query)
-		switch {
-		case forward:
-			query = bytes.Clone(query)
-			s.relay(ctx, &forwards, query, "udp", func(response []byte) { writePacket(conn, client, query, response) })
-		case response != nil:
-			writePacket(conn, client, query, response)
-		}
+	socket := packets{server: s, vpc: vpcID, conn: conn, in: make([]byte, maxQuery), out: make([]byte, 0, ourUDPSize)}
+	err := containment.Accept(ctx, s.log, "a resolver", socket.read, func(p packet) { socket.answer(ctx, &forwards, p) })
+	return unlessDone(ctx, err)
+}
+
+// packets is a socket to which questions come in packets.
+type packets struct {
+	server  *Server
+	vpc     string
+	conn    net.PacketConn
+	in, out []byte
+}
+
+// packet is a question in packets.in.
+type packet struct {
+	size   int
+	client net.Addr
+}
+
+func (s *packets) read() (p packet, err error) {
+	p.size, p.client, err = s.conn.ReadFrom(s.in)
+	return p, err
+}
+
+// answer answers a question. A panic ends this question and no other.
+func (s *packets) answer(ctx context.Context, forwards *sync.WaitGroup, p packet) {
+	defer s.server.contain(s.vpc)
+	query := s.in[:p.size]
+	response, forward := s.server.Answer(s.out, s.vpc, query)
+	switch {
+	case forward:
+		query = bytes.Clone(query)
+		from := origin{s.vpc, bound.ClientOf(p.client), "udp"}
+		s.server.relay(ctx, forwards, query, from, func(response []byte) { writePacket(s.conn, p.client, query, response) })
+	case response != nil:
+		writePacket(s.conn, p.client, query, response)
 	}
+}
+
+// contain is deferred: it ends a question, or a connection, that panics.
+func (s *Server) contain(vpcID string) {
+	if problem := recover(); problem != nil {
+		_ = containment.Report(s.log, "answering a question", problem, "vpc", vpcID)
+	}
+}
+
+// origin is where a question comes from, and by which kind of network.
+type origin struct {
+	vpc     string
+	client  netip.Addr
+	network string
 }
 
 // writePacket sends a response, cut to what the client takes. A response that is lost on our side is like one that
@@ -67,21 +108,26 @@ func unlessDone(ctx context.Context, err error) error {
 	return fmt.Errorf("dns: %w", err)
 }
 
-// relay has the forwarder answer a query and calls reply with the response, from one of the tasks.
-func (s *Server) relay(ctx context.Context, tasks *sync.WaitGroup, query []byte, network string, reply func([]byte)) {
-	select {
-	case s.forwards <- struct{}{}:
-	default:
+// relay has the forwarder answer a query and calls reply with the response, from one of the tasks; at once and with
+// SERVFAIL where the client has as many questions there as it may.
+func (s *Server) relay(ctx context.Context, tasks *sync.WaitGroup, query []byte, from origin, reply func([]byte)) {
+	place := s.forwards.Enter(from.vpc, from.client)
+	if place == nil {
 		reply(serverFailure(query))
 		return
 	}
 	tasks.Go(func() {
-		defer func() { <-s.forwards }()
-		response, err := s.forward(ctx, query, network)
+		defer place.Leave()
+		var response []byte
+		err := containment.Do(s.log, "forwarding a question", func() (err error) {
+			response, err = s.forward(ctx, query, from.network)
+			return err
+		}, "vpc", from.vpc)
 		if err != nil {
 			s.log.DebugContext(ctx, "dns: a question could not be forwarded", "error", err)
 			response = serverFailure(query)
 		}
+		defer s.contain(from.vpc)
 		reply(response)
 	})
 }
@@ -120,8 +166,8 @@ func fit(query, response []byte) []byte {
 }
 
 // ServeStream answers the questions that come over the connections of a listener from clients in the VPC. It returns
-// nil when ctx ends, or the error with which accepting failed; the listener and all connections are closed then, and
-// nothing is left running.
+// nil when ctx ends, or net.ErrClosed if somebody else has closed the listener; the listener and all connections are closed
+// then, and nothing is left running.
 func (s *Server) ServeStream(ctx context.Context, vpcID string, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var streams sync.WaitGroup
@@ -129,26 +175,24 @@ func (s *Server) ServeStream(ctx context.Context, vpcID string, listener net.Lis
 	defer cancel()
 	defer listener.Close()
 	defer context.AfterFunc(ctx, func() { listener.Close() })()
-	room := make(chan struct{}, maxStreams)
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return unlessDone(ctx, err)
+	err := containment.Accept(ctx, s.log, "a resolver", listener.Accept, func(conn net.Conn) {
+		client := bound.ClientOf(conn.RemoteAddr())
+		place := s.streams.Enter(vpcID, client)
+		if place == nil {
+			_ = conn.Close() // nothing was said
+			return
 		}
-		select {
-		case room <- struct{}{}:
-			streams.Go(func() {
-				defer func() { <-room }()
-				s.serveStream(ctx, vpcID, conn)
-			})
-		default:
-			conn.Close()
-		}
-	}
+		streams.Go(func() {
+			defer place.Leave()
+			defer s.contain(vpcID)
+			s.serveStream(ctx, origin{vpcID, client, "tcp"}, conn)
+		})
+	})
+	return unlessDone(ctx, err)
 }
 
 // serveStream answers the questions of one connection until the client has no more or does not behave.
-func (s *Server) serveStream(ctx context.Context, vpcID string, conn net.Conn) {
+func (s *Server) serveStream(ctx context.Context, from origin, conn net.Conn) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	var forwards sync.WaitGroup
@@ -162,13 +206,13 @@ func (s *Server) serveStream(ctx context.Context, vpcID string, conn net.Conn) {
 		if err != nil {
 			return
 		}
-		response, forward := s.Answer(frame, vpcID, query)
+		response, forward := s.Answer(frame, from.vpc, query)
 		switch {
 		case forward:
 			room <- struct{}{}
-			s.relay(ctx, &forwards, bytes.Clone(query), "tcp", func(response []byte) {
+			s.relay(ctx, &forwards, bytes.Clone(query), from, func(response []byte) {
+				defer func() { <-room }()
 				out.write(append(make([]byte, frameHeader), response...))
-				<-room
 			})
 		case response != nil:
 			out.write(response)

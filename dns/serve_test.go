@@ -7,14 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"net/netip"
+	"os"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"pergola/containment"
 	"pergola/snapshot"
 )
 
@@ -38,6 +44,24 @@ func (p *pipes) Accept() (net.Conn, error) {
 
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// from is a connection that comes from an address.
+type from struct {
+	net.Conn
+	client net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.client }
+
+func (p *pipes) dialFrom(t *testing.T, client string) net.Conn {
+	here, there := net.Pipe()
+	select {
+	case p.conns <- from{there, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(client), 40000))}:
+	case <-p.done:
+		t.Fatal("the listener is closed")
+	}
+	return here
+}
 
 func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	here, there := net.Pipe()
@@ -175,15 +199,99 @@ func TestFailureToForwardIsServerFailure(t *testing.T) {
 	}
 }
 
-func TestTooManyForwardsAreServerFailures(t *testing.T) {
-	s := newServer(nowhere)
-	for range maxForwards {
-		s.forwards <- struct{}{}
+// A client that asks without end has its questions refused, and nobody else's.
+func TestFault_A12_NoClientTakesTheForwarder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		proceed := make(chan struct{})
+		s := newServer(func(ctx context.Context, query []byte, network string) ([]byte, error) {
+			<-proceed
+			return one(ctx, query, network)
+		})
+		var tasks sync.WaitGroup
+		ask := func(vpc, client string) *dnsmessage.Message {
+			var response *dnsmessage.Message
+			from := origin{vpc, netip.MustParseAddr(client), "udp"}
+			s.relay(t.Context(), &tasks, query(t, "example.com", dnsmessage.TypeA, nil), from, func(message []byte) {
+				m := unpack(t, message)
+				response = &m
+			})
+			return response
+		}
+		waiting := 0
+		for range 2 * maxForwards {
+			if m := ask("vpc-1", "10.0.0.1"); m == nil {
+				waiting++
+			} else if m.RCode != dnsmessage.RCodeServerFailure {
+				t.Fatalf("one too many: %v", m)
+			}
+		}
+		if waiting != maxClientForwards {
+			t.Errorf("%d questions of one client wait, want %d", waiting, maxClientForwards)
+		}
+		for _, other := range [][2]string{{"vpc-1", "10.0.0.2"}, {"vpc-2", "10.0.0.1"}} {
+			if m := ask(other[0], other[1]); m != nil {
+				t.Errorf("the question of %v was refused: %v", other, m)
+			}
+		}
+		close(proceed)
+		tasks.Wait()
+		if got := s.forwards.Taken(); got != 0 {
+			t.Errorf("%d questions are counted after all were answered", got)
+		}
+	})
+}
+
+// A question that panics is given up, and the next one is answered.
+func TestFault_A11_APanicEndsOneQuestion(t *testing.T) {
+	var log bytes.Buffer
+	before := containment.Panics()
+	s := New(Config{
+		Region: "us-west-2", Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Snapshot: func() *snapshot.Snapshot {
+			if panicking.Swap(false) {
+				panic("no such VPC")
+			}
+			return &snapshot.Snapshot{}
+		},
+		Forward: func(ctx context.Context, query []byte, network string) ([]byte, error) {
+			if m := unpack(t, query); m.Questions[0].Name.String() == "bad.example." {
+				panic("no such name")
+			}
+			return one(ctx, query, network)
+		},
+	})
+	udp, streams := serveUDP(t, s), servePipes(t, s)
+	panicking.Store(true)
+	ask, err := net.Dial("udp", udp)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if m := exchangeUDP(t, serveUDP(t, s), query(t, "example.com", dnsmessage.TypeA, nil)); m.RCode != dnsmessage.RCodeServerFailure {
-		t.Errorf("%v", m)
+	defer ask.Close()
+	ask.Write(query(t, "example.com", dnsmessage.TypeA, nil))
+	if m := exchangeUDP(t, udp, query(t, "example.com", dnsmessage.TypeA, nil)); len(m.Answers) != 1 {
+		t.Errorf("after a panic: %v", m)
+	}
+	if m := exchangeUDP(t, udp, query(t, "bad.example", dnsmessage.TypeA, nil)); m.RCode != dnsmessage.RCodeServerFailure {
+		t.Errorf("a panic of the forwarder: %v", m)
+	}
+	panicking.Store(true)
+	conn, _ := streams.dial(t.Context(), "", "")
+	writeFrame(t, conn, query(t, "example.com", dnsmessage.TypeA, nil))
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection of a panic: %v", err)
+	}
+	conn, _ = streams.dial(t.Context(), "", "")
+	defer conn.Close()
+	writeFrame(t, conn, query(t, "example.com", dnsmessage.TypeA, nil))
+	if m := readNext(t, conn); len(m.Answers) != 1 {
+		t.Errorf("a connection after that of a panic: %v", m)
+	}
+	if got := containment.Panics() - before; got != 3 {
+		t.Errorf("%d panics were counted, want 3", got)
 	}
 }
+
+var panicking atomic.Bool
 
 // writeFrame and readNext speak the other side of a stream, from any goroutine.
 func writeFrame(t *testing.T, conn net.Conn, message []byte) {
@@ -287,16 +395,55 @@ func TestStreamEndsAtNonsense(t *testing.T) {
 	}
 }
 
-func TestStreamsAreBounded(t *testing.T) {
-	p := servePipes(t, newServer(nowhere))
-	for range maxStreams {
+// A client that opens connections without end has those beyond its share closed, and nobody else's.
+func TestFault_A12_NoClientTakesTheResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := servePipes(t, newServer(nowhere))
+		open := func(client string) bool {
+			conn := p.dialFrom(t, client)
+			t.Cleanup(func() { conn.Close() })
+			conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
+			_, err := conn.Read(make([]byte, 1))
+			return errors.Is(err, os.ErrDeadlineExceeded)
+		}
+		for i := range 2 * maxStreams {
+			if got := open("10.0.0.1"); got != (i < maxClientStreams) {
+				t.Fatalf("connection %d of a client is open: %v", i, got)
+			}
+		}
+		if !open("10.0.0.2") {
+			t.Error("another client is refused")
+		}
+	})
+}
+
+// TestFault_A2_ResolversOutliveALackOfDescriptors: a socket whose accept or read fails once is served on.
+func TestFault_A2_ResolversOutliveALackOfDescriptors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		s := newServer(one)
+		serve(t, func(ctx context.Context) error { return s.ServeStream(ctx, "vpc-1", &failing{pipes: p}) })
 		conn, _ := p.dial(t.Context(), "", "")
 		defer conn.Close()
+		writeFrame(t, conn, query(t, "example.com", dnsmessage.TypeA, nil))
+		if m := readNext(t, conn); len(m.Answers) != 1 {
+			t.Errorf("after a lack of descriptors: %v", m)
+		}
+	})
+}
+
+// failing is a listener whose first accept fails.
+type failing struct {
+	*pipes
+	failed bool
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if !f.failed {
+		f.failed = true
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
 	}
-	conn, _ := p.dial(t.Context(), "", "")
-	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("one too many: %v", err)
-	}
+	return f.pipes.Accept()
 }
 
 func TestServingEndsWithTheError(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"pergola/bound"
 	"pergola/fabric"
 )
 
@@ -52,6 +53,10 @@ type invocation struct {
 	Call
 	started time.Time
 	answer  chan Result // has room for the one answer
+
+	share *bound.Share // on which the payload counts
+	held  int64        // for so many bytes
+	given sync.Once    // it was given back
 }
 
 // start starts an environment. What is wrong with the function's program shows at its first invocation.

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"pergola/aws"
+	"pergola/bound"
 	"pergola/fabric"
 )
 
@@ -108,8 +109,9 @@ type Result struct {
 // unhandled is the Error of every failure of a custom runtime.
 const unhandled = "Unhandled"
 
-// ErrThrottled says that the function already has as many invocations as it may.
-var ErrThrottled = errors.New("the function has as many invocations at once as it may")
+// ErrThrottled says that the function already has as many invocations as it may, or that these were sent as much as they may
+// hold.
+var ErrThrottled = errors.New("the function has as many invocations at once, or as large ones, as it may")
 
 var errClosed = errors.New("functions: the runtime is closed")
 
@@ -119,6 +121,8 @@ type Runtime struct {
 	ctx     context.Context // ends when Close begins
 	end     context.CancelFunc
 	running sync.WaitGroup // environments and invocations
+
+	payloads *bound.Pool // what invocations hold of what they were sent, in bytes
 
 	mu    sync.Mutex       // guards what follows, and the pools
 	pools map[string]*pool // by the ARN of the function
@@ -142,7 +146,7 @@ func New(config Config) (*Runtime, error) {
 	if config.Dir = dir; os.RemoveAll(dir) != nil || os.MkdirAll(dir, 0o700) != nil {
 		return nil, fmt.Errorf("functions: the directory %s for temporary files cannot be made anew; see who owns it", dir)
 	}
-	r := &Runtime{config: config, pools: map[string]*pool{}}
+	r := &Runtime{config: config, pools: map[string]*pool{}, payloads: newPayloads()}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	return r, nil
 }
@@ -157,13 +161,21 @@ func (r *Runtime) Invoke(ctx context.Context, f *Function, call Call) (Result, e
 		return Result{}, errClosed
 	}
 	defer r.running.Done()
+	inv := &invocation{Call: call, answer: make(chan Result, 1)}
+	if !r.keepPayload(f, inv) {
+		return Result{}, ErrThrottled
+	}
 	e, err := r.acquire(ctx, f)
 	if err != nil {
+		inv.letGo()
 		return Result{}, err
 	}
-	inv := &invocation{Call: call, answer: make(chan Result, 1), started: time.Now()}
+	inv.started = time.Now()
 	outcome := make(chan outcome, 1)
-	r.running.Go(func() { outcome <- r.carryOut(e, inv) })
+	r.running.Go(func() {
+		defer inv.letGo()
+		outcome <- r.carryOut(e, inv)
+	})
 	select {
 	case o := <-outcome:
 		return o.Result, o.err

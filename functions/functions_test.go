@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pergola/bound"
 	"pergola/fabric"
 )
 
@@ -323,6 +325,82 @@ func TestNotAllMayWait(t *testing.T) {
 	f.Timeout = time.Hour
 	if _, err := w.Invoke(t.Context(), f, Call{}); !errors.Is(err, ErrThrottled) {
 		t.Errorf("one more: %v", err)
+	}
+}
+
+// TestFault_A6_PayloadsAreBounded: invocations that wait hold no more of what they were sent than they may, those of another
+// function have room, and what has left is let go.
+func TestFault_A6_PayloadsAreBounded(t *testing.T) {
+	const large = 6 << 20
+	w := newWorld(t, func(c *Config) { c.Concurrency = 1 })
+	w.payloads = bound.NewPool(64<<20, 0)
+	f, other := w.function(shell(respond+"1")), w.function(shell(respond+`"$event"`))
+	other.ARN += "-other"
+	w.pools[f.ARN] = &pool{busy: 1}
+	f.Timeout = time.Hour
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	outcomes := make(chan error, 60)
+	waiting := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.pools[f.ARN].waiters)
+	}
+	for range 60 {
+		go func() {
+			_, err := w.Invoke(ctx, f, Call{Payload: make([]byte, large)})
+			outcomes <- err
+		}()
+	}
+	refused := 0
+	for refused+waiting() < 60 {
+		select {
+		case err := <-outcomes:
+			if !errors.Is(err, ErrThrottled) {
+				t.Errorf("refused with %v", err)
+			}
+			refused++
+		default:
+			runtime.Gosched()
+		}
+	}
+	if taken := w.payloads.Taken(); taken > 48<<20 || taken < large || int(taken) != waiting()*large {
+		t.Errorf("%d invocations hold %d MB of %d", waiting(), taken>>20, w.payloads.Most()>>20)
+	}
+	if result := w.invoke(other, `{"a":1}`); result.Error != "" || string(result.Payload) != `{"a":1}` {
+		t.Errorf("another function: %s", result.Payload)
+	}
+	leave()
+	for range 60 - refused {
+		if err := <-outcomes; !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller that left: %v", err)
+		}
+	}
+	if taken := w.payloads.Taken(); taken != 0 || waiting() != 0 {
+		t.Errorf("%d bytes are held, %d invocations wait, after all have left", taken, waiting())
+	}
+}
+
+// TestFault_A6_WhatAFunctionHasTakenIsLetGo while it is at work.
+func TestFault_A6_WhatAFunctionHasTakenIsLetGo(t *testing.T) {
+	w := newWorld(t, nil)
+	gate, began := filepath.Join(t.TempDir(), "gate"), filepath.Join(t.TempDir(), "began")
+	f := w.function(shell(`touch ` + began + `; while [ ! -e ` + gate + ` ]; do sleep 0.01; done; ` + respond + `1`))
+	finished := make(chan error, 1)
+	go func() {
+		_, err := w.Invoke(context.Background(), f, Call{Payload: make([]byte, 1<<20)})
+		finished <- err
+	}()
+	for {
+		if _, err := os.Stat(began); err == nil && w.payloads.Taken() == 0 {
+			break
+		}
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-finished; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"pergola/aws/lambda"
+	"pergola/bound"
 )
 
 // pool is the environments of one function. All of it is guarded by the mutex of its Runtime.
@@ -14,9 +17,44 @@ type pool struct {
 	forgotten bool // environments that come back are closed
 }
 
-// maxWaiting is how many invocations of a function may wait. Each holds what it was sent, of which there may be 6 MB. AWS
-// refuses what is beyond 1,000 at once too (Lambda developer guide, "Lambda quotas").
+// maxWaiting is how many invocations of a function may wait. AWS refuses what is beyond 1,000 at once too (Lambda developer
+// guide, "Lambda quotas").
 const maxWaiting = 1000
+
+// maxPayloads is how much all invocations may hold of what they were sent, in bytes: those that wait, and those whose program
+// has not taken it. It is shared out among accounts and their functions as bound.Pool says, and less where bound.Memory is
+// less than eight times that.
+const maxPayloads = 1 << 30
+
+// minPayloads is how much there is of it at least: for some of the largest payloads.
+const minPayloads = 64 << 20
+
+func newPayloads() *bound.Pool {
+	return bound.NewPool(min(maxPayloads, max(minPayloads, bound.Memory()/8)), 0)
+}
+
+// keepPayload counts what an invocation was sent, until letGo, and reports whether it may be held.
+func (r *Runtime) keepPayload(f *Function, inv *invocation) bool {
+	name, err := lambda.ParseARN(f.ARN)
+	if err != nil {
+		name.Account = "" // which all have that have no ARN
+	}
+	inv.share = r.payloads.Open(name.Account, f.ARN)
+	inv.held = int64(len(inv.Payload))
+	if !inv.share.Take(inv.held) {
+		inv.share.Close()
+		return false
+	}
+	return true
+}
+
+// letGo gives back what counts for a payload. It may be called again.
+func (inv *invocation) letGo() {
+	inv.given.Do(func() {
+		inv.share.Give(inv.held)
+		inv.share.Close()
+	})
+}
 
 // acquire takes an idle environment for an invocation, or starts one. A function that has as many as it may makes its
 // callers wait, unless it is the function itself that says how many.

@@ -44,6 +44,8 @@ func (e *environment) handOut(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Client-Context", inv.ClientContext)
 	}
 	_, _ = w.Write(inv.Payload) // a process that does not take it will not answer, and run out of time
+	inv.Payload = nil           // nobody needs it any more, however long the function takes
+	inv.letGo()
 }
 
 // traceID is an X-Ray trace of this one invocation, which nobody samples.

@@ -19,6 +19,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"pergola/bound"
 )
 
 // Address is where instances look for the service.
@@ -106,11 +108,12 @@ type Server struct {
 	log      *slog.Logger
 	tokens   tokens
 	sessions sessions
+	streams  *bound.Pool // the connections that are open
 }
 
 // New makes a Server.
 func New(cfg Config) *Server {
-	s := &Server{region: cfg.Region, describe: cfg.Describe, now: cfg.Now, log: cfg.Logger}
+	s := &Server{region: cfg.Region, describe: cfg.Describe, now: cfg.Now, log: cfg.Logger, streams: bound.NewPool(maxStreams, maxClientStreams)}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -503,7 +503,7 @@ func TestOneClientDoesNotTakeAllConnections(t *testing.T) {
 	neighbour.Address, neighbour.Options.TokensOptional = netip.MustParseAddr("10.0.1.10"), true
 	w := newWorld(t, web(), neighbour)
 	var held []net.Conn
-	for range maxStreams {
+	for range maxClientStreams {
 		conn, err := w.listener.dial("10.0.1.9")
 		if err != nil {
 			t.Fatal(err)

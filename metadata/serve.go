@@ -6,15 +6,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
+
+	"pergola/bound"
+	"pergola/containment"
 )
 
 const (
-	// maxStreams is how many connections one client may have at once; further ones are closed. A client cannot take
-	// them from another.
-	maxStreams = 32
+	// maxStreams is how many connections there may be at once, over all VPCs, shared out as bound.Pool says, and
+	// maxClientStreams how many of one client; further ones are closed.
+	maxStreams       = 2048
+	maxClientStreams = 32
 	// maxHead bounds the line and the fields of a request, in bytes. Requests have two fields or three.
 	maxHead = 8 << 10
 	// requestTimeout is how long a request may take to arrive, obtainTimeout how long credentials, answerTimeout how long
@@ -25,15 +28,19 @@ const (
 	idleTimeout    = 30 * time.Second
 )
 
-// Serve answers the instances of a VPC over the connections of a listener. It returns nil when ctx ends, or the error
-// with which accepting failed; the listener and all connections are closed then, and nothing is left running.
+// Serve answers the instances of a VPC over the connections of a listener. It returns nil when ctx ends, or
+// net.ErrClosed if somebody else has closed the listener; the listener and all connections are closed then, and nothing is
+// left running.
 func (s *Server) Serve(ctx context.Context, vpcID string, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var open sync.WaitGroup
 	defer open.Wait()
 	defer cancel()
 	server := &http.Server{
-		Handler:        http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, vpcID) }),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer s.contain(vpcID)
+			s.answer(w, r, vpcID)
+		}),
 		ReadTimeout:    requestTimeout,
 		WriteTimeout:   answerTimeout,
 		IdleTimeout:    idleTimeout,
@@ -52,71 +59,76 @@ func (s *Server) Serve(ctx context.Context, vpcID string, listener net.Listener)
 			}
 		},
 	}
+	defer listener.Close()
 	defer server.Close()
-	defer context.AfterFunc(ctx, func() { server.Close() })()
-	err := server.Serve(&fairListener{Listener: listener, open: map[netip.Addr]int{}})
-	if ctx.Err() != nil {
-		return nil
+	admitted := &admitted{Listener: listener, conns: make(chan net.Conn), done: ctx.Done()}
+	open.Go(func() { _ = server.Serve(admitted) }) // it ends with ctx
+	defer context.AfterFunc(ctx, func() {
+		server.Close()
+		listener.Close()
+	})()
+	err := containment.Accept(ctx, s.log, "the metadata service", listener.Accept, func(conn net.Conn) {
+		place := s.streams.Enter(vpcID, bound.ClientOf(conn.RemoteAddr()))
+		if place == nil {
+			_ = conn.Close() // nothing was said
+			return
+		}
+		admitted.admit(&stream{Conn: conn, place: place})
+	})
+	cancel() // which ends the server's own accepting
+	if err != nil {
+		return fmt.Errorf("metadata: %w", err)
 	}
-	return fmt.Errorf("metadata: %w", err)
+	return nil
+}
+
+// contain is deferred: a panic ends the connection that it arose on.
+func (s *Server) contain(vpcID string) {
+	if problem := recover(); problem != nil {
+		_ = containment.Report(s.log, "answering an instance", problem, "vpc", vpcID)
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // connKey is where the context of a request has its connection.
 type connKey struct{}
 
-// fairListener lets each client have maxStreams connections at once.
-type fairListener struct {
+// admitted is a listener of the connections that have been admitted.
+type admitted struct {
 	net.Listener
-	mu   sync.Mutex
-	open map[netip.Addr]int
+	conns chan net.Conn
+	done  <-chan struct{}
 }
 
-// Accept waits for a connection of a client that may have another one.
-func (l *fairListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		remote, _ := netip.ParseAddrPort(conn.RemoteAddr().String()) // the zero value is one more client
-		client := remote.Addr().Unmap()
-		if l.enter(client) {
-			return &stream{Conn: conn, listener: l, client: client}, nil
-		}
-		conn.Close()
+func (l *admitted) admit(conn net.Conn) {
+	select {
+	case l.conns <- conn:
+	case <-l.done:
+		_ = conn.Close() // nothing was said
 	}
 }
 
-func (l *fairListener) enter(client netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[client] >= maxStreams {
-		return false
-	}
-	l.open[client]++
-	return true
-}
-
-func (l *fairListener) leave(client netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[client]--; l.open[client] == 0 {
-		delete(l.open, client)
+// Accept waits for a connection that has been admitted.
+func (l *admitted) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.done:
+		return nil, net.ErrClosed
 	}
 }
 
-// stream is a connection that counts until it is closed.
+// stream is a connection that has a place until it is closed.
 type stream struct {
 	net.Conn
-	listener *fairListener
-	client   netip.Addr
-	closing  sync.Once
+	place   *bound.Share
+	closing sync.Once
 	// hops is what limitHops last set. Only the request that is being answered uses it.
 	hops int
 }
 
 // Close closes the connection.
 func (s *stream) Close() error {
-	s.closing.Do(func() { s.listener.leave(s.client) })
+	s.closing.Do(s.place.Leave)
 	return s.Conn.Close()
 }

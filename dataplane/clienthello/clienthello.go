@@ -12,9 +12,11 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/descriptor"
 )
 
@@ -39,6 +41,10 @@ type Limits struct {
 	Timeout time.Duration
 	// Idle is how long the first byte may take. 0 means DefaultIdle.
 	Idle time.Duration
+	// Held is what clients may make the process hold, in bytes: the larger ClientHellos count there, for the client in VPC, until
+	// they have been read again. nil has no bound.
+	Held *bound.Pool
+	VPC  string
 }
 
 func (l Limits) withDefaults() Limits {
@@ -92,9 +98,14 @@ func peek(ctx context.Context, conn net.Conn, limits Limits) (hello Hello, isTLS
 	if ctx.Err() != nil {
 		conn.SetReadDeadline(past) // which the line before may have undone
 	}
-	reader := reader{from: conn, read: head, most: limits.MaxBytes}
+	reader := reader{from: conn, read: head, limits: limits, client: conn.RemoteAddr()}
 	hello, err = reader.hello()
-	return hello, true, &Conn{Conn: conn, head: reader.read}, err
+	c := &Conn{Conn: conn, head: reader.read, share: reader.share}
+	c.held.Store(reader.held)
+	if err != nil {
+		c.giveBack()
+	}
+	return hello, true, c, err
 }
 
 // await waits for the first byte. It returns what it had to read for that, if anything.
@@ -129,7 +140,9 @@ func awaitFD(raw syscall.RawConn) (first byte, err error) {
 // Conn is a connection whose first bytes have been looked at, and are read again. One goroutine at a time may read.
 type Conn struct {
 	net.Conn
-	head []byte
+	head  []byte
+	share *bound.Share // on which a large head counts
+	held  atomic.Int64 // for so many bytes
 }
 
 // Read reads the bytes that have been looked at, and then from the connection.
@@ -140,8 +153,23 @@ func (c *Conn) Read(p []byte) (int, error) {
 	n := copy(p, c.head)
 	if c.head = c.head[n:]; len(c.head) == 0 {
 		c.head = nil
+		c.giveBack()
 	}
 	return n, nil
+}
+
+// giveBack gives back what counts. It may be called again, and by any goroutine.
+func (c *Conn) giveBack() {
+	if n := c.held.Swap(0); n > 0 {
+		c.share.Give(n)
+		c.share.Close()
+	}
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error {
+	c.giveBack()
+	return c.Conn.Close()
 }
 
 // Buffered is how much has been looked at and not been read again, in bytes.
@@ -158,6 +186,7 @@ func (c *Conn) CloseWrite() error {
 // Detach returns what has been looked at and not been read again, and the connection that follows it. The Conn is of no
 // more use then.
 func (c *Conn) Detach() (head []byte, conn net.Conn) {
+	c.giveBack()
 	head, c.head = c.head, nil
 	return head, c.Conn
 }

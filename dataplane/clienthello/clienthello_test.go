@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"pergola/bound"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -271,5 +273,42 @@ func TestRefuse(t *testing.T) {
 	err := tls.Client(client, named("orders.example")).Handshake()
 	if err == nil || err.Error() != "remote error: "+UnrecognizedName.Error() {
 		t.Errorf("the client is told %v", err)
+	}
+}
+
+// TestLargeClientHellosCount until they have been read again, and one too many is refused. Small ones do not.
+func TestLargeClientHellosCount(t *testing.T) {
+	pool := bound.NewPool(100<<10, 0)
+	peek := func(size int) (net.Conn, error) {
+		here, there := net.Pipe()
+		t.Cleanup(func() { here.Close() })
+		go here.Write(inRecords(append([]byte{messageClientHello, 0, byte(size >> 8), byte(size)}, make([]byte, size)...), 1<<14))
+		_, _, conn, err := Peek(t.Context(), there, Limits{Held: pool, VPC: "vpc-1"})
+		return conn, err
+	}
+	for size, counts := range map[int]bool{2000: false, 9000: true} { // their parts do not fit together
+		if _, err := peek(size); err != errLengths && err != errSuites || pool.Taken() != 0 {
+			t.Errorf("%d bytes: %v, and %d bytes count", size, err, pool.Taken())
+		}
+		conn := &Conn{Conn: &net.TCPConn{}, head: make([]byte, size), share: pool.Open("vpc-1", "a")}
+		if counts {
+			conn.share.Take(9000)
+			conn.held.Store(9000)
+		}
+		for len(conn.head) > 0 {
+			conn.Read(make([]byte, 1000))
+		}
+		if pool.Taken() != 0 {
+			t.Errorf("%d bytes count after all was read", pool.Taken())
+		}
+	}
+	hog := pool.Open("vpc-1", bound.ClientOf(nil))
+	for hog.Take(1 << 10) {
+	}
+	if _, err := peek(40000); err != errHeld {
+		t.Errorf("one too many: %v, want %v", err, errHeld)
+	}
+	if _, err := peek(2000); err == errHeld {
+		t.Errorf("a small one: %v", err)
 	}
 }

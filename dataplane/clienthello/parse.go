@@ -4,8 +4,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
+
+	"pergola/bound"
 )
 
 // Error says which rule a ClientHello breaks.
@@ -24,6 +27,7 @@ func (e *Error) Error() string { return fmt.Sprintf("ClientHello: %s (%s)", e.Pr
 // What a ClientHello may break.
 var (
 	errLong       = &Error{"RFC 8446 §4.1.2", "it is longer than is accepted", RecordOverflow}
+	errHeld       = &Error{"ours", "as much is held for the client as may be", InternalError}
 	errVersion    = &Error{"RFC 8446 §5.1", "its record is of no version of TLS", UnexpectedMessage}
 	errRecord     = &Error{"RFC 8446 §5.1", "a record that is no handshake stands between its parts", UnexpectedMessage}
 	errRecordSize = &Error{"RFC 8446 §5.1", "a record is empty or longer than 16,384 bytes", RecordOverflow}
@@ -56,9 +60,12 @@ var extensionServerName = [2]byte{0, 0}
 
 // reader reads a ClientHello off a connection.
 type reader struct {
-	from io.Reader
-	read []byte // all that was read
-	most int
+	from   io.Reader
+	read   []byte // all that was read
+	limits Limits
+	client net.Addr
+	share  *bound.Share // on which it counts
+	held   int64        // for so many bytes
 }
 
 // firstRead is how much is read at once at first: more than most clients say.
@@ -86,7 +93,7 @@ func (r *reader) hello() (Hello, error) {
 		}
 		length := messageHeader + (int(message[1])<<16 | int(message[2])<<8 | int(message[3]))
 		switch {
-		case length > r.most:
+		case length > r.limits.MaxBytes:
 			return Hello{}, errLong
 		case len(message) > length:
 			return Hello{}, errBehind
@@ -119,14 +126,40 @@ func (r *reader) record(at int) ([]byte, error) {
 	return r.read[at+recordHeader : end], nil
 }
 
+// uncounted is the size of a ClientHello that does not count, in bytes: that of nearly all.
+const uncounted = 4 << 10
+
+// mayHold reports whether a size may be held, in bytes, and counts it.
+func (r *reader) mayHold(size int) bool {
+	if size <= uncounted || r.limits.Held == nil {
+		return true
+	}
+	share := r.share
+	if share == nil {
+		share = r.limits.Held.Open(r.limits.VPC, bound.ClientOf(r.client))
+	}
+	if !share.Take(int64(size) - r.held) {
+		if r.share == nil {
+			share.Close()
+		}
+		return false
+	}
+	r.share, r.held = share, int64(size)
+	return true
+}
+
 // fill reads until there are n bytes, and what has arrived beyond.
 func (r *reader) fill(n int) error {
-	if n > r.most {
+	if n > r.limits.MaxBytes {
 		return errLong
 	}
 	for len(r.read) < n {
 		if len(r.read) == cap(r.read) {
-			grown := make([]byte, len(r.read), max(firstRead, 2*cap(r.read)))
+			size := max(firstRead, 2*cap(r.read))
+			if !r.mayHold(size) {
+				return errHeld
+			}
+			grown := make([]byte, len(r.read), size)
 			copy(grown, r.read)
 			r.read = grown
 		}

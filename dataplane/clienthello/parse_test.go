@@ -130,7 +130,7 @@ func TestRecords(t *testing.T) {
 		{"a message that is too long", inRecords([]byte{messageClientHello, 0xff, 0xff, 0xff}, 4), errLong},
 		{"records that are too many", inRecords(append([]byte{messageClientHello, 0, 0xff, 0}, make([]byte, 0xff00)...), 8), errLong},
 	} {
-		r := reader{from: bytes.NewReader(tt.sent), most: DefaultMaxBytes}
+		r := reader{from: bytes.NewReader(tt.sent), limits: Limits{MaxBytes: DefaultMaxBytes}}
 		if _, err := r.hello(); err != tt.err {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.err)
 		}
@@ -141,7 +141,7 @@ func TestRecords(t *testing.T) {
 }
 
 func TestErrorsNameTheirRule(t *testing.T) {
-	r := reader{from: bytes.NewReader(record(message(body(serverName(hostName("10.0.0.1")))))), most: DefaultMaxBytes}
+	r := reader{from: bytes.NewReader(record(message(body(serverName(hostName("10.0.0.1")))))), limits: Limits{MaxBytes: DefaultMaxBytes}}
 	_, err := r.hello()
 	if got, want := err.Error(), "ClientHello: its server name is an address (RFC 6066 §3)"; got != want {
 		t.Errorf("%q, want %q", got, want)
@@ -186,7 +186,7 @@ func FuzzClientHello(f *testing.F) {
 		if size > 0 && size <= maxRecord && len(sent) > recordHeader { // the same message in other records
 			sent = inRecords(sent[recordHeader:], int(size))
 		}
-		r := reader{from: bytes.NewReader(sent), most: DefaultMaxBytes}
+		r := reader{from: bytes.NewReader(sent), limits: Limits{MaxBytes: DefaultMaxBytes}}
 		hello, err := r.hello()
 		if !bytes.HasPrefix(sent, r.read) {
 			t.Fatal("what was read is not what was sent")

@@ -48,7 +48,7 @@ type Config struct {
 	Terminator Terminator
 	Requests   Requests
 	Relay      Relay
-	// Limits bound ClientHellos.
+	// Limits bound ClientHellos. Unless they say otherwise, these count where the process counts what requests hold.
 	Limits clienthello.Limits
 	// Log receives what an operator may want to know when a client complains. nil discards it.
 	Log *slog.Logger
@@ -65,6 +65,9 @@ type Entrance struct {
 func New(config Config) *Entrance {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Limits.Held == nil {
+		config.Limits.Held = proxy.Held()
 	}
 	return &Entrance{config: config}
 }
@@ -87,7 +90,9 @@ func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, vpcID strin
 	if _, _, p := e.find(arrival); p == nil || !p.TLS {
 		return e.config.Requests.ServeConn(finish, cut, conn, arrival)
 	}
-	hello, isTLS, replay, err := clienthello.Peek(finish, conn, e.config.Limits)
+	limits := e.config.Limits
+	limits.VPC = vpcID
+	hello, isTLS, replay, err := clienthello.Peek(finish, conn, limits)
 	switch {
 	case err != nil:
 		e.refuse(conn, err)

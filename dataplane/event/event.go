@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -44,27 +45,22 @@ type Identity struct {
 	Principal, PrincipalOrgID, SessionName string
 }
 
-// requestV1 is the structure V1.
-type requestV1 struct {
-	RawPath         string            `json:"raw_path"`
-	Method          string            `json:"method"`
-	Headers         map[string]string `json:"headers"`
-	Query           map[string]string `json:"query_string_parameters"`
-	Body            string            `json:"body"`
-	IsBase64Encoded bool              `json:"is_base64_encoded"`
+// headV1 is the structure V1 up to body and is_base64_encoded, which end it.
+type headV1 struct {
+	RawPath string            `json:"raw_path"`
+	Method  string            `json:"method"`
+	Headers map[string]string `json:"headers"`
+	Query   map[string]string `json:"query_string_parameters"`
 }
 
-// requestV2 is the structure V2.
-type requestV2 struct {
+// headV2 is the structure V2 up to body and isBase64Encoded, which are there if there is a body and if it is not already a
+// string, and requestContext.
+type headV2 struct {
 	Version string              `json:"version"`
 	Path    string              `json:"path"`
 	Method  string              `json:"method"`
 	Headers map[string][]string `json:"headers"`
 	Query   map[string][]string `json:"queryStringParameters"`
-	Body    *string             `json:"body,omitempty"`
-	// IsBase64Encoded is there only if the body is not already a string.
-	IsBase64Encoded bool    `json:"isBase64Encoded,omitempty"`
-	Context         context `json:"requestContext"`
 }
 
 type context struct {
@@ -86,46 +82,56 @@ type identity struct {
 
 // V1 is the event of a request in the structure V1.
 func V1(r *Request) []byte {
-	e := requestV1{RawPath: r.Target, Method: r.Method, Headers: map[string]string{}, Query: map[string]string{}}
+	h := headV1{RawPath: r.Target, Method: r.Method, Headers: map[string]string{}, Query: map[string]string{}}
 	for name, values := range fieldsOf(r) {
-		e.Headers[name] = strings.Join(values, ",")
+		h.Headers[name] = strings.Join(values, ",")
 	}
 	for key, values := range queryOf(r.Target) {
-		e.Query[key] = values[0]
+		h.Query[key] = values[0]
 	}
-	e.Body, e.IsBase64Encoded = bodyOf(r)
-	return encode(e)
+	body := bodyOf(r)
+	return join(encode(h), `,"body":"`, body, `","is_base64_encoded":`+strconv.FormatBool(body.encoded)+"}")
 }
 
 // V2 is the event of a request in the structure V2.
 func V2(r *Request) []byte {
-	e := requestV2{
-		Version: "2.0", Path: r.Target, Method: r.Method, Headers: fieldsOf(r), Query: queryOf(r.Target),
-		Context: context{
-			ServiceNetworkARN: r.ServiceNetworkARN, ServiceARN: r.ServiceARN, TargetGroupARN: r.TargetGroupARN,
-			Region: r.Region, TimeEpoch: strconv.FormatInt(r.Time.UnixMicro(), 10),
-			Identity: identity{SourceVPCARN: r.Identity.SourceVPCARN},
-		},
+	h := headV2{Version: "2.0", Path: r.Target, Method: r.Method, Headers: fieldsOf(r), Query: queryOf(r.Target)}
+	c := context{
+		ServiceNetworkARN: r.ServiceNetworkARN, ServiceARN: r.ServiceARN, TargetGroupARN: r.TargetGroupARN,
+		Region: r.Region, TimeEpoch: strconv.FormatInt(r.Time.UnixMicro(), 10),
+		Identity: identity{SourceVPCARN: r.Identity.SourceVPCARN},
 	}
 	if r.Identity.Principal != "" {
-		e.Context.Identity = identity{
+		c.Identity = identity{
 			r.Identity.SourceVPCARN, "AWS_IAM", r.Identity.Principal, r.Identity.PrincipalOrgID, r.Identity.SessionName,
 		}
 	}
+	body, before, after := bodyOf(r), "", ""
 	if len(r.Body) > 0 {
-		body, encoded := bodyOf(r)
-		e.Body, e.IsBase64Encoded = &body, encoded
+		before, after = `,"body":"`, `"`
 	}
-	return encode(e)
+	if body.encoded {
+		after += `,"isBase64Encoded":true`
+	}
+	return join(encode(h), before, body, after+`,"requestContext":`+string(encode(c))+"}")
 }
 
-// encode writes an event. Like all JSON it is UTF-8: bytes that are not become U+FFFD.
-func encode(event any) []byte {
+// join puts a body between the fields before it, an object of JSON that goes on, and those after it, without another copy of
+// it: it may be long.
+func join(head []byte, before string, body body, after string) []byte {
+	head = bytes.TrimSuffix(head, []byte("}"))
+	b := make([]byte, 0, len(head)+len(before)+body.size()+len(after))
+	b = append(append(b, head...), before...)
+	return append(body.append(b), after...)
+}
+
+// encode writes a part of an event. Like all JSON it is UTF-8: bytes that are not become U+FFFD.
+func encode(part any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(event); err != nil {
-		panic("event: an event cannot be encoded: " + err.Error()) // it has nothing but strings and truth values
+	if err := e.Encode(part); err != nil {
+		panic("event: an event cannot be encoded: " + err.Error()) // it has nothing but strings
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
@@ -162,12 +168,15 @@ func unescape(s string) string {
 	return s
 }
 
+// body is a body as it is written into a string of JSON.
+type body struct {
+	data    []byte
+	encoded bool // in base64
+}
+
 // bodyOf is the body as a string: as it is if its type is one of text, and in base64 otherwise. What is no UTF-8, such as
 // text that is compressed, cannot be a JSON string and is in base64 too.
-func bodyOf(r *Request) (body string, encoded bool) {
-	if len(r.Body) == 0 {
-		return "", false
-	}
+func bodyOf(r *Request) body {
 	contentType := ""
 	for _, f := range r.Fields {
 		if strings.EqualFold(f.Name, "content-type") {
@@ -175,11 +184,62 @@ func bodyOf(r *Request) (body string, encoded bool) {
 			break
 		}
 	}
-	if isText(contentType) && utf8.Valid(r.Body) {
-		return string(r.Body), false
-	}
-	return base64.StdEncoding.EncodeToString(r.Body), true
+	isString := len(r.Body) == 0 || isText(contentType) && utf8.Valid(r.Body)
+	return body{r.Body, !isString}
 }
+
+// BodySize is how long the body is within the event, in bytes.
+func (r *Request) BodySize() int { return bodyOf(r).size() }
+
+func (b body) size() int {
+	if b.encoded {
+		return base64.StdEncoding.EncodedLen(len(b.data))
+	}
+	size := len(b.data)
+	for i := range b.data {
+		if escape := b.escapeAt(i); escape != "" {
+			size += len(escape) - 1
+		}
+	}
+	return size
+}
+
+func (b body) append(to []byte) []byte {
+	if b.encoded {
+		return base64.StdEncoding.AppendEncode(to, b.data)
+	}
+	plain := 0 // where what needs no escape began
+	for i := range b.data {
+		if escape := b.escapeAt(i); escape != "" {
+			to = append(append(to, b.data[plain:i]...), escape...)
+			plain = i + 1
+		}
+	}
+	return append(to, b.data[plain:]...)
+}
+
+// escapeAt is what stands for the byte at i in a string of JSON (RFC 8259 §7), or "" for the byte itself.
+func (b body) escapeAt(i int) string {
+	switch c := b.data[i]; {
+	case c == '"':
+		return `\"`
+	case c == '\\':
+		return `\\`
+	case c >= ' ':
+		return ""
+	default:
+		return controls[c]
+	}
+}
+
+// controls are the escapes of the control characters.
+var controls = func() (all [' ']string) {
+	for c := range all {
+		all[c] = fmt.Sprintf(`\u%04x`, c)
+	}
+	all['\b'], all['\f'], all['\n'], all['\r'], all['\t'] = `\b`, `\f`, `\n`, `\r`, `\t`
+	return all
+}()
 
 // isText reports whether bodies of a type are sent as they are (user guide, "Base64 encoding").
 func isText(contentType string) bool {

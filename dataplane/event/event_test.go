@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"os"
@@ -187,14 +188,50 @@ func FuzzTarget(f *testing.F) {
 	f.Add("/a?b=c&b=%zz&=&&d", "text/plain", []byte("x"))
 	f.Fuzz(func(t *testing.T, target, contentType string, body []byte) {
 		r := request("GET", target, string(body), Field{"content-type", contentType})
-		var v1 requestV1
-		var v2 requestV2
+		var v1 headV1
+		var v2 headV2
 		if json.Unmarshal(V1(&r), &v1) != nil || json.Unmarshal(V2(&r), &v2) != nil {
 			t.Fatalf("%s\n%s", V1(&r), V2(&r))
 		}
 		for key, value := range v1.Query {
 			if len(v2.Query[key]) == 0 || v2.Query[key][0] != value {
 				t.Errorf("%q: V1 has %q, V2 %q", key, value, v2.Query[key])
+			}
+		}
+	})
+}
+
+// FuzzBody holds that a body of text comes out of an event as it was, and that the event is as long as was foretold.
+func FuzzBody(f *testing.F) {
+	for _, seed := range []string{"", "plain", "\"quoted\"\\", "\x00\x01\b\f\n\r\t\x1f\x7f", "<ü>&\u2028", "\xff"} {
+		f.Add([]byte(seed), "text/plain")
+		f.Add([]byte(seed), "application/octet-stream")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, contentType string) {
+		r := request("POST", "/", string(data), Field{"content-type", contentType}, Field{"x", `{"body":""}`})
+		empty := r
+		empty.Body = nil
+		if got, want := len(V1(&r))-len(V1(&empty)), r.BodySize(); got != want && got != want-1 { // true is shorter than false
+			t.Errorf("the body takes %d bytes, %d were foretold", got, want)
+		}
+		for version, event := range map[string][]byte{"V1": V1(&r), "V2": V2(&r)} {
+			if cap(event) > len(event)+len(event)/8+64 {
+				t.Errorf("%s: %d bytes hold %d", version, cap(event), len(event))
+			}
+			var got struct {
+				Body string
+				V1   bool `json:"is_base64_encoded"`
+				V2   bool `json:"isBase64Encoded"`
+			}
+			if err := json.Unmarshal(event, &got); err != nil {
+				t.Fatalf("%s: %v in %q", version, err, event)
+			}
+			body := []byte(got.Body)
+			if got.V1 || got.V2 {
+				body, _ = base64.StdEncoding.DecodeString(got.Body)
+			}
+			if string(body) != string(data) {
+				t.Errorf("%s: the body is %q, want %q", version, body, data)
 			}
 		}
 	})

@@ -50,7 +50,7 @@ func (r *Request) Assemble(h *RequestHead) error {
 		return err
 	}
 	r.Size = size + len(h.Method) + len(h.Path) + len("  HTTP/1.1\r\n\r\n")
-	if r.hasExpect && !EqualFold(r.expect, "100-continue") {
+	if r.unmet {
 		return ErrExpect
 	}
 	if h.Authority != nil {

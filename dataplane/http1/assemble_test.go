@@ -53,6 +53,7 @@ func TestAssembleRequest(t *testing.T) {
 		{"a signed length", RequestHead{}, []string{"content-length", "+1"}, ErrContentLength},
 		{"an expectation", RequestHead{}, []string{"expect", "100-continue"}, nil},
 		{"another expectation", RequestHead{}, []string{"expect", "more"}, ErrExpect},
+		{"another expectation first", RequestHead{}, []string{"expect", "more", "expect", "100-continue"}, ErrExpect},
 		{"many fields", RequestHead{}, many, ErrTooManyFields},
 		{"a large head", RequestHead{}, []string{"a", strings.Repeat("b", DefaultMaxHeadBytes)}, ErrHeadTooLarge},
 	} {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/descriptor"
 )
 
@@ -22,6 +23,7 @@ func NewConn(conn net.Conn, config Config) *Conn {
 	config = config.withDefaults()
 	c := &Conn{stream: stream{conn: conn, cfg: &config, born: time.Now()}}
 	c.stream.idle.Store(int64(config.IdleTimeout))
+	c.stream.share = config.Share
 	// Without a descriptor the connection works all the same, at the price of a buffer held while idle.
 	c.stream.raw, c.stream.read = descriptor.Of(conn), descriptor.ReaderOf(conn)
 	c.In.s, c.Out.s = &c.stream, &c.stream
@@ -36,6 +38,10 @@ func (c *Conn) Cut() { c.stream.conn.Close() }
 
 // SetIdleTimeout changes the idle timeout from now on.
 func (c *Conn) SetIdleTimeout(d time.Duration) { c.stream.idle.Store(int64(d)) }
+
+// CountOn has what is held from now on count on the share of the client for whom a target's connection is used. Call it between
+// messages.
+func (c *Conn) CountOn(share *bound.Share) { c.stream.share = share }
 
 // IdleUntil is when the connection will have been idle for its idle timeout, if nothing comes or goes until then.
 func (c *Conn) IdleUntil() time.Time {
@@ -110,7 +116,10 @@ func (c *Conn) Reset() error {
 
 // Close closes the connection and gives back its memory. No goroutine may be using In or Out.
 func (c *Conn) Close() error {
+	c.In.release()
 	c.In.drop()
 	c.Out.drop()
+	c.stream.cfg.Share.Close()
+	c.stream.cfg.Share = nil
 	return c.stream.conn.Close()
 }

@@ -65,6 +65,8 @@ var (
 	// ErrStale is what Probe and SendAndWait return when the peer closed a kept connection, or spoke on it although
 	// nothing was asked. Nothing was sent.
 	ErrStale = errors.New("http1: the connection was closed or spoken on while idle")
+	// ErrNoRoom is what reading returns when the connection would hold more than it may.
+	ErrNoRoom = errors.New("http1: as much is held for the peer as may be")
 	// ErrQuiet is what AwaitFor returns when nothing has come.
 	ErrQuiet = errors.New("http1: nothing has come for a while")
 	// ErrTooMuch is what Discard returns when the body goes on past its bound.

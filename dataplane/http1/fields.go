@@ -31,9 +31,9 @@ type Fields struct {
 	close      bool
 	keepAlive  bool
 	trailersOK bool
-	expect     []byte
 	hasExpect  bool
-	named      int // how many fields Connection names
+	unmet      bool // something is expected that is not 100-continue
+	named      int  // how many fields Connection names
 }
 
 // All returns the fields in the order received.
@@ -128,7 +128,8 @@ func (f *Fields) learn(field *Field) error {
 	case 6:
 		if EqualFold(name, "expect") {
 			field.Hop = true
-			f.expect, f.hasExpect = field.Value, true
+			f.hasExpect = true
+			f.unmet = f.unmet || !EqualFold(field.Value, "100-continue")
 		}
 	case 7:
 		field.Hop = EqualFold(name, "upgrade")

@@ -17,7 +17,11 @@
 // body and its response cross.
 package http1
 
-import "time"
+import (
+	"time"
+
+	"pergola/bound"
+)
 
 // Defaults of a Config. The two limits on heads are those of the user guide's table of error codes; the two timeouts of
 // connections are those of its chapter on services.
@@ -40,6 +44,9 @@ type Config struct {
 	// IdleTimeout is how long a connection may pass without a byte in either direction before its pending read or write
 	// fails with os.ErrDeadlineExceeded. It is kept to within a sixteenth, never early. 0 means DefaultIdleTimeout.
 	IdleTimeout time.Duration
+	// Share is what the connection may hold of what all of them may: buffers beyond a small one are counted. It is closed with
+	// the connection. nil has no bound.
+	Share *bound.Share
 	// Memory provides the buffers. nil means a Memory of the connection's own, which recycles little.
 	Memory *Memory
 }

@@ -88,6 +88,11 @@ func (r *Reader) readHead(request bool) ([]byte, error) {
 			r.r += end
 			return window[:end:end], nil
 		}
+		if !request {
+			if err := checkStatusLine(window); err != nil {
+				return nil, err
+			}
+		}
 		if request && !limited {
 			r.s.limitRead(r.s.cfg.HeadTimeout)
 			limited = true
@@ -115,6 +120,23 @@ func (r *Reader) skipEmptyLine() error {
 		return ErrRequestLine
 	}
 	r.r += 2
+	return nil
+}
+
+// checkStatusLine refuses what cannot become a status line, however it goes on, so that a target that speaks another
+// protocol is not waited for.
+func checkStatusLine(window []byte) error {
+	const form = "HTTP/1.x ddd "
+	for i, c := range window[:min(len(window), len(form))] {
+		isDigit, last := '0' <= c && c <= '9', i == len(form)-1
+		switch want := form[i]; {
+		case i == len("HTTP/") && c != want, want == 'x' && c != '0' && c != '1':
+			return ErrVersion
+		case want == 'x', want == 'd' && isDigit, last && c == '\r', c == want && want != 'd':
+		default:
+			return ErrStatusLine
+		}
+	}
 	return nil
 }
 
@@ -220,36 +242,46 @@ func (r *Reader) more() error {
 		r.r = 0
 	default:
 		old := r.blk
-		r.move(4 * len(old.data))
+		if !r.move(4*len(old.data), 2) {
+			return ErrNoRoom
+		}
 		r.s.cfg.Memory.put(old)
 	}
 	return unexpectedEOF(r.read())
 }
 
-// move takes the window to new memory, and leaves the old to the caller.
-func (r *Reader) move(size int) {
-	to := r.s.cfg.Memory.get(size)
+// move takes the window to new memory, and leaves the old to the caller. It reports whether that may be held. That of a head
+// counts twice: it is written on as it came, and who writes it need not count.
+func (r *Reader) move(size int, times int64) bool {
+	to := r.s.get(size, times)
+	if to == nil {
+		return false
+	}
 	r.w = copy(to.data, r.blk.data[r.r:r.w])
 	r.r, r.blk = 0, to
+	return true
 }
 
 // fillBody reads more of a body, of which want bytes are still to come (or more, if that is not known). The head must
-// stay where it is, so the first call moves the window; a body that fills its block gets a larger one.
+// stay where it is, so the first call moves the window; a body that fills its block gets a larger one, if that may be held.
 func (r *Reader) fillBody(want int64) error {
 	r.s.touch(false)
 	switch {
 	case r.pinned == nil:
-		r.pinned = r.blk
+		head := r.blk
 		fast := r.w == len(r.blk.data) // it filled the block in which its head came
-		r.move(max(bodyBlock(want, fast), r.w-r.r+1))
+		least := r.w - r.r + 1
+		if !r.move(max(bodyBlock(want, fast), least), 1) && !r.move(least, 1) {
+			return ErrNoRoom
+		}
+		r.pinned = head
 	case r.r < r.w:
 		r.w = copy(r.blk.data, r.blk.data[r.r:r.w])
 		r.r = 0
-	case r.w == len(r.blk.data) && r.w < largeBlock:
-		old := r.blk
-		r.move(largeBlock)
-		r.s.cfg.Memory.put(old)
 	default:
+		if old := r.blk; r.w == len(old.data) && r.w < largeBlock && r.move(largeBlock, 1) {
+			r.s.cfg.Memory.put(old)
+		}
 		r.r, r.w = 0, 0
 	}
 	return ignoreEOFAfter(r.read())

@@ -69,12 +69,12 @@ func (r *Request) parse(b []byte, most int) error {
 	}
 	if r.HTTP10 {
 		// An expectation in an HTTP/1.0 request is ignored (RFC 9110 §10.1.1).
-		r.expect, r.hasExpect = nil, false
+		r.hasExpect, r.unmet = false, false
 	}
 	switch {
 	case r.HTTP10 && r.chunked:
 		return ErrTransferIn10
-	case r.hasExpect && !EqualFold(r.expect, "100-continue"):
+	case r.unmet:
 		return ErrExpect
 	}
 	return r.settleHost(authority)

@@ -5,8 +5,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestResponses(t *testing.T) {
@@ -87,6 +91,39 @@ func TestRefusedResponses(t *testing.T) {
 			t.Run(fmt.Sprint(test.name, "/", piece), func(t *testing.T) {
 				var r Response
 				expectError(t, saying(test.text, piece).In.ReadResponse(&r, false), test.want)
+			})
+		}
+	}
+}
+
+// TestFault_B11_WhatIsNoStatusLineIsNotWaitedFor: a target that goes silent after bytes that cannot become a status line is
+// not waited for, wherever it stops, and one that goes silent within a status line is.
+func TestFault_B11_WhatIsNoStatusLineIsNotWaitedFor(t *testing.T) {
+	const settings = "\x00\x00\x12\x04\x00\x00\x00\x00\x00"
+	for text, want := range map[string]error{
+		settings: ErrStatusLine, "\x00": ErrStatusLine, "S": ErrStatusLine, "\x15\x03\x01": ErrStatusLine, "HTTQ": ErrStatusLine,
+		"HTTP/2": ErrVersion, "HTTP/1.2": ErrVersion, "HTTP/1.1\t": ErrStatusLine, "HTTP/1.1 2x": ErrStatusLine, "HTTP/1.1 2000": ErrStatusLine,
+		"HTTP/1.": os.ErrDeadlineExceeded, "HTTP/1.0 200 O": os.ErrDeadlineExceeded, "HTTP/1.1 204\r": os.ErrDeadlineExceeded,
+	} {
+		for _, piece := range []int{1, len(text)} {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				c := NewConn(near, Config{})
+				go func() {
+					for rest := text; rest != ""; rest = rest[piece:] {
+						if _, err := io.WriteString(far, rest[:piece]); err != nil {
+							return
+						}
+					}
+				}()
+				began := time.Now()
+				var r Response
+				expectError(t, c.In.ReadResponse(&r, false), want)
+				if waited := time.Since(began); (waited > 0) != (want == os.ErrDeadlineExceeded) {
+					t.Errorf("%q by %d bytes: waited %v", text, piece, waited)
+				}
+				c.Close()
+				far.Close()
 			})
 		}
 	}

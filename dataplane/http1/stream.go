@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"pergola/bound"
 )
 
 // stream is what the two directions of a connection share: the connection itself and its idle timer.
@@ -14,11 +16,29 @@ type stream struct {
 	read func(fd uintptr, p []byte) (n int, again bool, err error)
 	cfg  *Config
 	born time.Time
+	// share is that on which buffers count; it changes between messages alone.
+	share *bound.Share
 
 	idle    atomic.Int64 // the idle timeout in nanoseconds
 	expires atomic.Int64 // when the idle time passes, and with it the deadlines set on conn, in nanoseconds since born; 0 if unknown
 	resting atomic.Int64 // when the read deadline set by rest passes, likewise; 0 if it is that of expires
 	stopped atomic.Bool  // reads are to fail from now on
+}
+
+// get returns a block of at least n bytes that counts so many times for its size; nil if that would be more than may be held. A
+// small one does not count.
+func (s *stream) get(n int, times int64) *block {
+	if n <= smallBlock {
+		return s.cfg.Memory.get(n)
+	}
+	_, size := s.cfg.Memory.class(n)
+	held := times * int64(size)
+	if !s.share.Take(held) {
+		return nil
+	}
+	b := s.cfg.Memory.get(n)
+	b.share, b.held = s.share, held
+	return b
 }
 
 // touch starts the idle time anew and returns the age of the connection. Either direction may call it, so that a long upload keeps the wait for its response

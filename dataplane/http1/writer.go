@@ -99,8 +99,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	// A head that waits goes out together with the first piece of the body: a copy of that size is cheaper than a write.
-	if len(w.buf) > 0 && len(p) <= mediumBlock {
-		w.reserve(len(p))
+	if len(w.buf) > 0 && len(p) <= mediumBlock && w.grow(len(p)) {
 		w.buf = append(w.buf, p...)
 		return len(p), w.Flush()
 	}
@@ -110,13 +109,22 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), w.send(p)
 }
 
+// chunkFrame is what a chunk takes beside its data at most, in bytes.
+const chunkFrame = 20
+
 // writeChunks copies p into frames. Sending the three parts of a frame from where they lie would spare the copy, but not
 // on TLS, where each would become a record, and the copy is small beside the write.
 func (w *Writer) writeChunks(p []byte) error {
 	for len(p) > 0 {
 		piece := p[:min(len(p), largeBlock/2)]
+		if !w.grow(len(piece) + chunkFrame) { // then by small pieces
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			piece = p[:min(len(p), smallBlock-chunkFrame)]
+			w.reserve(len(piece) + chunkFrame)
+		}
 		p = p[len(piece):]
-		w.reserve(len(piece) + 20)
 		w.buf = strconv.AppendInt(w.buf, int64(len(piece)), 16)
 		w.buf = append(w.buf, "\r\n"...)
 		w.buf = append(w.buf, piece...)
@@ -199,12 +207,27 @@ func (w *Writer) send(p []byte) error {
 	return err
 }
 
-// reserve makes room for n more bytes.
+// reserve makes room for n more bytes, those of a head, which has been counted where it was read, or few.
 func (w *Writer) reserve(n int) {
-	if len(w.buf)+n <= cap(w.buf) {
-		return
+	if len(w.buf)+n > cap(w.buf) {
+		w.move(w.s.cfg.Memory.get(len(w.buf) + n))
 	}
-	blk := w.s.cfg.Memory.get(len(w.buf) + n)
+}
+
+// grow makes room for n more bytes, and reports whether they may be held.
+func (w *Writer) grow(n int) bool {
+	if len(w.buf)+n <= cap(w.buf) {
+		return true
+	}
+	blk := w.s.get(len(w.buf)+n, 1)
+	if blk != nil {
+		w.move(blk)
+	}
+	return blk != nil
+}
+
+// move takes what is pending to another block.
+func (w *Writer) move(blk *block) {
 	buf := append(blk.data[:0], w.buf...)
 	w.drop()
 	w.blk, w.buf = blk, buf

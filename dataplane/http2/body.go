@@ -81,6 +81,7 @@ func (b *Body) consumed() {
 	c := b.s.c
 	c.giveBack(n)
 	c.giveBackOn(b.s, n)
+	b.s.drop(counted(b.front))
 	c.cfg.Memory.put(b.front)
 	b.front, b.at = nil, 0
 }

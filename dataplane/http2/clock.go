@@ -37,6 +37,7 @@ func (k *clock) stop() {
 
 // tick looks at all that may take too long, and sets the timer for what may do so next.
 func (c *conn) tick() {
+	defer c.contain()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock.due = 0
@@ -58,12 +59,16 @@ func (c *conn) tick() {
 func (c *conn) tickStreams(now int64) (next int64) {
 	next = never
 	look := func(s *Stream) {
-		if !s.readable.on && !s.writable.on {
+		if !s.readable.on && !s.writable.on && !s.hasTail() {
 			return
 		}
 		due := s.active + s.idle
 		if due > now {
 			next = min(next, due)
+			return
+		}
+		if s.hasTail() {
+			c.reset(s, Cancel, errLate)
 			return
 		}
 		s.late = true
@@ -148,6 +153,7 @@ func (c *conn) tickQuiet(now int64) int64 {
 		return now + int64(c.cfg.Patience)
 	}
 	c.owner.dismiss()
+	c.giveSpare()
 	if c.input.raw != nil {
 		c.input.interrupted = true
 		c.net.SetReadDeadline(c.born)

@@ -6,13 +6,13 @@ import (
 	"io"
 	"math"
 	"net"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
 
+	"pergola/containment"
 	"pergola/dataplane/descriptor"
 	"pergola/dataplane/http1"
 )
@@ -44,6 +44,7 @@ type conn struct {
 	clock   clock
 	budget  budget
 	leaving leaving
+	holding holding
 }
 
 // connFlow is the connection's share of flow control.
@@ -236,6 +237,7 @@ func (c *conn) remove(s *Stream) {
 		return
 	}
 	s.gone = true
+	c.forgetTail(s)
 	if c.head.s == s {
 		c.head.s = nil
 		c.decoder.SetEmitEnabled(false)
@@ -334,6 +336,7 @@ type input struct {
 	read    func(fd uintptr, p []byte) (n int, again bool, err error)
 	blk     *block
 	buf     []byte
+	counted int // what the buffer counts for
 	r, w    int
 	last    int  // how much the last read brought
 	idle    bool // nothing is expected but new streams
@@ -355,10 +358,12 @@ func (in *input) fill(c *conn) error {
 		return c.awaitInput()
 	case in.r == in.w && in.idle && in.last < smallBlock:
 		in.resize(memory, smallBlock)
-	case full && len(in.buf) >= mediumBlock:
+	case full && len(in.buf) >= mediumBlock && c.countInput(largeBlock):
 		in.resize(memory, largeBlock)
-	default:
+	case c.countInput(mediumBlock):
 		in.resize(memory, max(mediumBlock, len(in.buf)))
+	default:
+		return errHeld
 	}
 	n, err := c.net.Read(in.buf[in.w:])
 	in.w += n
@@ -387,7 +392,7 @@ func (c *conn) awaitInput() error {
 // again. It reports whether the wait is over.
 func (c *conn) readable(fd uintptr) bool {
 	in := &c.input
-	if in.last < smallBlock {
+	if in.last < smallBlock || !c.countInput(mediumBlock) {
 		in.resize(c.cfg.Memory, smallBlock)
 	} else {
 		in.resize(c.cfg.Memory, mediumBlock)
@@ -401,6 +406,22 @@ func (c *conn) readable(fd uintptr) bool {
 		err = io.EOF
 	}
 	in.w, in.err = n, err
+	return true
+}
+
+// countInput reports whether the read buffer may have a size. What was counted once is counted until the connection is
+// paused.
+func (c *conn) countInput(size int) bool {
+	in := &c.input
+	if size <= in.counted {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.count(int64(size - in.counted)) {
+		return false
+	}
+	in.counted = size
 	return true
 }
 
@@ -428,7 +449,7 @@ func (in *input) release(memory *Memory) {
 func (c *conn) read() (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
-			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, problem, debug.Stack())
+			err = c.panicked(problem)
 		}
 	}()
 	for {
@@ -441,6 +462,18 @@ func (c *conn) read() (err error) {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// panicked reports a panic, for the deferred function that has recovered it.
+func (c *conn) panicked(problem any) error {
+	return fmt.Errorf("%w: %w", ErrPanicked, containment.Report(c.cfg.Log, "a connection by HTTP/2", problem, "peer", c.net.RemoteAddr()))
+}
+
+// contain is deferred, by whoever does not read: a panic ends the connection.
+func (c *conn) contain() {
+	if problem := recover(); problem != nil {
+		_ = c.cut(c.panicked(problem)) // which ends it for all
 	}
 }
 
@@ -464,6 +497,9 @@ func (c *conn) unread(err error) error {
 		return nil
 	}
 	in.release(c.cfg.Memory)
+	c.discount(int64(in.counted))
+	in.counted = 0
+	c.giveSpare()
 	return http1.ErrQuiet
 }
 
@@ -493,6 +529,9 @@ func (c *conn) takeAll() error {
 			return err
 		}
 		if size == 0 {
+			if err := c.checkFirst(in.buf[in.r:in.w]); err != nil {
+				return err
+			}
 			break
 		}
 		in.r += size
@@ -526,6 +565,17 @@ func (c *conn) takePreface() (more bool, err error) {
 	return false, nil
 }
 
+// checkFirst refuses what cannot become the frame that comes first, so that a peer who speaks another protocol is not waited
+// for: SETTINGS, and no acknowledgement.
+func (c *conn) checkFirst(b []byte) error {
+	wrong := len(b) > 0 && b[0] != 0 || len(b) > 1 && b[1] > maxFrame>>8 ||
+		len(b) > 3 && frameKind(b[3]) != kindSettings || len(b) > 4 && b[4]&flagAck != 0
+	if c.peer.seen || !wrong {
+		return nil
+	}
+	return connError(ProtocolError, "the peer does not begin with SETTINGS, so it does not seem to speak HTTP/2")
+}
+
 // noteIncomplete starts the clock for a frame that has arrived in part, unless it is DATA: that is the stream's matter.
 func (c *conn) noteIncomplete() {
 	rest := c.input.buf[c.input.r:c.input.w]
@@ -548,6 +598,7 @@ func (c *conn) wakeReady() {
 		case s.fresh && s.gone && s.err != nil: // begun and taken back in one breath
 			c.running--
 			c.giveBack(int64(s.in.data.size))
+			s.drop(s.held)
 			s.recycle()
 		case s.fresh:
 			s.fresh = false

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	xhttp2 "golang.org/x/net/http2"
 
+	"pergola/containment"
 	"pergola/dataplane/http1"
 )
 
@@ -370,6 +372,85 @@ func TestAPanicEndsTheConnection(t *testing.T) {
 			}
 			<-handled
 			<-served
+		})
+	}
+}
+
+// TestFault_A11_APanicEndsOneConnection wherever it arises, and whoever serves it goes on.
+func TestFault_A11_APanicEndsOneConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		handle handler
+		conn   func(net.Conn) net.Conn
+		script func(*peer)
+	}{
+		"in a handler": {func(*peer, *Stream) { panic("no such service") }, nil, func(p *peer) { p.greet(); p.headers(1, true, request("GET")...) }},
+		"in a timer":   {echoes, func(conn net.Conn) net.Conn { return timeless{conn} }, func(p *peer) { time.Sleep(time.Minute) }},
+		"in a write":   {echoes, func(conn net.Conn) net.Conn { return mute{conn} }, func(p *peer) { p.greet() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				before := containment.Panics()
+				near, far := net.Pipe()
+				if c.conn != nil {
+					far = c.conn(far)
+				}
+				s := NewServer(far, Config{Log: slog.New(slog.DiscardHandler)})
+				p := newPeer(t, near)
+				served, heard := make(chan error, 1), make(chan struct{})
+				go func() { served <- s.Serve(func(s *Stream) { c.handle(p, s) }) }()
+				go func() { defer close(heard); p.listen() }()
+				c.script(p)
+				if err := <-served; err == nil {
+					t.Error("the connection ended in order")
+				}
+				near.Close()
+				<-heard
+				if containment.Panics() == before {
+					t.Error("no panic was counted")
+				}
+				if s.Active() != 0 {
+					t.Errorf("%d streams are left", s.Active())
+				}
+			})
+		})
+	}
+}
+
+// timeless panics when a read deadline is set, and mute when it is written to.
+type (
+	timeless struct{ net.Conn }
+	mute     struct{ net.Conn }
+)
+
+func (timeless) SetReadDeadline(time.Time) error { panic("no such time") }
+func (mute) Write([]byte) (int, error)           { panic("no such peer") }
+
+// TestFault_B11_WhoDoesNotSpeakHTTP2IsNotWaitedFor: what a target answers with that cannot become SETTINGS ends the connection
+// at once, though the target falls silent.
+func TestFault_B11_WhoDoesNotSpeakHTTP2IsNotWaitedFor(t *testing.T) {
+	for answer, wait := range map[string]bool{
+		"HTTP/1.1 400 Bad Request\r\n": false, "H": false, "\x15\x03\x01\x00\x02\x02\x16": false, "\x00\x41": false,
+		"\x00\x00\x08\x06": false, "\x00\x00\x00\x04\x01": false, "\x00\x00\x12\x04\x00\x00": true,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := net.Pipe()
+			c := NewClient(far, Config{})
+			go io.Copy(io.Discard, near)
+			s := open(t, c)
+			s.Out.StartRequest([]byte("GET"), []byte("/"))
+			s.Out.Field("host", "a.example")
+			s.Out.EndHead(http1.Bodiless)
+			began := time.Now()
+			io.WriteString(near, answer)
+			if err := s.SendAndWait(); err == nil {
+				t.Errorf("%q was taken for an answer", answer)
+			}
+			if waited := time.Since(began) > 0; waited != wait {
+				t.Errorf("%q: waited %v", answer, time.Since(began))
+			}
+			s.Close()
+			c.Close()
+			near.Close()
 		})
 	}
 }

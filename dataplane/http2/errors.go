@@ -81,8 +81,8 @@ var (
 	// ErrClosed is what Open returns when the connection has ended or is about to, and what a Stream returns once it was
 	// ended by its own user.
 	ErrClosed = errors.New("http2: the connection or the stream is closed")
-	// ErrPanicked is what a connection ends with, and all its streams, when reading from it panics.
-	ErrPanicked = errors.New("http2: reading panicked")
+	// ErrPanicked is what a connection ends with, and all its streams, when serving it panics. It was logged.
+	ErrPanicked = errors.New("http2: the connection was given up")
 )
 
 // What can be wrong with a message, beside what http1 refuses.

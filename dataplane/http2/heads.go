@@ -13,10 +13,11 @@ type headBlock struct {
 	end    bool    // it ends the stream
 	s      *Stream // nil if what it says is dropped
 	frames int
-	raw    int // bytes of the block so far
-	from   int // where its fields start in the stream's
-	size   int // of its fields, in the bytes that they would have as text
-	count  int // of its fields
+	raw    int    // bytes of the block so far
+	blk    *block // the pieces, where there are several
+	from   int    // where its fields start in the stream's
+	size   int    // of its fields, in the bytes that they would have as text
+	count  int    // of its fields
 	err    error
 }
 
@@ -55,24 +56,59 @@ func (c *conn) takeBlock(block []byte, end bool) error {
 	if h.raw += len(block); h.raw > 2*c.cfg.MaxHeadBytes {
 		return connError(EnhanceYourCalm, "a header block is too large")
 	}
+	if !end || h.blk != nil {
+		if !c.gather(block) {
+			return errHeld
+		}
+		if !end {
+			return nil
+		}
+		block = h.blk.data
+	}
+	h.open = false
 	if _, err := c.decoder.Write(block); err != nil {
 		return connError(CompressionError, err.Error())
 	}
-	if !end {
-		return nil
-	}
-	h.open = false
 	if err := c.decoder.Close(); err != nil {
 		return connError(CompressionError, err.Error())
 	}
-	if h.s == nil {
+	if h.blk != nil {
+		c.discount(h.blk.held)
+		c.cfg.Memory.put(h.blk)
+		h.blk = nil
+	}
+	switch {
+	case h.s == nil:
 		return nil
+	case h.err == errHeld:
+		return c.refuseHeld(h.s)
 	}
 	return c.takeHead(h.s, head{h.from, len(h.s.in.fields), h.end, h.err})
 }
 
-// emit takes a decoded field. The bytes of all fields of a stream lie in one piece of memory, which only grows while the
-// stream lives: what was handed out stays.
+// gather puts a piece of a header block behind the others: the decoder would keep the memory for it for good. It reports
+// whether that may be held.
+func (c *conn) gather(block []byte) bool {
+	h := &c.head
+	h.blk = c.cfg.Memory.room(h.blk, len(block))
+	h.blk.data = append(h.blk.data, block...)
+	return c.countBlock(h.blk)
+}
+
+// countBlock counts a block as it is now, and reports whether it may be held. mu is held.
+func (c *conn) countBlock(b *block) bool {
+	more := counted(b) - b.held
+	if more <= 0 {
+		return true
+	}
+	if !c.count(more) {
+		return false
+	}
+	b.held += more
+	return true
+}
+
+// emit takes a decoded field.
 func (c *conn) emit(f hpack.HeaderField) {
 	h := &c.head
 	h.size += len(f.Name) + len(f.Value) + len(": \r\n")
@@ -81,24 +117,17 @@ func (c *conn) emit(f hpack.HeaderField) {
 	}
 	in := &h.s.in
 	switch {
-	case h.size > c.cfg.MaxHeadBytes || len(in.text) > 2*c.cfg.MaxHeadBytes || len(in.fields) > 4*http1.DefaultMaxFields:
+	case h.size > c.cfg.MaxHeadBytes || in.size > 2*c.cfg.MaxHeadBytes || len(in.fields) > 4*http1.DefaultMaxFields:
 		h.err = http1.ErrHeadTooLarge
 	case h.count > c.cfg.MaxFields:
 		h.err = http1.ErrTooManyFields
 	}
+	if h.err == nil && !h.s.keepField(f.Name, f.Value) {
+		h.err = errHeld
+	}
 	if h.err != nil {
 		c.decoder.SetEmitEnabled(false)
-		return
 	}
-	in.add(f.Name, f.Value)
-}
-
-func (in *inbound) add(name, value string) {
-	from := len(in.text)
-	in.text = append(in.text, name...)
-	in.text = append(in.text, value...)
-	middle, to := from+len(name), len(in.text)
-	in.fields = append(in.fields, http1.Field{Name: in.text[from:middle:middle], Value: in.text[middle:to:to]})
 }
 
 // statusOf returns the status of a response; it is looked at again when the head is read.

@@ -12,7 +12,7 @@
 // A connection (conn.go) has one goroutine that reads. It takes all frames that have arrived under one hold of the mutex,
 // and wakes those who wait when it has looked at all of them. The mutex, conn.mu, guards the whole state of the connection
 // and of its streams (inbound and outbound), except for what a Stream's user alone touches: the view that a Body has handed
-// out, and what a Writer has gathered. No other mutex is held while it is, and nothing waits while holding it.
+// out, and what a Writer has gathered. No other mutex but that of a bound.Pool is taken while it is held, and nothing waits while holding it.
 //
 // There is no goroutine that writes. Whoever has something to send appends whole frames to conn.out, and writes all that is
 // there unless somebody is writing already, who then takes it along (send.go). The reader must not wait for a peer who is
@@ -24,6 +24,8 @@
 // On a Server's connection on which nothing happens, the clock lets the goroutine go that reads: Serve returns, and is called
 // again when something has arrived.
 //
+// What a peer can make a connection hold is counted, and bounded (hold.go).
+//
 // What costs us more than it costs the peer is paid for from a budget (defence.go); useful work fills it up again.
 //
 // Frames are parsed where they lie in the read buffer. The Framer of golang.org/x/net/http2 copies every payload and
@@ -31,8 +33,10 @@
 package http2
 
 import (
+	"log/slog"
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/parking"
 )
 
@@ -46,6 +50,7 @@ const (
 	DefaultMaxStreams   = 128
 	DefaultWindow       = 256 << 10
 	DefaultConnWindow   = 1 << 20
+	DefaultMaxHeld      = 8 << 20
 )
 
 // Config holds what all connections of one kind share. The zero value works.
@@ -74,9 +79,16 @@ type Config struct {
 	// Server. For a Client it means Window for each of MaxStreams: streams belong to different clients there, and a slow
 	// one must not hold up the others.
 	ConnWindow int
+	// MaxHeld is how many bytes of heads, bodies and buffers a connection may hold; the streams of a Client hold theirs for
+	// other connections. 0 means DefaultMaxHeld: 128 uploads at a time stay below half of it.
+	MaxHeld int64
+	// Share is what the connection may hold of what all of them may; it is closed with the connection. nil has no bound.
+	Share *bound.Share
 	// Patience is how long nothing must have happened on a connection before the goroutines of its Server are let go. 0 means
 	// parking.Patience.
 	Patience time.Duration
+	// Log receives panics, each of which ends one connection. nil means slog.Default.
+	Log *slog.Logger
 	// Secure says that the scheme of requests that a Client sends is https.
 	Secure bool
 	// Memory provides buffers and streams. nil means a Memory of the connection's own, which recycles little.
@@ -96,6 +108,7 @@ func (c Config) withDefaults(server bool) Config {
 	orDefault(&c.Lifetime, DefaultLifetime)
 	orDefault(&c.Patience, parking.Patience)
 	orDefault(&c.Window, DefaultWindow)
+	orDefault(&c.MaxHeld, DefaultMaxHeld)
 	if c.MaxStreams == 0 {
 		c.MaxStreams = DefaultMaxStreams
 	}
@@ -104,13 +117,16 @@ func (c Config) withDefaults(server bool) Config {
 	}
 	orDefault(&c.ConnWindow, DefaultConnWindow)
 	c.ConnWindow = max(c.ConnWindow, defaultWindow) // it starts with that, and cannot be less
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
 	if c.Memory == nil {
 		c.Memory = new(Memory)
 	}
 	return c
 }
 
-func orDefault[T int | time.Duration](value *T, standard T) {
+func orDefault[T int | int64 | time.Duration](value *T, standard T) {
 	if *value <= 0 {
 		*value = standard
 	}

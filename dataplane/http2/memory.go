@@ -19,18 +19,19 @@ type Memory struct {
 // allocate.
 type block struct {
 	data []byte // as much of its memory as is filled
+	held int64  // what it counts for, where it is counted
 }
 
 // get returns an empty block with room for n bytes.
 func (m *Memory) get(n int) *block {
 	pool, size := m.class(n)
 	if pool == nil {
-		return &block{make([]byte, 0, n)}
+		return &block{data: make([]byte, 0, n)}
 	}
 	if b, ok := pool.Get().(*block); ok {
 		return b
 	}
-	return &block{make([]byte, 0, size)}
+	return &block{data: make([]byte, 0, size)}
 }
 
 func (m *Memory) put(b *block) {
@@ -38,7 +39,7 @@ func (m *Memory) put(b *block) {
 		return
 	}
 	if pool, size := m.class(cap(b.data)); pool != nil && size == cap(b.data) {
-		b.data = b.data[:0]
+		b.data, b.held = b.data[:0], 0
 		pool.Put(b)
 	}
 }
@@ -61,23 +62,22 @@ type queue struct {
 	size   int
 }
 
-// push appends p. Where bytes gather, because they come faster than they are taken, the blocks are large.
-func (q *queue) push(m *Memory, p []byte) {
-	q.size += len(p)
-	if n := len(q.blocks); n > 0 {
-		last := q.blocks[n-1]
-		fits := min(len(p), cap(last.data)-len(last.data))
-		last.data = append(last.data, p[:fits]...)
-		if p = p[fits:]; len(p) == 0 {
-			return
-		}
+// fill puts as much of p as fits into the last block, and returns the rest.
+func (q *queue) fill(p []byte) []byte {
+	n := len(q.blocks)
+	if n == 0 {
+		return p
 	}
-	size := len(p)
-	if len(q.blocks) > 0 {
-		size = largeBlock
-	}
-	b := m.get(size)
-	b.data = append(b.data, p...)
+	last := q.blocks[n-1]
+	fits := min(len(p), cap(last.data)-len(last.data))
+	last.data = append(last.data, p[:fits]...)
+	q.size += fits
+	return p[fits:]
+}
+
+// add puts a block behind the others.
+func (q *queue) add(b *block) {
+	q.size += len(b.data)
 	q.blocks = append(q.blocks, b)
 }
 
@@ -107,7 +107,7 @@ func (m *Memory) room(b *block, n int) *block {
 		return b
 	}
 	to := m.get(len(b.data) + n)
-	to.data = append(to.data, b.data...)
+	to.data, to.held = append(to.data, b.data...), b.held
 	m.put(b)
 	return to
 }

@@ -77,8 +77,14 @@ func (c *conn) takeData(f *frame) error {
 	}
 	s.in.window -= size
 	s.in.got += int64(len(data))
-	if len(data) > 0 {
-		s.in.data.push(c.cfg.Memory, data)
+	switch {
+	case len(data) == 0:
+	case s.done: // nobody reads it any more
+		c.giveBack(int64(len(data)))
+	case !s.keepData(data):
+		c.giveBack(int64(len(data)))
+		return c.breach(s, EnhanceYourCalm, errHeld)
+	default:
 		c.earn(earnInput)
 	}
 	c.giveBackOn(s, size-int64(len(data)))
@@ -309,8 +315,8 @@ func (c *conn) takeWindow(f *frame) error {
 	case s.out.window > maxWindow:
 		return c.breach(s, FlowControlError, errWindow)
 	}
-	s.active = c.heard
 	s.writable.signal()
+	c.sendTails()
 	return c.charge(costFrame)
 }
 
@@ -388,7 +394,21 @@ func (c *conn) accept(id uint32, self bool) (*Stream, error) {
 	s := newStream(c)
 	s.id = id
 	c.add(s)
+	if !s.take(streamCost) {
+		return nil, c.refuseHeld(s)
+	}
 	return s, nil
+}
+
+// refuseHeld refuses a stream whose head may not be held: a Server did nothing with it yet, unless it was trailers.
+func (c *conn) refuseHeld(s *Stream) error {
+	if !c.server || s.in.headed {
+		return c.breach(s, EnhanceYourCalm, errHeld)
+	}
+	c.reset(s, RefusedStream, errHeld)
+	s.drop(s.held)
+	s.recycle()
+	return c.charge(costRefused)
 }
 
 // takeHead takes a head that is complete, or trailers. mu is held.

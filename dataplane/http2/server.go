@@ -53,6 +53,7 @@ func (s *Server) Serve(handle func(*Stream)) error {
 	s.dismiss()
 	c.mu.Unlock()
 	s.all.Wait()
+	c.closeHolding()
 	return err
 }
 
@@ -83,6 +84,12 @@ func (s *Server) dismiss() {
 // work handles streams one after the other: a goroutine's stack that has grown to what a request needs is kept.
 func (s *Server) work(w chan *Stream, stream *Stream) {
 	defer s.all.Done()
+	defer func() {
+		if problem := recover(); problem != nil {
+			_ = s.c.cut(s.c.panicked(problem)) // which ends it for all
+			s.abandon(stream)
+		}
+	}()
 	for stream != nil {
 		s.handle(stream)
 		if !s.finish(stream, w) {
@@ -92,12 +99,24 @@ func (s *Server) work(w chan *Stream, stream *Stream) {
 	}
 }
 
+// abandon ends a stream whose handler has panicked. It is not used again.
+func (s *Server) abandon(stream *Stream) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.finish(stream, InternalError)
+	s.c.running--
+}
+
 // finish ends a stream after its handler, and reports whether the worker is to wait for another.
 func (s *Server) finish(stream *Stream, w chan *Stream) bool {
 	c := s.c
 	c.mu.Lock()
 	c.finish(stream, Cancel)
 	c.running--
+	over := !stream.hasTail()
+	if !over {
+		stream.letGo()
+	}
 	c.flush()
 	if notified := stream.notified; notified != nil {
 		c.mu.Unlock()
@@ -109,7 +128,9 @@ func (s *Server) finish(stream *Stream, w chan *Stream) bool {
 		s.idle = append(s.idle, w) // a stream that it is given waits in its channel
 	}
 	c.mu.Unlock()
-	stream.recycle()
+	if over {
+		stream.recycle()
+	}
 	return more
 }
 

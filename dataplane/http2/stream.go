@@ -3,6 +3,7 @@ package http2
 import (
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/http1"
 )
 
@@ -32,17 +33,22 @@ type Stream struct {
 	gone               bool  // it is closed on the wire
 	fresh, queued      bool  // it is in conn.ready, to be started
 	stopped, late      bool  // reading was stopped; nothing has moved for too long
+	waited             bool  // to write, since something was written
 	done               bool  // its user has ended it
 	active             int64 // when something moved last
 	idle               int64 // for how long nothing may move
 	readable, writable waiter
 	onReset            func()
 	notified           chan struct{} // closed when onReset has returned; nil if it was not called
+	held               int64         // what it counts for
+	share              *bound.Share  // where that counts, on a Client
 }
 
 // inbound is what has arrived of the peer's half of a stream.
 type inbound struct {
-	text     []byte        // the bytes of all fields
+	text     []byte        // the bytes of fields, the last piece
+	texts    int           // the size of all pieces; 0 while there is one
+	size     int           // of all fields, in bytes
 	fields   []http1.Field // of all heads
 	heads    []head        // that were not read yet
 	trailers []http1.Field
@@ -57,8 +63,9 @@ type inbound struct {
 
 // outbound is this side's half of a stream.
 type outbound struct {
-	window int64 // what may be sent
-	ended  bool  // all was appended to the connection's output
+	window int64  // what may be sent
+	tail   []byte // the end of the message, for the connection to send when it may
+	ended  bool   // all was appended to the connection's output
 }
 
 // newStream takes a stream from memory.
@@ -167,6 +174,7 @@ func (s *Stream) notify() {
 	s.notified = done
 	go func() {
 		defer close(done)
+		defer s.c.contain()
 		f()
 	}()
 }
@@ -240,6 +248,10 @@ func (c *conn) finish(s *Stream, code Code) {
 	}
 	s.done, s.onReset = true, nil
 	c.giveBack(int64(s.In.body.unread() + s.in.data.size))
+	if s.hasTail() {
+		return
+	}
+	s.drop(s.held)
 	switch {
 	case s.gone && s.err == nil:
 		c.earn(earnStream)

@@ -165,9 +165,9 @@ func (w *Writer) push(p []byte, how pushing) error {
 	s.active = w.last
 	s.late = false
 	switch {
-	case s.out.ended && len(p) > 0:
+	case (s.out.ended || s.hasTail()) && len(p) > 0:
 		return ErrClosed
-	case s.out.ended:
+	case s.out.ended || s.hasTail():
 		c.flush()
 		return nil
 	}
@@ -213,7 +213,7 @@ func (w *Writer) frames(p []byte, end bool) error {
 		}
 	}
 	switch {
-	case s.out.ended || !end:
+	case s.out.ended || s.hasTail() || !end:
 	case trailers:
 		return c.sendHead(s, w.trailers, true)
 	default:

@@ -10,12 +10,14 @@ package parking
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/descriptor"
 )
 
@@ -45,6 +47,8 @@ const (
 
 // Lot is where connections are parked. Its methods may be called at the same time. The zero value is ready; Close it.
 type Lot struct {
+	// Log receives panics, each of which ends one connection. nil means slog.Default.
+	Log *slog.Logger
 	// Tidy gives memory back to the system. nil means debug.FreeOSMemory.
 	Tidy func()
 
@@ -106,6 +110,7 @@ func (l *Lot) Park(owner context.Context, pause *Pause, leave func()) error {
 
 // settle is called when no connection has been parked for a while, after many.
 func (l *Lot) settle() {
+	defer l.contain("giving memory back")
 	l.mu.Lock()
 	l.tidied = l.last
 	closed := l.closed
@@ -121,6 +126,23 @@ func (l *Lot) settle() {
 
 func (c *car) wake() { c.lot.wake(c.number) }
 
+// goOn has a connection go on that has left.
+func (c *car) goOn() {
+	defer c.lot.contain("going on with a parked connection")
+	c.leave()
+}
+
+// contain is deferred: a panic ends what it arose in.
+func (l *Lot) contain(what string) {
+	if problem := recover(); problem != nil {
+		log := l.Log
+		if log == nil {
+			log = slog.Default()
+		}
+		_ = containment.Report(log, what, problem)
+	}
+}
+
 // wake lets a connection leave, unless it has left.
 func (l *Lot) wake(number uint64) {
 	l.mu.Lock()
@@ -132,7 +154,7 @@ func (l *Lot) wake(number uint64) {
 	l.mu.Unlock()
 	if c != nil {
 		c.timer.Stop()
-		go c.leave()
+		go c.goOn()
 	}
 }
 

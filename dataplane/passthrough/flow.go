@@ -54,6 +54,7 @@ func (f *flow) begin(head []byte) bool {
 // failures. When reading fails nothing is left to do in either direction. When writing fails, the receiver may have said
 // something before it left, so the other direction ends by itself.
 func (f *flow) run(sender, receiver Failure) {
+	defer f.link.contain()
 	for {
 		readErr := f.fetch()
 		writeErr := error(nil)

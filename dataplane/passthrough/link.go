@@ -1,16 +1,20 @@
 package passthrough
 
 import (
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pergola/containment"
 )
 
 // link is the two connections that are joined. It ends both when nothing has moved for too long, or when they are too
 // old.
 type link struct {
 	client, target net.Conn
+	log            *slog.Logger
 	start          time.Time
 	moved          atomic.Int64 // when a byte last moved, in nanoseconds since start
 	answered       atomic.Bool  // the target has said something
@@ -22,8 +26,8 @@ type link struct {
 	failure Failure // the first
 }
 
-func newLink(client, target net.Conn, start time.Time) *link {
-	l := &link{client: client, target: target, start: start}
+func newLink(client, target net.Conn, start time.Time, log *slog.Logger) *link {
+	l := &link{client: client, target: target, log: log, start: start}
 	l.touch()
 	return l
 }
@@ -44,6 +48,7 @@ func (l *link) watch(idle, lifetime time.Duration) {
 }
 
 func (l *link) look(idle, lifetime time.Duration) {
+	defer l.contain()
 	age := time.Since(l.start)
 	still := age - time.Duration(l.moved.Load())
 	switch {
@@ -63,6 +68,14 @@ func (l *link) lookAgain(after time.Duration) {
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.timer.Reset(after)
+	}
+}
+
+// contain is deferred: a panic ends both connections, and no others.
+func (l *link) contain() {
+	if problem := recover(); problem != nil {
+		_ = containment.Report(l.log, "passing TLS through", problem, "client", l.client.RemoteAddr(), "target", l.target.RemoteAddr())
+		l.reset(InternalError)
 	}
 }
 

@@ -216,7 +216,7 @@ func (c *connection) carry(cut context.Context) {
 	if idle <= 0 {
 		idle = DefaultIdleTimeout
 	}
-	l := newLink(c.client, c.to, c.record.Start)
+	l := newLink(c.client, c.to, c.record.Start, c.relay.config.Log)
 	defer l.close("")
 	l.watch(idle, c.relay.config.Lifetime)
 	defer context.AfterFunc(cut, func() { l.close("") })()

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/access"
 	"pergola/snapshot"
 )
@@ -343,4 +344,59 @@ func TestCut(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFault_A11_APanicEndsOneConnection on either way, and both its ends.
+func TestFault_A11_APanicEndsOneConnection(t *testing.T) {
+	for _, way := range []string{"there", "back"} {
+		t.Run(way, func(t *testing.T) {
+			before := containment.Panics()
+			w := newWorld(t)
+			ended := make(chan struct{})
+			w.dialTo(func(conn net.Conn) {
+				defer close(ended)
+				io.Copy(io.Discard, conn)
+				conn.Close()
+			})
+			dial := w.config.Dial
+			w.config.Dial = func(ctx context.Context, vpc string, address netip.AddrPort) (net.Conn, error) {
+				conn, err := dial(ctx, vpc, address)
+				return &alarming{conn.(*half), way == "back"}, err
+			}
+			client, done := w.serve(t.Context())
+			go io.WriteString(client, "more")
+			if _, err := client.Read(make([]byte, 1)); err == nil {
+				t.Error("the client got something")
+			}
+			client.Close()
+			<-done
+			<-ended
+			if w.record.Failure != InternalError || w.occupied != 0 {
+				t.Errorf("failure %q, %d targets are occupied", w.record.Failure, w.occupied)
+			}
+			if got := containment.Panics() - before; got != 1 {
+				t.Errorf("%d panics were counted, want 1", got)
+			}
+		})
+	}
+}
+
+// alarming panics when it is read from, or when more than a ClientHello is written to it.
+type alarming struct {
+	*half
+	reading bool
+}
+
+func (a *alarming) Read(p []byte) (int, error) {
+	if a.reading {
+		panic("no such target")
+	}
+	return a.half.Read(p)
+}
+
+func (a *alarming) Write(p []byte) (int, error) {
+	if !a.reading && string(p) == "more" {
+		panic("no such target")
+	}
+	return a.half.Write(p)
 }

@@ -93,19 +93,23 @@ func (x *exchange) answerDenied(d access.Decision) bool {
 	return x.answer(403, d.Refusal)
 }
 
-// answerUnreadable ends a connection whose next request cannot be read: with 400 if it is malformed or too large, in
-// silence if the client left or let its time pass.
+// answerUnreadable ends a connection whose next request cannot be read: with 400 if it is malformed or too large, with 503 if
+// there is no room for its head, in silence if the client left or let its time pass.
 func (x *exchange) answerUnreadable(err error) bool {
 	var malformed *http1.MalformedError
-	if !errors.As(err, &malformed) {
+	status, failure := 400, ClientProtocolError
+	switch {
+	case errors.Is(err, http1.ErrNoRoom):
+		status, failure = 503, ClientRateLimited
+	case !errors.As(err, &malformed):
 		x.client.Close()
 		return false
 	}
 	x.request = http1.Request{}
 	x.record.Arrival, x.record.Client = x.client.arrival, x.client.address
 	x.id = appendUUID(x.id[:0], x.proxy.config.Random(), x.proxy.config.Random())
-	x.record.RequestID, x.record.Failure = x.id, ClientProtocolError
-	if x.writeAnswer(400, reason(400), false) != nil {
+	x.record.RequestID, x.record.Failure = x.id, failure
+	if x.writeAnswer(status, reason(status), false) != nil {
 		x.record.Failure = ClientConnectionClosed
 	}
 	x.finish(time.Now())

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
 )
@@ -17,18 +18,22 @@ type connection struct {
 	arrival Arrival
 	address netip.AddrPort
 	born    time.Time
+	// share is what its client may hold, here and for it at targets. The engine closes it with the connection.
+	share *bound.Share
 	// finishing says that it takes no further request.
 	finishing atomic.Bool
 	// expired says that it is cut because it has outlived its time.
 	expired atomic.Bool
 }
 
-func newConnection(conn net.Conn, arrival Arrival) *connection {
+// newConnection is for a connection whose memory counts in held.
+func newConnection(conn net.Conn, arrival Arrival, held *bound.Pool) *connection {
 	c := &connection{arrival: arrival, born: time.Now()}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		address := tcp.AddrPort()
 		c.address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
 	}
+	c.share = held.Open(arrival.VPC, c.address.Addr())
 	return c
 }
 
@@ -72,6 +77,17 @@ func (c *client) cut() {
 	}
 }
 
+// giveUp closes what the request occupies of a target, if it does, in place of a request that panicked.
+func (c *client) giveUp() {
+	c.mu.Lock()
+	it := c.occupied
+	c.occupied = nil
+	c.mu.Unlock()
+	if to, ok := it.(*targetConn); ok {
+		to.Close()
+	}
+}
+
 // wasCut reports whether the client was broken off, or has gone.
 func (c *client) wasCut() bool {
 	c.mu.Lock()
@@ -88,9 +104,10 @@ type lineClient struct {
 	waiting atomic.Bool // between requests
 }
 
-func newLineClient(conn net.Conn, arrival Arrival, config http1.Config) *lineClient {
+func newLineClient(conn net.Conn, c *connection, config http1.Config) *lineClient {
+	config.Share = c.share
 	wire := http1.NewConn(conn, config)
-	return &lineClient{client: client{connection: newConnection(conn, arrival), side: http1Side(wire)}, conn: conn, wire: wire}
+	return &lineClient{client: client{connection: c, side: http1Side(wire)}, conn: conn, wire: wire}
 }
 
 // wait waits for the first bytes of a request. The error is http1.ErrQuiet if they take longer than that, and any other if they

@@ -12,12 +12,21 @@ import (
 // grpcType begins the content type of every gRPC message; a plus sign and the encoding may follow, or parameters.
 const grpcType = "application/grpc"
 
-// isGRPC reports whether the request is a gRPC call. There are none by HTTP/1.1.
+// isGRPC reports whether the request is a gRPC call, also where it says that it is another thing besides: its target may see
+// either. There are none by HTTP/1.1.
 func (x *exchange) isGRPC() bool {
 	if !x.request.HTTP2 {
 		return false
 	}
-	kind := x.request.Get("content-type")
+	for _, f := range x.request.All() {
+		if http1.EqualFold(f.Name, "content-type") && isGRPCType(f.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+func isGRPCType(kind []byte) bool {
 	if len(kind) < len(grpcType) || !http1.EqualFold(kind[:len(grpcType)], grpcType) {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/event"
 	"pergola/dataplane/http1"
 	"pergola/lattice"
@@ -30,7 +31,8 @@ type functionTarget interface {
 }
 
 // invoke answers the request by the function of a target group of type LAMBDA (user guide, "Lambda functions as targets in
-// VPC Lattice"). The whole body is read first. The function has as long as a target may be silent.
+// VPC Lattice"). The whole body is read first. The function has as long as a target may be silent. What is held of body, event
+// and answer counts on the client's share; beyond that the answer is 503.
 func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	if framing := x.request.Framing(); framing > event.MaxBody {
 		return x.answer(413, reason(413))
@@ -43,10 +45,18 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	if !ok || x.proxy.config.Functions == nil {
 		return x.fail(503, TargetConnectionError, errors.New("functions cannot be invoked here"))
 	}
-	body, err := x.readBody()
+	held := counter{share: x.client.share}
+	defer held.set(0)
+	body, err := x.readBody(&held)
+	told := []byte(nil)
+	if err == nil {
+		told, err = x.event(group, body, &held)
+	}
 	switch {
 	case errors.Is(err, event.ErrTooLarge):
 		return x.answer(413, reason(413))
+	case err == http1.ErrNoRoom:
+		return x.fail(503, ClientRateLimited, nil)
 	case err != nil:
 		return x.failClient(err)
 	}
@@ -55,20 +65,43 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	x.client.occupy(wait(end))
 	defer x.client.occupy(nil)
 	x.record.RequestToTarget = time.Since(x.record.Start)
-	answer, err := x.proxy.config.Functions.InvokeFunction(ctx, target.Function(), group.ARN, x.event(group, body))
+	answer, err := x.proxy.config.Functions.InvokeFunction(ctx, target.Function(), group.ARN, told)
 	if err != nil {
 		return x.failFunction(err)
+	}
+	if !held.set(2 * len(answer)) { // as it came, and as it is read
+		return x.fail(503, ClientRateLimited, nil)
 	}
 	response, err := event.ParseResponse(answer)
 	if err != nil {
 		return x.failFunction(err)
 	}
+	held.set(len(response.Body))
 	return x.answerFunction(response)
 }
 
+// counter counts what a request holds.
+type counter struct {
+	share *bound.Share
+	n     int
+}
+
+// set says how many bytes are held from now on, and reports whether they may be.
+func (c *counter) set(n int) bool {
+	if n > c.n && !c.share.Take(int64(n-c.n)) {
+		return false
+	}
+	c.share.Give(int64(max(0, c.n-n)))
+	c.n = n
+	return true
+}
+
+// firstBody is how much memory a body begins with, in bytes.
+const firstBody = 16 << 10
+
 // readBody reads the whole body of the request, up to the longest that a function may get. A client that waits to be told
-// so first is told.
-func (x *exchange) readBody() ([]byte, error) {
+// so first is told. The memory for it grows as it comes, whatever its length was said to be.
+func (x *exchange) readBody(held *counter) ([]byte, error) {
 	if !x.hasBody() {
 		return nil, nil
 	}
@@ -80,15 +113,49 @@ func (x *exchange) readBody() ([]byte, error) {
 			return nil, err
 		}
 	}
-	body, err := io.ReadAll(io.LimitReader(x.client.body, event.MaxBody+1))
-	if err == nil && len(body) > event.MaxBody {
-		return nil, event.ErrTooLarge
+	most := event.MaxBody
+	if framing := x.request.Framing(); framing > 0 {
+		most = int(framing)
 	}
-	return body, err
+	var body []byte
+	for {
+		switch view, err := x.client.body.Next(); {
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, err
+		case view == nil:
+			if err := x.client.body.Fill(); err != nil {
+				return nil, err
+			}
+		case len(body)+len(view) > event.MaxBody:
+			return nil, event.ErrTooLarge
+		default:
+			if body, err = held.room(body, len(view), most); err != nil {
+				return nil, err
+			}
+			body = append(body, view...)
+		}
+	}
 }
 
-// event is what the function is told of the request.
-func (x *exchange) event(group *snapshot.TargetGroup, body []byte) []byte {
+// room returns the body, which is all that is held, with room for n bytes more. Most is what there may be in the end.
+func (c *counter) room(body []byte, n, most int) ([]byte, error) {
+	n += len(body)
+	if n <= cap(body) {
+		return body, nil
+	}
+	size := max(n, min(max(firstBody, 2*len(body)), most))
+	if !c.set(cap(body) + size) {
+		return nil, http1.ErrNoRoom
+	}
+	body = append(make([]byte, 0, size), body...)
+	c.set(size)
+	return body, nil
+}
+
+// event is what the function is told of the request. From then on it is all that is held.
+func (x *exchange) event(group *snapshot.TargetGroup, body []byte, held *counter) ([]byte, error) {
 	r := &x.record
 	region := ""
 	if arn, err := lattice.ParseARN(r.Listener.Service.ARN); err == nil {
@@ -113,10 +180,15 @@ func (x *exchange) event(group *snapshot.TargetGroup, body []byte) []byte {
 	x.writeForwarded(&fields)
 	x.writeLattice(&fields)
 	request.Fields = fields.list
-	if fields.v2 {
-		return event.V2(&request)
+	size := request.BodySize()
+	if !held.set(held.n + size) {
+		return nil, http1.ErrNoRoom
 	}
-	return event.V1(&request)
+	defer held.set(size)
+	if fields.v2 {
+		return event.V2(&request), nil
+	}
+	return event.V1(&request), nil
 }
 
 // eventFields gathers the header fields of an event. What V2 says in its context it does not say in fields too.

@@ -91,8 +91,15 @@ func TestTheSignerIsInTheEvent(t *testing.T) {
 	x.record.Network, x.record.TargetGroup = &snapshot.Network{ARN: networkARN}, &snapshot.TargetGroup{ARN: groupARN}
 	x.record.Listener = &snapshot.Listener{Service: &snapshot.Service{ARN: serviceARN}}
 	x.record.Caller.Principal, x.record.Caller.SessionName = "arn:aws:sts::111122223333:assumed-role/r/s", "s"
+	told := func(version string) []byte {
+		event, err := x.event(&snapshot.TargetGroup{EventVersion: version}, nil, &counter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return event
+	}
 	var v1 struct{ Headers map[string]string }
-	if err := json.Unmarshal(x.event(&snapshot.TargetGroup{EventVersion: "V1"}, nil), &v1); err != nil {
+	if err := json.Unmarshal(told("V1"), &v1); err != nil {
 		t.Fatal(err)
 	}
 	if got := v1.Headers["x-amzn-lattice-identity"]; !strings.HasPrefix(got, "Principal=arn:aws:sts::111122223333:assumed-role/r/s; ") {
@@ -104,7 +111,7 @@ func TestTheSignerIsInTheEvent(t *testing.T) {
 			Identity map[string]string
 		}
 	}
-	if err := json.Unmarshal(x.event(&snapshot.TargetGroup{EventVersion: "V2"}, nil), &v2); err != nil {
+	if err := json.Unmarshal(told("V2"), &v2); err != nil {
 		t.Fatal(err)
 	}
 	if got := v2.RequestContext; got.Region != "us-west-2" || got.Identity["type"] != "AWS_IAM" || got.Identity["sessionName"] != "s" || got.Identity["sourceVpcArn"] != vpcARN {

@@ -27,6 +27,7 @@ import (
 	"syscall"
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
@@ -43,7 +44,16 @@ const (
 	DefaultMaxIdlePerTarget = 256
 
 	DefaultRequestsPerSecond = 10000
+
+	DefaultMaxHeld = 2 << 30
 )
+
+// held is what Held returns.
+var held = sync.OnceValue(func() *bound.Pool { return bound.NewPool(min(bound.Memory()/2, DefaultMaxHeld), 0) })
+
+// Held is what all clients together may make this process hold of heads and bodies, in bytes: half of bound.Memory, and at
+// most DefaultMaxHeld.
+func Held() *bound.Pool { return held() }
 
 const (
 	// maxDials is how many targets are tried before a request is answered with 503.
@@ -114,6 +124,8 @@ type Config struct {
 	RequestsPerSecond int
 	// DialTimeout bounds each attempt to connect to a target. 0 means DefaultDialTimeout.
 	DialTimeout time.Duration
+	// Held is what clients may make this process hold of heads and bodies, in bytes. nil means Held().
+	Held *bound.Pool
 	// MaxIdlePerTarget bounds the idle connections kept to one address. 0 means DefaultMaxIdlePerTarget.
 	MaxIdlePerTarget int
 }
@@ -137,6 +149,9 @@ func New(config Config) *Proxy {
 	if config.Random == nil {
 		config.Random = rand.Uint64
 	}
+	if config.Held == nil {
+		config.Held = Held()
+	}
 	if config.Lifetime <= 0 {
 		config.Lifetime = DefaultLifetime
 	}
@@ -152,7 +167,7 @@ func New(config Config) *Proxy {
 	p := &Proxy{
 		config: config,
 		http1:  http1.Config{Memory: new(http1.Memory)},
-		http2:  http2.Config{Memory: new(http2.Memory), Lifetime: config.Lifetime, Patience: config.Patience},
+		http2:  http2.Config{Memory: new(http2.Memory), Log: config.Log, Lifetime: config.Lifetime, Patience: config.Patience},
 	}
 	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
 	p.rates = newRates(config.RequestsPerSecond)
@@ -180,7 +195,7 @@ func (a *Arrival) protocol() lattice.Protocol {
 // ServeConn serves a client connection that speaks HTTP/1.1 until it ends, and closes it, or until it should be parked. When
 // finish ends, the request at hand is the last; when cut ends, it is broken off.
 func (p *Proxy) ServeConn(finish, cut context.Context, conn net.Conn, arrival Arrival) *parking.Pause {
-	return p.serveLine(finish, cut, newLineClient(conn, arrival, p.http1))
+	return p.serveLine(finish, cut, newLineClient(conn, newConnection(conn, arrival, p.config.Held), p.http1))
 }
 
 // serveLine serves a client from one pause to the next.
@@ -198,7 +213,8 @@ func (p *Proxy) serveLine(finish, cut context.Context, c *lineClient) *parking.P
 			return nil
 		}
 		if !p.serve(&c.client) {
-			return nil // closed by whoever decided so
+			c.Close() // again, unless it panicked
+			return nil
 		}
 	}
 }
@@ -218,8 +234,10 @@ func (p *Proxy) timeLeft(c *connection) time.Duration {
 
 // ServeHTTP2 is ServeConn for a connection that speaks HTTP/2.
 func (p *Proxy) ServeHTTP2(finish, cut context.Context, conn net.Conn, arrival Arrival) *parking.Pause {
-	c := newConnection(conn, arrival)
-	return p.serveStreams(finish, cut, conn, c, http2.NewServer(conn, p.http2))
+	c := newConnection(conn, arrival, p.config.Held)
+	config := p.http2
+	config.Share = c.share
+	return p.serveStreams(finish, cut, conn, c, http2.NewServer(conn, config))
 }
 
 // serveStreams serves a connection that speaks HTTP/2 from one pause to the next.
@@ -233,8 +251,6 @@ func (p *Proxy) serveStreams(finish, cut context.Context, conn net.Conn, c *conn
 	switch err := server.Serve(func(stream *http2.Stream) { p.serveStream(c, stream) }); {
 	case err == http1.ErrQuiet:
 		return p.pause(c, conn, server.Until(), func() *parking.Pause { return p.serveStreams(finish, cut, conn, c, server) })
-	case errors.Is(err, http2.ErrPanicked):
-		p.config.Log.Error("a connection by HTTP/2 was broken off", "client", c.address, "error", err)
 	case err != nil:
 		p.config.Log.Debug("a connection by HTTP/2 was broken off", "client", c.address, "error", err)
 	}
@@ -270,6 +286,7 @@ func (x *exchange) catch() {
 		if x.upload != nil {
 			<-x.upload.done
 		}
+		x.client.giveUp()
 	}
 }
 
@@ -493,14 +510,16 @@ func (x *exchange) takeConn(at place, fresh bool) (err error) {
 	if !fresh {
 		x.to = x.proxy.pool.take(at)
 	}
-	if x.to != nil {
-		return nil
+	if x.to == nil {
+		ctx, end := context.WithCancel(context.Background())
+		defer end()
+		x.client.occupy(wait(end))
+		if x.to, err = x.proxy.dial(ctx, at); err != nil {
+			return err
+		}
 	}
-	ctx, end := context.WithCancel(context.Background())
-	defer end()
-	x.client.occupy(wait(end))
-	x.to, err = x.proxy.dial(ctx, at)
-	return err
+	x.to.CountOn(x.client.share)
+	return nil
 }
 
 func (x *exchange) openStream(at place, fresh bool) error {
@@ -508,6 +527,7 @@ func (x *exchange) openStream(at place, fresh bool) error {
 	if err == nil {
 		x.stream = targetConn{side: http2Side(stream), at: at, stream: true, kept: kept}
 		x.to = &x.stream
+		x.to.CountOn(x.client.share)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"pergola/bound"
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
 )
@@ -27,6 +28,7 @@ func http2Side(s *http2.Stream) side { return side{s, &s.In, s.In.Body(), &s.Out
 // peer is who is on a side. Its methods are those of http1.Conn, which tells what they do.
 type peer interface {
 	SetIdleTimeout(time.Duration)
+	CountOn(*bound.Share)
 	StopReading()
 	Probe() error
 	SendAndWait() error
