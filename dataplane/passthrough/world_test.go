@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,17 +71,19 @@ func (w *world) AuthorizeConnection(c *access.Connection) access.Decision {
 	return w.decision
 }
 
-// Pick implements Picker: the first target of the list, which goes to its end.
-func (w *world) Pick(g *snapshot.TargetGroup) (Target, bool) {
+// Pick implements Picker: the first target of the list that was not tried, which goes to its end.
+func (w *world) Pick(g *snapshot.TargetGroup, tried ...netip.AddrPort) (Target, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if g != w.group || len(w.targets) == 0 {
-		return nil, false
+	for range w.targets {
+		first := w.targets[0]
+		w.targets = append(w.targets[1:], first)
+		if g == w.group && !slices.Contains(tried, first) {
+			w.occupied++
+			return &picked{w, first}, true
+		}
 	}
-	first := w.targets[0]
-	w.targets = append(w.targets[1:], first)
-	w.occupied++
-	return &picked{w, first}, true
+	return nil, false
 }
 
 type picked struct {
@@ -89,6 +92,8 @@ type picked struct {
 }
 
 func (p *picked) Address() netip.AddrPort { return p.address }
+func (p *picked) Unreachable()            {}
+func (p *picked) Reached()                {}
 func (p *picked) Done() {
 	p.world.mu.Lock()
 	defer p.world.mu.Unlock()

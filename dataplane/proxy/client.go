@@ -37,6 +37,8 @@ type client struct {
 	*connection
 	side
 
+	sent atomic.Bool // the request under way has come whole
+
 	mu    sync.Mutex // guards what follows
 	isCut bool
 	// occupied is what the request under way waits for, for cut to break it off: the connection to a target, one that is being
@@ -60,6 +62,9 @@ func (c *client) occupy(it interface{ Cut() }) {
 		it.Cut()
 	}
 }
+
+// noteSent notes that the request under way has come whole: its client has nothing more to say.
+func (c *client) noteSent() { c.sent.Store(true) }
 
 // cut breaks off the client, and what it waits for. Any goroutine may call it.
 func (c *client) cut() {

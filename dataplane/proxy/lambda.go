@@ -44,13 +44,14 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 		return x.fail(503, TargetConnectionError, errors.New("functions cannot be invoked here"))
 	}
 	body, err := x.readBody()
+	x.client.noteSent()
 	switch {
 	case errors.Is(err, event.ErrTooLarge):
 		return x.answer(413, reason(413))
 	case err != nil:
 		return x.failClient(err)
 	}
-	ctx, end := context.WithTimeout(context.Background(), idleTimeout(x.record.Listener.Service))
+	ctx, end := context.WithTimeout(context.Background(), x.patience)
 	defer end()
 	x.client.occupy(wait(end))
 	defer x.client.occupy(nil)
@@ -104,13 +105,9 @@ func (x *exchange) event(group *snapshot.TargetGroup, body []byte) []byte {
 		Time: r.Start,
 	}
 	fields := eventFields{v2: group.EventVersion == "V2"}
-	fields.FieldBytes("host", x.request.Host)
-	for _, f := range x.request.All() {
-		if !f.Hop && !http1.EqualFold(f.Name, "host") && !reserved(f.Name) {
-			fields.FieldBytes(string(f.Name), f.Value)
-		}
+	for _, f := range x.header.Fields {
+		fields.Field(strings.Clone(f.Name), strings.Clone(f.Value))
 	}
-	x.writeForwarded(&fields)
 	x.writeLattice(&fields)
 	request.Fields = fields.list
 	if fields.v2 {
@@ -184,7 +181,7 @@ func (x *exchange) writeFunctionAnswer(r *event.Response, keep bool) error {
 			out.Field(f.Name, f.Value)
 		}
 	}
-	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeRequestID()
 	x.writeConnection(keep)
 	switch {
 	case r.Status == 204 || r.Status == 304:

@@ -17,7 +17,8 @@ import (
 type place struct {
 	vpc     string
 	address netip.AddrPort
-	// serverName is whom a connection by TLS is for; "" for a connection without TLS.
+	// secure says that TLS is spoken, and serverName whom it is for, which may be nobody in particular.
+	secure     bool
 	serverName string
 }
 
@@ -36,17 +37,24 @@ type targetConn struct {
 // connect makes a connection to a place. protocols are those of which TLS must agree on one; none leaves TLS alone about
 // it.
 func (p *Proxy) connect(ctx context.Context, at place, protocols ...string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
-	defer cancel()
-	conn, err := p.config.Dial(ctx, at.vpc, at.address)
-	if err != nil || at.serverName == "" {
+	conn, err := p.reach(ctx, at)
+	if err != nil || !at.secure {
 		return conn, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
 	secure, err := security.Connect(ctx, conn, at.serverName, protocols...)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return secure, nil
+}
+
+// reach makes a connection that says nothing yet.
+func (p *Proxy) reach(ctx context.Context, at place) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
+	defer cancel()
+	return p.config.Dial(ctx, at.vpc, at.address)
 }
 
 // dial makes a connection that speaks HTTP/1.1.
@@ -90,7 +98,7 @@ func (p *Proxy) openFirst(at place) (*http2.Stream, error) {
 		return nil, err
 	}
 	config := p.http2
-	config.Secure = at.serverName != ""
+	config.Secure = at.secure
 	c := http2.NewClient(conn, config)
 	stream, err := c.Open()
 	if err != nil {
