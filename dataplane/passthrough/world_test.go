@@ -40,6 +40,8 @@ type world struct {
 	dials    []netip.AddrPort
 	refusing map[netip.AddrPort]bool
 	record   *Record
+	// What the picker was told.
+	unreachable, reached []netip.AddrPort
 }
 
 func newWorld(t *testing.T) *world {
@@ -92,8 +94,19 @@ type picked struct {
 }
 
 func (p *picked) Address() netip.AddrPort { return p.address }
-func (p *picked) Unreachable()            {}
-func (p *picked) Reached()                {}
+
+func (p *picked) Unreachable() {
+	p.world.mu.Lock()
+	defer p.world.mu.Unlock()
+	p.world.unreachable = append(p.world.unreachable, p.address)
+}
+
+func (p *picked) Reached() {
+	p.world.mu.Lock()
+	defer p.world.mu.Unlock()
+	p.world.reached = append(p.world.reached, p.address)
+}
+
 func (p *picked) Done() {
 	p.world.mu.Lock()
 	defer p.world.mu.Unlock()
@@ -162,3 +175,15 @@ func (h *half) SetDeadline(at time.Time) error {
 	return errors.Join(h.Conn.SetReadDeadline(at), h.to.SetWriteDeadline(at))
 }
 func (h *half) SetWriteDeadline(at time.Time) error { return h.to.SetWriteDeadline(at) }
+
+// panicking makes targets on whose connections reading panics.
+func panicking(dial func(context.Context, string, netip.AddrPort) (net.Conn, error)) func(context.Context, string, netip.AddrPort) (net.Conn, error) {
+	return func(ctx context.Context, vpc string, to netip.AddrPort) (net.Conn, error) {
+		conn, err := dial(ctx, vpc, to)
+		return explosive{conn.(*half)}, err
+	}
+}
+
+type explosive struct{ *half }
+
+func (explosive) Read([]byte) (int, error) { panic("a fault") }
