@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"pergola/dataplane/explain"
+	"pergola/fabric"
 	"pergola/snapshot"
 )
 
@@ -17,7 +18,7 @@ func (n *Node) Explain(from string, question explain.Question) (explain.Answer, 
 	current := n.plane.Snapshot()
 	for _, instance := range current.VPCs[vpc].Instances {
 		if instance.ID == from {
-			question.Client = instance.Address
+			question.Client = fabric.ClientAddress(instance.Address)
 		}
 	}
 	answer, err := explain.World{Snapshot: current, Guard: n.guard, Health: n.targets.Report()}.Explain(question)
