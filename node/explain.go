@@ -1,7 +1,10 @@
 package node
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
+	"time"
 
 	"pergola/dataplane/explain"
 	"pergola/fabric"
@@ -21,11 +24,28 @@ func (n *Node) Explain(from string, question explain.Question) (explain.Answer, 
 			question.Client = fabric.ClientAddress(instance.Address)
 		}
 	}
-	answer, err := explain.World{Snapshot: current, Guard: n.guard, Health: n.targets.Report()}.Explain(question)
+	answer, err := explain.World{
+		Snapshot: current, Guard: n.guard, Health: n.targets.Report(), Connect: n.connect,
+		Last: func(group, key string) explain.Finding { return explain.Finding(n.targets.Last(group, key)) },
+	}.Explain(question)
 	if err != nil {
 		return answer, fmt.Errorf("explain: %w", err)
 	}
 	return answer, nil
+}
+
+// connectTime is how long explain waits for a target to be connected to.
+const connectTime = time.Second
+
+// connect connects to an address in a VPC as requests do, and leaves at once.
+func (n *Node) connect(vpc string, address netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
+	defer cancel()
+	conn, err := n.dial(ctx, vpc, address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // current is the snapshot to serve by.
