@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/descriptor", "dataplane/event", "dataplane/http1", "dataplane/http2", "dataplane/parking", "dataplane/security"},
 	"dataplane/target":  {"lattice", "snapshot", "dataplane/http1", "dataplane/security"},
 	"dns":               {"lattice", "snapshot"},
-	"loadbalancer":      {"lattice", "aws/elbv2", "snapshot", "dataplane/target"},
+	"loadbalancer":      {"lattice", "aws/elbv2", "sigv4", "snapshot", "dataplane/proxy", "dataplane/security", "dataplane/target"},
 	"metadata":          {"lattice", "aws…", "sealing"},
 	"fabric":            {},
 	"functions":         {"aws…", "fabric", "sigv4"},

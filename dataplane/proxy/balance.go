@@ -19,7 +19,7 @@ type Terms struct {
 	Group *snapshot.TargetGroup
 	// Header is all that the target gets, but for what is about the connection to it.
 	Header sigv4.Fields
-	// Patience is how long the client and the target may be silent.
+	// Patience is how long the target may be silent. The client may be for a minute, or for as long as that.
 	Patience time.Duration
 }
 
@@ -32,16 +32,17 @@ type Fixed struct {
 // Asked is a request as a load balancer is asked about it. It holds until the answer.
 type Asked struct {
 	*http1.Request
-	Client netip.AddrPort
+	Arrival Arrival
+	Client  netip.AddrPort
 }
 
 // balance serves a request of a load balancer.
 func (x *exchange) balance() (keep bool) {
-	x.balanced = true
 	x.record.Arrival, x.record.Client = x.client.arrival, x.client.address
-	terms := x.proxy.config.Balance(Asked{&x.request, x.client.address})
+	terms := x.proxy.config.Balance(Asked{&x.request, x.client.arrival, x.client.address})
 	x.header.Fields = append(x.header.Fields[:0], terms.Header...)
-	x.setPatience(terms.Patience)
+	x.patience = terms.Patience
+	x.client.SetIdleTimeout(max(terms.Patience, http1.DefaultIdleTimeout))
 	switch {
 	case terms.Fixed != nil:
 		return x.answerFixed(terms.Fixed)

@@ -3,7 +3,8 @@
 // what it needs of the versions of HTTP (side.go), who sends requests (client.go), what the guard is told of a request
 // (guard.go), the headers (headers.go), the connections to targets (pool.go), request bodies that are still arriving
 // (upload.go), the answers that the proxy gives itself (answer.go, grpc.go), how many requests a service takes (rate.go)
-// and what is recorded (record.go).
+// and what is recorded (record.go). departure.go notices clients that leave; balance.go is the path at a load balancer, which
+// knows no services.
 //
 // A client connection that speaks HTTP/1.1 has one goroutine, one that speaks HTTP/2 has one for each request; they see the
 // newest snapshot at each request. A request whose body has not arrived with its head gets a second one for as long as the
@@ -340,13 +341,14 @@ func (x *exchange) serve() (keep bool) {
 	p, c := x.proxy, x.client
 	x.record.Start = time.Now()
 	x.before = c.out.Sent()
+	x.balanced = p.config.Balance != nil
 	if err := c.in.ReadRequest(&x.request); err != nil {
 		return x.answerUnreadable(err)
 	}
 	if !x.hasBody() {
 		c.noteSent()
 	}
-	if p.config.Balance != nil {
+	if x.balanced {
 		return x.balance()
 	}
 	x.note()
