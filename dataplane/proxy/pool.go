@@ -3,11 +3,13 @@ package proxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
 	"pergola/dataplane/security"
@@ -117,6 +119,7 @@ const sweepEvery = 30 * time.Second
 type pool struct {
 	perPlace int
 	lifetime time.Duration
+	log      *slog.Logger
 
 	mu     sync.Mutex // guards all below
 	idle   map[place][]*targetConn
@@ -143,8 +146,8 @@ type sharedConn struct {
 	used bool // since it was last looked at
 }
 
-func newPool(perPlace int, lifetime time.Duration) *pool {
-	return &pool{perPlace: perPlace, lifetime: lifetime, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
+func newPool(perPlace int, lifetime time.Duration, log *slog.Logger) *pool {
+	return &pool{perPlace: perPlace, lifetime: lifetime, log: log, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
 }
 
 // take returns a kept connection, or nil.
@@ -244,9 +247,12 @@ func (p *pool) wake() {
 // sweep closes the connections that were kept unused for a whole period, and comes again if others remain. No request waits
 // while they are closed, which takes a write where they speak TLS.
 func (p *pool) sweep() {
-	for _, c := range p.unused() {
-		c.Close()
-	}
+	_ = containment.Do(p.log, "closing connections to targets", func() error {
+		for _, c := range p.unused() {
+			c.Close()
+		}
+		return nil
+	})
 }
 
 // unused takes out what is to be closed, and sets the timer.

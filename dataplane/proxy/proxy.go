@@ -168,7 +168,7 @@ func New(config Config) *Proxy {
 		http1:  http1.Config{Memory: new(http1.Memory)},
 		http2:  http2.Config{Memory: new(http2.Memory), Lifetime: config.Lifetime, Patience: config.Patience},
 	}
-	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
+	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime, config.Log)
 	p.rates = newRates(config.RequestsPerSecond)
 	p.exchanges.New = func() any { return &exchange{proxy: p} }
 	p.streams.New = func() any { return newStreamClient() }

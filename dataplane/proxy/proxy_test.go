@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -545,7 +546,7 @@ func (s *slowToClose) Close() error {
 // TestPoolClosesAside keeps no request waiting while a connection is closed that was kept unused.
 func TestPoolClosesAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, slow := newPool(1, DefaultLifetime), &slowToClose{closing: make(chan struct{}), closed: make(chan struct{})}
+		p, slow := newPool(1, DefaultLifetime, slog.New(slog.DiscardHandler)), &slowToClose{closing: make(chan struct{}), closed: make(chan struct{})}
 		p.give(&targetConn{side: side{peer: slow}, born: time.Now()}, time.Now())
 		<-slow.closing
 		if !p.mu.TryLock() {
