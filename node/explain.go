@@ -19,9 +19,11 @@ func (n *Node) Explain(from string, question explain.Question) (explain.Answer, 
 	}
 	question.VPC = vpc
 	current := n.plane.Snapshot()
-	for _, instance := range current.VPCs[vpc].Instances {
-		if instance.ID == from {
-			question.Client = fabric.ClientAddress(instance.Address)
+	if known := current.VPCs[vpc]; known != nil { // it may have been deleted since
+		for _, instance := range known.Instances {
+			if instance.ID == from {
+				question.Client = fabric.ClientAddress(instance.Address)
+			}
 		}
 	}
 	answer, err := explain.World{

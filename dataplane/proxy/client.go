@@ -37,7 +37,8 @@ type client struct {
 	*connection
 	side
 
-	sent atomic.Bool // the request under way has come whole
+	sent  atomic.Bool // the request under way has come whole
+	watch *departure  // nil where the engine tells when the client leaves, and where nothing can be seen
 
 	mu    sync.Mutex // guards what follows
 	isCut bool
@@ -107,6 +108,12 @@ func (c *lineClient) wait(patience time.Duration) error {
 		return net.ErrClosed
 	}
 	return c.wire.In.AwaitFor(patience)
+}
+
+// unwatch ends the watch, so that a client that is parked holds none.
+func (c *lineClient) unwatch() {
+	c.watch.stop()
+	c.watch = nil
 }
 
 // finish ends the connection after the request at hand, or at once if there is none. The connection says that it waits

@@ -45,25 +45,26 @@ type departure struct {
 	check func(fd uintptr)
 }
 
+// newDeparture returns nil, which watches nobody, where nothing can be seen of the connection.
 func newDeparture(c *lineClient, log *slog.Logger) *departure {
-	d := &departure{client: c, log: log}
 	if descriptor.Of(c.conn) == nil {
-		return d // nothing can be seen
+		return nil
 	}
+	d := &departure{client: c, log: log}
 	d.timer = time.AfterFunc(time.Hour, d.run)
 	d.timer.Stop()
 	return d
 }
 
-func (d *departure) now() int64 { return max(1, int64(time.Since(d.client.born))) }
+func (d *departure) now() int64 { return int64(time.Since(d.client.born)) }
 
-// begin notes that a request is coming.
-func (d *departure) begin() {
-	if d.timer == nil {
+// begin notes that a request comes, at a time.
+func (d *departure) begin(at time.Time) {
+	if d == nil {
 		return
 	}
 	d.client.sent.Store(false)
-	d.began.Store(d.now())
+	d.began.Store(max(1, int64(at.Sub(d.client.born))))
 	d.arm()
 }
 
@@ -74,12 +75,16 @@ func (d *departure) arm() {
 }
 
 // end notes that the request is over.
-func (d *departure) end() { d.began.Store(0) }
+func (d *departure) end() {
+	if d != nil {
+		d.began.Store(0)
+	}
+}
 
 // stop ends the watch.
 func (d *departure) stop() {
-	d.stopped.Store(true)
-	if d.timer != nil {
+	if d != nil {
+		d.stopped.Store(true)
 		d.timer.Stop()
 	}
 }

@@ -202,8 +202,8 @@ func (p *Proxy) serveLine(finish, cut context.Context, c *lineClient) *parking.P
 	defer context.AfterFunc(finish, c.finish)()
 	defer context.AfterFunc(cut, c.cut)()
 	defer time.AfterFunc(p.timeLeft(c.connection), c.expire).Stop()
-	watch := newDeparture(c, p.config.Log)
-	defer watch.stop()
+	c.watch = newDeparture(c, p.config.Log)
+	defer c.unwatch()
 	for {
 		switch err := c.wait(p.config.Patience); err {
 		case nil:
@@ -213,9 +213,8 @@ func (p *Proxy) serveLine(finish, cut context.Context, c *lineClient) *parking.P
 			c.Close()
 			return nil
 		}
-		watch.begin()
 		keep := p.serve(&c.client)
-		watch.end()
+		c.watch.end()
 		if !keep {
 			return nil // closed by whoever decided so
 		}
@@ -340,6 +339,7 @@ func (x *exchange) reset() {
 func (x *exchange) serve() (keep bool) {
 	p, c := x.proxy, x.client
 	x.record.Start = time.Now()
+	c.watch.begin(x.record.Start)
 	x.before = c.out.Sent()
 	x.balanced = p.config.Balance != nil
 	if err := c.in.ReadRequest(&x.request); err != nil {
