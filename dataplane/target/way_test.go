@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,11 +182,11 @@ func TestFault_B2_ProbesEndWithTheirTarget(t *testing.T) {
 // TestFault_A11_APanicEndsOneCheck: that check or probe fails, and all others go on.
 func TestFault_A11_APanicEndsOneCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before, panics := containment.Panics(), true
+		before, mended := containment.Panics(), atomic.Bool{}
 		n := newNetwork()
 		spec := groupOf(one, two)
 		set := New(Config{Dial: func(ctx context.Context, vpc string, to netip.AddrPort) (net.Conn, error) {
-			if panics && to == address(one) {
+			if !mended.Load() && to == address(one) {
 				panic("no such target")
 			}
 			return n.dial(ctx, vpc, to)
@@ -209,7 +210,7 @@ func TestFault_A11_APanicEndsOneCheck(t *testing.T) {
 		if err := set.Last(spec.ID, one).Err; !errors.Is(err, containment.ErrPanicked) {
 			t.Errorf("the last check met %v", err)
 		}
-		panics = false
+		mended.Store(true)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		if got := set.Report()[spec.ID][one].Status; got != lattice.TargetHealthy {
