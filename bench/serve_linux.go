@@ -153,7 +153,9 @@ func (nobody) Serve(_ context.Context, conn net.Conn, _ passthrough.Arrival) { _
 type picker struct{ targets *target.Set }
 
 // Pick returns the next target of a group.
-func (p picker) Pick(group *snapshot.TargetGroup) (proxy.Target, bool) { return p.targets.Pick(group) }
+func (p picker) Pick(group *snapshot.TargetGroup, tried ...netip.AddrPort) (proxy.Target, bool) {
+	return p.targets.Pick(group, tried...)
+}
 
 // localNetwork is the network of a data plane without VPCs.
 type localNetwork struct {

@@ -56,7 +56,7 @@ func (d *Deployment) Explain(_ context.Context, question operator.Question) (ope
 	answer, err := d.node.Explain(question.From, explain.Question{
 		As: question.As, Method: question.Method, URL: question.URL, Header: header,
 	})
-	explanation := operator.Explanation{Reason: answer.Reason}
+	explanation := operator.Explanation{Reason: answer.Reason, Cures: answer.Cures}
 	for _, gate := range answer.Gates {
 		explanation.Gates = append(explanation.Gates, operator.Gate{
 			Name: gate.Name, Verdict: string(gate.Verdict), Detail: gate.Detail, More: gate.More,

@@ -68,7 +68,8 @@ func TestOwnAddressesOnly(t *testing.T) {
 	})
 }
 
-func TestIPv6(t *testing.T) {
+// TestFault_B1_OverIPv6AClientIsKnownByItsVPCsAddress: that it uses another is the fabric's affair.
+func TestFault_B1_OverIPv6AClientIsKnownByItsVPCsAddress(t *testing.T) {
 	each(t, func(t *testing.T, f *Fabric) {
 		at := netip.AddrPortFrom(ServiceAddress6(netip.MustParseAddr("169.254.171.33")), 443).String()
 		l, err := f.Listen(t.Context(), routerA, "tcp6", netip.MustParseAddrPort(at))
@@ -76,7 +77,7 @@ func TestIPv6(t *testing.T) {
 			t.Skip("no IPv6 here: ", err)
 		}
 		greet(t, l, "six")
-		if got, want := ask(t, f, oneA, "", at), "six fd00:ec2:81::a14:10a"; got != want {
+		if got, want := ask(t, f, oneA, "", at), "six 10.20.1.10"; got != want {
 			t.Errorf("an instance got %q, want %q", got, want)
 		}
 		if got, want := ask(t, f, routerA, "fd00:ec2:80::a9fe:ab07", at), "six fd00:ec2:80::a9fe:ab07"; got != want {

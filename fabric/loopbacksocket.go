@@ -159,7 +159,7 @@ func (l *loopbackListener) Accept() (net.Conn, error) {
 		}
 		peer := addrPort(c.RemoteAddr())
 		if a, ok := l.router.virtual(peer.Addr()); ok {
-			remote := netip.AddrPortFrom(l.router.seenFrom(l.name.at.Addr(), a), peer.Port())
+			remote := netip.AddrPortFrom(ClientAddress(l.router.seenFrom(l.name.at.Addr(), a)), peer.Port())
 			return &loopbackConn{TCPConn: c, local: l.Addr(), remote: net.TCPAddrFromAddrPort(remote)}, nil
 		}
 		c.Close()

@@ -2,6 +2,7 @@ package fabric
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 )
 
@@ -55,6 +56,26 @@ type listener struct {
 	net.Listener
 	seat *seat
 }
+
+// Accept tells who calls by the address that its VPC knows.
+func (l *listener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		seen := addrPort(tcp.RemoteAddr())
+		if known := ClientAddress(seen.Addr()); known != seen.Addr() {
+			return &knownConn{tcp, net.TCPAddrFromAddrPort(netip.AddrPortFrom(known, seen.Port()))}, err
+		}
+	}
+	return conn, err
+}
+
+// knownConn is a connection whose other end is known by another address than the one that it uses.
+type knownConn struct {
+	*net.TCPConn
+	remote net.Addr
+}
+
+func (c *knownConn) RemoteAddr() net.Addr { return c.remote }
 
 func (l *listener) Close() error {
 	l.seat.release(l)

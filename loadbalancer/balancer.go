@@ -5,15 +5,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pergola/containment"
+	"pergola/dataplane/proxy"
+	"pergola/dataplane/security"
 	"pergola/dataplane/target"
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -26,10 +26,9 @@ type balancer struct {
 	places  []Place
 	current atomic.Pointer[state]
 	targets *target.Set
-	doors   map[door]served
-	// transports are all that there have been, since some may still keep connections.
-	transports []*http.Transport
-	running    sync.WaitGroup // servers, their connections, and those that drain
+	doors   map[door]*served
+	proxies []*proxy.Proxy // carry requests from each of the places
+	running sync.WaitGroup // doors, and those that drain
 	// done is what has been applied whole, and failed are the doors that could not be opened.
 	done   *snapshot.LoadBalancer
 	failed map[door]bool
@@ -38,8 +37,6 @@ type balancer struct {
 // state is what requests read of a load balancer.
 type state struct {
 	*snapshot.LoadBalancer
-	// transports reach the targets from each of the places.
-	transports []*http.Transport
 	// certificates are those of HTTPS listeners, by port.
 	certificates map[uint16]*tls.Certificate
 }
@@ -53,12 +50,14 @@ type door struct {
 
 // served is a door that is open.
 type served struct {
-	server   *http.Server
-	listener net.Listener
+	listener    net.Listener
+	finish, cut context.Context
+	end, endAll context.CancelFunc // end finish, and cut
+	connections sync.WaitGroup     // and who accepts them
 }
 
 func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
-	b := &balancer{set: s, vpc: wanted.VPC, doors: map[door]served{}}
+	b := &balancer{set: s, vpc: wanted.VPC, doors: map[door]*served{}}
 	for i, address := range wanted.Addresses {
 		b.places = append(b.places, Place{VPC: wanted.VPC, Instance: wanted.NodeID(i), Address: address})
 	}
@@ -68,6 +67,14 @@ func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
 		},
 		Logger: s.log, Changed: s.config.Changed,
 	})
+	for _, place := range b.places {
+		b.proxies = append(b.proxies, proxy.New(proxy.Config{
+			Balance: b.terms, Picker: picker{b.targets}, Log: s.log, Lifetime: lifetime, Patience: lifetime,
+			Dial: func(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
+				return s.reach(ctx, place, to)
+			},
+		}))
+	}
 	return b
 }
 
@@ -86,7 +93,7 @@ func (b *balancer) apply(ctx context.Context, wanted *snapshot.LoadBalancer, hel
 	}
 	b.done = nil
 	b.targets.Apply(&snapshot.Snapshot{TargetGroups: wanted.TargetGroups})
-	b.current.Store(&state{wanted, b.transportsFor(wanted), b.certificatesFor(wanted)})
+	b.current.Store(&state{wanted, b.certificatesFor(wanted)})
 	err := b.follow(ctx, b.wantedDoors(wanted), held)
 	if len(b.failed) == 0 {
 		b.done = wanted
@@ -99,8 +106,8 @@ func (b *balancer) follow(ctx context.Context, open map[door]bool, held bool) er
 	for d, was := range b.doors {
 		if !open[d] {
 			delete(b.doors, d)
-			_ = was.listener.Close() // now, for another protocol may be spoken on the port from now on; the server follows
-			b.running.Go(func() { drain(was.server) })
+			was.close() // now, for another protocol may be spoken on the port from now on
+			b.running.Go(was.drain)
 		}
 	}
 	var errs []error
@@ -122,19 +129,6 @@ func (b *balancer) follow(ctx context.Context, open map[door]bool, held bool) er
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-// transportsFor are the transports in use, unless the load balancer's patience with targets has changed.
-func (b *balancer) transportsFor(wanted *snapshot.LoadBalancer) []*http.Transport {
-	if now := b.current.Load(); now != nil && now.IdleTimeout == wanted.IdleTimeout {
-		return now.transports
-	}
-	var transports []*http.Transport
-	for _, place := range b.places {
-		transports = append(transports, b.set.transport(place, wanted.IdleTimeout))
-	}
-	b.transports = append(b.transports, transports...)
-	return transports
 }
 
 // certificatesFor opens the certificates of HTTPS listeners. Handshakes with a listener that has none fail.
@@ -177,11 +171,12 @@ func (b *balancer) wantedDoors(wanted *snapshot.LoadBalancer) map[door]bool {
 	return doors
 }
 
-// The patience with clients: for the head of a request, and for the next one (the attribute client_keep_alive.seconds has
-// this default, in AWS too).
 const (
-	headTimeout = 60 * time.Second
-	keepAlive   = 3600 * time.Second
+	// lifetime is the age at which a client's connection takes its last request (the attribute client_keep_alive.seconds
+	// has this default, in AWS too).
+	lifetime = time.Hour
+	// handshakeTime is how long a client may take for TLS.
+	handshakeTime = 10 * time.Second
 )
 
 // open begins to serve at a door.
@@ -190,60 +185,81 @@ func (b *balancer) open(ctx context.Context, d door) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, d) }),
-		ReadHeaderTimeout: headTimeout, IdleTimeout: keepAlive, ConnState: b.count,
-		ErrorLog: slog.NewLogLogger(b.set.log.Handler(), slog.LevelDebug),
-		// An empty map keeps HTTP/2 out of it.
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
-	}
-	if d.protocol == lattice.ProtocolHTTPS {
-		listener = tls.NewListener(listener, &tls.Config{
-			MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return b.certificate(d.port) },
+	s := &served{listener: listener}
+	s.finish, s.end = context.WithCancel(context.Background())
+	s.cut, s.endAll = context.WithCancel(context.Background())
+	b.doors[d] = s
+	s.connections.Go(func() {
+		err := containment.Accept(s.finish, b.set.log, "a listener of a load balancer", listener.Accept, func(conn net.Conn) {
+			s.connections.Go(func() { b.admit(s, d, conn) })
 		})
-	}
-	b.doors[d] = served{server, listener}
-	b.running.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err != nil {
 			b.set.log.Error("a listener of a load balancer has stopped", "address", b.places[d.place].Address, "port", d.port, "error", err)
 		}
 	})
 	return nil
 }
 
-// count lets close wait for connections. The first state comes from within Serve, which is counted too.
-func (b *balancer) count(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		b.running.Add(1)
-	case http.StateClosed:
-		b.running.Done()
+// admit serves a connection that came through a door to its end. A panic ends this connection and no other.
+func (b *balancer) admit(s *served, d door, conn net.Conn) {
+	defer conn.Close()
+	_ = containment.Do(b.set.log, "serving a connection to a load balancer", func() error {
+		defer context.AfterFunc(s.cut, func() { conn.Close() })()
+		b.serve(s, d, conn)
+		return nil
+	})
+}
+
+func (b *balancer) serve(s *served, d door, conn net.Conn) {
+	arrival := proxy.Arrival{VPC: b.vpc, Port: d.port}
+	if d.protocol == lattice.ProtocolHTTPS {
+		secure := security.Server(conn, &tls.Config{
+			MinVersion: security.MinVersion, NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return b.certificate(d.port) },
+		})
+		ctx, cancel := context.WithTimeout(s.cut, handshakeTime)
+		err := secure.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			b.set.log.Debug("a TLS handshake with a load balancer failed", "client", conn.RemoteAddr(), "error", err)
+			return
+		}
+		conn = secure
+	}
+	for pause := b.proxies[d.place].ServeConn(s.finish, s.cut, conn, arrival); pause != nil; {
+		pause = pause.Then() // which waits
 	}
 }
 
-// drain closes the listener of a server at once, and its connections when their requests have ended or had their time.
-func drain(server *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	if server.Shutdown(ctx) != nil {
-		cut(server)
-	}
+// close closes a door to new connections, and asks those that came through it to finish.
+func (s *served) close() {
+	s.end()
+	_ = s.listener.Close() // it may have ended with its place
 }
 
-// cut closes the listener of a server and its connections, whatever they are at.
-func cut(server *http.Server) {
-	_ = server.Close() // the error is that of a listener that has ended with its place
+// drain closes a door at once, and its connections when their requests have ended or had their time.
+func (s *served) drain() {
+	s.close()
+	defer time.AfterFunc(drainTime, s.endAll).Stop()
+	s.connections.Wait()
+	s.endAll()
 }
 
-// close ends the health checks at once and each server by end, and waits until nothing is left running.
-func (b *balancer) close(end func(*http.Server)) {
+// breakOff closes a door and its connections, whatever they are at.
+func (s *served) breakOff() {
+	s.close()
+	s.endAll()
+	s.connections.Wait()
+}
+
+// close ends the health checks at once and each door by end, and waits until nothing is left running.
+func (b *balancer) close(end func(*served)) {
 	b.targets.Close()
 	for _, open := range b.doors {
-		b.running.Go(func() { end(open.server) })
+		b.running.Go(func() { end(open) })
 	}
 	b.running.Wait()
-	for _, t := range b.transports {
-		t.CloseIdleConnections()
+	for _, p := range b.proxies {
+		p.Close()
 	}
 }

@@ -1,8 +1,8 @@
 // Package loadbalancer runs the load balancers of a node: real hops between VPC Lattice and the targets behind them.
 //
-// A load balancer listens at its addresses inside its VPC, and reaches its targets from there. What it does with a request
-// is done by the standard library's server and reverse proxy; it speaks HTTP/1.1 on both sides. The health of its targets
-// is checked, and the next one picked, by what does so for target groups of VPC Lattice: package dataplane/target.
+// A load balancer listens at its addresses inside its VPC, and reaches its targets from there. It decides what becomes of a
+// request; requests are carried, read and refused by what does so for services: package dataplane/proxy. It speaks HTTP/1.1
+// on both sides. The health of its targets is checked, and the next one picked, by package dataplane/target.
 package loadbalancer
 
 import (
@@ -77,7 +77,7 @@ func (s *Set) Leave(snap *snapshot.Snapshot) {
 	for id, b := range s.all() {
 		if wanted := snap.LoadBalancers.Get(id); wanted == nil || wanted.VPC != b.vpc || !slices.Equal(wanted.Addresses, b.addresses()) {
 			s.forget(id)
-			b.close(cut)
+			b.close((*served).breakOff)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (s *Set) Close() {
 	var closing sync.WaitGroup
 	for id, b := range s.all() {
 		s.forget(id)
-		closing.Go(func() { b.close(drain) })
+		closing.Go(func() { b.close((*served).drain) })
 	}
 	closing.Wait()
 }

@@ -341,13 +341,13 @@ func TestAnswersOfItsOwn(t *testing.T) {
 		body     string
 	}{
 		{"fixed response", fixed, 418, "tea"},
-		{"no target group left", aBalancer(), 503, "Service Unavailable\n"},
-		{"weights of 0", weightless, 503, "Service Unavailable\n"},
-		{"no target", aBalancer(aGroup("empty")), 503, "Service Unavailable\n"},
-		{"target without an address", aBalancer(gone), 503, "Service Unavailable\n"},
-		{"target that refuses", aBalancer(nowhere), 502, "Bad Gateway\n"},
-		{"target that breaks off", aBalancer(broken), 502, "Bad Gateway\n"},
-		{"target that is silent", aBalancer(silent), 504, "Gateway Timeout\n"},
+		{"no target group left", aBalancer(), 503, "Service Unavailable"},
+		{"weights of 0", weightless, 503, "Service Unavailable"},
+		{"no target", aBalancer(aGroup("empty")), 503, "Service Unavailable"},
+		{"target without an address", aBalancer(gone), 503, "Service Unavailable"},
+		{"target that refuses", aBalancer(nowhere), 502, "Bad Gateway"},
+		{"target that breaks off", aBalancer(broken), 502, "Bad Gateway"},
+		{"target that is silent", aBalancer(silent), 504, "Gateway Timeout"},
 	} {
 		test.balancer.IdleTimeout = time.Minute
 		if test.status == 504 {

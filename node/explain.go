@@ -1,10 +1,14 @@
 package node
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
+	"time"
 
 	"pergola/containment"
 	"pergola/dataplane/explain"
+	"pergola/fabric"
 	"pergola/snapshot"
 )
 
@@ -25,14 +29,31 @@ func (n *Node) explain(current *snapshot.Snapshot, from string, question explain
 	question.VPC = vpc.ID
 	for _, instance := range vpc.Instances {
 		if instance.ID == from {
-			question.Client = instance.Address
+			question.Client = fabric.ClientAddress(instance.Address)
 		}
 	}
-	answer, err := explain.World{Snapshot: current, Guard: n.guard, Health: n.targets.Report()}.Explain(question)
+	answer, err := explain.World{
+		Snapshot: current, Guard: n.guard, Health: n.targets.Report(), Connect: n.connect,
+		Last: func(group, key string) explain.Finding { return explain.Finding(n.targets.Last(group, key)) },
+	}.Explain(question)
 	if err != nil {
 		return answer, fmt.Errorf("explain: %w", err)
 	}
 	return answer, nil
+}
+
+// connectTime is how long explain waits for a target to be connected to.
+const connectTime = time.Second
+
+// connect connects to an address in a VPC as requests do, and leaves at once.
+func (n *Node) connect(vpc string, address netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
+	defer cancel()
+	conn, err := n.dial(ctx, vpc, address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // current is the snapshot to serve by.

@@ -139,14 +139,16 @@ func New(cfg Config) *Node {
 type picker struct{ targets *target.Set }
 
 // Pick returns the target of a group that is next to receive a request.
-func (p picker) Pick(group *snapshot.TargetGroup) (proxy.Target, bool) { return p.targets.Pick(group) }
+func (p picker) Pick(group *snapshot.TargetGroup, tried ...netip.AddrPort) (proxy.Target, bool) {
+	return p.targets.Pick(group, tried...)
+}
 
 // relayPicker lets the relay of TLS choose among them too.
 type relayPicker struct{ targets *target.Set }
 
 // Pick returns the target of a group that is next to receive a connection.
-func (p relayPicker) Pick(group *snapshot.TargetGroup) (passthrough.Target, bool) {
-	return p.targets.Pick(group)
+func (p relayPicker) Pick(group *snapshot.TargetGroup, tried ...netip.AddrPort) (passthrough.Target, bool) {
+	return p.targets.Pick(group, tried...)
 }
 
 // repair asks for another apply, soon. It never blocks.

@@ -89,6 +89,8 @@ type Explanation struct {
 	Gates []Gate `json:"gates"`
 	// Reason is the outcome in one line.
 	Reason string `json:"reason"`
+	// Cures are what to do about it, or to look at, a line each.
+	Cures []string `json:"cures,omitempty"`
 }
 
 // Gate is one gate on the way of a request.

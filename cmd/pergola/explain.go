@@ -53,5 +53,8 @@ func explain(_ context.Context, c *command, args []string) (int, error) {
 		}
 	}
 	fmt.Println(explanation.Reason)
+	for _, line := range explanation.Cures {
+		fmt.Println("  - " + line)
+	}
 	return exitSuccess, nil
 }

@@ -234,13 +234,14 @@ func (e *evaluation) ofCaller(name string) string {
 	return ""
 }
 
-// header is the i-th value of a field. Each field line of a repeated field is a value.
+// header is the i-th value of a field, as the target gets it. Each field line of a repeated field is a value, and so is one
+// whose name has underscores for hyphens, which some targets take for the same.
 func (e *evaluation) header(name string, i int) (string, bool) {
 	if name == "host" {
 		return e.request.HTTP.Host, i == 0
 	}
-	for _, field := range e.request.HTTP.Header {
-		if !strings.EqualFold(field.Name, name) {
+	for _, field := range e.request.passed() {
+		if !sameName(field.Name, name) {
 			continue
 		}
 		if i == 0 {

@@ -8,14 +8,13 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
 	"pergola/dataplane/access"
+	"pergola/dataplane/http1"
 	"pergola/lattice"
 	"pergola/policy"
-	"pergola/sigv4"
 	"pergola/snapshot"
 )
 
@@ -57,6 +56,8 @@ type Answer struct {
 	Gates []Gate `json:"gates"`
 	// Reason is the outcome in one line.
 	Reason string `json:"reason"`
+	// Cures are what to do about it, or to look at, a line each: commands where there are some.
+	Cures []string `json:"cures,omitempty"`
 }
 
 // World is what is asked: the state from which a node serves.
@@ -69,6 +70,10 @@ type World struct {
 	}
 	// Health is the health of the targets by target group.
 	Health map[string]lattice.TargetReport
+	// Last tells what was found out last about a target of a group. Nil is for those who do not know.
+	Last func(group, key string) Finding
+	// Connect tries to connect to an address in a VPC, as requests would. Nil is for those who cannot.
+	Connect func(vpc string, address netip.AddrPort) error
 }
 
 // ports are the ports that URLs mean when they name none, by their schemes. With tls the question is about a connection,
@@ -98,10 +103,16 @@ type walk struct {
 	vpc      *snapshot.VPC
 	listener *snapshot.Listener
 	rule     *snapshot.Rule
+	request  http1.Request
+	header   access.Header // as the target gets it
+	open     bool          // nobody asks who calls
+	failing  int           // the weight of target groups through which no request comes
+	refused  bool          // by the targets of one of these
+	doubt    string        // why a request that is forwarded may fail all the same
 }
 
 func (w *walk) walk() error {
-	if !w.association() || !w.name() || !w.port() {
+	if !w.association() || !w.name() || !w.port() || !w.passesThrough() && !w.read() {
 		return nil
 	}
 	allowed, err := w.authorisation()
@@ -110,6 +121,9 @@ func (w *walk) walk() error {
 	}
 	if w.matchRule() {
 		w.targets()
+	}
+	if w.open && len(w.answer.Cures) == 0 {
+		w.cureOpen()
 	}
 	return nil
 }
@@ -134,6 +148,7 @@ func (w *walk) association() bool {
 	case w.vpc == nil:
 		return w.stop("association", "unreachable", "%s does not exist", w.question.VPC)
 	case w.vpc.Network == nil:
+		w.cureAssociation()
 		return w.stop("association", "unreachable", "%s is associated with no service network", w.vpc.ID)
 	}
 	return w.pass("association", "%s is associated with %s", w.vpc.ID, w.vpc.Network.ID)
@@ -142,6 +157,7 @@ func (w *walk) association() bool {
 func (w *walk) name() bool {
 	service := w.vpc.Network.Service([]byte(w.url.Hostname()))
 	if service == nil {
+		w.cureName()
 		return w.stop("name", "unreachable", "%s is no service of %s, so it does not resolve in %s", w.url.Hostname(), w.vpc.Network.ID, w.vpc.ID)
 	}
 	return w.pass("name", "%s is %s and resolves to %s", w.url.Hostname(), service.ID, snapshot.ServiceAddress)
@@ -156,6 +172,7 @@ func (w *walk) port() bool {
 	w.listener = w.vpc.Network.Ports[uint16(port)].Listener([]byte(w.url.Host))
 	switch {
 	case w.listener == nil:
+		w.curePort(w.vpc.Network.Service([]byte(w.url.Hostname())))
 		return w.stop("listener", "unreachable", "no listener of the service is served on port %d", port)
 	case w.url.Scheme == "http" && w.listener.Protocol != lattice.ProtocolHTTP:
 		return w.stop("listener", "unreachable", "%s on port %d speaks TLS (%s), the request does not: ask with https://", w.listener.ID, port, w.listener.Protocol)
@@ -180,10 +197,17 @@ func (w *walk) ask() (access.Explanation, error) {
 			VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client,
 		})
 	}
+	return w.askAs(string(w.request.Path), w.question.As)
+}
+
+// askAs asks about the request with a path, signed by somebody.
+func (w *walk) askAs(path, as string) (access.Explanation, error) {
+	signed := w.signed()
+	signed.Path = path
 	return w.Guard.Explain(&access.Request{
-		VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client, HTTP: w.signed(),
-		Secure: w.url.Scheme == "https",
-	}, w.question.As)
+		VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client, HTTP: signed,
+		Passed: w.header.Fields, Secure: w.url.Scheme == "https",
+	}, as)
 }
 
 // authorisation asks the guard, and notes what each level found.
@@ -194,14 +218,19 @@ func (w *walk) authorisation() (bool, error) {
 	}
 	if !x.Guarded {
 		w.answer.Gates = append(w.answer.Gates, Gate{Name: "authorisation", Verdict: Skipped, Detail: "the auth types of the network and of the service are NONE"})
+		w.open = true
 		return true, nil
 	}
 	w.answer.Gates = append(w.answer.Gates, w.callerGate(x))
 	for _, level := range x.Levels {
-		w.answer.Gates = append(w.answer.Gates, levelGate(level))
+		w.answer.Gates = append(w.answer.Gates, w.levelGate(level))
 	}
+	w.warn(x)
+	w.cureRefusal(x)
 	switch {
 	case x.Allowed:
+	case w.unsigned(x) && signingCounts(x):
+		w.answer.Reason = "denied: the request is not signed: 403 " + x.Refusal
 	case w.passesThrough():
 		w.answer.Reason = "denied: the connection is closed: " + x.Refusal
 	default:
@@ -210,36 +239,46 @@ func (w *walk) authorisation() (bool, error) {
 	return x.Allowed, nil
 }
 
-// signed is the request as the guard sees it.
-func (w *walk) signed() sigv4.Request {
-	var fields sigv4.Fields
-	for _, name := range slices.Sorted(keysOf(w.question.Header)) {
-		for _, value := range w.question.Header[name] {
-			fields = append(fields, sigv4.Field{Name: name, Value: value})
-		}
+// warn adds to the gates of the levels what their Denies miss.
+func (w *walk) warn(x access.Explanation) {
+	lines := w.misses(x)
+	if len(lines) == 0 {
+		return
 	}
-	return sigv4.Request{
-		Method: w.question.Method, Path: cmp.Or(w.url.EscapedPath(), "/"), RawQuery: w.url.RawQuery, Host: w.url.Host, Header: fields,
-	}
+	last := &w.answer.Gates[len(w.answer.Gates)-1]
+	last.More = append(last.More, lines...)
+	w.cure("paths are compared as they are sent: allow exact paths rather than deny patterns (docs/authorisation.md, \"Paths\")")
 }
 
-func keysOf(header http.Header) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for name := range header {
-			if !yield(name) {
-				return
-			}
-		}
+// unsigned reports whether the request could have a signature and has none.
+func (w *walk) unsigned(x access.Explanation) bool {
+	return !w.passesThrough() && x.Signature == nil && w.question.As == ""
+}
+
+// cureRefusal says what to do about a refusal: first about the signature, then about the policies.
+func (w *walk) cureRefusal(x access.Explanation) {
+	switch {
+	case x.Allowed:
+		return
+	case len(x.Levels) == 0:
+		w.cureSignature(x.Refusal)
+		return
+	case w.unsigned(x):
+		w.cureSigning()
 	}
+	w.curePolicy(x)
 }
 
 func (w *walk) callerGate(x access.Explanation) Gate {
-	gate := Gate{Name: "signature", Verdict: Passed, Detail: "anonymous: the request carries no signature"}
+	gate := Gate{Name: "signature", Verdict: Passed, Detail: "the request is not signed, so its caller is anonymous"}
 	switch {
 	case w.passesThrough():
 		gate.Detail = "anonymous: TLS is passed through, so no signature can be seen"
 	case len(x.Levels) == 0:
 		gate.Verdict, gate.Detail = Stopped, x.Refusal
+		if scope := x.Signature.Scope; scope.Service != "" {
+			gate.Detail = fmt.Sprintf("the signature is for the service %s in the region %s, and not good: %s", scope.Service, scope.Region, x.Refusal)
+		}
 	case x.Caller.Principal != "":
 		gate.Detail = "the caller is " + x.Caller.Principal
 	}
@@ -250,11 +289,11 @@ func (w *walk) callerGate(x access.Explanation) Gate {
 }
 
 // levelGate says which statement decided at a level, and why the others did not apply.
-func levelGate(level policy.LevelExplanation) Gate {
+func (w *walk) levelGate(level policy.LevelExplanation) Gate {
 	gate := Gate{Name: level.Name + " policy", Verdict: Stopped, Detail: "no policy is attached, so nothing is allowed"}
 	for _, p := range level.Policies {
 		for i, s := range p.Statements {
-			gate.More = append(gate.More, statementLines(p.Policy, i, s)...)
+			gate.More = append(gate.More, w.statementLines(p.Policy, i, s)...)
 		}
 		if p.Statement >= 0 && (p.Effect == level.Effect) {
 			gate.Detail = fmt.Sprintf("%s by %s", verb(level.Effect), statementName(p.Policy, p.Statement, p.Statements[p.Statement]))
@@ -290,18 +329,32 @@ func statementName(p *policy.Policy, index int, s policy.StatementExplanation) s
 }
 
 // statementLines says whether a statement applies, and which of its elements do not hold.
-func statementLines(p *policy.Policy, index int, s policy.StatementExplanation) []string {
+func (w *walk) statementLines(p *policy.Policy, index int, s policy.StatementExplanation) (lines []string) {
 	if s.Applies {
-		return []string{fmt.Sprintf("%s: %v applies", statementName(p, index, s), s.Effect)}
+		lines = append(lines, fmt.Sprintf("%s: %v applies", statementName(p, index, s), s.Effect))
+	} else {
+		lines = append(lines, fmt.Sprintf("%s: %v does not apply", statementName(p, index, s), s.Effect))
 	}
-	lines := []string{fmt.Sprintf("%s: %v does not apply", statementName(p, index, s), s.Effect)}
 	for _, check := range s.Checks {
 		if !check.Holds {
 			lines = append(lines, fmt.Sprintf("    %s %s: the policy has %s, the request %s",
 				check.Element, check.Key, list(check.Policy), list(check.Request)))
 		}
+		if strings.EqualFold(check.Key, "aws:SourceIp") {
+			lines = append(lines, "    "+w.sourceIP())
+		}
 	}
 	return lines
+}
+
+// sourceIP is a word on a key that is often taken for another.
+func (w *walk) sourceIP() string {
+	known := "the address of the client in its VPC, " + w.question.Client.String()
+	if !w.question.Client.IsValid() {
+		known = "the address of the client in its VPC, which is not known of a VPC as a whole: give an instance to --from"
+	}
+	w.cure("to mean a VPC, use vpc-lattice-svcs:SourceVpc, which is %s here: addresses of different VPCs may be the same", w.vpc.ID)
+	return "aws:SourceIp is " + known + "; vpc-lattice-svcs:SourceVpc is " + w.vpc.ID
 }
 
 func list(values []string) string {
@@ -320,71 +373,8 @@ func (w *walk) matchRule() bool {
 		which += " as the default rule"
 	}
 	if status := w.rule.Action.FixedStatus; status != 0 {
+		w.cureRule()
 		return w.stop("rule", "answered", "%s and answers %d %s", which, status, http.StatusText(status))
 	}
 	return w.pass("rule", "%s", which)
-}
-
-// targets says which target groups may get the request, and how their targets are.
-func (w *walk) targets() {
-	reachable, what := 0, "requests"
-	if w.passesThrough() {
-		what = "connections"
-	}
-	for _, share := range w.rule.Action.Forward {
-		gate := Gate{Name: "target group", Verdict: Stopped, Detail: fmt.Sprintf("%s has no target that can receive requests", share.Group.ID)}
-		report, usable := w.Health[share.Group.ID], 0
-		for _, target := range share.Group.Targets {
-			health := report[target.Key]
-			gate.More = append(gate.More, strings.TrimSpace(fmt.Sprintf("%s is %s %s", target.Key, cmp.Or(health.Status, lattice.TargetInitial), health.ReasonCode)))
-			if !target.Draining && (target.Address.IsValid() || target.Function != "") {
-				usable++
-			}
-		}
-		if usable > 0 && share.Weight > 0 {
-			gate.Verdict = Passed
-			gate.Detail = fmt.Sprintf("%s gets %d of %d %s; %d of its %d targets are healthy",
-				share.Group.ID, share.Weight, w.rule.Action.TotalWeight, what, healthy(report), len(share.Group.Targets))
-			reachable++
-		}
-		w.answer.Gates = append(w.answer.Gates, gate)
-	}
-	switch {
-	case reachable > 0:
-		w.answer.Reason = fmt.Sprintf("allowed: forwarded by %s", w.rule.ID)
-	case w.passesThrough():
-		w.stop("target", "closed", "no target group of the rule has a target")
-	default:
-		w.stop("target", "answered", "503 Service Unavailable, since no target group of the rule has a target")
-	}
-}
-
-func healthy(report lattice.TargetReport) (n int) {
-	for _, health := range report {
-		if health.Status == lattice.TargetHealthy {
-			n++
-		}
-	}
-	return n
-}
-
-// request is what rules see of the request.
-type request walk
-
-// Method is the request's method.
-func (r *request) Method() []byte { return []byte(r.question.Method) }
-
-// Path is the path as a client sends it.
-func (r *request) Path() []byte { return []byte(cmp.Or(r.url.EscapedPath(), "/")) }
-
-// Header is the i-th value of a field; Host is one.
-func (r *request) Header(name string, i int) ([]byte, bool) {
-	values := r.question.Header.Values(name)
-	if name == "host" {
-		values = []string{r.url.Host}
-	}
-	if i >= len(values) {
-		return nil, false
-	}
-	return []byte(values[i]), true
 }

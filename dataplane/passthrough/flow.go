@@ -140,6 +140,9 @@ func (f *flow) end() {
 	}
 	if half, ok := f.to.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite() // fails if the receiver has left, which reading from it will show
+		if f.from == f.link.client {
+			f.link.parting()
+		}
 		return
 	}
 	f.link.close("")

@@ -19,6 +19,7 @@ type link struct {
 	moved          atomic.Int64 // when a byte last moved, in nanoseconds since start
 	answered       atomic.Bool  // the target has said something
 	finished       atomic.Bool  // the target has said all that it had to say
+	leaving        atomic.Bool  // the client has
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
@@ -44,11 +45,28 @@ func (l *link) touch() time.Duration {
 func (l *link) watch(idle, lifetime time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.timer = time.AfterFunc(min(idle, lifetime-time.Since(l.start)), func() { l.look(idle, lifetime) })
+	l.timer = time.AfterFunc(min(idle, lifetime-time.Since(l.start)), func() {
+		l.look(idle, lifetime)
+	})
+}
+
+// partingTime is how long the target may be silent once the client has ended its side: the client may listen for an answer
+// yet, or have gone. Nothing tells the two apart.
+const partingTime = time.Second
+
+// parting notes that the client has ended its side.
+func (l *link) parting() {
+	l.touch()
+	l.leaving.Store(true)
+	l.lookAgain(partingTime)
 }
 
 func (l *link) look(idle, lifetime time.Duration) {
 	defer l.contain()
+	leaving := l.leaving.Load()
+	if leaving {
+		idle = min(idle, partingTime)
+	}
 	age := time.Since(l.start)
 	still := age - time.Duration(l.moved.Load())
 	switch {
@@ -56,6 +74,8 @@ func (l *link) look(idle, lifetime time.Duration) {
 		l.close(ConnectionDurationExceeded)
 	case still < idle:
 		l.lookAgain(min(idle-still, lifetime-age))
+	case leaving:
+		l.reset(ClientConnectionClosed)
 	case !l.answered.Load():
 		l.close(TargetDataTimeout)
 	default:

@@ -24,25 +24,35 @@ import (
 // listeners", the idle timeout that of its quotas.
 const (
 	DefaultLifetime    = 10 * time.Minute
-	DefaultDialTimeout = 5 * time.Second
+	DefaultDialTimeout = 2 * time.Second
 	DefaultIdleTimeout = time.Minute
 )
 
-// maxDials is how many targets are tried before a connection is given up.
-const maxDials = 3
+const (
+	// maxTries is how many targets are tried before a connection is given up.
+	maxTries = 16
+	// moreTries is how long after the first target could not be reached others are tried: it allows two more that are
+	// silent, and all that refuse.
+	moreTries = 3 * time.Second
+)
 
 // Target is a target that was picked for one connection.
 type Target interface {
 	// Address is where the target listens, in the VPC of its target group.
 	Address() netip.AddrPort
+	// Unreachable says that no connection to the target could be made, so that others are picked until one can be.
+	Unreachable()
+	// Reached says that a connection to the target was made.
+	Reached()
 	// Done says that the connection no longer occupies the target.
 	Done()
 }
 
 // Picker chooses targets. It must be safe for concurrent use.
 type Picker interface {
-	// Pick returns the target of a group that is next to receive a connection, or false if the group has none.
-	Pick(*snapshot.TargetGroup) (Target, bool)
+	// Pick returns the target of a group that is next to receive a connection, at none of the addresses that were tried
+	// before, or false if there is none.
+	Pick(of *snapshot.TargetGroup, tried ...netip.AddrPort) (Target, bool)
 }
 
 // Guard decides which connections may pass. It must be safe for concurrent use.
@@ -184,21 +194,31 @@ func (c *connection) authorise() bool {
 func (c *connection) connect(cut context.Context) bool {
 	config, r := &c.relay.config, &c.record
 	r.Failure = TargetConnectionError
-	for range maxDials {
+	var failed time.Time // when a target could not be reached first
+	var tried []netip.AddrPort
+	for len(tried) < maxTries && (failed.IsZero() || time.Since(failed) <= moreTries) {
 		if r.TargetGroup == nil || cut.Err() != nil {
 			return false
 		}
-		target, ok := config.Picker.Pick(r.TargetGroup)
+		target, ok := config.Picker.Pick(r.TargetGroup, tried...)
 		if !ok {
 			return false
 		}
 		r.Target = target.Address()
+		tried = append(tried, r.Target)
 		to, err := c.dial(cut)
 		if err == nil {
+			target.Reached()
 			c.target, c.to, r.Failure = target, to, ""
 			return true
 		}
+		if cut.Err() == nil {
+			target.Unreachable()
+		}
 		target.Done()
+		if failed.IsZero() {
+			failed = time.Now()
+		}
 		config.Log.Debug("cannot connect to a target", "targetGroup", r.TargetGroup.ID, "target", r.Target, "error", err)
 	}
 	return false

@@ -82,7 +82,7 @@ func TestClientsThatAreTurnedAway(t *testing.T) {
 			for _, address := range w.targets {
 				w.refusing[address] = true
 			}
-		}, 80, Record{Failure: TargetConnectionError, Target: netip.MustParseAddrPort("10.0.1.3:443")}, 3},
+		}, 80, Record{Failure: TargetConnectionError, Target: netip.MustParseAddrPort("10.0.1.4:443")}, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

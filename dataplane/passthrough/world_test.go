@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,8 @@ type world struct {
 	dials    []netip.AddrPort
 	refusing map[netip.AddrPort]bool
 	record   *Record
+	// What the picker was told.
+	unreachable, reached []netip.AddrPort
 }
 
 func newWorld(t *testing.T) *world {
@@ -70,17 +73,19 @@ func (w *world) AuthorizeConnection(c *access.Connection) access.Decision {
 	return w.decision
 }
 
-// Pick implements Picker: the first target of the list, which goes to its end.
-func (w *world) Pick(g *snapshot.TargetGroup) (Target, bool) {
+// Pick implements Picker: the first target of the list that was not tried, which goes to its end.
+func (w *world) Pick(g *snapshot.TargetGroup, tried ...netip.AddrPort) (Target, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if g != w.group || len(w.targets) == 0 {
-		return nil, false
+	for range w.targets {
+		first := w.targets[0]
+		w.targets = append(w.targets[1:], first)
+		if g == w.group && !slices.Contains(tried, first) {
+			w.occupied++
+			return &picked{w, first}, true
+		}
 	}
-	first := w.targets[0]
-	w.targets = append(w.targets[1:], first)
-	w.occupied++
-	return &picked{w, first}, true
+	return nil, false
 }
 
 type picked struct {
@@ -89,6 +94,19 @@ type picked struct {
 }
 
 func (p *picked) Address() netip.AddrPort { return p.address }
+
+func (p *picked) Unreachable() {
+	p.world.mu.Lock()
+	defer p.world.mu.Unlock()
+	p.world.unreachable = append(p.world.unreachable, p.address)
+}
+
+func (p *picked) Reached() {
+	p.world.mu.Lock()
+	defer p.world.mu.Unlock()
+	p.world.reached = append(p.world.reached, p.address)
+}
+
 func (p *picked) Done() {
 	p.world.mu.Lock()
 	defer p.world.mu.Unlock()
@@ -157,3 +175,15 @@ func (h *half) SetDeadline(at time.Time) error {
 	return errors.Join(h.Conn.SetReadDeadline(at), h.to.SetWriteDeadline(at))
 }
 func (h *half) SetWriteDeadline(at time.Time) error { return h.to.SetWriteDeadline(at) }
+
+// panicking makes targets on whose connections reading panics.
+func panicking(dial func(context.Context, string, netip.AddrPort) (net.Conn, error)) func(context.Context, string, netip.AddrPort) (net.Conn, error) {
+	return func(ctx context.Context, vpc string, to netip.AddrPort) (net.Conn, error) {
+		conn, err := dial(ctx, vpc, to)
+		return explosive{conn.(*half)}, err
+	}
+}
+
+type explosive struct{ *half }
+
+func (explosive) Read([]byte) (int, error) { panic("a fault") }

@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"errors"
-	"io"
+	"net/http"
 	"os"
 	"time"
 
@@ -36,15 +36,19 @@ func reason(status int) string {
 	case 502:
 		return "Bad Gateway"
 	}
-	return "Service Unavailable"
+	return http.StatusText(status)
 }
 
 // answer answers the request without a target, and reports whether the connection goes on. A body that the client may
 // still be sending is read and dropped up to a bound.
 func (x *exchange) answer(status int, body string) (keep bool) {
+	return x.answerBy(func(keep bool) error { return x.writeAnswer(status, body, keep) })
+}
+
+func (x *exchange) answerBy(write func(keep bool) error) (keep bool) {
 	framing := x.request.Framing()
 	keep = x.mayKeep() && !x.unansweredExpectation() && framing <= maxDiscard && x.upload == nil
-	err := x.writeAnswer(status, body, keep)
+	err := write(keep)
 	if err != nil {
 		x.record.Failure = ClientConnectionClosed
 	}
@@ -70,15 +74,9 @@ func (x *exchange) writeAnswer(status int, body string, keep bool) error {
 	if body != "" {
 		out.Field("content-type", "text/plain")
 	}
-	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeRequestID()
 	x.writeConnection(keep)
-	if x.request.IsHead() {
-		out.FieldInt("content-length", int64(len(body)))
-		out.EndHead(http1.Bodiless)
-		return out.End()
-	}
-	out.EndHead(http1.Sized(int64(len(body))))
-	io.WriteString(out, body) // an error stays with the writer, and End returns it
+	x.writeBody(status, body)
 	return out.End()
 }
 
@@ -120,6 +118,9 @@ func (x *exchange) answerUnreadable(err error) bool {
 // fail answers the request with an error that is not the client's. err is logged, not shown; it may be nil.
 func (x *exchange) fail(status int, failure Failure, err error) bool {
 	x.record.Failure = failure
+	if x.balanced {
+		status = balancedStatus(status, failure)
+	}
 	if err != nil && failure != ClientConnectionClosed {
 		x.proxy.config.Log.Warn("a request failed at its target", "targetGroup", x.record.TargetGroup.ID, "target", x.record.Target, "failure", failure, "error", err)
 	}

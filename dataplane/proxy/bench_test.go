@@ -25,9 +25,14 @@ import (
 // single is a Picker with one target, which is its own handle.
 type single struct{ address netip.AddrPort }
 
-func (s *single) Pick(*snapshot.TargetGroup) (Target, bool) { return s, true }
-func (s *single) Address() netip.AddrPort                   { return s.address }
-func (s *single) Done()                                     {}
+// Pick picks the target, once for each request.
+func (s *single) Pick(_ *snapshot.TargetGroup, tried ...netip.AddrPort) (Target, bool) {
+	return s, len(tried) == 0
+}
+func (s *single) Address() netip.AddrPort { return s.address }
+func (s *single) Unreachable()            {}
+func (s *single) Reached()                {}
+func (s *single) Done()                   {}
 
 // canned answers every read on every connection with the same response: the least that a target can cost.
 func canned(l net.Listener, response []byte) {

@@ -42,6 +42,9 @@ type client struct {
 	*connection
 	side
 
+	sent  atomic.Bool // the request under way has come whole
+	watch *departure  // nil where the engine tells when the client leaves, and where nothing can be seen
+
 	mu    sync.Mutex // guards what follows
 	isCut bool
 	// occupied is what the request under way waits for, for cut to break it off: the connection to a target, one that is being
@@ -65,6 +68,9 @@ func (c *client) occupy(it interface{ Cut() }) {
 		it.Cut()
 	}
 }
+
+// noteSent notes that the request under way has come whole: its client has nothing more to say.
+func (c *client) noteSent() { c.sent.Store(true) }
 
 // cut breaks off the client, and what it waits for. Any goroutine may call it.
 func (c *client) cut() {
@@ -119,6 +125,12 @@ func (c *lineClient) wait(patience time.Duration) error {
 		return net.ErrClosed
 	}
 	return c.wire.In.AwaitFor(patience)
+}
+
+// unwatch ends the watch, so that a client that is parked holds none.
+func (c *lineClient) unwatch() {
+	c.watch.stop()
+	c.watch = nil
 }
 
 // finish ends the connection after the request at hand, or at once if there is none. The connection says that it waits

@@ -99,7 +99,7 @@ func (x *exchange) writeGRPCAnswer(status int, body string) error {
 	}
 	x.scratch = appendGRPCMessage(x.scratch[:0], body)
 	out.FieldBytes("grpc-message", x.scratch)
-	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeRequestID()
 	out.EndHead(http1.Bodiless)
 	return out.End()
 }

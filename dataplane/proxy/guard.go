@@ -16,11 +16,12 @@ func (x *exchange) authorise() access.Decision {
 			Method: lent(x.request.Method), Path: lent(x.request.Path), RawQuery: lent(x.request.Query),
 			Host: lent(x.request.Host), Header: x.lendFields(),
 		},
+		Passed: x.header.Fields,
 	}
 	return x.proxy.config.Guard.Authorize(&x.question)
 }
 
-// lendFields are the fields of the request, in memory that the exchange keeps.
+// lendFields are the fields of the request as they were sent, in memory that the exchange keeps.
 func (x *exchange) lendFields() sigv4.Fields {
 	x.fields = x.fields[:0]
 	for i := range x.request.All() {

@@ -3,9 +3,10 @@ package proxy
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"net/netip"
-	"strconv"
+	"strings"
+	"unsafe"
 
+	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
 )
 
@@ -20,16 +21,23 @@ func (x *exchange) Path() []byte { return x.request.Path }
 
 // Header implements snapshot.Request.
 func (x *exchange) Header(name string, i int) ([]byte, bool) {
-	for _, f := range x.request.All() {
-		if !http1.EqualFold(f.Name, name) {
+	for _, f := range x.header.Fields {
+		if !strings.EqualFold(f.Name, name) {
 			continue
 		}
 		if i == 0 {
-			return f.Value, true
+			return unsafe.Slice(unsafe.StringData(f.Value), len(f.Value)), true
 		}
 		i--
 	}
 	return nil, false
+}
+
+// origin is how the request came.
+func (x *exchange) origin() access.Origin {
+	return access.Origin{
+		Client: x.client.address.Addr(), Port: x.record.Listener.Port, Secure: x.client.arrival.ServerName != "",
+	}
 }
 
 // takeRequestID settles the id of the request: the caller's own, cut to size, or a random UUID (RFC 9562 §5.4).
@@ -52,16 +60,19 @@ func appendUUID(b []byte, high, low uint64) []byte {
 	return hex.AppendEncode(b, raw[10:])
 }
 
+// fieldWriter takes the fields of a request's head.
+type fieldWriter interface {
+	Field(name, value string)
+	FieldBytes(name string, value []byte)
+}
+
 // writeRequestHead writes the request head for the target: the client's fields that go end to end, and what the proxy
 // says about client, network and target (user guide, "HTTP targets").
 func (x *exchange) writeRequestHead(framing http1.Framing) {
 	out := x.to.out
 	out.StartRequest(x.request.Method, x.request.Target)
-	out.FieldBytes("host", x.request.Host)
-	for _, f := range x.request.All() {
-		if !f.Hop && !http1.EqualFold(f.Name, "host") && !reserved(f.Name) {
-			out.Copy(f)
-		}
+	for _, f := range x.header.Fields {
+		out.Field(f.Name, f.Value)
 	}
 	if x.request.Expects100() {
 		out.Field("expect", "100-continue")
@@ -70,46 +81,10 @@ func (x *exchange) writeRequestHead(framing http1.Framing) {
 		out.Field("te", "trailers")
 		out.Field("connection", "te")
 	}
-	x.writeForwarded(out)
-	x.writeLattice(out)
+	if !x.balanced {
+		x.writeLattice(out)
+	}
 	out.EndHead(framing)
-}
-
-// fieldWriter takes the fields of a request's head.
-type fieldWriter interface {
-	Field(name, value string)
-	FieldBytes(name string, value []byte)
-}
-
-// writeForwarded writes the x-forwarded fields. The address of the client goes behind those that the client names, as is
-// common among proxies; a target that trusts only the last one cannot be lied to.
-func (x *exchange) writeForwarded(out fieldWriter) {
-	b := x.scratch[:0]
-	for _, f := range x.request.All() {
-		if http1.EqualFold(f.Name, "x-forwarded-for") && len(f.Value) > 0 {
-			b = append(append(b, f.Value...), ", "...)
-		}
-	}
-	b = appendAddress(b, x.client.address.Addr())
-	out.FieldBytes("x-forwarded-for", b)
-	b = strconv.AppendUint(b[:0], uint64(x.record.Listener.Port), 10)
-	out.FieldBytes("x-forwarded-port", b)
-	out.Field("x-forwarded-proto", x.scheme())
-	x.scratch = b
-}
-
-func (x *exchange) scheme() string {
-	if x.client.arrival.ServerName != "" {
-		return "https"
-	}
-	return "http"
-}
-
-func appendAddress(b []byte, a netip.Addr) []byte {
-	if !a.IsValid() {
-		return append(b, "unknown"...) // RFC 7239 §6.2
-	}
-	return a.WithZone("").AppendTo(b)
 }
 
 // writeLattice writes the fields that only the proxy may write.
@@ -180,50 +155,13 @@ func appendEscaped(b []byte, s string) []byte {
 	return b
 }
 
-// reserved reports whether a field is the proxy's own to write, so that a caller's never passes. An underscore counts as
-// a hyphen: the two become one in the environment of CGI and its descendants (RFC 3875 §4.1.18).
-func reserved(name []byte) bool {
-	const prefix = "x-amzn-lattice-"
-	if len(name) < len(prefix) || name[0]|0x20 != 'x' {
-		return false
-	}
-	if hasFolded(name[:len(prefix)], prefix) {
-		return true
-	}
-	switch len(name) {
-	case len("x-forwarded-for"):
-		return hasFolded(name, "x-forwarded-for")
-	case len("x-forwarded-port"):
-		return hasFolded(name, "x-forwarded-port") || hasFolded(name, "x-amzn-requestid")
-	case len("x-forwarded-proto"):
-		return hasFolded(name, "x-forwarded-proto") || hasFolded(name, "x-amzn-source-vpc")
-	}
-	return false
-}
-
-// hasFolded reports whether name is the given lower-case text in any case, with hyphens or underscores.
-func hasFolded(name []byte, lower string) bool {
-	for i, c := range name {
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		case c == '_':
-			c = '-'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // writeResponseHead writes the response head for the client.
 func (x *exchange) writeResponseHead(framing http1.Framing, keep bool) {
 	out := x.client.out
 	x.record.Status = x.response.Status
 	out.StartResponse(x.response.Status, x.response.Reason)
 	x.copyResponseFields()
-	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeRequestID()
 	x.writeConnection(keep)
 	if framing == http1.Bodiless && x.response.Status != 204 && x.response.Length() >= 0 {
 		// What a GET would have brought, or what is not modified.
@@ -232,9 +170,16 @@ func (x *exchange) writeResponseHead(framing http1.Framing, keep bool) {
 	out.EndHead(framing)
 }
 
+// writeRequestID tells the client by which id its request is known; load balancers give none.
+func (x *exchange) writeRequestID() {
+	if !x.balanced {
+		x.client.out.FieldBytes("x-amzn-requestid", x.id)
+	}
+}
+
 func (x *exchange) copyResponseFields() {
 	for _, f := range x.response.All() {
-		if !f.Hop && !http1.EqualFold(f.Name, "x-amzn-requestid") {
+		if !f.Hop && (x.balanced || !http1.EqualFold(f.Name, "x-amzn-requestid")) {
 			x.client.out.Copy(f)
 		}
 	}
@@ -255,7 +200,7 @@ func (x *exchange) writeConnection(keep bool) {
 // copyTrailers passes trailer fields on, except those that a recipient could take for the proxy's.
 func copyTrailers(out writer, trailers []http1.Field) {
 	for _, f := range trailers {
-		if !reserved(f.Name) {
+		if !access.Reserved(f.Name) {
 			out.Trailer(f)
 		}
 	}

@@ -48,6 +48,7 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	held := counter{share: x.client.share}
 	defer held.set(0)
 	body, err := x.readBody(&held)
+	x.client.noteSent()
 	told := []byte(nil)
 	if err == nil {
 		told, err = x.event(group, body, &held)
@@ -60,7 +61,7 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	case err != nil:
 		return x.failClient(err)
 	}
-	ctx, end := context.WithTimeout(context.Background(), idleTimeout(x.record.Listener.Service))
+	ctx, end := context.WithTimeout(context.Background(), x.patience)
 	defer end()
 	x.client.occupy(wait(end))
 	defer x.client.occupy(nil)
@@ -171,13 +172,9 @@ func (x *exchange) event(group *snapshot.TargetGroup, body []byte, held *counter
 		Time: r.Start,
 	}
 	fields := eventFields{v2: group.EventVersion == "V2"}
-	fields.FieldBytes("host", x.request.Host)
-	for _, f := range x.request.All() {
-		if !f.Hop && !http1.EqualFold(f.Name, "host") && !reserved(f.Name) {
-			fields.FieldBytes(string(f.Name), f.Value)
-		}
+	for _, f := range x.header.Fields {
+		fields.Field(strings.Clone(f.Name), strings.Clone(f.Value))
 	}
-	x.writeForwarded(&fields)
 	x.writeLattice(&fields)
 	request.Fields = fields.list
 	size := request.BodySize()
@@ -256,7 +253,7 @@ func (x *exchange) writeFunctionAnswer(r *event.Response, keep bool) error {
 			out.Field(f.Name, f.Value)
 		}
 	}
-	out.FieldBytes("x-amzn-requestid", x.id)
+	x.writeRequestID()
 	x.writeConnection(keep)
 	switch {
 	case r.Status == 204 || r.Status == 304:

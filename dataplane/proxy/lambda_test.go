@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,8 +38,8 @@ type pickedFunction struct{ Target }
 
 func (pickedFunction) Function() string { return functionARN }
 
-func (p functionPicker) Pick(g *snapshot.TargetGroup) (Target, bool) {
-	target, ok := p.Picker.Pick(g)
+func (p functionPicker) Pick(g *snapshot.TargetGroup, tried ...netip.AddrPort) (Target, bool) {
+	target, ok := p.Picker.Pick(g, tried...)
 	return pickedFunction{target}, ok
 }
 

@@ -3,11 +3,13 @@ package proxy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
+	"pergola/containment"
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
 	"pergola/dataplane/security"
@@ -17,7 +19,8 @@ import (
 type place struct {
 	vpc     string
 	address netip.AddrPort
-	// serverName is whom a connection by TLS is for; "" for a connection without TLS.
+	// secure says that TLS is spoken, and serverName whom it is for, which may be nobody in particular.
+	secure     bool
 	serverName string
 }
 
@@ -36,17 +39,24 @@ type targetConn struct {
 // connect makes a connection to a place. protocols are those of which TLS must agree on one; none leaves TLS alone about
 // it.
 func (p *Proxy) connect(ctx context.Context, at place, protocols ...string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
-	defer cancel()
-	conn, err := p.config.Dial(ctx, at.vpc, at.address)
-	if err != nil || at.serverName == "" {
+	conn, err := p.reach(ctx, at)
+	if err != nil || !at.secure {
 		return conn, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
 	secure, err := security.Connect(ctx, conn, at.serverName, protocols...)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return secure, nil
+}
+
+// reach makes a connection that says nothing yet.
+func (p *Proxy) reach(ctx context.Context, at place) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
+	defer cancel()
+	return p.config.Dial(ctx, at.vpc, at.address)
 }
 
 // dial makes a connection that speaks HTTP/1.1.
@@ -90,7 +100,7 @@ func (p *Proxy) openFirst(at place) (*http2.Stream, error) {
 		return nil, err
 	}
 	config := p.http2
-	config.Secure = at.serverName != ""
+	config.Secure = at.secure
 	c := http2.NewClient(conn, config)
 	stream, err := c.Open()
 	if err != nil {
@@ -109,6 +119,7 @@ const sweepEvery = 30 * time.Second
 type pool struct {
 	perPlace int
 	lifetime time.Duration
+	log      *slog.Logger
 
 	mu     sync.Mutex // guards all below
 	idle   map[place][]*targetConn
@@ -135,8 +146,8 @@ type sharedConn struct {
 	used bool // since it was last looked at
 }
 
-func newPool(perPlace int, lifetime time.Duration) *pool {
-	return &pool{perPlace: perPlace, lifetime: lifetime, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
+func newPool(perPlace int, lifetime time.Duration, log *slog.Logger) *pool {
+	return &pool{perPlace: perPlace, lifetime: lifetime, log: log, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
 }
 
 // take returns a kept connection, or nil.
@@ -236,9 +247,12 @@ func (p *pool) wake() {
 // sweep closes the connections that were kept unused for a whole period, and comes again if others remain. No request waits
 // while they are closed, which takes a write where they speak TLS.
 func (p *pool) sweep() {
-	for _, c := range p.unused() {
-		c.Close()
-	}
+	_ = containment.Do(p.log, "closing connections to targets", func() error {
+		for _, c := range p.unused() {
+			c.Close()
+		}
+		return nil
+	})
 }
 
 // unused takes out what is to be closed, and sets the timer.

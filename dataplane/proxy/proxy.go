@@ -3,7 +3,8 @@
 // what it needs of the versions of HTTP (side.go), who sends requests (client.go), what the guard is told of a request
 // (guard.go), the headers (headers.go), the connections to targets (pool.go), request bodies that are still arriving
 // (upload.go), the answers that the proxy gives itself (answer.go, grpc.go), how many requests a service takes (rate.go)
-// and what is recorded (record.go).
+// and what is recorded (record.go). departure.go notices clients that leave; balance.go is the path at a load balancer, which
+// knows no services.
 //
 // A client connection that speaks HTTP/1.1 has one goroutine, one that speaks HTTP/2 has one for each request; they see the
 // newest snapshot at each request. A request whose body has not arrived with its head gets a second one for as long as the
@@ -22,12 +23,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
 
 	"pergola/bound"
+	"pergola/containment"
 	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
@@ -40,7 +41,7 @@ import (
 // Defaults of a Config. The lifetime is that of the user guide, "Services in VPC Lattice".
 const (
 	DefaultLifetime         = 10 * time.Minute
-	DefaultDialTimeout      = 5 * time.Second
+	DefaultDialTimeout      = 2 * time.Second
 	DefaultMaxIdlePerTarget = 256
 
 	DefaultRequestsPerSecond = 10000
@@ -56,8 +57,13 @@ var held = sync.OnceValue(func() *bound.Pool { return bound.NewPool(min(bound.Me
 func Held() *bound.Pool { return held() }
 
 const (
-	// maxDials is how many targets are tried before a request is answered with 503.
-	maxDials = 3
+	// maxTries is how many targets are tried before a request is answered with 503.
+	maxTries = 16
+	// moreTries is how long after the first target could not be reached others are tried: it allows two more that are
+	// silent, and all that refuse.
+	moreTries = 3 * time.Second
+	// handshakeTime is how long TLS with a target may take.
+	handshakeTime = 5 * time.Second
 	// maxInformational is how many 1xx responses may precede a response.
 	maxInformational = 16
 	// maxDiscard is how much of a request body is read and dropped to keep a connection after an answer that did not
@@ -77,14 +83,19 @@ const (
 type Target interface {
 	// Address is where the target listens, in the VPC of its target group.
 	Address() netip.AddrPort
+	// Unreachable says that no connection to the target could be made, so that others are picked until one can be.
+	Unreachable()
+	// Reached says that a connection to the target was made.
+	Reached()
 	// Done says that the request no longer occupies the target.
 	Done()
 }
 
 // Picker chooses targets. It must be safe for concurrent use.
 type Picker interface {
-	// Pick returns the target of a group that is next to receive a request, or false if the group has none.
-	Pick(*snapshot.TargetGroup) (Target, bool)
+	// Pick returns the target of a group that is next to receive a request, at none of the addresses that the request has
+	// tried before, or false if there is none.
+	Pick(of *snapshot.TargetGroup, tried ...netip.AddrPort) (Target, bool)
 }
 
 // Guard decides which requests may pass. It must be safe for concurrent use.
@@ -93,12 +104,15 @@ type Guard interface {
 	Authorize(*access.Request) access.Decision
 }
 
-// Config is what a Proxy needs. Snapshot, Guard, Picker and Dial are required.
+// Config is what a Proxy needs. Picker and Dial are required, and either Snapshot and Guard or Balance.
 type Config struct {
 	// Snapshot returns the newest snapshot; it is called for each request. A nil snapshot has no services.
 	Snapshot func() *snapshot.Snapshot
 	// Guard decides which requests may pass.
 	Guard Guard
+	// Balance makes the proxy that of a load balancer, which does with each request what Balance says, and knows no
+	// services. nil is for all others.
+	Balance func(Asked) Terms
 	// Picker chooses targets.
 	Picker Picker
 	// Dial connects to an address in a VPC.
@@ -169,7 +183,7 @@ func New(config Config) *Proxy {
 		http1:  http1.Config{Memory: new(http1.Memory)},
 		http2:  http2.Config{Memory: new(http2.Memory), Log: config.Log, Lifetime: config.Lifetime, Patience: config.Patience},
 	}
-	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime)
+	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime, config.Log)
 	p.rates = newRates(config.RequestsPerSecond)
 	p.exchanges.New = func() any { return &exchange{proxy: p} }
 	p.streams.New = func() any { return newStreamClient() }
@@ -203,6 +217,8 @@ func (p *Proxy) serveLine(finish, cut context.Context, c *lineClient) *parking.P
 	defer context.AfterFunc(finish, c.finish)()
 	defer context.AfterFunc(cut, c.cut)()
 	defer time.AfterFunc(p.timeLeft(c.connection), c.expire).Stop()
+	c.watch = newDeparture(c, p.config.Log)
+	defer c.unwatch()
 	for {
 		switch err := c.wait(p.config.Patience); err {
 		case nil:
@@ -212,7 +228,9 @@ func (p *Proxy) serveLine(finish, cut context.Context, c *lineClient) *parking.P
 			c.Close()
 			return nil
 		}
-		if !p.serve(&c.client) {
+		keep := p.serve(&c.client)
+		c.watch.end()
+		if !keep {
 			c.Close() // again, unless it panicked
 			return nil
 		}
@@ -290,8 +308,9 @@ func (x *exchange) catch() {
 	}
 }
 
+// panicked is called by the deferred function that has recovered.
 func (p *Proxy) panicked(c *client, problem any) {
-	p.config.Log.Error("serving a request panicked", "client", c.address, "panic", problem, "stack", string(debug.Stack()))
+	_ = containment.Report(p.config.Log, "serving a request", problem, "client", c.address)
 	c.cut()
 }
 
@@ -306,12 +325,17 @@ type exchange struct {
 	request  http1.Request
 	response http1.Response
 	question access.Request
-	fields   sigv4.Fields // of question
+	fields   sigv4.Fields // of question, as they were sent
+	header   access.Header
 	record   Record
 	id       []byte // the request id
 	scratch  []byte // for values that are put together
 
-	target Target // picked, until Done
+	balanced bool          // the proxy is a load balancer's
+	patience time.Duration // how long the client and the target may be silent
+
+	target Target           // picked, until Done
+	tried  []netip.AddrPort // where the targets were that were picked
 	to     *targetConn
 	stream targetConn // what to is, where the target speaks HTTP/2
 	upload *upload    // nil unless the body outlives sending the head
@@ -324,15 +348,25 @@ func (x *exchange) reset() {
 	x.stream = targetConn{}
 	x.question = access.Request{}
 	x.record = Record{}
+	x.balanced, x.tried = false, x.tried[:0]
+	x.header.Trim()
 }
 
 // serve serves one request and reports whether the client connection goes on. If not, it has been closed.
 func (x *exchange) serve() (keep bool) {
 	p, c := x.proxy, x.client
 	x.record.Start = time.Now()
+	c.watch.begin(x.record.Start)
 	x.before = c.out.Sent()
+	x.balanced = p.config.Balance != nil
 	if err := c.in.ReadRequest(&x.request); err != nil {
 		return x.answerUnreadable(err)
+	}
+	if !x.hasBody() {
+		c.noteSent()
+	}
+	if x.balanced {
+		return x.balance()
 	}
 	x.note()
 
@@ -342,7 +376,8 @@ func (x *exchange) serve() (keep bool) {
 		return x.answer(404, reason(404))
 	}
 	x.record.VPC, x.record.Network, x.record.Listener = vpc, vpc.Network, listener
-	c.SetIdleTimeout(idleTimeout(listener.Service))
+	x.setPatience(idleTimeout(listener.Service))
+	x.header.Set(&x.request, x.origin())
 	if x.isMisdirected() {
 		x.record.Failure = ClientProtocolError
 		return x.answer(421, reason(421))
@@ -363,7 +398,7 @@ func (x *exchange) serve() (keep bool) {
 	rule := listener.Match(x)
 	x.record.Rule = rule
 	if rule.Action.FixedStatus != 0 {
-		return x.answer(rule.Action.FixedStatus, "")
+		return x.answer(rule.Action.FixedStatus, reason(rule.Action.FixedStatus))
 	}
 
 	// Pick and forward.
@@ -428,6 +463,12 @@ func (x *exchange) suits(g *snapshot.TargetGroup) bool {
 	return !x.isGRPC()
 }
 
+// setPatience says how long the client and the target may be silent.
+func (x *exchange) setPatience(d time.Duration) {
+	x.patience = d
+	x.client.SetIdleTimeout(d)
+}
+
 func idleTimeout(s *snapshot.Service) time.Duration {
 	if s.IdleTimeout > 0 {
 		return s.IdleTimeout
@@ -437,23 +478,28 @@ func idleTimeout(s *snapshot.Service) time.Duration {
 
 // forward sends the request to a target and its response back. What was not sent at all is tried again: at other targets
 // if one cannot be reached, on another connection if the kept one turns out to be closed. What was sent is tried again
-// once, if it can be repeated and a kept connection ended without a byte of an answer (RFC 9112 §9.3.1).
+// if it can be repeated and the connection ended without a byte of an answer: once on a fresh connection, if that was a kept
+// one (RFC 9112 §9.3.1), and once at another target.
 func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 	defer x.releaseTarget()
-	for dials, fresh := 0, false; ; {
-		if x.target == nil && !x.pick(group) {
-			return x.answer(503, "Service Unavailable")
-		}
+	if !x.pick(group) {
+		return x.answer(503, reason(503))
+	}
+	var failed time.Time // when a target could not be reached first
+	for fresh, moved := false, false; ; {
 		if err := x.connect(group, fresh); err != nil {
 			x.client.occupy(nil)
 			x.proxy.config.Log.Debug("cannot connect to a target", "targetGroup", group.ID, "target", x.record.Target, "error", err)
 			if x.client.wasCut() {
 				return x.fail(503, ClientConnectionClosed, nil)
 			}
-			if dials++; dials == maxDials {
+			x.target.Unreachable()
+			if failed.IsZero() {
+				failed = time.Now()
+			}
+			if time.Since(failed) > moreTries || !x.pick(group) {
 				return x.fail(503, TargetConnectionError, nil)
 			}
-			x.releaseTarget()
 			continue
 		}
 		err := x.send()
@@ -463,20 +509,33 @@ func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 		if err == nil {
 			return x.relayResponse()
 		}
-		if x.mayRepeat(err) {
-			x.leave()
-			x.to, fresh = nil, true
-			continue
+		switch {
+		case !x.mayRepeat(err):
+			return x.failTarget(err)
+		case x.to.kept:
+			fresh = true
+		case moved:
+			return x.failTarget(err)
+		default:
+			if moved = x.pick(group); !moved {
+				return x.failTarget(err)
+			}
 		}
-		return x.failTarget(err)
+		x.leave()
+		x.to = nil
 	}
 }
 
-// pick picks a target of the group.
+// pick picks a target of the group, in place of the one before, at an address that was not tried.
 func (x *exchange) pick(group *snapshot.TargetGroup) bool {
-	target, ok := x.proxy.config.Picker.Pick(group)
+	if len(x.tried) == maxTries {
+		return false
+	}
+	target, ok := x.proxy.config.Picker.Pick(group, x.tried...)
 	if ok {
+		x.releaseTarget()
 		x.target, x.record.Target = target, target.Address()
+		x.tried = append(x.tried, x.record.Target)
 	}
 	return ok
 }
@@ -490,20 +549,24 @@ func (x *exchange) releaseTarget() {
 
 // connect takes a connection to the target that was kept or is shared, unless a fresh one is asked for, or makes one.
 func (x *exchange) connect(group *snapshot.TargetGroup, fresh bool) (err error) {
-	at := place{vpc: group.VPC, address: x.record.Target}
-	if group.Protocol == lattice.TargetHTTPS {
+	at := place{vpc: group.VPC, address: x.record.Target, secure: group.Protocol == lattice.TargetHTTPS}
+	if at.secure && !x.balanced {
 		at.serverName = x.serverName()
 	}
-	if group.ProtocolVersion != lattice.HTTP1 {
+	if group.ProtocolVersion == lattice.HTTP2 || group.ProtocolVersion == lattice.GRPC {
 		err = x.openStream(at, fresh)
 	} else {
 		err = x.takeConn(at, fresh)
 	}
-	if err == nil {
-		x.to.SetIdleTimeout(idleTimeout(x.record.Listener.Service))
-		x.client.occupy(x.to)
+	if err != nil {
+		return err
 	}
-	return err
+	if !x.to.kept {
+		x.target.Reached()
+	}
+	x.to.SetIdleTimeout(x.patience)
+	x.client.occupy(x.to)
+	return nil
 }
 
 func (x *exchange) takeConn(at place, fresh bool) (err error) {
@@ -572,6 +635,7 @@ func (x *exchange) send() error {
 	case writeErr != nil:
 		return writeErr
 	case readErr == io.EOF:
+		x.client.noteSent()
 		return x.endRequest()
 	case readErr != nil:
 		return &clientError{readErr}
@@ -592,14 +656,14 @@ func (x *exchange) endRequest() error {
 // mayRepeat reports whether the request can be sent again on another connection after err.
 func (x *exchange) mayRepeat(err error) bool {
 	var client *clientError
-	if !x.to.kept || x.to.continued || x.upload != nil || errors.As(err, &client) {
+	if x.to.continued || x.upload != nil || errors.As(err, &client) || x.client.wasCut() {
 		return false
 	}
 	if errors.Is(err, http1.ErrStale) {
 		return x.client.body.Received() == 0 // what was passed on of a body is not there any more
 	}
 	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	return closed && !x.hasBody() && safe(x.request.Method)
+	return closed && !x.hasBody() && idempotent(x.request.Method)
 }
 
 func (x *exchange) hasBody() bool {
@@ -607,10 +671,10 @@ func (x *exchange) hasBody() bool {
 	return framing == http1.Chunked || framing > 0
 }
 
-// safe reports whether a method changes nothing (RFC 9110 §9.2.1).
-func safe(method []byte) bool {
+// idempotent reports whether doing a request twice is as good as once (RFC 9110 §9.2.2).
+func idempotent(method []byte) bool {
 	switch string(method) {
-	case "GET", "HEAD", "OPTIONS", "TRACE":
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
 		return true
 	}
 	return false

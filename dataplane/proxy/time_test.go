@@ -142,7 +142,7 @@ func TestATargetThatCannotBeReachedHoldsUpNobody(t *testing.T) {
 							return
 						}
 						response.Body.Close()
-						if took := time.Since(start); response.StatusCode != 503 || took != maxDials*DefaultDialTimeout {
+						if took := time.Since(start); response.StatusCode != 503 || took != DefaultDialTimeout {
 							t.Errorf("answered %d after %v", response.StatusCode, took)
 						}
 					})
@@ -180,7 +180,7 @@ func speakSlowly(conn net.Conn, takes time.Duration) {
 
 // TestACutEndsADial lets a node stop although a target does not answer, for which the target is not asked again.
 func TestACutEndsADial(t *testing.T) {
-	began := make(chan struct{}, maxDials)
+	began := make(chan struct{}, maxTries)
 	w := newWorld(t, func(c *Config) {
 		c.Dial = func(ctx context.Context, _ string, _ netip.AddrPort) (net.Conn, error) {
 			began <- struct{}{}

@@ -37,6 +37,7 @@ func (u *upload) run(p *Proxy, from *client, to *targetConn) {
 		u.failed.Store(true)
 		to.StopReading()
 	case u.writeErr == nil:
+		from.noteSent()
 		copyTrailers(to.out, from.body.Trailers())
 		u.writeErr = to.out.End()
 	}

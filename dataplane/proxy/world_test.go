@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -138,16 +139,21 @@ func (p *picked) Done() {
 	p.w.taken--
 }
 
+func (p *picked) Unreachable() {}
+func (p *picked) Reached()     {}
+
 // Pick picks in turn.
-func (w *world) Pick(*snapshot.TargetGroup) (Target, bool) {
+func (w *world) Pick(_ *snapshot.TargetGroup, tried ...netip.AddrPort) (Target, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.order) == 0 {
-		return nil, false
+	for range w.order {
+		w.next++
+		if address := w.order[(w.next-1)%len(w.order)]; !slices.Contains(tried, address) {
+			w.taken++
+			return &picked{w, address}, true
+		}
 	}
-	w.next++
-	w.taken++
-	return &picked{w, w.order[(w.next-1)%len(w.order)]}, true
+	return nil, false
 }
 
 func (w *world) dial(_ context.Context, vpc string, address netip.AddrPort) (net.Conn, error) {

@@ -25,7 +25,7 @@ func (s *Set) check(ctx context.Context, t *Target, h *snapshot.HealthCheck) err
 		return fmt.Errorf("health checks by %s with version %s are not supported: set the health check to HTTP or HTTPS with version HTTP1 or HTTP2, or disable it",
 			h.Protocol, h.ProtocolVersion)
 	}
-	address := t.address
+	address := t.addresses[0]
 	if h.Port != 0 {
 		address = netip.AddrPortFrom(address.Addr(), h.Port)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pergola/containment"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -75,7 +76,9 @@ func (c *checker) run() {
 	if !c.queue() {
 		return
 	}
-	err := set.check(c.ctx, c.target, settings)
+	err := containment.Do(set.log, "a health check", func() error {
+		return set.check(c.ctx, c.target, settings)
+	}, "target", c.target.key)
 	<-set.slots
 	if c.record(err) {
 		set.tell()
@@ -116,10 +119,18 @@ func (c *checker) record(err error) (changed bool) {
 	t, g := c.target, c.target.group
 	g.set.mu.Lock()
 	defer g.set.mu.Unlock()
-	if c.ctx.Err() != nil || !t.health.record(err == nil, g.spec.HealthCheck) {
+	if c.ctx.Err() != nil {
 		return false
 	}
-	g.publish()
+	t.last = Finding{At: time.Now(), Err: err}
+	trusted := err == nil && g.spec.HealthCheck.Port == 0 && t.trust()
+	changed = t.health.record(err == nil, g.spec.HealthCheck)
+	if changed || trusted {
+		g.publish()
+	}
+	if !changed {
+		return false
+	}
 	if t.health.status == lattice.TargetUnhealthy {
 		g.set.log.Warn("a target became unhealthy", "targetGroup", g.spec.ID, "target", t.key, "cause", err)
 	} else {

@@ -11,55 +11,53 @@ import (
 
 // group is a target group.
 type group struct {
-	set    *Set
-	usable atomic.Pointer[[]*Target] // the targets in turn; replaced, never altered
-	turn   atomic.Uint64
+	set   *Set
+	tiers atomic.Pointer[tiers] // replaced, never altered
+	turn  atomic.Uint64
 
 	// Guarded by set.mu.
 	spec    *snapshot.TargetGroup
 	targets map[string]*Target // by key
 }
 
+// tiers are the ways that requests take in turn: those of healthy targets; failing these, those of all targets; failing
+// these, also the ones that are avoided. A way that is avoided is in the last tier alone.
+type tiers [3][]*Way
+
 // Target is one target of a group.
 type Target struct {
-	group    *group
-	key      string
-	vpc      string
-	address  netip.AddrPort
-	more     []netip.AddrPort // further addresses, of a load balancer
-	turn     atomic.Uint64    // counts the requests that went to address and more in turn
-	function string
-	inFlight atomic.Int64
-	draining atomic.Bool
+	group     *group
+	key       string
+	vpc       string
+	addresses []netip.AddrPort // of a load balancer several; none for a function, and for what does not exist any more
+	function  string
+	ways      []*Way
+	inFlight  atomic.Int64
+	draining  atomic.Bool
 
 	// Guarded by group.set.mu.
 	health  health
+	last    Finding
 	checker *checker // nil while the target is not checked
 }
 
-// Address is where the next request to the target goes: a load balancer answers at several addresses, which take turns.
-// It is asked once for each request.
-func (t *Target) Address() netip.AddrPort {
-	if len(t.more) == 0 {
-		return t.address
+func newTarget(g *group, s snapshot.Target) *Target {
+	t := &Target{group: g, key: s.Key, vpc: g.spec.VPC, addresses: addressesOf(s), function: s.Function, health: unjudged()}
+	for _, address := range t.addresses {
+		t.ways = append(t.ways, &Way{target: t, address: address})
 	}
-	if i := t.turn.Add(1) % uint64(1+len(t.more)); i > 0 {
-		return t.more[i-1]
+	if t.function != "" {
+		t.ways = []*Way{{target: t}}
 	}
-	return t.address
+	return t
 }
 
-// Function is the ARN of the Lambda function that the target is; "" for all others, which have an address.
-func (t *Target) Function() string { return t.function }
-
-// VPC is the id of the VPC in which the address is.
-func (t *Target) VPC() string { return t.vpc }
-
-// Done ends a request for which the target was picked. Call it exactly once for each Pick.
-func (t *Target) Done() {
-	if t.inFlight.Add(-1) == 0 && t.draining.Load() {
-		t.group.set.tell()
+// addressesOf are all addresses of a target, each of which takes its turn.
+func addressesOf(s snapshot.Target) []netip.AddrPort {
+	if !s.Address.IsValid() {
+		return nil
 	}
+	return append([]netip.AddrPort{s.Address}, s.More...)
 }
 
 // apply makes the group follow its specification. The caller holds set.mu.
@@ -69,13 +67,14 @@ func (g *group) apply(spec *snapshot.TargetGroup) {
 	for _, s := range spec.Targets {
 		t := known[s.Key]
 		if t == nil || !t.stands(s) {
-			t = &Target{group: g, key: s.Key, vpc: spec.VPC, address: s.Address, more: s.More, function: s.Function, health: unjudged()}
+			t = newTarget(g, s)
 		}
 		g.targets[s.Key] = t
 	}
 	for key, t := range known {
 		if g.targets[key] != t {
 			t.uncheck()
+			t.trust()
 		}
 	}
 	g.follow()
@@ -84,7 +83,7 @@ func (g *group) apply(spec *snapshot.TargetGroup) {
 // stands reports whether the target is the one that s specifies. At another address it is another one, to be judged
 // anew; but one that is draining has requests to finish wherever they went.
 func (t *Target) stands(s snapshot.Target) bool {
-	return s.Draining || t.address == s.Address && slices.Equal(t.more, s.More)
+	return s.Draining || slices.Equal(t.addresses, addressesOf(s))
 }
 
 // follow brings checks, the targets in turn and the marks of draining in line with the specification, in this order. The
@@ -100,7 +99,9 @@ func (g *group) follow() {
 		} else {
 			t.uncheck()
 		}
-		if !s.Draining {
+		if s.Draining {
+			t.trust()
+		} else {
 			t.draining.Store(false)
 		}
 	}
@@ -116,23 +117,26 @@ func (g *group) follow() {
 // guide, "Target groups"), and only if it has a health check.
 func (g *group) isChecked() bool { return g.spec.InUse && g.spec.HealthCheck != nil }
 
-// publish makes the list of targets in turn anew. The caller holds set.mu.
+// publish makes the tiers anew. The caller holds set.mu.
 func (g *group) publish() {
-	var healthy, usable []*Target
+	var all tiers
 	for _, s := range g.spec.Targets {
-		t := g.targets[s.Key]
-		if s.Draining || !s.Address.IsValid() && s.Function == "" {
+		if s.Draining {
 			continue
 		}
-		usable = append(usable, t)
-		if t.health.status == lattice.TargetHealthy {
-			healthy = append(healthy, t)
+		t := g.targets[s.Key]
+		for _, w := range t.ways {
+			all[2] = append(all[2], w)
+			if w.avoided {
+				continue
+			}
+			all[1] = append(all[1], w)
+			if t.health.status == lattice.TargetHealthy {
+				all[0] = append(all[0], w)
+			}
 		}
 	}
-	if len(healthy) > 0 {
-		usable = healthy
-	}
-	g.usable.Store(&usable)
+	g.tiers.Store(&all)
 }
 
 // report is the health of all targets of the group. The caller holds set.mu.

@@ -107,10 +107,10 @@ func TestPickPassesOverWhatDrainsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := deploy(t, groupOf(one, two))
 		g := d.set.groups.Load().Get(d.spec.ID)
-		stale := g.usable.Load()
+		stale := g.tiers.Load()
 		d.spec.Targets[0].Draining = true
 		d.apply()
-		g.usable.Store(stale)
+		g.tiers.Store(stale)
 		if got := d.picks(10); !slices.Equal(got, []string{two}) {
 			t.Errorf("picked %v, of which one drains", got)
 		}

@@ -90,7 +90,7 @@ func systemSet(t *testing.T) *Set {
 // expectCheck checks a target and compares what the check says; "" is that it passes.
 func expectCheck(t *testing.T, set *Set, at netip.AddrPort, h *snapshot.HealthCheck, problem string) {
 	t.Helper()
-	err := set.check(t.Context(), &Target{vpc: vpcID, address: at}, h)
+	err := set.check(t.Context(), &Target{vpc: vpcID, addresses: []netip.AddrPort{at}}, h)
 	switch {
 	case problem == "" && err != nil:
 		t.Errorf("the check fails: %v", err)

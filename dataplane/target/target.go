@@ -4,7 +4,8 @@
 // A Set follows the snapshots of a node. What it knows of a target outlives every change that leaves the target in place:
 // new health check settings apply from the next check on, and a target that is registered again while it drains comes
 // back with the health it had. Picking takes no lock: each group publishes the list of targets that are in turn, and
-// replaces it whole.
+// replaces it whole. A target that a request cannot connect to is avoided at once (way.go), whatever its health is said to
+// be.
 package target
 
 import (
@@ -13,6 +14,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -115,30 +117,43 @@ func (s *Set) apply(wanted table.Table[*snapshot.TargetGroup]) (changed bool) {
 	return changed
 }
 
-// Pick chooses the target for a request, in turn among the healthy targets of the group. When none is healthy it chooses
-// among all that are not draining (user guide, "Routing algorithm": the service fails open), and a target that no check
-// has judged yet is not healthy. In a group whose health is not checked every target takes part. A target without an
-// address never does, unless it is a function.
+// Pick chooses where a request goes, in turn among the healthy targets of the group that are not avoided. When there is
+// none it chooses among all that are not draining (user guide, "Routing algorithm": the service fails open), first among
+// those that are not avoided, and a target that no check has judged yet is not healthy. In a group whose health is not
+// checked every target takes part. A target without an address never does, unless it is a function.
 //
-// The request counts as in flight until Done is called. It reports false when there is no target.
-func (s *Set) Pick(of *snapshot.TargetGroup) (*Target, bool) {
+// What the request has tried is not chosen again. The request counts as in flight until Done is called. It reports false
+// when there is nothing left.
+func (s *Set) Pick(of *snapshot.TargetGroup, tried ...netip.AddrPort) (*Way, bool) {
 	g := s.groups.Load().Get(of.ID)
 	if g == nil {
 		return nil, false
 	}
 	for {
-		usable := *g.usable.Load()
-		if len(usable) == 0 {
+		w := g.tiers.Load().next(g.turn.Add(1), tried)
+		if w == nil {
 			return nil, false
 		}
-		t := usable[g.turn.Add(1)%uint64(len(usable))]
-		// A target is marked as draining after a list without it was published. So either this request is counted before
-		// the target can pass for drained, or the mark is seen here and the next list loaded is without the target.
+		// A target is marked as draining after tiers without it were published. So either this request is counted before
+		// the target can pass for drained, or the mark is seen here and the next tiers loaded are without the target.
+		t := w.target
 		if t.inFlight.Add(1); !t.draining.Load() {
-			return t, true
+			return w, true
 		}
-		t.Done()
+		w.Done()
 	}
+}
+
+// next is whose turn it is in the first tier that has something left to try.
+func (all *tiers) next(turn uint64, tried []netip.AddrPort) *Way {
+	for _, tier := range all {
+		for i := range uint64(len(tier)) {
+			if w := tier[(turn+i)%uint64(len(tier))]; len(tried) == 0 || !slices.Contains(tried, w.address) {
+				return w
+			}
+		}
+	}
+	return nil
 }
 
 // Report is the health of every target, by target group id. Groups without targets are left out.
@@ -162,6 +177,7 @@ func (s *Set) Close() {
 	for g := range s.groups.Load().Values() {
 		for _, t := range g.targets {
 			t.uncheck()
+			t.trust()
 		}
 	}
 	s.mu.Unlock()

@@ -420,7 +420,7 @@ func TestDraining(t *testing.T) {
 		d.answer(address(one), ok)
 		d.after(time.Second).expect(one, lattice.TargetHealthy)
 		held, picked := d.set.Pick(d.spec)
-		if !picked || held.VPC() != vpcID || held.Address() != address(one) {
+		if !picked || held.target.vpc != vpcID || held.Address() != address(one) {
 			t.Fatalf("picked %+v, %v", held, picked)
 		}
 

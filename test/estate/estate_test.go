@@ -268,14 +268,14 @@ func TestRules(t *testing.T) {
 		response, body := e.Do(e.client, request)
 		return fmt.Sprint(response.StatusCode, " ", body)
 	}
-	e.Eventually("the last rule is live", func() bool { return ask("PUT", "/items/1", "") == "500 " })
+	e.Eventually("the last rule is live", func() bool { return ask("PUT", "/items/1", "") == "500 Internal Server Error" })
 	for _, tt := range []struct{ method, path, release, want string }{
 		{"GET", "/", "", "200 first"},
 		{"GET", "/Exact", "", "200 second"},
 		{"GET", "/exact", "", "200 first"},
 		{"GET", "/Exact/more", "", "200 first"},
 		{"GET", "/V2/more?q=1", "", "200 second"},
-		{"DELETE", "/", "", "404 "},
+		{"DELETE", "/", "", "404 Not Found"},
 		{"GET", "/", "the-Canary-one", "200 second"},
 		{"GET", "/items", "", "200 first"},
 		{"PUT", "/other", "", "200 first"},
