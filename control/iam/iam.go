@@ -20,7 +20,7 @@ import (
 )
 
 // ManagementAccount is the account that owns a deployment until it has an organisation of several.
-const ManagementAccount = "100000000001"
+const ManagementAccount = authority.ManagementAccount
 
 // Config is what the package needs from outside. Store and Box are required.
 type Config struct {

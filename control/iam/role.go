@@ -2,12 +2,11 @@ package iam
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/iam"
-	"pergola/lattice"
+	"pergola/control/authority"
 	"pergola/policy"
 	"pergola/store"
 )
@@ -49,11 +48,19 @@ func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.Cre
 	})
 }
 
-// setTrust gives a role a trust policy. Whom it names and who exists is known by its unique id from then on.
+// setTrust gives a role a trust policy. Whom it names and who is in this deployment must exist, and is known by its unique id
+// from then on.
 func (op *call) setTrust(role *iam.Role, document string) error {
+	absent, err := authority.AbsentPrincipal(op.Tx, document)
+	switch {
+	case err != nil:
+		return err
+	case absent != "":
+		return aws.Errorf("MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":%q", absent)
+	}
 	role.Trust, role.Trusted = document, map[string]string{}
 	for _, arn := range policy.NamedPrincipals(document) {
-		id, err := op.uniqueID(arn)
+		id, err := authority.UniqueID(op.Tx, arn)
 		if err != nil {
 			return err
 		}
@@ -64,29 +71,11 @@ func (op *call) setTrust(role *iam.Role, document string) error {
 	return nil
 }
 
-// uniqueID is that of the user or the role, of any account, that has an ARN now; "" if there is none.
-func (op *call) uniqueID(arn string) (id string, err error) {
-	key, has := iam.ID(lattice.AccountOf(arn), nameInARN(arn)), ""
-	if strings.Contains(arn, ":role/") {
-		var role iam.Role
-		role, err = roles.objects.Get(op.Tx, key)
-		has, id = role.ARN(), role.UniqueID
-	} else {
-		var user iam.User
-		user, err = users.objects.Get(op.Tx, key)
-		has, id = user.ARN(), user.UniqueID
-	}
-	if errors.Is(err, store.ErrNotFound) || err == nil && has != arn {
-		return "", nil
-	}
-	return id, err
-}
-
 // trustOf is the trust policy of a role as callers see it: whoever does not have the ARN any more is named by the unique id.
 func (op *call) trustOf(role *iam.Role) (string, error) {
 	gone := map[string]string{}
 	for arn, id := range role.Trusted {
-		now, err := op.uniqueID(arn)
+		now, err := authority.UniqueID(op.Tx, arn)
 		if err != nil {
 			return "", err
 		}
