@@ -31,26 +31,22 @@ func (a *Access) DecideGuarded(r *Request, g Guard) Decision {
 func (g *Guard) consult(a *Access, j *judge) {
 	p := &j.request.Principal
 	within := p.Type.hasIdentity() && p.Account == g.Account
-	guard, identity, limits := (*judge).hear, (*judge).hear, (*judge).hear
-	if within {
-		if !g.Required {
-			guard = (*judge).hearDenials
-		}
-		named := g.Policy.naming(j.request)
-		if named >= namedRole {
-			identity = (*judge).hearDenials
-		}
-		if named >= namedItself {
-			limits = (*judge).hearDenials
-		}
+	verdict, named := g.Policy.grant(j.request)
+	switch {
+	case verdict.Effect == Deny:
+		j.decision = Decision{Deny, g.Name, g.Policy, verdict.Statement}
+	case verdict.Effect == Silent && (g.Required || !within):
+		j.decision = Decision{Silent, g.Name, nil, -1}
 	}
-	var policies []*Policy
-	if g.Policy != nil {
-		policies = []*Policy{g.Policy}
-	}
-	guard(j, g.Name, policies...)
 	if !p.Type.hasIdentity() {
 		return
+	}
+	identity, limits := (*judge).hear, (*judge).hear
+	if within && named >= namedRole {
+		identity = (*judge).hearDenials
+	}
+	if within && named >= namedItself {
+		limits = (*judge).hearDenials
 	}
 	for _, level := range a.ServiceControl {
 		j.hear(LevelServiceControl, level...)
@@ -78,7 +74,7 @@ func (j *judge) hearDenials(name string, policies ...*Policy) {
 type naming uint8
 
 const (
-	// notNamed: the policy does not allow.
+	// notNamed: no statement allows.
 	notNamed naming = iota
 	// namedAccount: the account is named, whose own policies decide.
 	namedAccount
@@ -90,17 +86,26 @@ const (
 	namedItself
 )
 
-// naming is the strongest naming of all statements that allow a request.
-func (p *Policy) naming(r *Request) (strongest naming) {
+// grant is what a policy says about a request, and the strongest naming of all statements that allow it. No policy is
+// silent.
+func (p *Policy) grant(r *Request) (v Verdict, strongest naming) {
+	v = Verdict{Silent, -1}
 	if p == nil {
-		return notNamed
+		return v, notNamed
 	}
 	for i := range p.statements {
-		if s := &p.statements[i]; s.effect == Allow && s.applies(r) {
+		switch s := &p.statements[i]; {
+		case !s.applies(r):
+		case s.effect == Deny:
+			return Verdict{Deny, i}, notNamed
+		default:
+			if v.Effect == Silent {
+				v = Verdict{Allow, i}
+			}
 			strongest = max(strongest, s.principal.naming(&r.Principal))
 		}
 	}
-	return strongest
+	return v, strongest
 }
 
 // naming is how a set that covers a principal of an account names it.
