@@ -19,7 +19,7 @@ var profilesByRole = store.NewIndex("iam-profile")
 
 // CreateRole makes a role with its trust policy.
 func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.CreateRoleRequest) (*iam.RoleResponse, error) {
-	if err := checkTrust(in.Trust); err != nil {
+	if err := c.checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
 	return update(ctx, c, caller, "CreateRole", func(op *call) (*iam.RoleResponse, error) {
@@ -153,7 +153,7 @@ func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.Upd
 
 // UpdateAssumeRolePolicy gives a role another trust policy. Sessions that there are stay.
 func (c *Control) UpdateAssumeRolePolicy(ctx context.Context, caller iam.Caller, in *iam.UpdateAssumeRolePolicyRequest) (*iam.Empty, error) {
-	if err := checkTrust(in.Trust); err != nil {
+	if err := c.checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
 	return c.changeRole(ctx, caller, "UpdateAssumeRolePolicy", in.Name, func(op *call, role *iam.Role) error { return op.setTrust(role, in.Trust) })

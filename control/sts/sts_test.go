@@ -70,8 +70,8 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, ctx: ctx, objects: objects, box: box}
-	w.iam = iamcontrol.New(iamcontrol.Config{Store: objects, Box: box, Now: w.now})
-	w.Control = sts.New(sts.Config{Store: objects, Box: box, Now: w.now})
+	w.iam = iamcontrol.New(iamcontrol.Config{Store: objects, Box: box, Now: w.now, AllowLocalIssuers: true})
+	w.Control = sts.New(sts.Config{Store: objects, Box: box, Now: w.now, AllowLocalIssuers: true})
 	for _, of := range []string{account, foreign} {
 		for _, name := range []string{"ada", "eve"} {
 			w.user(of, name, "arn:aws:iam::aws:policy/AdministratorAccess")
