@@ -16,6 +16,7 @@ FUZZ = \
 	control/ec2:FuzzFilterValue \
 	control/elbv2:FuzzAreCodes \
 	control/elbv2:FuzzParts \
+	aws/iam:FuzzReadKeys \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \

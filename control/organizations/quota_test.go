@@ -1,8 +1,10 @@
 package organizations
 
 import (
+	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	nouns "pergola/aws/organizations"
 	"pergola/store"
@@ -67,20 +69,34 @@ func TestNamesOfPoliciesAreFreed(t *testing.T) {
 // TestFault_D4_RequestsForAccountsAreForgotten asks for accounts that are not made, which nothing else bounds.
 func TestFault_D4_RequestsForAccountsAreForgotten(t *testing.T) {
 	w := newOrganization(t)
-	ask := func() string {
-		return must(w, w.CreateAccount, nouns.CreateAccountRequest{Email: "taken@example.com", AccountName: "a"}).Status.ID
+	id := func(n int) string { return fmt.Sprintf("car-%08d", n) }
+	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+		for n := range maxCreations {
+			at := testNow.Add(time.Duration(n-maxCreations) * time.Second)
+			key := fmt.Sprintf("%020d/%s", at.UnixNano(), id(n))
+			if err := errors.Join(creationsByTime.Put(tx, key, ""), creationObjects.Put(tx, id(n), nouns.AccountCreation{ID: id(n), Requested: at})); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	var all []string
-	for range maxCreations + 2 {
-		all = append(all, ask())
+	for range 2 {
+		must(w, w.CreateAccount, nouns.CreateAccountRequest{Email: "taken@example.com", AccountName: "a"})
 	}
-	kept := 0
-	for _, id := range all {
-		if _, err := w.DescribeCreateAccountStatus(w.ctx, w.caller, &nouns.DescribeCreateAccountStatusRequest{ID: id}); err == nil {
-			kept++
+	for n := range 4 {
+		_, err := w.DescribeCreateAccountStatus(w.ctx, w.caller, &nouns.DescribeCreateAccountStatusRequest{ID: id(n)})
+		if forgotten := n < 2; (err != nil) != forgotten {
+			t.Errorf("request %d: %v", n, err)
 		}
 	}
-	if kept != maxCreations {
-		t.Errorf("%d requests are remembered, want %d", kept, maxCreations)
+	var kept int
+	if err := w.store.View(w.ctx, func(tx *store.Tx) (err error) {
+		kept, err = creationObjects.Count(tx, "")
+		return err
+	}); err != nil || kept != maxCreations {
+		t.Errorf("%d requests are remembered, %v; want %d", kept, err, maxCreations)
 	}
 }
