@@ -315,8 +315,8 @@ func (p *parser) operands(op operator, n *node) (values []string) {
 
 func checkOperand(op operator, value string, s syntax) (err error) {
 	switch {
-	case op.operand != nil:
-		_, err = op.operand(value, s)
+	case op.operands != nil:
+		_, err = op.operands([]string{value}, s)
 	case !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false"):
 		err = errors.New(`the values of Null are "true", for a key that is absent, and "false", for one that is there`)
 	}
