@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -139,5 +140,107 @@ func TestWhatTakesTooLongIsDenied(t *testing.T) {
 	}
 	if got := d.Message(&r); !strings.HasSuffix(got, "because comparing the request with a network-based policy takes too long") {
 		t.Error(got)
+	}
+}
+
+// TestFault_A9_BoundsComeBeforeReading refuses what is beyond them, also where it is no JSON that a reader would take.
+func TestFault_A9_BoundsComeBeforeReading(t *testing.T) {
+	names := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"n%d":1,`, i)
+		}
+		return `{"Statement":{"Effect":"Allow","Condition":{"StringEquals":{` + strings.TrimSuffix(b.String(), ",") + `}}}}`
+	}
+	for what, c := range map[string]struct{ document, want string }{
+		"names":        {names(8_000), "more than 4096 values"},
+		"values":       {`{"Statement":[` + strings.Repeat("1,", 5_000) + `1]}`, "more than 4096 values"},
+		"objects":      {`[` + strings.Repeat("[],", 3_000) + `[]]`, "more than 4096 values"},
+		"no JSON":      {strings.Repeat(",", 5_000), "more than 4096 values"},
+		"bytes":        {`{"Statement":"` + strings.Repeat("x", MaxBytes) + `"}`, "131088 bytes, the limit is 131072"},
+		"white space":  {strings.Repeat(" ", MaxBytes+1), "131073 bytes, the limit is 131072"},
+		"depth":        {strings.Repeat("[", MaxBytes), "nested so deep"},
+		"depth hidden": {`{"a\\":"\"[[[[[[[[[[[[[[[","b":[[[[[[[[1]]]]]]]]}`, "nested so deep"},
+	} {
+		_, err := Parse([]byte(c.document), Session, 0)
+		if err == nil || !strings.Contains(err.Error(), c.want) || len(err.(*Error).Problems) != 1 {
+			t.Errorf("%s: %.200v", what, err)
+		}
+		if NamedPrincipals(c.document) != nil {
+			t.Errorf("%s: has principals", what)
+		}
+	}
+	if _, err := Parse([]byte(names(4_000)), Session, 0); err == nil || len(err.Error()) > 100_000 {
+		t.Errorf("%.200v", err)
+	}
+	if _, err := Parse([]byte(`{"Statement":"`+strings.Repeat("[", MaxBytes/2)+`"}`), Session, 0); err == nil || strings.Contains(err.Error(), "deep") {
+		t.Errorf("brackets in text: %.200v", err)
+	}
+}
+
+// TestFault_A9_SessionPolicies have 2,048 characters at most, whatever these are.
+func TestFault_A9_SessionPolicies(t *testing.T) {
+	of := func(n int) string {
+		text := document("Allow", "")
+		return text + strings.Repeat(" ", n-len(text))
+	}
+	if _, err := ParseSession(of(MaxSession)); err != nil {
+		t.Error(err)
+	}
+	accents := strings.Replace(of(MaxSession), "*", "arn:aws:s3:::\u00e9", 1)
+	if _, err := ParseSession(strings.Replace(of(MaxSession-20), `"Resource": "*"`, `"Resource": "arn:aws:s3:::éééééé"`, 1)); err != nil {
+		t.Error(err)
+	}
+	for _, document := range []string{of(MaxSession + 1), strings.Repeat("\xff", MaxBytes), strings.Repeat("é", MaxSession+1), accents + "  "} {
+		if _, err := ParseSession(document); err == nil || !strings.Contains(err.Error(), "more than 2048 characters") {
+			t.Errorf("%.100q: %v", document, err)
+		}
+	}
+}
+
+// TestReadingIsLinear holds that twice the document takes twice the memory, with names that are long and with many.
+func TestReadingIsLinear(t *testing.T) {
+	memory := func(document string) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = Parse([]byte(document), Identity, 0)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	for what, build := range map[string]func(n int) string{
+		"names under long names": func(n int) string {
+			return `{"` + strings.Repeat("x", 30*n) + `":{"a":[` + strings.Repeat("1,", n) + `1]}}`
+		},
+		"literals": func(n int) string {
+			return `{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::` + strings.Repeat("$", 30*n) + `"}}`
+		},
+		"wildcards": func(n int) string {
+			return `{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::` + strings.Repeat("?*a", 10*n) + `"}}`
+		},
+	} {
+		small, large := memory(build(1_000)), memory(build(2_000))
+		if large > 3*small {
+			t.Errorf("%s: %d bytes, and %d for twice as much", what, small, large)
+		}
+	}
+}
+
+// TestFault_C4_ActionsOfOneService holds what trust policies and auth policies may be about; invalid.txt has what not.
+func TestFault_C4_ActionsOfOneService(t *testing.T) {
+	const statement = `{"Statement":{"Effect":"Allow","Principal":"*","Action":%q%s}}`
+	for _, action := range []string{"sts:AssumeRole", "STS:assumerole", "sts:*", "sts:AssumeRole*", "sts:TagSession"} {
+		if _, err := ParseFor("sts", fmt.Appendf(nil, statement, action, ""), Trust, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, action := range []string{"*", "*:*", "vpc-lattice-svcs:Invoke", "VPC-Lattice-svcs:in*", "vpc-lattice-svcs:*"} {
+		if _, err := ParseFor("vpc-lattice-svcs", fmt.Appendf(nil, statement, action, `,"Resource":"*"`), Resource, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, action := range []string{"s3:GetObject", "*", "sts", "iam:*"} {
+		if _, err := ParseFor("sts", fmt.Appendf(nil, statement, action, ""), Trust, 0); err == nil {
+			t.Errorf("%s: a trust policy is taken", action)
+		}
 	}
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // checkPermissions refuses what is no policy for identities.
-func checkPermissions(document string) error { return check(document, policy.Identity) }
+func checkPermissions(document string) error { return check("", document, policy.Identity) }
 
 // checkManaged refuses what is no managed policy.
 func checkManaged(document string) error {
@@ -31,7 +31,7 @@ func checkManaged(document string) error {
 
 // checkTrust refuses what is no trust policy.
 func checkTrust(document string) error {
-	if err := check(document, policy.Trust); err != nil {
+	if err := check("sts", document, policy.Trust); err != nil {
 		return err
 	}
 	if sizeOf(document) > maxTrustPolicy {
@@ -40,8 +40,9 @@ func checkTrust(document string) error {
 	return nil
 }
 
-func check(document string, kind policy.Kind) error {
-	if _, err := policy.Parse([]byte(document), kind, 0); err != nil {
+// check refuses a document that cannot be read, or is about actions of other services than the one given, if any.
+func check(service, document string, kind policy.Kind) error {
+	if _, err := policy.ParseFor(service, []byte(document), kind, 0); err != nil {
 		return aws.Errorf("MalformedPolicyDocument", "%v", err)
 	}
 	return nil
