@@ -108,6 +108,9 @@ func newPattern(text string, s syntax) (pattern, error) {
 		}
 	}
 	b.flush()
+	if len(b.pieces) == 0 {
+		b.pieces = []piece{{kind: literal}}
+	}
 	b.form = b.formOf()
 	if b.parted {
 		b.parts, b.glob = partsOf(b.pieces)

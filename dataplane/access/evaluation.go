@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"pergola/lattice"
@@ -40,6 +41,10 @@ type evaluation struct {
 	attached [2]*policy.Policy
 	session  []*policy.Policy
 	text     []byte // what strings made for this request are made of
+	query    query
+	// The field that was found last.
+	askedField string
+	foundField place
 }
 
 // maxText is how much memory for text is kept, in bytes.
@@ -52,7 +57,8 @@ func (e *evaluation) reset() {
 		text = nil
 	}
 	clear(session[:cap(session)])
-	*e = evaluation{guard: e.guard, session: session, text: text}
+	e.query.reset()
+	*e = evaluation{guard: e.guard, session: session, text: text, query: e.query}
 }
 
 // prepare puts the question, and gathers whom to ask.
@@ -234,19 +240,25 @@ func (e *evaluation) ofCaller(name string) string {
 	return ""
 }
 
-// header is the i-th value of a field. Each field line of a repeated field is a value.
+// header is the i-th value of a field. Each field line of a repeated field is a value. Who asks for one after the other is
+// answered from where the last was found.
 func (e *evaluation) header(name string, i int) (string, bool) {
 	if name == "host" {
 		return e.request.HTTP.Host, i == 0
 	}
-	for _, field := range e.request.HTTP.Header {
-		if !strings.EqualFold(field.Name, name) {
+	fields, at, skip := e.request.HTTP.Header, 0, i
+	if i > 0 && e.askedField == name && e.foundField.i == i-1 {
+		at, skip = e.foundField.at+1, 0
+	}
+	for ; at < len(fields); at++ {
+		if !strings.EqualFold(fields[at].Name, name) {
 			continue
 		}
-		if i == 0 {
-			return field.Value, true
+		if skip == 0 {
+			e.askedField, e.foundField = name, place{i, at}
+			return fields[at].Value, true
 		}
-		i--
+		skip--
 	}
 	return "", false
 }
@@ -254,40 +266,15 @@ func (e *evaluation) header(name string, i int) (string, bool) {
 // parameter is the i-th value of a parameter of the query, decoded. Names, like all of a condition key, are compared
 // regardless of case.
 func (e *evaluation) parameter(name string, i int) (string, bool) {
-	for pair := range strings.SplitSeq(e.request.HTTP.RawQuery, "&") {
-		field, value, _ := strings.Cut(pair, "=")
-		if pair == "" || !strings.EqualFold(e.decoded(field), name) {
-			continue
-		}
-		if i == 0 {
-			return e.decoded(value), true
-		}
-		i--
+	if !e.query.isRead {
+		e.query.read(e.request.HTTP.RawQuery)
 	}
-	return "", false
-}
-
-// decoded is a part of the query as its sender meant it: a plus sign is a space, as in HTML forms, and a percent sign
-// that begins no escape stands for itself. Nearly all parts are as they are.
-func (e *evaluation) decoded(s string) string {
-	if !strings.ContainsAny(s, "%+") {
-		return s
+	if strings.IndexFunc(name, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
+		start := len(e.text)
+		e.text = folded(append(e.text, name...), start)
+		name = e.written(start)
 	}
-	start := len(e.text)
-	for len(s) > 0 {
-		c, size := s[0], 1
-		switch c {
-		case '+':
-			c = ' '
-		case '%':
-			if escape, err := strconv.ParseUint(s[1:min(3, len(s))], 16, 8); err == nil && len(s) > 2 {
-				c, size = byte(escape), 3
-			}
-		}
-		e.text = append(e.text, c)
-		s = s[size:]
-	}
-	return e.written(start)
+	return e.query.value(name, i)
 }
 
 func (e *evaluation) sourceIP() string {
