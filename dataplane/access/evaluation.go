@@ -271,7 +271,7 @@ func (e *evaluation) parameter(name string, i int) (string, bool) {
 	}
 	if strings.IndexFunc(name, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
 		start := len(e.text)
-		e.text = folded(append(e.text, name...), start)
+		e.text = foldName(append(e.text, name...), start)
 		name = e.written(start)
 	}
 	return e.query.value(name, i)

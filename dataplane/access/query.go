@@ -144,7 +144,7 @@ func appendName(b []byte, s string) ([]byte, int) {
 	b, size := appendDecoded(b, s, '=')
 	for i, c := range b[start:] {
 		if c >= utf8.RuneSelf {
-			return folded(b, start), size
+			return foldName(b, start), size
 		}
 		if 'A' <= c && c <= 'Z' {
 			b[start+i] += 'a' - 'A'
@@ -164,9 +164,9 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// folded makes names the same that differ only in case, of what begins at start, in place: no letter takes less bytes than
+// foldName makes names the same that differ only in case, of what begins at start, in place: no letter takes less bytes than
 // the first of its kind.
-func folded(b []byte, start int) []byte {
+func foldName(b []byte, start int) []byte {
 	end := start
 	for i := start; i < len(b); {
 		c, size := rune(b[i]), 1
