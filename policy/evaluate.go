@@ -84,18 +84,30 @@ func (s *patternSet) covers(text string, r *Request) bool {
 	return s.not
 }
 
-// applies reports whether everything in the statement matches. Conditions come last, as they cost most.
+// applies reports whether everything in the statement matches. Where that would cost too much, it is taken to match if the
+// statement denies, and not to if it allows.
 func (s *statement) applies(r *Request) bool {
+	matches := s.matches(r)
+	if r.exhausted() {
+		return s.effect == Deny
+	}
+	return matches
+}
+
+// matches looks at conditions last, as they cost most.
+func (s *statement) matches(r *Request) bool {
 	r.spend(workStatement)
 	if s.principal != nil {
 		r.spend(len(s.principal.written))
+		if !s.principal.covers(&r.Principal) {
+			return false
+		}
 	}
-	if s.principal != nil && !s.principal.covers(&r.Principal) || !s.action.covers(r.Action, r) ||
-		s.resource != nil && !s.resource.covers(r.Resource, r) {
+	if !s.action.covers(r.Action, r) || s.resource != nil && !s.resource.covers(r.Resource, r) {
 		return false
 	}
 	for i := range s.conditions {
-		if !s.conditions[i].holds(r) || r.exhausted() {
+		if !s.conditions[i].holds(r) {
 			return false
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -160,7 +159,11 @@ func (q *Inquiry) ask(action, resource string, tags map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return decide(&s.access, q.request(s, question{action, resource, tags}))
+	request, err := q.request(s, question{action, resource, tags})
+	if err != nil {
+		return err
+	}
+	return decide(&s.access, request)
 }
 
 // MayAssume asks whether the caller may perform an action such as "sts:AssumeRole" on a role of any account. The role's
@@ -174,7 +177,10 @@ func (q *Inquiry) MayAssume(action string, role *iam.Role) error {
 	}
 	trust, access := q.authority.library.compileTrust(role), s.access
 	access.Resource = []policy.Level{{Name: "resource", Policies: []*policy.Policy{trust}}}
-	request := q.request(s, question{action, role.ARN(), role.Tags})
+	request, err := q.request(s, question{action, role.ARN(), role.Tags})
+	if err != nil {
+		return err
+	}
 	if q.caller.Account == role.Account {
 		itself := *request
 		itself.Principal.Account = "" // so that the account alone does not name it
@@ -191,7 +197,11 @@ func (q *Inquiry) MayBy(effect func(*policy.Request) policy.Effect, action, reso
 	if err != nil {
 		return err
 	}
-	request, access := q.request(s, question{action, resource, tags}), s.access
+	request, err := q.request(s, question{action, resource, tags})
+	if err != nil {
+		return err
+	}
+	access := s.access
 	if effect(request) != policy.Allow {
 		return q.ask(action, resource, tags)
 	}
@@ -216,10 +226,11 @@ type question struct {
 	tags             map[string]string // of the resource
 }
 
-func (q *Inquiry) request(s *standing, asked question) *policy.Request {
+func (q *Inquiry) request(s *standing, asked question) (*policy.Request, error) {
+	keys, err := q.conditions(s, asked)
 	return &policy.Request{
-		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(q.conditions(s, asked)),
-	}
+		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(keys),
+	}, err
 }
 
 func decide(access *policy.Access, request *policy.Request) error {
@@ -257,19 +268,27 @@ func (q *Inquiry) standing() (*standing, error) {
 	return s, err
 }
 
-// conditions are the condition keys of one question (IAM user guide, "AWS global condition context keys").
-func (q *Inquiry) conditions(s *standing, asked question) Keys {
+// conditions are the condition keys of one question: the global ones, those of tags and those of the request.
+func (q *Inquiry) conditions(s *standing, asked question) (Keys, error) {
+	facts := s.facts
+	facts.Time, facts.Region = q.authority.now(), q.authority.region
+	facts.ResourceAccount = cmp.Or(lattice.AccountOf(asked.resource), q.caller.Account)
+	of := s.member
+	if facts.ResourceAccount != q.caller.Account {
+		var err error
+		if of, err = membershipOf(q.tx, facts.ResourceAccount); err != nil {
+			return nil, err
+		}
+	}
+	facts.ResourceOrganization, facts.ResourceOrganizationPath = of.Organization, of.Path
 	v := maps.Clone(q.Keys)
 	maps.Copy(v, s.keys)
-	now := q.authority.now().UTC()
-	v.Set("aws:CurrentTime", now.Format(time.RFC3339))
-	v.Set("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
-	v.Set("aws:RequestedRegion", q.authority.region)
-	v.Set("aws:ResourceAccount", cmp.Or(lattice.AccountOf(asked.resource), q.caller.Account))
-	v.Set("aws:ViaAWSService", "false")
+	for _, key := range iam.GlobalKeys {
+		v.Set(key, string(facts.AppendValue(nil, key)))
+	}
 	v.addTags("aws:resourcetag/", asked.tags)
 	if of, err := lattice.ParseARN(asked.resource); err == nil {
 		v.addTags(of.Service+":resourcetag/", asked.tags)
 	}
-	return v
+	return v, nil
 }

@@ -3,10 +3,10 @@ package access
 import (
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 	"unsafe"
 
+	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/snapshot"
@@ -35,7 +35,8 @@ type evaluation struct {
 	tags     snapshot.Tags     // of the signer
 	question policy.Request
 	access   policy.Access
-	now      time.Time // zero until asked for
+	facts    iam.Facts // without a time until asked for
+	origin   iam.Origin
 
 	levels   [2]policy.Level
 	attached [2]*policy.Policy
@@ -201,43 +202,33 @@ func (e *evaluation) single(name string) string {
 		return r.VPC.ID
 	case "vpc-lattice-svcs:sourcevpcowneraccount":
 		return r.VPC.Account
-	case "aws:securetransport":
-		return strconv.FormatBool(r.Secure)
-	case "aws:sourceip":
-		return e.sourceIP()
-	case "aws:currenttime":
-		start := len(e.text)
-		e.text = e.time().AppendFormat(e.text, time.RFC3339)
-		return e.written(start)
-	case "aws:epochtime":
-		return e.number(e.time().Unix())
-	case "aws:requestedregion":
-		return e.guard.region
 	}
-	return e.ofCaller(name)
+	start := len(e.text)
+	e.text = e.circumstances().AppendValue(e.text, name)
+	return e.written(start)
 }
 
-// ofCaller answers the keys that tell more of the signer than package policy knows.
-func (e *evaluation) ofCaller(name string) string {
+// circumstances are what the global condition keys are answered from, gathered when the first of them is asked for.
+func (e *evaluation) circumstances() *iam.Facts {
+	f := &e.facts
+	if !f.Time.IsZero() {
+		return f
+	}
+	r := e.request
+	e.origin = iam.Origin{Address: r.Client, Secure: r.Secure}
+	*f = iam.Facts{
+		Time: e.guard.now(), Region: e.guard.region, Origin: &e.origin,
+		ResourceAccount: lattice.AccountOf(r.Listener.Service.ARN),
+	}
+	of := e.guard.credentials.snapshot().Identities.Account(f.ResourceAccount)
+	f.ResourceOrganization, f.ResourceOrganizationPath = of.Organization, of.Path
 	if e.account != nil {
-		switch name {
-		case "aws:principalorgid":
-			return e.account.Organization
-		case "aws:principalorgpaths":
-			return e.account.Path
-		}
+		f.Organization, f.OrganizationPath = e.account.Organization, e.account.Path
 	}
 	if s := e.signer.session; s != nil {
-		switch name {
-		case "aws:tokenissuetime":
-			return s.issued
-		case "aws:sourceidentity":
-			return s.sourceIdentity
-		case "aws:federatedprovider":
-			return s.federation
-		}
+		f.Temporary, f.Issued, f.SourceIdentity, f.Federation = true, s.issued, s.sourceIdentity, s.federation
 	}
-	return ""
+	return f
 }
 
 // header is the i-th value of a field. Each field line of a repeated field is a value. Who asks for one after the other is
@@ -275,23 +266,6 @@ func (e *evaluation) parameter(name string, i int) (string, bool) {
 		name = e.written(start)
 	}
 	return e.query.value(name, i)
-}
-
-func (e *evaluation) sourceIP() string {
-	if !e.request.Client.IsValid() {
-		return ""
-	}
-	start := len(e.text)
-	e.text = e.request.Client.Unmap().WithZone("").AppendTo(e.text)
-	return e.written(start)
-}
-
-// time is one instant for all who ask.
-func (e *evaluation) time() time.Time {
-	if e.now.IsZero() {
-		e.now = e.guard.now().UTC()
-	}
-	return e.now
 }
 
 func (e *evaluation) number(n int64) string {
