@@ -46,6 +46,7 @@ FUZZ = \
 	metadata:FuzzToken \
 	policy:FuzzParse \
 	policy:FuzzPattern \
+	policy:FuzzWork \
 	sealing:FuzzDecode \
 	sealing:FuzzToken \
 	sigv4:FuzzAuthorization \

@@ -144,7 +144,7 @@ func newSession(secret string, caller *iam.Caller) (*session, error) {
 	if caller.Session.Policy == "" {
 		return s, nil
 	}
-	document, err := policy.Parse([]byte(caller.Session.Policy), policy.Session, 0)
+	document, err := policy.ParseSession(caller.Session.Policy)
 	if err != nil {
 		return nil, sigv4.ErrUnknownKey
 	}
