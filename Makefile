@@ -47,6 +47,7 @@ FUZZ = \
 	metadata:FuzzToken \
 	policy:FuzzParse \
 	policy:FuzzPattern \
+	policy:FuzzWork \
 	sealing:FuzzDecode \
 	sealing:FuzzToken \
 	sigv4:FuzzAuthorization \

@@ -31,6 +31,7 @@ func (a *Access) DecideGuarded(r *Request, g Guard) Decision {
 func (g *Guard) consult(a *Access, j *judge) {
 	p := &j.request.Principal
 	within := p.Type.hasIdentity() && p.Account == g.Account
+	j.request.work = 0
 	verdict, named := g.Policy.grant(j.request)
 	switch {
 	case verdict.Effect == Deny:
@@ -94,8 +95,12 @@ func (p *Policy) grant(r *Request) (v Verdict, strongest naming) {
 		return v, notNamed
 	}
 	for i := range p.statements {
-		switch s := &p.statements[i]; {
-		case !s.applies(r):
+		s := &p.statements[i]
+		applies := s.applies(r)
+		switch {
+		case r.exhausted():
+			return Verdict{Deny, -1}, notNamed
+		case !applies:
 		case s.effect == Deny:
 			return Verdict{Deny, i}, notNamed
 		default:

@@ -15,7 +15,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -192,8 +191,12 @@ func (q *Inquiry) put(asked question, guard *policy.Guard) error {
 	if err != nil {
 		return err
 	}
+	keys, err := q.conditions(s, asked)
+	if err != nil {
+		return err
+	}
 	request := &policy.Request{
-		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(q.conditions(s, asked)),
+		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(keys),
 	}
 	var decision policy.Decision
 	if guard == nil {
@@ -257,19 +260,27 @@ func (q *Inquiry) standing() (*standing, error) {
 	return s, err
 }
 
-// conditions are the condition keys of one question (IAM user guide, "AWS global condition context keys").
-func (q *Inquiry) conditions(s *standing, asked question) Keys {
+// conditions are the condition keys of one question: the global ones, those of tags and those of the request.
+func (q *Inquiry) conditions(s *standing, asked question) (Keys, error) {
+	facts := s.facts
+	facts.Time, facts.Region = q.authority.now(), q.authority.region
+	facts.ResourceAccount = cmp.Or(lattice.AccountOf(asked.resource), q.caller.Account)
+	of := s.member
+	if facts.ResourceAccount != q.caller.Account {
+		var err error
+		if of, err = membershipOf(q.tx, facts.ResourceAccount); err != nil {
+			return nil, err
+		}
+	}
+	facts.ResourceOrganization, facts.ResourceOrganizationPath = of.Organization, of.Path
 	v := maps.Clone(q.Keys)
 	maps.Copy(v, s.keys)
-	now := q.authority.now().UTC()
-	v.Set("aws:CurrentTime", now.Format(time.RFC3339))
-	v.Set("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
-	v.Set("aws:RequestedRegion", q.authority.region)
-	v.Set("aws:ResourceAccount", cmp.Or(lattice.AccountOf(asked.resource), q.caller.Account))
-	v.Set("aws:ViaAWSService", "false")
+	for _, key := range iam.GlobalKeys {
+		v.Set(key, string(facts.AppendValue(nil, key)))
+	}
 	v.addTags("aws:resourcetag/", asked.tags)
 	if of, err := lattice.ParseARN(asked.resource); err == nil {
 		v.addTags(of.Service+":resourcetag/", asked.tags)
 	}
-	return v
+	return v, nil
 }

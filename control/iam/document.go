@@ -16,7 +16,7 @@ const maxManagedPolicy = 6144
 
 // checkPermissions refuses what is no policy for identities. Like all of these, it is for documents whose size has been
 // looked at.
-func checkPermissions(document string) error { return check(document, policy.Identity) }
+func checkPermissions(document string) error { return check("", document, policy.Identity) }
 
 // checkManaged refuses what is no managed policy.
 func checkManaged(document string) error {
@@ -31,11 +31,12 @@ func (c *Control) checkTrust(document string) error {
 	if limit := c.limit(iam.QuotaTrustPolicy); sizeOf(document) > limit {
 		return limitExceeded("Cannot exceed quota for %s: %d", iam.QuotaTrustPolicy.Name, limit)
 	}
-	return check(document, policy.Trust)
+	return check("sts", document, policy.Trust)
 }
 
-func check(document string, kind policy.Kind) error {
-	if _, err := policy.Parse([]byte(document), kind, 0); err != nil {
+// check refuses a document that cannot be read, or is about actions of other services than the one given, if any.
+func check(service, document string, kind policy.Kind) error {
+	if _, err := policy.ParseFor(service, []byte(document), kind, 0); err != nil {
 		return aws.Errorf("MalformedPolicyDocument", "%v", err)
 	}
 	return nil
