@@ -16,6 +16,7 @@ FUZZ = \
 	control/ec2:FuzzFilterValue \
 	control/elbv2:FuzzAreCodes \
 	control/elbv2:FuzzParts \
+	aws/iam:FuzzReadKeys \
 	control/sts:FuzzWebToken \
 	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \
@@ -47,6 +48,7 @@ FUZZ = \
 	metadata:FuzzToken \
 	policy:FuzzParse \
 	policy:FuzzPattern \
+	policy:FuzzWork \
 	sealing:FuzzDecode \
 	sealing:FuzzToken \
 	sigv4:FuzzAuthorization \

@@ -220,7 +220,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // is not believed.
 func originOf(r *http.Request) iam.Origin {
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // of a connection that has one
-	return iam.Origin{Address: peer.Addr(), Secure: r.TLS != nil, UserAgent: r.UserAgent()}
+	return iam.Origin{Address: peer.Addr(), Secure: r.TLS != nil, UserAgent: r.UserAgent(), Referer: r.Referer()}
 }
 
 // serviceOf finds the service that a request is signed for. A form that is not signed can only be for the one service

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pergola/aws/iam"
+	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/policy"
 )
@@ -52,6 +53,9 @@ func (c *Control) PutAuthPolicy(ctx context.Context, caller iam.Caller, in *latt
 		if err != nil {
 			return nil, err
 		}
+		if err := op.principalsExist(in.Policy); err != nil {
+			return nil, err
+		}
 		now := op.time()
 		created := now
 		if *guard.policy != nil {
@@ -62,12 +66,21 @@ func (c *Control) PutAuthPolicy(ctx context.Context, caller iam.Caller, in *latt
 	})
 }
 
-// checkAuthPolicy refuses a document that says nothing that can be understood.
+// checkAuthPolicy refuses a document that says nothing that can be understood, or is about what cannot be asked.
 func checkAuthPolicy(document string) error {
-	if _, err := policy.Parse([]byte(document), policy.Resource, lattice.MaxAuthPolicySize); err != nil {
+	if _, err := policy.ParseFor("vpc-lattice-svcs", []byte(document), policy.Resource, lattice.MaxAuthPolicySize); err != nil {
 		return lattice.Invalid("policy", "%v", err)
 	}
 	return nil
+}
+
+// principalsExist refuses a document that names a principal of this deployment that does not exist.
+func (op *call) principalsExist(document string) error {
+	absent, err := authority.AbsentPrincipal(op.tx, document)
+	if err == nil && absent != "" {
+		err = lattice.Invalid("policy", "Invalid principal in policy: \"AWS\":%q does not exist; create it first", absent)
+	}
+	return err
 }
 
 // GetAuthPolicy returns the auth policy of a service network or a service. Where there is none, only the state says so.

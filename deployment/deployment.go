@@ -60,6 +60,10 @@ type Config struct {
 	// "" means that there are none. LambdaCredentials sign these invocations; without a key they are not signed.
 	LambdaEndpoint    string
 	LambdaCredentials functions.Credentials
+	// AllowLocalIssuers lets the keys of issuers of web identities be fetched from this host and from private networks.
+	AllowLocalIssuers bool
+	// Quotas replaces the defaults of quotas by their codes in Service Quotas, such as "L-E619E033".
+	Quotas map[string]int
 	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.
 	NoSync bool
 	// Logger hears what goes wrong; nil is silent.
@@ -166,12 +170,12 @@ func (d *Deployment) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	d.closers = append(d.closers, d.store.Close)
-	d.accounts = organizations.New(organizations.Config{Store: d.store, FirstAccount: iam.ManagementAccount})
+	d.accounts = organizations.New(organizations.Config{Store: d.store, FirstAccount: iam.ManagementAccount, Quotas: d.cfg.Quotas})
 	d.box, err = sealing.Open(filepath.Join(d.cfg.Dir, "sealing.key"))
 	if err != nil {
 		return err
 	}
-	d.keys = iam.New(iam.Config{Store: d.store, Box: d.box})
+	d.keys = iam.New(iam.Config{Store: d.store, Box: d.box, Quotas: d.cfg.Quotas, AllowLocalIssuers: d.cfg.AllowLocalIssuers})
 	d.certificates = acm.New(acm.Config{Store: d.store, Region: d.cfg.Region, Box: d.box, Logger: d.cfg.Logger})
 	return d.writeTrust(ctx)
 }
@@ -233,7 +237,10 @@ func (d *Deployment) listen() (net.Listener, error) {
 // openAPI makes the control plane and its front door.
 func (d *Deployment) openAPI(background context.Context) {
 	networks := control.New(control.Config{
-		Store: d.store, Region: d.cfg.Region, ForeignFunctions: d.cfg.LambdaEndpoint != "", Logger: d.cfg.Logger,
+		Store: d.store, Region: d.cfg.Region, ForeignFunctions: d.cfg.LambdaEndpoint != "", Quotas: d.cfg.Quotas, Logger: d.cfg.Logger,
+	})
+	tokens := sts.New(sts.Config{
+		Store: d.store, Region: d.cfg.Region, Box: d.box, AllowLocalIssuers: d.cfg.AllowLocalIssuers, Logger: d.cfg.Logger,
 	})
 	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
 	settler := settling.New(settling.Config{
@@ -244,7 +251,7 @@ func (d *Deployment) openAPI(background context.Context) {
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
 			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region}),
-			IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}),
+			IAM: d.keys, STS: tokens,
 			Organizations: d.accounts, ACM: d.certificates, Lambda: d.lambda,
 			Keys: d.keys, Box: d.box, Region: d.cfg.Region, InForce: settler, Logger: d.cfg.Logger,
 		}),

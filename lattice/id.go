@@ -61,8 +61,15 @@ func (a ARN) String() string {
 
 // ParseARN takes an ARN apart. It accepts any partition, and refuses what has fewer than six parts.
 func ParseARN(s string) (ARN, error) {
-	parts := strings.SplitN(s, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" {
+	var parts [6]string
+	rest, more := s, true
+	for i := range 5 {
+		if parts[i], rest, more = strings.Cut(rest, ":"); !more {
+			break
+		}
+	}
+	parts[5] = rest
+	if !more || parts[0] != "arn" {
 		return ARN{}, fmt.Errorf("%q is no ARN: want arn:partition:service:region:account:resource", s)
 	}
 	return ARN{Service: parts[2], Region: parts[3], Account: parts[4], Resource: parts[5]}, nil

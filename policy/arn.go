@@ -64,54 +64,108 @@ func completeARN(text string) string {
 	return text + strings.Repeat(":*", arnParts-len(splitARN(text)))
 }
 
+// arns are the operands of ArnEquals, ArnLike and their negations.
+type arns []arnPattern
+
 // arnPattern is what ArnLike compares with: the six parts separately (IAM user guide, Condition operators, ARN).
 type arnPattern struct {
+	whole string // of one without wildcards and variables, whose parts are equal if the whole is
 	parts [arnParts]pattern
 }
 
-// newARNPattern is the operand of ArnEquals, ArnLike and their negations. A text that ends with * may stop early.
-func newARNPattern(text string, s syntax) (operand, error) {
+func arnOperands(values []string, s syntax) (operands, error) {
+	all := make(arns, len(values))
+	for i, text := range values {
+		if err := all[i].read(text, s); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// read takes the pattern apart. A text that ends with * may stop early.
+func (a *arnPattern) read(text string, s syntax) error {
 	parts := splitARN(text)
 	if len(parts) < arnParts && !strings.HasSuffix(text, "*") {
-		return nil, fmt.Errorf("%q has %d of the six parts of an ARN; write arn:partition:service:region:account:resource, or end it with *",
+		return fmt.Errorf("%q has %d of the six parts of an ARN; write arn:partition:service:region:account:resource, or end it with *",
 			text, len(parts))
 	}
 	if first := parts[0]; first != "arn" && first != "*" {
-		return nil, fmt.Errorf("%q is not an ARN; it begins with arn", text)
+		return fmt.Errorf("%q is not an ARN; it begins with arn", text)
 	}
 	if !strings.ContainsAny(text, "*?$") {
-		return stringOperand(0)(text, 0) // without wildcards and variables the parts are equal if the whole is
+		a.whole = text
+		return nil
 	}
 	for len(parts) < arnParts {
 		parts = append(parts, "*")
 	}
-	a := new(arnPattern)
 	for i, text := range parts {
 		p, err := newPattern(text, wildcards|s)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		a.parts[i] = p
 	}
-	return a, nil
+	return nil
 }
 
-func (a *arnPattern) match(value string, r *Request) bool {
-	last := arnParts - 1
-	for i := range a.parts[:last] {
-		before, after, ok := strings.Cut(value, ":")
-		if !ok || !a.parts[i].match(before, r) {
+func (all arns) match(value string, r *Request) result {
+	r.spend(len(all))
+	for i := range all {
+		if all[i].whole != "" && all[i].whole == value {
+			return matches
+		}
+	}
+	r.spend(workParse + len(value)/workScanned)
+	parts, ok := partsOfARN(value)
+	if !ok {
+		return foreign
+	}
+	for i := range all {
+		if all[i].whole == "" && all[i].match(&parts, r) {
+			return matches
+		}
+		if r.exhausted() {
+			break
+		}
+	}
+	return differs
+}
+
+// partsOfARN takes apart an ARN, which names nothing that holds a colon but its resource.
+func partsOfARN(value string) (parts [arnParts]string, ok bool) {
+	for i := range arnParts - 1 {
+		end := strings.IndexByte(value, ':')
+		if end < 0 {
+			return parts, false
+		}
+		parts[i], value = value[:end], value[end+1:]
+	}
+	parts[arnParts-1] = value
+	return parts, parts[0] == "arn"
+}
+
+func (a *arnPattern) match(parts *[arnParts]string, r *Request) bool {
+	for i := range parts {
+		if !a.parts[i].match(parts[i], r) {
 			return false
 		}
-		value = after
 	}
-	return a.parts[last].match(value, r)
+	return true
 }
 
-func (a *arnPattern) filled(r *Request) string {
-	parts := make([]string, arnParts)
-	for i := range a.parts {
-		parts[i] = a.parts[i].filled(r)
+func (all arns) filled(r *Request) (texts []string) {
+	for i := range all {
+		text := all[i].whole
+		if text == "" {
+			parts := make([]string, arnParts)
+			for j := range parts {
+				parts[j] = all[i].parts[j].filled(r)
+			}
+			text = strings.Join(parts, ":")
+		}
+		texts = append(texts, text)
 	}
-	return strings.Join(parts, ":")
+	return texts
 }

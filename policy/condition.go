@@ -10,27 +10,29 @@ type condition struct {
 	conditionText
 	operator
 	key      Key
-	all      bool // every value of the key must satisfy the operator, instead of any
-	operands []operand
+	allows   bool // the statement allows, and does not deny
+	operands operands
 	accepts  [2]bool // for Null: whether a key that is there, and one that is not, satisfies
 }
 
 // compileCondition turns a condition of a statement with the given effect into what is evaluated.
 //
-// IAM leaves open what an operator without ForAllValues or ForAnyValue does with a key that has several values. Here
-// the statement then grants as little as it can: to allow, every value must satisfy the operator; to deny, one is
-// enough. For a key with one value there is no difference.
+// IAM leaves open what a condition means in three cases. The statement then grants as little as it can: a condition whose
+// meaning is open does not hold where the statement allows, and holds where it denies. They are
+//
+//   - an operator without ForAllValues or ForAnyValue and a key that has several values. To deny, it is enough that one
+//     of them satisfies the operator;
+//   - ForAnyValue with IfExists and a key that is absent, for which the one is not satisfied and the other is;
+//   - a negated operator and a value that is not of its type, such as a word for NumericNotEquals.
 func compileCondition(c conditionText, effect Effect, s syntax) condition {
 	op, _ := parseOperator(c.operator) // valid, as all that follows: Parse has tried it
-	compiled := condition{conditionText: c, operator: op, key: NewKey(c.key)}
-	compiled.all = op.set == forAllValues || op.set == noSet && effect == Allow
+	compiled := condition{conditionText: c, operator: op, key: NewKey(c.key), allows: effect == Allow}
+	if op.operands != nil {
+		compiled.operands, _ = op.operands(c.values, s)
+		return compiled
+	}
 	for _, value := range c.values {
-		if op.operand == nil {
-			compiled.accepts[nullIndex(strings.EqualFold(value, "true"))] = true
-			continue
-		}
-		o, _ := op.operand(value, s)
-		compiled.operands = append(compiled.operands, o)
+		compiled.accepts[nullIndex(strings.EqualFold(value, "true"))] = true
 	}
 	return compiled
 }
@@ -44,7 +46,8 @@ func nullIndex(isNull bool) int {
 
 // holds reports whether the request satisfies the condition.
 func (c *condition) holds(r *Request) bool {
-	if c.operand == nil {
+	r.spend(workValue)
+	if c.operands == nil {
 		return c.accepts[nullIndex(r.isNull(&c.key))]
 	}
 	value, ok := r.value(&c.key, 0)
@@ -54,13 +57,21 @@ func (c *condition) holds(r *Request) bool {
 	if c.set == forAllValues && value == "" && r.isNull(&c.key) {
 		return true // a single empty value is an empty set
 	}
-	for i := 1; ok; i++ {
-		if c.satisfies(value, r) != c.all {
-			return !c.all
+	satisfied := c.satisfies(value, r)
+	for i := 1; !r.exhausted(); i++ {
+		r.spend(workValue)
+		if value, ok = r.value(&c.key, i); !ok {
+			return satisfied
 		}
-		value, ok = r.value(&c.key, i)
+		switch {
+		case c.set == noSet && c.allows:
+			return false
+		case satisfied != (c.set == forAllValues):
+			return satisfied
+		}
+		satisfied = c.satisfies(value, r)
 	}
-	return c.all
+	return satisfied
 }
 
 // holdsAbsent is the outcome for a key that the request does not have (IAM user guide, Condition operators, and Set
@@ -68,10 +79,10 @@ func (c *condition) holds(r *Request) bool {
 // nothing equals what is not there, so the negated operators are satisfied.
 func (c *condition) holdsAbsent() bool {
 	switch {
+	case c.set == forAnyValue:
+		return c.ifExists && !c.allows
 	case c.ifExists || c.set == forAllValues:
 		return true
-	case c.set == forAnyValue:
-		return false
 	}
 	return c.negated
 }
@@ -79,12 +90,11 @@ func (c *condition) holdsAbsent() bool {
 // satisfies compares one value of the request: with a plain operator it must match one of the policy's values, with a
 // negated one it must match none.
 func (c *condition) satisfies(value string, r *Request) bool {
-	for _, o := range c.operands {
-		if o.match(value, r) {
-			return !c.negated
-		}
+	found := c.operands.match(value, r)
+	if found == foreign && c.negated {
+		return !c.allows
 	}
-	return c.negated
+	return (found == matches) != c.negated
 }
 
 // checkKey refuses what cannot be the name of a condition key. The prefix is that of a service, or the host name and

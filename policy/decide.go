@@ -57,7 +57,8 @@ type Decision struct {
 	// identity policies, boundary, session. The reason in an access log is the level of the resource, or Identity for
 	// all levels of the principal's side (user guide, Access logs).
 	Level string
-	// Policy and Statement say which statement denies explicitly; nil and -1 otherwise.
+	// Policy and Statement say which statement denies explicitly; nil and -1 otherwise. A Policy without a Statement
+	// denies because comparing it with the request would take more than MaxWork.
 	Policy    *Policy
 	Statement int
 }
@@ -92,6 +93,7 @@ func (a *Access) Explain(r *Request) (Decision, []LevelExplanation) {
 // consult lets the judge hear every level that has a say in a request of its principal, in the order in which refusals
 // are reported.
 func (a *Access) consult(j *judge) {
+	j.request.work = 0
 	for i := range a.Resource {
 		j.hear(a.Resource[i].Name, a.Resource[i].Policies...)
 	}
@@ -133,10 +135,13 @@ func (j *judge) hear(name string, policies ...*Policy) {
 	for _, p := range policies {
 		var verdict Verdict
 		if j.explains {
-			findings = append(findings, p.Explain(j.request))
+			if j.request.exhausted() {
+				j.request.work = 0 // Decide has stopped here
+			}
+			findings = append(findings, p.explain(j.request))
 			verdict = findings[len(findings)-1].Verdict
 		} else {
-			verdict = p.Evaluate(j.request)
+			verdict = p.evaluate(j.request)
 		}
 		if verdict.Effect == Deny && j.decision.Effect != Deny {
 			j.decision = Decision{Deny, name, p, verdict.Statement}
@@ -160,7 +165,10 @@ func (d Decision) Message(r *Request) string {
 	}
 	message := "User: " + r.Principal.String() + " is not authorized to perform: " + r.Action + " on resource: " + r.Resource
 	article, policy := describeLevel(d.Level)
-	if d.Effect == Deny {
+	switch {
+	case d.Effect == Deny && d.Statement < 0:
+		return message + " because comparing the request with " + article + " " + policy + " takes too long"
+	case d.Effect == Deny:
 		return message + " with an explicit deny in " + article + " " + policy
 	}
 	return message + " because no " + policy + " allows the " + r.Action + " action"

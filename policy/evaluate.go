@@ -77,14 +77,33 @@ func (s *patternSet) covers(text string, r *Request) bool {
 		if s.patterns[i].match(text, r) {
 			return !s.not
 		}
+		if r.exhausted() {
+			break
+		}
 	}
 	return s.not
 }
 
-// applies reports whether everything in the statement matches. Conditions come last, as they cost most.
+// applies reports whether everything in the statement matches. Where that would cost too much, it is taken to match if the
+// statement denies, and not to if it allows.
 func (s *statement) applies(r *Request) bool {
-	if s.principal != nil && !s.principal.covers(&r.Principal) || !s.action.covers(r.Action, r) ||
-		s.resource != nil && !s.resource.covers(r.Resource, r) {
+	matches := s.matches(r)
+	if r.exhausted() {
+		return s.effect == Deny
+	}
+	return matches
+}
+
+// matches looks at conditions last, as they cost most.
+func (s *statement) matches(r *Request) bool {
+	r.spend(workStatement)
+	if s.principal != nil {
+		r.spend(len(s.principal.written))
+		if !s.principal.covers(&r.Principal) {
+			return false
+		}
+	}
+	if !s.action.covers(r.Action, r) || s.resource != nil && !s.resource.covers(r.Resource, r) {
 		return false
 	}
 	for i := range s.conditions {
@@ -99,18 +118,32 @@ func (s *statement) applies(r *Request) bool {
 type Verdict struct {
 	// Effect is Deny if any statement denies, otherwise Allow if any allows, otherwise Silent.
 	Effect Effect
-	// Statement is the position of the first statement that has this effect; -1 if the policy is silent.
+	// Statement is the position of the first statement that has this effect; -1 if the policy is silent, and if it denies
+	// because the comparison would take more than MaxWork.
 	Statement int
 }
 
 // Evaluate answers a request. It allocates nothing beyond what the request's Context does; only text that claims to be
-// an IP address and is not makes it allocate the refusal.
+// an IP address and is not makes it allocate the refusal. What would take more than MaxWork is denied.
 func (p *Policy) Evaluate(r *Request) Verdict {
+	r.work = 0
+	return p.evaluate(r)
+}
+
+// evaluate answers within what may still be spent.
+func (p *Policy) evaluate(r *Request) Verdict {
 	v := Verdict{Silent, -1}
 	for i := range p.statements {
 		s := &p.statements[i]
-		if s.effect <= v.Effect || !s.applies(r) {
-			continue // it would not change the verdict, or says nothing
+		if s.effect <= v.Effect {
+			continue // it would not change the verdict
+		}
+		applies := s.applies(r)
+		if r.exhausted() {
+			return Verdict{Deny, -1}
+		}
+		if !applies {
+			continue
 		}
 		v = Verdict{s.effect, i}
 		if v.Effect == Deny {

@@ -1,12 +1,15 @@
 package policy
 
+import "math"
+
 // Explanation is everything that a policy found when it looked at a request.
 type Explanation struct {
 	// Policy is the one that was asked.
 	Policy *Policy
 	// Verdict is the same as Evaluate gives.
 	Verdict
-	// Statements holds every statement, in the document's order.
+	// Statements holds every statement, in the document's order; none if the policy denies because the comparison would
+	// take more than MaxWork.
 	Statements []StatementExplanation
 }
 
@@ -38,13 +41,21 @@ type Check struct {
 
 // Explain answers as Evaluate does, and says why. It looks at everything, whatever the outcome of what came before.
 func (p *Policy) Explain(r *Request) Explanation {
-	e := Explanation{Policy: p, Verdict: Verdict{Silent, -1}}
+	r.work = 0
+	return p.explain(r)
+}
+
+// explain answers within what may still be spent, and then looks at everything without that bound.
+func (p *Policy) explain(r *Request) Explanation {
+	e := Explanation{Policy: p, Verdict: p.evaluate(r)}
+	if r.exhausted() {
+		return e
+	}
+	spent := r.work
+	defer func() { r.work = spent }()
+	r.work = math.MinInt
 	for i := range p.statements {
-		s := p.statements[i].explain(r)
-		if s.Applies && s.Effect > e.Effect {
-			e.Verdict = Verdict{s.Effect, i}
-		}
-		e.Statements = append(e.Statements, s)
+		e.Statements = append(e.Statements, p.statements[i].explain(r))
 	}
 	return e
 }
@@ -91,11 +102,8 @@ func (s *patternSet) explain(name, text string, r *Request) Check {
 
 func (c *condition) explain(r *Request) Check {
 	check := Check{Element: c.conditionText.operator, Key: c.conditionText.key, Policy: c.values, Holds: c.holds(r)}
-	if c.operand != nil {
-		check.Policy = nil
-		for _, o := range c.operands {
-			check.Policy = append(check.Policy, o.filled(r))
-		}
+	if c.operands != nil {
+		check.Policy = c.operands.filled(r)
 	}
 	for i := 0; ; i++ {
 		value, ok := r.value(&c.key, i)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -58,13 +59,29 @@ type reader struct {
 	tokens *json.Decoder
 }
 
-// deepest is how many brackets can be open at once. A policy needs six: for a value in the list of a condition key.
-const deepest = 8
+// The bounds of a document, which are looked at before anything is made of it. Nothing within the quotas of IAM, VPC
+// Lattice or Organizations comes near them.
+const (
+	// MaxBytes bounds a document with its white space: as many as IAM takes characters.
+	MaxBytes = 128 << 10
+	// MaxValues bounds the values in a document, at all depths.
+	MaxValues = 4096
+	// deepest is how many brackets can be open at once. A policy needs six: for a value in the list of a condition key.
+	deepest = 8
+)
 
-// readJSON returns nil when the document is not JSON; the problems then say why.
+// readJSON returns nil when the document is not JSON, or beyond the bounds; the problems then say why.
 func readJSON(p *problems) *node {
+	if len(p.source) > MaxBytes {
+		p.add(place{}, "the document has %d bytes, the limit is %d; shorten it", len(p.source), MaxBytes)
+		return nil
+	}
 	if !utf8.Valid(p.source) {
 		p.add(place{}, "the document is not UTF-8; encode it as UTF-8")
+		return nil
+	}
+	if at, beyond := measure(p.source); beyond != "" {
+		p.add(place{offset: at}, "%s", beyond)
 		return nil
 	}
 	var whole json.RawMessage
@@ -74,36 +91,41 @@ func readJSON(p *problems) *node {
 		p.add(place{offset: at}, "the document is not JSON: %s", syntax)
 		return nil
 	}
-	if at := tooDeep(p.source); at >= 0 {
-		p.add(place{offset: at}, "nothing in a policy is nested so deep; remove it")
-		return nil
-	}
 	r := reader{problems: *p, tokens: json.NewDecoder(bytes.NewReader(p.source))}
 	r.tokens.UseNumber()
-	root := r.value("")
+	root := r.value(place{offset: r.offset()})
 	*p = r.problems
 	return root
 }
 
-// tooDeep is where a document first opens more than deepest brackets, or -1.
-func tooDeep(document []byte) int {
-	tokens := json.NewDecoder(bytes.NewReader(document))
-	tokens.UseNumber() // a number too large for a float64 is no error
-	depth := 0
-	for {
-		token, err := tokens.Token()
-		if err != nil {
-			return -1 // the end, as the syntax is right
-		}
-		switch token {
-		case json.Delim('['), json.Delim('{'):
-			if depth++; depth > deepest {
-				return int(tokens.InputOffset()) - 1
+// measure finds where a document first opens more than deepest brackets or has more than MaxValues values. It looks at
+// brackets, commas and the ends of strings only, whatever stands between them.
+func measure(document []byte) (at int, beyond string) {
+	depth, values, inString := 0, 1, false
+	for i := 0; i < len(document); i++ {
+		switch c := document[i]; {
+		case inString:
+			if c == '\\' {
+				i++
 			}
-		case json.Delim(']'), json.Delim('}'):
+			inString = c != '"'
+		case c == '"':
+			inString = true
+		case c == ',':
+			values++
+		case c == '[' || c == '{':
+			values++
+			if depth++; depth > deepest {
+				return i, "nothing in a policy is nested so deep; remove it"
+			}
+		case c == ']' || c == '}':
 			depth--
 		}
+		if values > MaxValues {
+			return i, fmt.Sprintf("the document has more than %d values; use wildcards, or part it", MaxValues)
+		}
 	}
+	return 0, ""
 }
 
 // offset is where the next token begins.
@@ -112,8 +134,8 @@ func (r *reader) offset() int {
 	return at + len(r.source[at:]) - len(bytes.TrimLeft(r.source[at:], " \t\r\n,:"))
 }
 
-func (r *reader) value(path string) *node {
-	n := &node{place: place{path, r.offset()}}
+func (r *reader) value(at place) *node {
+	n := &node{place: at}
 	token, _ := r.tokens.Token() // cannot fail: readJSON has checked the syntax
 	switch t := token.(type) {
 	case bool:
@@ -136,7 +158,7 @@ func (r *reader) value(path string) *node {
 func (r *reader) list(n *node) {
 	n.shape = jsonList
 	for r.tokens.More() {
-		n.items = append(n.items, r.value(n.under(strconv.Itoa(len(n.items)))))
+		n.items = append(n.items, r.value(place{&n.place, strconv.Itoa(len(n.items)), r.offset()}))
 	}
 }
 
@@ -144,15 +166,17 @@ func (r *reader) list(n *node) {
 // Grammar: no element may contain the same key twice).
 func (r *reader) object(n *node) {
 	n.shape = jsonObject
+	seen := map[string]bool{}
 	for r.tokens.More() {
-		at := place{offset: r.offset()}
+		at := place{in: &n.place, offset: r.offset()}
 		token, _ := r.tokens.Token()
-		name := token.(string)
-		at.path = n.under(name)
-		if n.member(name) != nil {
-			r.add(at, "%q is here twice; keep one, or join their values in a list", name)
+		at.name = token.(string)
+		if seen[at.name] {
+			r.add(at, "%q is here twice; keep one, or join their values in a list", at.name)
 		}
-		n.members = append(n.members, member{at, r.checked(at, name), r.value(at.path)})
+		seen[at.name] = true
+		name := r.checked(at, at.name)
+		n.members = append(n.members, member{at, name, r.value(place{&n.place, name, r.offset()})})
 	}
 }
 

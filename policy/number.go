@@ -132,9 +132,12 @@ func (c *clock) time() time.Duration {
 // fraction reads one digit or more; those beyond nanoseconds do not count.
 func (c *clock) fraction() (t time.Duration) {
 	t = time.Duration(c.digits(1)) * time.Second / 10
-	for unit := time.Second / 100; c.rest != "" && isDigits(c.rest[:1]); unit /= 10 {
-		t += time.Duration(c.digits(1)) * unit
+	n := 0
+	for unit := time.Second / 100; n < len(c.rest) && '0' <= c.rest[n] && c.rest[n] <= '9'; unit /= 10 {
+		t += time.Duration(c.rest[n]-'0') * unit
+		n++
 	}
+	c.rest = c.rest[n:]
 	return t
 }
 

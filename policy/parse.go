@@ -6,14 +6,22 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Parse reads a policy document of a kind, and refuses what IAM refuses (IAM user guide, Grammar). The error is an
 // *Error that holds everything that is wrong. maxSize limits the document's characters other than white space, which is
-// how IAM counts; 0 sets no limit.
+// how IAM counts; 0 sets no limit beside MaxBytes and MaxValues. All limits are looked at before the document is read.
 func Parse(document []byte, kind Kind, maxSize int) (*Document, error) {
-	p := parser{problems: problems{source: document}, kind: kind}
-	if size := sizeOf(document); maxSize > 0 && size > maxSize {
+	return ParseFor("", document, kind, maxSize)
+}
+
+// ParseFor is Parse for a policy that only the actions of one service can be about, by its prefix: an auth policy, or with
+// "sts" a trust policy. It refuses other actions, and in a policy of a resource also canonical user ids, by which nobody
+// calls.
+func ParseFor(service string, document []byte, kind Kind, maxSize int) (*Document, error) {
+	p := parser{problems: problems{source: document}, kind: kind, service: service}
+	if size := sizeOf(p.source); maxSize > 0 && size > maxSize {
 		p.add(place{}, "the policy has %d characters without white space, the limit is %d; join statements or shorten patterns", size, maxSize)
 		return nil, p.err()
 	}
@@ -26,6 +34,20 @@ func Parse(document []byte, kind Kind, maxSize int) (*Document, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// MaxSession is how many characters the document may have that a session is begun with, white space included (STS API
+// reference, AssumeRole, Policy).
+const MaxSession = 2048
+
+// ParseSession is Parse for the session policy of a request. It refuses a document beyond MaxSession before it is read.
+func ParseSession(document string) (*Document, error) {
+	if len(document) > utf8.UTFMax*MaxSession || utf8.RuneCountInString(document) > MaxSession {
+		p := problems{}
+		p.add(place{}, "the session policy has more than %d characters; shorten it, or name managed policies", MaxSession)
+		return nil, p.err()
+	}
+	return Parse([]byte(document), Session, 0)
 }
 
 func sizeOf(document []byte) (size int) {
@@ -41,8 +63,9 @@ func sizeOf(document []byte) (size int) {
 // learns of all of them at once.
 type parser struct {
 	problems
-	kind   Kind
-	syntax syntax // variables, if the version has them
+	kind    Kind
+	syntax  syntax // variables, if the version has them
+	service string // whose actions alone the policy can be about; "" for any
 }
 
 func (p *parser) document(root *node) *Document {
@@ -110,7 +133,7 @@ func (p *parser) statement(n *node) (s statementText) {
 	s.sid = p.sid(n.member("Sid"))
 	s.effect = p.effect(n)
 	s.principal = p.principal(n, s.effect)
-	if action := p.element(n, "Action", checkAction); action != nil {
+	if action := p.element(n, "Action", p.checkAction); action != nil {
 		s.action = *action
 	}
 	if p.kind == Trust {
@@ -170,6 +193,21 @@ func (p *parser) element(n *node, name string, check func(string) error) *elemen
 		return &element{values: p.checked(plain, check)}
 	}
 	return &element{not: true, values: p.checked(not, check)}
+}
+
+// checkAction refuses the actions that the policy cannot be about. IAM takes no "*" in a trust policy.
+func (p *parser) checkAction(text string) error {
+	if err := checkAction(text); err != nil || p.service == "" {
+		return err
+	}
+	prefix, _, _ := strings.Cut(text, ":")
+	switch {
+	case strings.EqualFold(prefix, p.service), p.kind == Resource && prefix == "*":
+		return nil
+	case p.kind == Trust:
+		return fmt.Errorf("%q is not an action that a trust policy can be about; write %s:AssumeRole or the like", text, p.service)
+	}
+	return fmt.Errorf("%q can never be asked for here; write %s: with the name of an action, or *", text, p.service)
 }
 
 // checkAction takes "*", "*:*", and a service's prefix with a pattern for its actions.
@@ -250,6 +288,9 @@ func (p *parser) principals(n *node) *principalSet {
 }
 
 func (p *parser) addPrincipal(s *principalSet, kind string, n *node) {
+	if kind == "CanonicalUser" && p.kind == Resource && p.service != "" {
+		p.add(n.place, "nobody calls %s with a canonical user id; name the account, the user or the role", p.service)
+	}
 	if err := s.add(kind, n.text); err != nil {
 		p.add(n.place, "%s", err)
 	}
@@ -276,16 +317,16 @@ func (p *parser) conditions(n *node) (all []conditionText) {
 }
 
 func (p *parser) keys(name string, op operator, n *node) (all []conditionText) {
-	seen := map[string]bool{}
+	seen, spelt := map[string]bool{}, map[string]bool{}
 	for _, m := range n.members {
 		lower := strings.ToLower(m.name)
 		if err := checkKey(m.name); err != nil {
 			p.add(m.place, "%q is no condition key: %s", m.name, err)
 		}
-		if seen[lower] && n.member(m.name) == m.value {
+		if seen[lower] && !spelt[m.name] {
 			p.add(m.place, "%q is here twice, as keys are the same in either case; join their values in a list", m.name)
 		}
-		seen[lower] = true
+		seen[lower], spelt[m.name] = true, true
 		all = append(all, conditionText{name, m.name, p.operands(op, m.value)})
 	}
 	return all
@@ -315,8 +356,8 @@ func (p *parser) operands(op operator, n *node) (values []string) {
 
 func checkOperand(op operator, value string, s syntax) (err error) {
 	switch {
-	case op.operand != nil:
-		_, err = op.operand(value, s)
+	case op.operands != nil:
+		_, err = op.operands([]string{value}, s)
 	case !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false"):
 		err = errors.New(`the values of Null are "true", for a key that is absent, and "false", for one that is there`)
 	}
@@ -330,7 +371,7 @@ func (p *parser) object(n *node, known ...string) bool {
 		return false
 	}
 	for _, m := range n.members {
-		if slices.Contains(known, m.name) {
+		if slices.Contains(known, m.name) || p.full() {
 			continue
 		}
 		hint := "known are " + strings.Join(known, ", ")

@@ -18,12 +18,13 @@ const (
 	resourceARN                    // the text is a resource: if it begins with arn:, wildcards respect its parts
 )
 
-// pattern is text to compare with, split into pieces once.
+// pattern is text to compare with, split once.
 type pattern struct {
 	form   form
-	fold   bool // letters match in either case
-	parted bool // there are wildcards in the first five parts of an ARN
-	pieces []piece
+	fold   bool    // letters match in either case
+	pieces []piece // as written
+	parts  []part  // of an ARN with wildcards in its first five parts, those that wildcards respect
+	glob   glob    // what follows them, or all of the pattern
 }
 
 // form singles out the patterns that most policies are made of, and that need no search.
@@ -60,8 +61,8 @@ const (
 	// anywhere is the reach of wildcards in the resource part of an ARN, where neither slash nor colon is special, of
 	// a * that ends the pattern, and of all wildcards in a pattern that is not an ARN.
 	anywhere reach = iota
-	// part is the reach of wildcards within one of the first five parts: they match no colon.
-	part
+	// within is the reach of wildcards within one of the first five parts: they match no colon.
+	within
 	// head is the reach of a * that ends one of the first five parts: it may run over the parts that follow, but not
 	// into the resource part. The guide does not state this limit. Without it the text of a resource, which for a
 	// request is a path that the caller chooses, could pose as the account that the pattern asks for.
@@ -97,12 +98,25 @@ func newPattern(text string, s syntax) (pattern, error) {
 			}
 			text = text[n:]
 		default:
-			n := 1 + strings.IndexAny(text[1:]+"*", "*?$")
-			b.literal(text[:n])
+			n := 1 + strings.IndexAny(text[1:], "*?$")
+			if n == 0 {
+				n = len(text)
+			}
+			b.text.WriteString(text[:n])
+			b.colons += strings.Count(text[:n], ":")
 			text = text[n:]
 		}
 	}
+	b.flush()
+	if len(b.pieces) == 0 {
+		b.pieces = []piece{{kind: literal}}
+	}
 	b.form = b.formOf()
+	if b.parted {
+		b.parts, b.glob = partsOf(b.pieces)
+	} else {
+		b.glob = globOf(b.pieces)
+	}
 	return b.pattern, nil
 }
 
@@ -114,7 +128,7 @@ func (b *builder) formOf() form {
 		return everything
 	case len(p) == 1 && p[0].kind == literal:
 		return exact
-	case len(p) == 2 && p[0].kind == literal && isRun(p[1]) && !b.fold:
+	case len(p) == 2 && p[0].kind == literal && isRun(p[1]):
 		return prefix
 	}
 	return general
@@ -123,18 +137,26 @@ func (b *builder) formOf() form {
 // builder makes a pattern piece by piece.
 type builder struct {
 	pattern
+	text   strings.Builder // of the literal that is being read
 	isARN  bool
-	colons int // so far, outside of variables
+	parted bool // there are wildcards in the first five parts of an ARN
+	colons int  // so far, outside of variables
 }
 
-// literal joins with the literal before it.
-func (b *builder) literal(s string) {
-	b.colons += strings.Count(s, ":")
-	if last := len(b.pieces) - 1; last >= 0 && b.pieces[last].kind == literal {
-		b.pieces[last].text += s
-		return
+// add ends the literal that is being read, and adds a piece.
+func (b *builder) add(p piece) {
+	b.flush()
+	if last := len(b.pieces) - 1; last >= 0 && p.kind == run && b.pieces[last] == p {
+		return // ** is *
 	}
-	b.pieces = append(b.pieces, piece{kind: literal, text: s})
+	b.pieces = append(b.pieces, p)
+}
+
+func (b *builder) flush() {
+	if b.text.Len() > 0 {
+		b.pieces = append(b.pieces, piece{kind: literal, text: b.text.String()})
+		b.text.Reset()
+	}
 }
 
 // wildcard adds the first character of text, which is * or ?.
@@ -149,12 +171,9 @@ func (b *builder) wildcard(text string) {
 	case strings.HasPrefix(text, "*:"):
 		p.reach, b.parted = head, true
 	default:
-		p.reach, b.parted = part, true
+		p.reach, b.parted = within, true
 	}
-	if last := len(b.pieces) - 1; last >= 0 && p.kind == run && b.pieces[last] == p {
-		return // ** is *
-	}
-	b.pieces = append(b.pieces, p)
+	b.add(p)
 }
 
 // variable adds the variable that text begins with, and returns its length.
@@ -164,7 +183,7 @@ func (b *builder) variable(text string) (int, error) {
 	case !ok:
 		return 0, fmt.Errorf("%q has a variable that does not end; write ${key}, ${key, 'default'} or ${$} for a dollar sign", text)
 	case body == "*" || body == "?" || body == "$":
-		b.literal(body)
+		b.text.WriteString(body)
 		return n, nil
 	case checkKey(body) != nil:
 		return 0, fmt.Errorf("${%s} names no condition key; write ${prefix:name}, or ${$} for a dollar sign", body)
@@ -175,7 +194,7 @@ func (b *builder) variable(text string) (int, error) {
 	if fallback != nil {
 		v.fallback = *fallback
 	}
-	b.pieces = append(b.pieces, piece{kind: variablePiece, variable: v})
+	b.add(piece{kind: variablePiece, variable: v})
 	return n, nil
 }
 
@@ -199,120 +218,34 @@ func cutVariable(text string) (body string, fallback *string, n int, ok bool) {
 
 // match reports whether the pattern covers the whole of s.
 func (p *pattern) match(s string, r *Request) bool {
+	r.spend(workPattern)
 	switch p.form {
 	case everything:
 		return true
 	case exact:
-		return s == p.pieces[0].text || p.fold && strings.EqualFold(s, p.pieces[0].text)
-	case prefix:
-		return strings.HasPrefix(s, p.pieces[0].text)
-	}
-	limit := 0
-	if p.parted {
-		limit = headLength(s)
-	}
-	return p.glob(p.pieces, s, limit, r)
-}
-
-// headLength is the length of an ARN up to the colon before its resource part; of anything else, all of it.
-func headLength(s string) int {
-	colons := 0
-	for i := range len(s) {
-		if s[i] == ':' {
-			if colons++; colons == headParts {
-				return i
-			}
-		}
-	}
-	return len(s)
-}
-
-// glob matches pieces with s, of which limit bytes are the head of an ARN. After a run that reaches anywhere it is
-// enough to remember the last one: whatever an earlier run could take, the last can take as well. Runs of lesser reach
-// always stand before those, and are tried out by spread.
-func (p *pattern) glob(pieces []piece, s string, limit int, r *Request) bool {
-	var after []piece // what follows the last run
-	var rest string   // what that run has not taken
-	running := false
-	for {
-		switch {
-		case len(pieces) == 0:
-			if s == "" || running && len(after) == 0 {
+		text := p.pieces[0].text
+		if len(s) == len(text) {
+			r.spend(len(s) / workSearched)
+			if s == text {
 				return true
 			}
-		case pieces[0].kind == run && pieces[0].reach != anywhere:
-			return p.spread(pieces, s, limit, r)
-		case pieces[0].kind == run:
-			pieces = pieces[1:]
-			after, rest, running = pieces, s, true
-			continue
-		default:
-			if n, ok := p.take(&pieces[0], s, r); ok {
-				pieces, s, limit = pieces[1:], s[n:], limit-n
-				continue
-			}
 		}
-		if !running || rest == "" {
-			return false
+		if p.fold {
+			r.spend(min(len(s), len(text)))
+			return strings.EqualFold(s, text)
 		}
-		_, width := utf8.DecodeRuneInString(rest)
-		skipped := p.search(after, rest[width:])
-		if skipped < 0 {
-			return false
-		}
-		rest = rest[width+skipped:]
-		pieces, s = after, rest
+		return false
+	case prefix:
+		text := p.pieces[0].text
+		r.spend(len(text) / workSearched)
+		return strings.HasPrefix(s, text) || p.fold && len(s) >= len(text) && strings.EqualFold(s[:len(text)], text)
 	}
-}
-
-// search is how much of s a run must take at least for the pieces after it to match; -1 if they cannot.
-func (p *pattern) search(after []piece, s string) int {
-	if len(after) == 0 || after[0].kind != literal || p.fold {
-		return 0
+	r.spend(workGlob)
+	m := matcher{r, p.fold}
+	if len(p.parts) > 0 {
+		return m.matchParts(p.parts, p.glob, s)
 	}
-	return strings.Index(s, after[0].text)
-}
-
-// spread lets the run at the front of pieces take as little as it can for the others to match what remains.
-func (p *pattern) spread(pieces []piece, s string, limit int, r *Request) bool {
-	for n := 0; ; {
-		skipped := p.search(pieces[1:], s[n:])
-		n += skipped
-		if skipped < 0 || pieces[0].reach == head && n > max(limit, 0) || pieces[0].reach == part && strings.Contains(s[:n], ":") {
-			return false
-		}
-		if p.glob(pieces[1:], s[n:], limit-n, r) {
-			return true
-		}
-		_, width := utf8.DecodeRuneInString(s[n:])
-		if width == 0 {
-			return false
-		}
-		n += width
-	}
-}
-
-// take matches one piece that is not a run with the front of s, and returns how much of s it took.
-func (p *pattern) take(piece *piece, s string, r *Request) (int, bool) {
-	text := piece.text
-	switch piece.kind {
-	case one:
-		_, width := utf8.DecodeRuneInString(s)
-		return width, width > 0 && !(piece.reach == part && s[0] == ':')
-	case variablePiece:
-		value, ok := piece.variable.value(r)
-		if !ok {
-			return 0, false
-		}
-		text = value
-	}
-	if strings.HasPrefix(s, text) {
-		return len(text), true
-	}
-	if p.fold {
-		return foldPrefix(s, text)
-	}
-	return 0, false
+	return m.match(p.glob, s)
 }
 
 // foldPrefix is strings.HasPrefix for letters in either case, which need not be as long as each other.

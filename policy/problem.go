@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -40,15 +41,35 @@ func (e *Error) Error() string {
 	return "invalid policy: " + strings.Join(lines, "; ")
 }
 
-// place is where something stands in a document.
+// place is where something stands in a document: under which name in what.
 type place struct {
-	path   string
+	in     *place // nil for the document itself
+	name   string
 	offset int // in bytes
 }
 
-// under is the path of a member or an item below p, its name escaped as RFC 6901 §3 says.
-func (p place) under(name string) string {
-	return p.path + "/" + strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+// path is the place as a JSON pointer, its names escaped as RFC 6901 §3 says.
+func (p *place) path() string {
+	var names []string
+	for at := p; at.in != nil; at = at.in {
+		names = append(names, strings.ReplaceAll(strings.ReplaceAll(cut(at.name, longestName), "~", "~0"), "/", "~1"), "/")
+	}
+	slices.Reverse(names)
+	return strings.Join(names, "")
+}
+
+// How many bytes of a name in a path, and of a message, are shown where a hostile document makes them long.
+const (
+	longestName    = 256
+	longestMessage = 2048
+)
+
+// cut shortens text to a number of bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // mostProblems bounds what a hostile document can make Parse say.
@@ -60,17 +81,20 @@ type problems struct {
 	found  []Problem
 }
 
+// full reports whether there is no use in looking for more.
+func (p *problems) full() bool { return len(p.found) == mostProblems }
+
 func (p *problems) add(at place, format string, args ...any) {
-	if len(p.found) == mostProblems {
+	if p.full() {
 		return
 	}
 	before := p.source[:at.offset]
 	line := before[bytes.LastIndexByte(before, '\n')+1:]
 	p.found = append(p.found, Problem{
-		Path:    at.path,
+		Path:    at.path(),
 		Line:    bytes.Count(before, []byte("\n")) + 1,
 		Column:  utf8.RuneCount(line) + 1,
-		Message: fmt.Sprintf(format, args...),
+		Message: cut(fmt.Sprintf(format, args...), longestMessage),
 	})
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Request is one question to a policy. It is not changed and not kept.
+// Request is one question to a policy, asked by one goroutine at a time. It is not kept.
 type Request struct {
 	// Principal is who asks.
 	Principal Principal
@@ -15,6 +15,8 @@ type Request struct {
 	Resource string
 	// Context answers the condition keys. Nil answers none.
 	Context Context
+
+	work int // spent on the decision, in steps
 }
 
 // Context answers the condition keys of one request.

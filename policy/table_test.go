@@ -268,10 +268,17 @@ func TestInvalid(t *testing.T) {
 		out = append(out, line)
 		word, document, _ := strings.Cut(line, " ")
 		kind, ok := kinds[word]
-		if !ok {
+		var err error
+		switch {
+		case word == "auth":
+			_, err = ParseFor("vpc-lattice-svcs", []byte(document), Resource, 0)
+		case word == "assume":
+			_, err = ParseFor("sts", []byte(document), Trust, 0)
+		case ok:
+			_, err = Parse([]byte(document), kind, 0)
+		default:
 			continue
 		}
-		_, err := Parse([]byte(document), kind, 0)
 		if err == nil {
 			t.Errorf("%s is accepted", line)
 			continue

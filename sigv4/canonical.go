@@ -18,6 +18,12 @@ type canonicalizer struct {
 	toSign  []byte
 	query   []byte // encoded parameters, unsorted
 	pairs   []pair
+
+	queryForm QueryForm
+	presigned bool      // the query carries the signature, which does not sign itself
+	sorted    []byte    // the canonical query
+	isSorted  bool      // of this request, in sortedAs
+	sortedAs  QueryForm // so that the forms of a path share it
 }
 
 // pair is one encoded query parameter.
@@ -29,7 +35,10 @@ func (c *canonicalizer) canonicalRequest(r *Request, signedHeaders string, form 
 	b = append(b, '\n')
 	b = appendPath(b, r.Path, form)
 	b = append(b, '\n')
-	b = c.appendQuery(b, r.RawQuery)
+	if !c.isSorted || c.sortedAs != c.queryForm {
+		c.sorted, c.isSorted, c.sortedAs = c.appendQuery(c.sorted[:0], r.RawQuery), true, c.queryForm
+	}
+	b = append(b, c.sorted...)
 	b = append(b, '\n')
 	b = append(b, c.headers...)
 	b = append(b, '\n')
@@ -79,14 +88,30 @@ func appendPath(b []byte, path string, form PathForm) []byte {
 	if path == "" {
 		return append(b, '/')
 	}
+	collapses := (form == PathCollapsed || form == PathCollapsedEncoded) && !hasDotSegment(path)
 	for i := range len(path) {
-		if path[i] == '/' {
-			b = append(b, '/')
-		} else {
+		switch {
+		case path[i] == '/':
+			if !collapses || i == 0 || path[i-1] != '/' {
+				b = append(b, '/')
+			}
+		case form == PathCollapsed:
+			b = append(b, path[i])
+		default:
 			b = appendEncoded(b, path[i])
 		}
 	}
 	return b
+}
+
+// hasDotSegment reports whether normalising a path would leave out more than empty segments.
+func hasDotSegment(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // normalize drops empty and "." segments and lets ".." take away the segment before it. A path that ends in a slash, or in a dot segment,
@@ -129,8 +154,8 @@ func samePath(path string) bool {
 	return true
 }
 
-// appendQuery appends the parameters, decoded and encoded again so that spelling does not matter, ordered by encoded name and then by
-// encoded value, without the signature itself. A plus sign is read as a space, as in HTML forms; empty parameters are dropped.
+// appendQuery appends the parameters in the form that is set, ordered by encoded name and then by encoded value. Empty
+// parameters are dropped, and so is the signature of a presigned request.
 func (c *canonicalizer) appendQuery(b []byte, rawQuery string) []byte {
 	if rawQuery == "" {
 		return b
@@ -143,9 +168,8 @@ func (c *canonicalizer) appendQuery(b []byte, rawQuery string) []byte {
 			continue
 		}
 		name, value, _ := strings.Cut(parameter, "=")
-		p := pair{c.encodeAgain(name), c.encodeAgain(value)}
-		if string(p.name) != "X-Amz-Signature" {
-			c.pairs = append(c.pairs, p)
+		if !c.presigned || !spells(name, "X-Amz-Signature") {
+			c.pairs = append(c.pairs, pair{c.encodeAgain(name), c.encodeAgain(value)})
 		}
 	}
 	slices.SortFunc(c.pairs, func(x, y pair) int {
@@ -162,29 +186,52 @@ func (c *canonicalizer) appendQuery(b []byte, rawQuery string) []byte {
 	return b
 }
 
-// encodeAgain writes a part of the query in its one canonical spelling to c.query and returns it.
+// encodeAgain writes a part of the query to c.query, in its one canonical spelling unless as sent, and returns it.
 func (c *canonicalizer) encodeAgain(s string) []byte {
 	b := c.query
-	for i := 0; i < len(s); i++ {
+	for i := 0; i < len(s) && c.queryForm != QueryAsSent; i++ {
 		ch := s[i]
-		switch ch {
-		case '+':
+		switch {
+		case ch == '+' && c.queryForm == QueryDecoded:
 			ch = ' '
-		case '%':
+		case ch == '%':
 			ch, _ = unhexByte(s[i:])
 			i += 2
 		}
 		b = appendEncoded(b, ch)
+	}
+	if c.queryForm == QueryAsSent {
+		b = append(b, s...)
 	}
 	encoded := b[len(c.query):]
 	c.query = b
 	return encoded
 }
 
+// spells reports whether a part of the query, as sent, means a name. Every look for a parameter is one for what it means,
+// or what is found in one place would be passed over in another.
+func spells(sent, name string) bool {
+	if strings.IndexByte(sent, '%') < 0 {
+		return sent == name // no name that is looked for has a space
+	}
+	for len(sent) > 0 && name != "" {
+		c, size := sent[0], 1
+		if c == '%' {
+			c, _ = unhexByte(sent)
+			size = min(3, len(sent))
+		}
+		if c != name[0] {
+			return false
+		}
+		sent, name = sent[size:], name[1:]
+	}
+	return sent == "" && name == ""
+}
+
 // readHeaders writes the line of each signed header: its name, a colon and its values, joined by commas in the order sent. The names must
 // be in order, each once, all of them sent, host among them. signed is how many x-amz- fields they cover.
 func (c *canonicalizer) readHeaders(r *Request, signedHeaders string) (signed int, err error) {
-	c.headers = c.headers[:0]
+	c.headers, c.isSorted = c.headers[:0], false
 	previous, host := "", false
 	for name := range strings.SplitSeq(signedHeaders, ";") {
 		if name <= previous {

@@ -115,12 +115,12 @@ func authorization(h Fields) (value string, fields int) {
 
 // signedInQuery reports whether a query has a parameter that only presigned requests have.
 func signedInQuery(rawQuery string) bool {
-	if !strings.Contains(rawQuery, "X-Amz-") {
+	if !strings.Contains(rawQuery, "X-Amz-") && strings.IndexByte(rawQuery, '%') < 0 {
 		return false // like nearly every query
 	}
 	for pair := range strings.SplitSeq(rawQuery, "&") {
-		switch name, _, _ := strings.Cut(pair, "="); name {
-		case "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature":
+		name, _, _ := strings.Cut(pair, "=")
+		if spells(name, "X-Amz-Algorithm") || spells(name, "X-Amz-Credential") || spells(name, "X-Amz-Signature") {
 			return true
 		}
 	}

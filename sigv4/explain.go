@@ -16,15 +16,16 @@ type Explanation struct {
 	Scope         Scope
 	Timestamp     string
 	SignedHeaders string
-	// Attempts is what was computed, one for each form of the path that makes a difference, in the order tried.
+	// Attempts is what was computed, one for each form of query and path that makes a difference, in the order tried.
 	Attempts []Attempt
 }
 
-// Attempt is the computation for one form of the path. A client whose own canonical request differs in a line is wrong in that line.
+// Attempt is the computation for one form of the query and one of the path. A client whose own canonical request differs in a line is wrong in that line.
 type Attempt struct {
 	Path             PathForm
 	CanonicalRequest string
 	StringToSign     string
+	Query            QueryForm
 }
 
 // Explain verifies a request and tells what was computed on the way, whether or not the signature fits.
@@ -39,11 +40,14 @@ func (v *Verifier[P]) Explain(r *Request) Explanation {
 	if _, err := s.readHeaders(r, c.signedHeaders); err != nil || checkNumber(c.signedHeaders) != nil || !wellEncoded(r.RawQuery) {
 		return e
 	}
-	for _, form := range v.rules.Paths {
-		canonical := s.canonicalRequest(r, c.signedHeaders, form, v.rules.Payload)
-		a := Attempt{form, string(canonical), string(s.stringToSign(&c, canonical))}
-		if !slices.ContainsFunc(e.Attempts, func(b Attempt) bool { return a.CanonicalRequest == b.CanonicalRequest }) {
-			e.Attempts = append(e.Attempts, a)
+	s.presigned = c.presigned
+	for s.queryForm = range queryForms {
+		for _, form := range v.rules.Paths {
+			canonical := s.canonicalRequest(r, c.signedHeaders, form, v.rules.Payload)
+			a := Attempt{form, string(canonical), string(s.stringToSign(&c, canonical)), s.queryForm}
+			if !slices.ContainsFunc(e.Attempts, func(b Attempt) bool { return a.CanonicalRequest == b.CanonicalRequest }) {
+				e.Attempts = append(e.Attempts, a)
+			}
 		}
 	}
 	return e
@@ -55,7 +59,15 @@ func (f PathForm) String() string {
 		PathEncoded:    "path encoded twice",
 		PathNormalized: "path normalised and encoded twice",
 		PathAsSent:     "path encoded once",
+
+		PathCollapsed:        "path without empty segments encoded once",
+		PathCollapsedEncoded: "path without empty segments encoded twice",
 	}[f]
+}
+
+// String describes the form; nothing needs to be said of the first.
+func (f QueryForm) String() string {
+	return [...]string{QueryDecoded: "", QueryPlus: ", plus signs kept", QueryAsSent: ", query as sent"}[f]
 }
 
 // String writes the explanation line by line. Each line of a canonical request is indented by two spaces.
@@ -71,7 +83,7 @@ func (e Explanation) String() string {
 			shown(e.AccessKeyID), e.Scope.Algorithm, shown(e.Scope.Service), shown(e.Scope.Region), e.Timestamp)
 	}
 	for _, a := range e.Attempts {
-		fmt.Fprintf(&b, "canonical request, %v:\n%sstring to sign:\n%s", a.Path, indented(a.CanonicalRequest), indented(a.StringToSign))
+		fmt.Fprintf(&b, "canonical request, %v%v:\n%sstring to sign:\n%s", a.Path, a.Query, indented(a.CanonicalRequest), indented(a.StringToSign))
 	}
 	return b.String()
 }

@@ -114,6 +114,23 @@ const (
 	PathNormalized
 	// PathAsSent is the path as sent. The user guide's Go and Java samples for VPC Lattice ask their SDK for this.
 	PathAsSent
+	// PathCollapsed is the path as sent with one slash for each run of them. A path with dot segments is left as it is.
+	PathCollapsed
+	// PathCollapsedEncoded is PathCollapsed, percent-encoded a second time.
+	PathCollapsedEncoded
+)
+
+// QueryForm is one of the ways in which clients write the query into the canonical request.
+type QueryForm uint8
+
+const (
+	// QueryDecoded decodes names and values and encodes them again, a plus sign being a space, as in HTML forms.
+	QueryDecoded QueryForm = iota
+	// QueryPlus does the same, a plus sign being itself.
+	QueryPlus
+	// QueryAsSent only sorts the parameters.
+	QueryAsSent
+	queryForms
 )
 
 // formatTimestamp writes t as the signature spells instants: ISO 8601 basic format, UTC, whole seconds.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"strings"
 	"sync"
 	"time"
 )
@@ -92,6 +93,7 @@ func (v *Verifier[P]) verify(r *Request, c *claim) (Identity[P], error) {
 	}
 	s := v.scratch.Get().(*scratch)
 	defer v.scratch.Put(s)
+	s.presigned = c.presigned
 	signed, err := s.readHeaders(r, c.signedHeaders)
 	if err != nil {
 		return Identity[P]{}, err
@@ -120,15 +122,24 @@ func (v *Verifier[P]) verify(r *Request, c *claim) (Identity[P], error) {
 	}, nil
 }
 
-// matches tries the accepted forms of the path until the signature fits one. Nearly every path is the same in all of them.
+// matches tries the accepted forms of query and path until the signature fits one. Nearly every request is the same in all
+// of them.
 func (v *Verifier[P]) matches(s *scratch, r *Request, c *claim, key *verifyingKey) bool {
-	for _, form := range v.rules.Paths {
-		canonical := s.canonicalRequest(r, c.signedHeaders, form, v.rules.Payload)
-		if s.fits(key, s.stringToSign(c, canonical), c.signature) {
-			return true
+	for s.queryForm = range queryForms {
+		if s.queryForm == QueryPlus && strings.IndexByte(r.RawQuery, '+') < 0 {
+			continue
 		}
-		if samePath(r.Path) {
-			return false
+		for _, form := range v.rules.Paths {
+			canonical := s.canonicalRequest(r, c.signedHeaders, form, v.rules.Payload)
+			if s.fits(key, s.stringToSign(c, canonical), c.signature) {
+				return true
+			}
+			if samePath(r.Path) {
+				break
+			}
+		}
+		if r.RawQuery == "" {
+			break
 		}
 	}
 	return false

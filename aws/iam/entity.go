@@ -106,8 +106,13 @@ type Provider struct {
 	// URL is the issuer as its tokens name it.
 	URL string `json:"url"`
 	// ClientIDs are the audiences that tokens may be for.
-	ClientIDs   []string `json:"clientIds,omitempty"`
+	ClientIDs []string `json:"clientIds,omitempty"`
+	// Thumbprints are the SHA-1 sums, in hexadecimal digits, of certificates that vouch for the issuer's where no public
+	// authority does.
 	Thumbprints []string `json:"thumbprints,omitempty"`
+	// Keys is the issuer's JSON Web Key Set, where whoever runs the deployment has given it; then nothing is fetched. It is
+	// "" elsewhere.
+	Keys string `json:"keys,omitempty"`
 }
 
 // ARN names the provider.

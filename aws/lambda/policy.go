@@ -108,18 +108,25 @@ func (p *Policy) Check() error {
 	return err
 }
 
+// Guard is the policy that belongs to a qualifier of the function, nil where there is none. One that cannot be read denies
+// everything.
+func (f *Function) Guard(qualifier string) *policy.Policy {
+	p, ok := f.Policies[qualifier]
+	if !ok {
+		return nil
+	}
+	guard, _ := policy.ReadStored("policy of function "+f.Name, p.Document(), policy.Resource)
+	return guard
+}
+
 // Evaluate asks the policy that belongs to a qualifier of the function. Where there is none, it is silent; one that cannot
 // be read denies.
 func (f *Function) Evaluate(qualifier string, request *policy.Request) policy.Effect {
-	p, ok := f.Policies[qualifier]
-	if !ok {
+	guard := f.Guard(qualifier)
+	if guard == nil {
 		return policy.Silent
 	}
-	parsed, err := policy.Parse([]byte(p.Document()), policy.Resource, 0)
-	if err != nil {
-		return policy.Deny
-	}
-	return policy.Compile(parsed).Evaluate(request).Effect
+	return guard.Evaluate(request).Effect
 }
 
 // LetsLattice reports whether the function, named by its ARN, lets VPC Lattice invoke it for a target group. A permission

@@ -27,8 +27,12 @@ type GetAccessKeyInfoResponse struct {
 	Account string `xml:"Account"`
 }
 
-// RoleSession is what is asked of a session of a role, whatever the way in. The length of Policy is checked where it is
-// read, since AWS has a code of its own for one that is too long.
+// MaxSessionPolicy is how many characters the policies of a session may have as they are passed: the document, and the ARNs
+// of managed policies (IAM user guide, "IAM and AWS STS quotas").
+const MaxSessionPolicy = 2048
+
+// RoleSession is what is asked of a session of a role, whatever the way in. The length of Policy is checked before it is
+// read, with the code that AWS has for the way.
 type RoleSession struct {
 	RoleARN    string             `query:"RoleArn" check:"required,len=20..2048"`
 	Name       string             `query:"RoleSessionName" check:"required,len=2..64,pattern=entity"`

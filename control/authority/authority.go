@@ -1,7 +1,7 @@
 // Package authority decides what callers of the control plane may do. Whoever calls needs the permission of their own
 // side: identity policies within a permissions boundary, a session's own policies, and the service control policies above
-// their account (IAM user guide, "Policy evaluation logic"). There are no policies of resources here, so what another
-// account owns is out of reach.
+// their account (IAM user guide, "Policy evaluation logic"). Of resources only roles and functions have policies of their
+// own; what else another account owns is out of reach.
 //
 // An Inquiry belongs to one transaction of the store and reads the caller's policies in it. So a decision is as fresh as
 // what the operation itself reads, and of an operation and a change of its caller's policies that race, one comes first: a
@@ -13,11 +13,12 @@ package authority
 import (
 	"cmp"
 	"maps"
+	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/policy"
@@ -156,58 +157,22 @@ func (q *Inquiry) ask(action, resource string, tags map[string]string) error {
 	if err := q.owns(action, resource); err != nil {
 		return err
 	}
-	s, err := q.standing()
-	if err != nil {
-		return err
-	}
-	return decide(&s.access, q.request(s, question{action, resource, tags}))
+	return q.put(question{action, resource, tags}, nil)
 }
 
 // MayAssume asks whether the caller may perform an action such as "sts:AssumeRole" on a role of any account. The role's
-// trust policy must allow it, and so must the caller's own policies. Where the trust policy names the caller itself, within
-// one account, no identity policy has to (IAM user guide, "Policy evaluation for requests within a single account"); what
-// bounds the caller or denies still does.
+// trust policy must allow it, and so must the caller's own policies, unless the trust policy names the caller itself within
+// one account.
 func (q *Inquiry) MayAssume(action string, role *iam.Role) error {
-	s, err := q.standing()
-	if err != nil {
-		return err
-	}
-	trust, access := q.authority.library.compileTrust(role), s.access
-	access.Resource = []policy.Level{{Name: "resource", Policies: []*policy.Policy{trust}}}
-	request := q.request(s, question{action, role.ARN(), role.Tags})
-	if q.caller.Account == role.Account {
-		itself := *request
-		itself.Principal.Account = "" // so that the account alone does not name it
-		q.trust(s, &access, trust.Evaluate(&itself).Effect == policy.Allow)
-	}
-	return decide(&access, request)
+	trust := q.authority.library.compileTrust(role)
+	return q.put(question{action, role.ARN(), role.Tags}, &policy.Guard{Policy: trust, Account: role.Account, Required: true})
 }
 
-// MayBy asks whether the caller may perform another action on a resource of any account that has a policy of its own, which
-// effect evaluates. Within an account either side suffices: the caller's own policies, or that of the resource where it names
-// the caller itself, as with MayAssume. A caller of another account needs both.
-func (q *Inquiry) MayBy(effect func(*policy.Request) policy.Effect, action, resource string, tags map[string]string) error {
-	s, err := q.standing()
-	if err != nil {
-		return err
-	}
-	request, access := q.request(s, question{action, resource, tags}), s.access
-	if effect(request) != policy.Allow {
-		return q.ask(action, resource, tags)
-	}
-	itself := *request
-	itself.Principal.Account = "" // so that the account alone does not name it
-	own := lattice.AccountOf(resource) == q.caller.Account
-	q.trust(s, &access, own && effect(&itself) == policy.Allow)
-	return decide(&access, request)
-}
-
-// trust lets a caller that a resource's policy names do without identity policies. Whoever is gone is not the one that the
-// policy names.
-func (q *Inquiry) trust(s *standing, access *policy.Access, named bool) {
-	if named && s.exists {
-		access.Identity = append(slices.Clip(access.Identity), q.authority.library.administrator)
-	}
+// MayBy asks whether the caller may perform another action on a resource of any account that may have a policy of its own;
+// nil is none. Within an account either side suffices: the caller's own policies, or that of the resource where it names the
+// caller itself. A caller of another account needs both.
+func (q *Inquiry) MayBy(own *policy.Policy, action, resource string, tags map[string]string) error {
+	return q.put(question{action, resource, tags}, &policy.Guard{Policy: own, Account: lattice.AccountOf(resource)})
 }
 
 // question is what is asked of policies.
@@ -216,18 +181,56 @@ type question struct {
 	tags             map[string]string // of the resource
 }
 
-func (q *Inquiry) request(s *standing, asked question) *policy.Request {
-	return &policy.Request{
-		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(q.conditions(s, asked)),
+// put asks one question, once and as a whole, of all policies that have a say: those of the caller's side, and that of the
+// resource where it is of a kind that has one.
+func (q *Inquiry) put(asked question, guard *policy.Guard) error {
+	if err := q.fits(); err != nil {
+		return err
 	}
-}
-
-func decide(access *policy.Access, request *policy.Request) error {
-	decision := access.Decide(request)
+	s, err := q.standing()
+	if err != nil {
+		return err
+	}
+	keys, err := q.conditions(s, asked)
+	if err != nil {
+		return err
+	}
+	request := &policy.Request{
+		Principal: s.principal, Action: asked.action, Resource: asked.resource, Context: policy.Values(keys),
+	}
+	var decision policy.Decision
+	if guard == nil {
+		decision = s.access.Decide(request)
+	} else {
+		if guard.Name = "resource"; !s.exists {
+			guard.Account = "" // who is gone is not whom the policy names
+		}
+		decision = s.access.DecideGuarded(request, *guard)
+	}
 	if decision.Allowed() {
 		return nil
 	}
 	return &Denied{decision.Message(request)}
+}
+
+// fits refuses the sessions that users have of themselves where AWS does: they may call nothing of IAM, since no device has
+// proved who is there, and of STS only what tells who they are or makes them a role (IAM user guide, "Compare AWS STS
+// credentials"). So what is temporary cannot make itself last. The errors are as AWS answers.
+func (q *Inquiry) fits() error {
+	if q.caller.Session == nil || q.caller.Type == iam.TypeAssumedRole {
+		return nil
+	}
+	var err *aws.Error
+	switch {
+	case q.authority.service == "iam":
+		err = aws.Errorf("InvalidClientTokenId", "The security token included in the request is invalid")
+	case q.authority.service == "sts" && q.action != "AssumeRole" && q.action != "GetCallerIdentity":
+		err = aws.Errorf("AccessDenied", "Cannot call %s with session credentials", q.action)
+	default:
+		return nil
+	}
+	err.Status = http.StatusForbidden
+	return err
 }
 
 // Owns asks whether a resource that the operation merely refers to, or has yet to look for, is the caller's account's
@@ -257,19 +260,27 @@ func (q *Inquiry) standing() (*standing, error) {
 	return s, err
 }
 
-// conditions are the condition keys of one question (IAM user guide, "AWS global condition context keys").
-func (q *Inquiry) conditions(s *standing, asked question) Keys {
+// conditions are the condition keys of one question: the global ones, those of tags and those of the request.
+func (q *Inquiry) conditions(s *standing, asked question) (Keys, error) {
+	facts := s.facts
+	facts.Time, facts.Region = q.authority.now(), q.authority.region
+	facts.ResourceAccount = cmp.Or(lattice.AccountOf(asked.resource), q.caller.Account)
+	of := s.member
+	if facts.ResourceAccount != q.caller.Account {
+		var err error
+		if of, err = membershipOf(q.tx, facts.ResourceAccount); err != nil {
+			return nil, err
+		}
+	}
+	facts.ResourceOrganization, facts.ResourceOrganizationPath = of.Organization, of.Path
 	v := maps.Clone(q.Keys)
 	maps.Copy(v, s.keys)
-	now := q.authority.now().UTC()
-	v.Set("aws:CurrentTime", now.Format(time.RFC3339))
-	v.Set("aws:EpochTime", strconv.FormatInt(now.Unix(), 10))
-	v.Set("aws:RequestedRegion", q.authority.region)
-	v.Set("aws:ResourceAccount", cmp.Or(lattice.AccountOf(asked.resource), q.caller.Account))
-	v.Set("aws:ViaAWSService", "false")
+	for _, key := range iam.GlobalKeys {
+		v.Set(key, string(facts.AppendValue(nil, key)))
+	}
 	v.addTags("aws:resourcetag/", asked.tags)
 	if of, err := lattice.ParseARN(asked.resource); err == nil {
 		v.addTags(of.Service+":resourcetag/", asked.tags)
 	}
-	return v
+	return v, nil
 }

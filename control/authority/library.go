@@ -11,13 +11,9 @@ import (
 // shelf is how many compiled policies are kept.
 const shelf = 1024
 
-// administratorARN is the built-in policy that allows everything.
-const administratorARN = "arn:aws:iam::aws:policy/AdministratorAccess"
-
 // library keeps policies that have been compiled. What it keeps depends on the documents alone and so is never stale.
 type library struct {
-	builtIn       map[string]string // the documents of the built-in policies by ARN
-	administrator *policy.Policy    // the one that allows everything
+	builtIn map[string]string // the documents of the built-in policies by ARN
 
 	mu       sync.Mutex
 	compiled map[entry]*policy.Policy
@@ -35,7 +31,6 @@ func newLibrary() *library {
 	for _, p := range iam.AWSManaged() {
 		l.builtIn[p.ARN()] = p.Document()
 	}
-	l.administrator = l.compile(administratorARN, l.builtIn[administratorARN], policy.Identity)
 	return l
 }
 

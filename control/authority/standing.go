@@ -4,11 +4,10 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"pergola/aws/iam"
+	"pergola/aws/organizations"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/store"
@@ -26,24 +25,24 @@ var (
 type standing struct {
 	principal policy.Principal
 	access    policy.Access
-	keys      Keys // the condition keys that follow from the caller
-	exists    bool // the user or the role is still there
+	keys      Keys // the condition keys of the caller's tags
+	facts     iam.Facts
+	member    organizations.Membership // of the caller's account
+	exists    bool                     // the user or the role is still there
 }
 
 // read finds out how a caller stands.
 func (l *library) read(tx *store.Tx, caller *iam.Caller) (*standing, error) {
 	r := &reader{library: l, tx: tx, caller: caller}
-	member, err := r.membership()
+	member, err := membershipOf(tx, caller.Account)
 	if err != nil {
 		return nil, err
 	}
-	s := &standing{principal: principalOf(*caller), keys: conditionsOf(caller)}
+	s := &standing{principal: principalOf(*caller), keys: Keys{}, facts: factsOf(caller), member: member}
+	s.keys.addTags("aws:principaltag/", caller.Tags)
+	s.facts.Organization, s.facts.OrganizationPath = member.Organization, member.Path
 	for _, level := range member.Levels {
 		s.access.ServiceControl = append(s.access.ServiceControl, l.compileAll("service control policy", level, policy.ServiceControl))
-	}
-	if member.Organization != "" {
-		s.keys.Set("aws:PrincipalOrgID", member.Organization)
-		s.keys.Set("aws:PrincipalOrgPaths", member.Path)
 	}
 	if err := r.identify(s); err != nil {
 		return nil, err
@@ -63,21 +62,15 @@ func principalOf(caller iam.Caller) policy.Principal {
 	}
 }
 
-func conditionsOf(caller *iam.Caller) Keys {
-	k := Keys{}
-	k.addTags("aws:principaltag/", caller.Tags)
-	if from := caller.Origin; from.Address.IsValid() {
-		k.Set("aws:SourceIp", from.Address.Unmap().WithZone("").String())
-		k.Set("aws:SecureTransport", strconv.FormatBool(from.Secure))
-		k.Set("aws:UserAgent", from.UserAgent)
+// factsOf are those of a request that follow from its caller.
+func factsOf(caller *iam.Caller) (f iam.Facts) {
+	if caller.Origin.Address.IsValid() {
+		f.Origin = &caller.Origin
 	}
 	if session := caller.Session; session != nil {
-		k.Set("aws:MultiFactorAuthPresent", "false")
-		k.Set("aws:TokenIssueTime", session.Issued.UTC().Format(time.RFC3339))
-		k.Set("aws:SourceIdentity", session.SourceIdentity)
-		k.Set("aws:FederatedProvider", session.Federation)
+		f.Temporary, f.Issued, f.SourceIdentity, f.Federation = true, session.Issued, session.SourceIdentity, session.Federation
 	}
-	return k
+	return f
 }
 
 // reader reads what policies a caller has.

@@ -6,42 +6,37 @@ import (
 	"unicode"
 
 	"pergola/aws"
+	"pergola/aws/iam"
 	"pergola/policy"
 )
 
-// How long documents may be, in characters that are not white space (IAM user guide, "IAM and AWS STS quotas").
-const (
-	maxManagedPolicy = 6144
-	maxTrustPolicy   = 2048
-)
+// maxManagedPolicy is how many characters other than white space a managed policy may have (IAM user guide, "IAM and AWS
+// STS quotas").
+const maxManagedPolicy = 6144
 
-// checkPermissions refuses what is no policy for identities.
-func checkPermissions(document string) error { return check(document, policy.Identity) }
+// checkPermissions refuses what is no policy for identities. Like all of these, it is for documents whose size has been
+// looked at.
+func checkPermissions(document string) error { return check("", document, policy.Identity) }
 
 // checkManaged refuses what is no managed policy.
 func checkManaged(document string) error {
-	if err := checkPermissions(document); err != nil {
-		return err
-	}
 	if sizeOf(document) > maxManagedPolicy {
 		return limitExceeded("Cannot exceed quota for PolicySize: %d", maxManagedPolicy)
 	}
-	return nil
+	return checkPermissions(document)
 }
 
 // checkTrust refuses what is no trust policy.
-func checkTrust(document string) error {
-	if err := check(document, policy.Trust); err != nil {
-		return err
+func (c *Control) checkTrust(document string) error {
+	if limit := c.limit(iam.QuotaTrustPolicy); sizeOf(document) > limit {
+		return limitExceeded("Cannot exceed quota for %s: %d", iam.QuotaTrustPolicy.Name, limit)
 	}
-	if sizeOf(document) > maxTrustPolicy {
-		return limitExceeded("Cannot exceed quota for ACLSizePerRole: %d", maxTrustPolicy)
-	}
-	return nil
+	return check("sts", document, policy.Trust)
 }
 
-func check(document string, kind policy.Kind) error {
-	if _, err := policy.Parse([]byte(document), kind, 0); err != nil {
+// check refuses a document that cannot be read, or is about actions of other services than the one given, if any.
+func check(service, document string, kind policy.Kind) error {
+	if _, err := policy.ParseFor(service, []byte(document), kind, 0); err != nil {
 		return aws.Errorf("MalformedPolicyDocument", "%v", err)
 	}
 	return nil

@@ -11,9 +11,6 @@ import (
 	"pergola/store"
 )
 
-// maxGroups is how many groups a user may be in (IAM user guide, "IAM and AWS STS quotas").
-const maxGroups = 10
-
 // memberships have, for each user in a group, a key made by membership.
 var memberships = store.NewIndex("iam-membership")
 
@@ -116,8 +113,9 @@ func (c *Control) AddUserToGroup(ctx context.Context, caller iam.Caller, in *iam
 			return err
 		case slices.Contains(user.Groups, group.Name):
 			return nil
-		case len(user.Groups) >= maxGroups:
-			return limitExceeded("Cannot exceed quota for GroupsPerUser: %d", maxGroups)
+		}
+		if err := op.room(iam.QuotaUserGroups, len(user.Groups)); err != nil {
+			return err
 		}
 		user.Groups = append(user.Groups, group.Name)
 		slices.Sort(user.Groups)

@@ -12,10 +12,6 @@ import (
 	"pergola/store"
 )
 
-// maxAttached is how many managed policies a user, a group or a role may have (IAM user guide, "IAM and AWS STS
-// quotas").
-const maxAttached = 10
-
 // attachments and boundaries say who uses which managed policy: the key of each use is made by use.
 var (
 	attachments = store.NewIndex("iam-attachment")
@@ -52,6 +48,9 @@ func holders[T any](c *Control, h holder[T]) Holders[T] {
 
 // PutPolicy writes an inline policy, new or not.
 func (h Holders[T]) PutPolicy(ctx context.Context, caller iam.Caller, in *iam.PutPolicyRequest) (*iam.Empty, error) {
+	if size := sizeOf(in.Document); size > h.holder.inlineSize {
+		return nil, h.holder.inlineExceeded(h.holder.name(in.Subject))
+	}
 	if err := checkPermissions(in.Document); err != nil {
 		return nil, err
 	}
@@ -66,10 +65,14 @@ func (h Holders[T]) PutPolicy(ctx context.Context, caller iam.Caller, in *iam.Pu
 			total += sizeOf(document)
 		}
 		if total > h.holder.inlineSize {
-			return limitExceeded("Maximum policy size of %d bytes exceeded for %s %s", h.holder.inlineSize, h.holder.label, h.holder.entity(object).Name)
+			return h.holder.inlineExceeded(h.holder.entity(object).Name)
 		}
 		return nil
 	})
+}
+
+func (n holder[T]) inlineExceeded(name string) error {
+	return limitExceeded("Maximum policy size of %d bytes exceeded for %s %s", n.inlineSize, n.label, name)
 }
 
 // GetPolicy tells an inline policy.
@@ -136,8 +139,9 @@ func (n holder[T]) attach(op *call, object *T, arn string) error {
 		return nil
 	case !policy.Attachable():
 		return aws.Errorf("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")
-	case len(p.Attached) >= maxAttached:
-		return limitExceeded("A %s may have %d attached policies at most", n.label, maxAttached)
+	}
+	if err := op.room(n.attached, len(p.Attached)); err != nil {
+		return err
 	}
 	p.Attached = append(p.Attached, arn)
 	return attachments.Put(op.Tx, n.use(n.entity(object), arn), "")

@@ -20,7 +20,7 @@ import (
 )
 
 // ManagementAccount is the account that owns a deployment until it has an organisation of several.
-const ManagementAccount = "100000000001"
+const ManagementAccount = authority.ManagementAccount
 
 // Config is what the package needs from outside. Store and Box are required.
 type Config struct {
@@ -31,6 +31,11 @@ type Config struct {
 	Now func() time.Time
 	// Random is the source of ids and secrets, and must be safe for concurrent use; nil means crypto/rand.
 	Random io.Reader
+	// Quotas replaces the defaults of quotas by their codes, such as "L-FE177D64".
+	Quotas map[string]int
+	// AllowLocalIssuers lets OpenID Connect issuers be registered that are on this host or in private networks, by which
+	// callers can have these looked around in. By default only those can whose keys are given.
+	AllowLocalIssuers bool
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
@@ -40,13 +45,16 @@ type Control struct {
 	box    *sealing.Box
 	now    func() time.Time
 	random io.Reader
+	quotas map[string]int
+
+	allowLocalIssuers bool
 
 	authority *authority.Authority
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, box: cfg.Box, now: cfg.Now, random: cfg.Random}
+	c := &Control{store: cfg.Store, box: cfg.Box, now: cfg.Now, random: cfg.Random, quotas: cfg.Quotas, allowLocalIssuers: cfg.AllowLocalIssuers}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -108,6 +116,22 @@ func deleteConflict(format string, args ...any) error {
 
 func limitExceeded(format string, args ...any) error {
 	return withStatus(409, aws.Errorf("LimitExceeded", format, args...))
+}
+
+// limit is how much of a quota there may be.
+func (c *Control) limit(q lattice.Quota) int {
+	if limit, ok := c.quotas[q.Code]; ok && q.Code != "" {
+		return limit
+	}
+	return q.Default
+}
+
+// room refuses one more of what a quota is about where there are some already.
+func (c *Control) room(q lattice.Quota, have int) error {
+	if limit := c.limit(q); have >= limit {
+		return limitExceeded("Cannot exceed quota for %s: %d", q.Name, limit)
+	}
+	return nil
 }
 
 func withStatus(status int, err *aws.Error) error {

@@ -47,6 +47,12 @@ func root(account string) nouns.Caller {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, iam.Config{AllowLocalIssuers: true})
+}
+
+// newWorldWith is a world of a configuration, whose store, box and clock are made.
+func newWorldWith(t *testing.T, cfg iam.Config) *world {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	objects, err := store.Open(ctx, store.Config{Dir: filepath.Join(t.TempDir(), "store"), NoSync: true})
@@ -62,10 +68,8 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{
-		Control: iam.New(iam.Config{Store: objects, Box: box, Now: func() time.Time { return now }}), t: t, ctx: ctx,
-		caller: root(account),
-	}
+	cfg.Store, cfg.Box, cfg.Now = objects, box, func() time.Time { return now }
+	return &world{Control: iam.New(cfg), t: t, ctx: ctx, caller: root(account)}
 }
 
 // as is the same world with another caller.

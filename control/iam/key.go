@@ -16,9 +16,6 @@ import (
 	"pergola/store"
 )
 
-// maxKeys is how many access keys a user may have (IAM user guide, "IAM and AWS STS quotas").
-const maxKeys = 2
-
 // accessKeys are kept by their ids; keysByUser has "<user's id>/<key id>".
 var (
 	accessKeys = store.NewKind[iam.AccessKey](iam.KindAccessKey)
@@ -102,8 +99,8 @@ func (c *Control) CreateAccessKey(ctx context.Context, caller iam.Caller, in *ia
 		if err != nil {
 			return nil, err
 		}
-		if len(keys) >= maxKeys {
-			return nil, limitExceeded("Cannot exceed quota for AccessKeysPerUser: %d", maxKeys)
+		if err := op.room(iam.QuotaAccessKeys, len(keys)); err != nil {
+			return nil, err
 		}
 		credential, key, err := op.newKey(user)
 		description := describeKey(key)

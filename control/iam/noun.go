@@ -26,42 +26,52 @@ type noun[T any] struct {
 	entity               func(*T) *iam.Entity
 	// boundary is an entity's permissions boundary, which decides who may change its permissions; nil for nouns without.
 	boundary func(*T) string
-	// quota is how many an account may have (IAM user guide, "IAM and AWS STS quotas").
-	quota int
+	// quota is how many an account may have.
+	quota lattice.Quota
 }
 
 // holder is a noun that has policies.
 type holder[T any] struct {
 	noun[T]
 	permissions func(*T) *iam.Permissions
+	// attached is how many managed policies one may have.
+	attached lattice.Quota
 	// inlineSize is how many characters all inline policies of one may have together, whitespace not counted.
 	inlineSize int
 }
 
+// How many characters all inline policies of a user, a group or a role may have together (IAM user guide, "IAM and AWS STS
+// quotas").
+const (
+	maxUserInline  = 2048
+	maxGroupInline = 5120
+	maxRoleInline  = 10240
+)
+
 var (
 	users = holder[iam.User]{noun[iam.User]{
 		store.NewKind[iam.User](iam.KindUser), iam.KindUser, "user", "userName", "User", "user",
-		func(s iam.Subject) string { return s.UserName }, func(u *iam.User) *iam.Entity { return &u.Entity }, func(u *iam.User) string { return u.Boundary }, 5000,
-	}, func(u *iam.User) *iam.Permissions { return &u.Permissions }, 2048}
+		func(s iam.Subject) string { return s.UserName }, func(u *iam.User) *iam.Entity { return &u.Entity }, func(u *iam.User) string { return u.Boundary }, iam.QuotaUsers,
+	}, func(u *iam.User) *iam.Permissions { return &u.Permissions }, iam.QuotaUserPolicies, maxUserInline}
 	groups = holder[iam.Group]{noun[iam.Group]{
 		store.NewKind[iam.Group](iam.KindGroup), iam.KindGroup, "group", "groupName", "Group", "group",
-		func(s iam.Subject) string { return s.GroupName }, func(g *iam.Group) *iam.Entity { return &g.Entity }, nil, 300,
-	}, func(g *iam.Group) *iam.Permissions { return &g.Permissions }, 5120}
+		func(s iam.Subject) string { return s.GroupName }, func(g *iam.Group) *iam.Entity { return &g.Entity }, nil, iam.QuotaGroups,
+	}, func(g *iam.Group) *iam.Permissions { return &g.Permissions }, iam.QuotaGroupPolicies, maxGroupInline}
 	roles = holder[iam.Role]{noun[iam.Role]{
 		store.NewKind[iam.Role](iam.KindRole), iam.KindRole, "role", "roleName", "Role", "role",
-		func(s iam.Subject) string { return s.RoleName }, func(r *iam.Role) *iam.Entity { return &r.Entity }, func(r *iam.Role) string { return r.Boundary }, 1000,
-	}, func(r *iam.Role) *iam.Permissions { return &r.Permissions }, 10240}
+		func(s iam.Subject) string { return s.RoleName }, func(r *iam.Role) *iam.Entity { return &r.Entity }, func(r *iam.Role) string { return r.Boundary }, iam.QuotaRoles,
+	}, func(r *iam.Role) *iam.Permissions { return &r.Permissions }, iam.QuotaRolePolicies, maxRoleInline}
 	profiles = noun[iam.InstanceProfile]{
 		store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile), iam.KindInstanceProfile, "instance profile", "instanceProfileName", "InstanceProfile", "instance-profile",
-		func(s iam.Subject) string { return s.InstanceProfileName }, func(p *iam.InstanceProfile) *iam.Entity { return &p.Entity }, nil, 1000,
+		func(s iam.Subject) string { return s.InstanceProfileName }, func(p *iam.InstanceProfile) *iam.Entity { return &p.Entity }, nil, iam.QuotaInstanceProfiles,
 	}
 	policies = noun[iam.ManagedPolicy]{
 		store.NewKind[iam.ManagedPolicy](iam.KindPolicy), iam.KindPolicy, "policy", "", "Policy", "policy",
-		nil, func(p *iam.ManagedPolicy) *iam.Entity { return &p.Entity }, nil, 1500,
+		nil, func(p *iam.ManagedPolicy) *iam.Entity { return &p.Entity }, nil, iam.QuotaPolicies,
 	}
 	providers = noun[iam.Provider]{
 		store.NewKind[iam.Provider](iam.KindProvider), iam.KindProvider, "OpenID Connect provider", "", "OpenIDConnectProvider", "oidc-provider",
-		nil, func(p *iam.Provider) *iam.Entity { return &p.Entity }, nil, 100,
+		nil, func(p *iam.Provider) *iam.Entity { return &p.Entity }, nil, iam.QuotaProviders,
 	}
 )
 
@@ -141,8 +151,8 @@ func (n noun[T]) create(op *call, object *T) error {
 	if err != nil {
 		return err
 	}
-	if count >= n.quota {
-		return limitExceeded("An account may have %d of the kind %s at most", n.quota, n.label)
+	if err := op.room(n.quota, count); err != nil {
+		return err
 	}
 	return n.put(op, object)
 }

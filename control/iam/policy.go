@@ -125,20 +125,35 @@ func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *iam.L
 		if err != nil {
 			return nil, err
 		}
-		var found []iam.PolicyDescription
-		for _, policy := range all {
-			d, err := op.describePolicy(policy)
-			if err != nil {
+		all = slices.DeleteFunc(all, func(p *iam.ManagedPolicy) bool { return !strings.HasPrefix(p.Path, in.PathPrefix) })
+		if in.Usage != "" || in.OnlyAttached {
+			if all, err = op.used(all, in); err != nil {
 				return nil, err
 			}
-			d.Description, d.Tags = "", nil
-			if strings.HasPrefix(d.Path, in.PathPrefix) && isUsed(d, in) {
-				found = append(found, d)
-			}
 		}
-		found, rest, err := paginate(found, func(d iam.PolicyDescription) string { return d.ARN }, in.Page)
-		return &iam.ListPoliciesResponse{Policies: found, Rest: rest}, err
+		all, rest, err := paginate(all, (*iam.ManagedPolicy).ARN, in.Page)
+		answer := &iam.ListPoliciesResponse{Rest: rest}
+		for _, policy := range all { // the page alone, since each costs two questions
+			d, errDescribe := op.describePolicy(policy)
+			d.Description, d.Tags = "", nil
+			answer.Policies, err = append(answer.Policies, d), errors.Join(err, errDescribe)
+		}
+		return answer, err
 	})
+}
+
+// used are those of some policies that are in use as a listing asks for it.
+func (op *call) used(all []*iam.ManagedPolicy, in *iam.ListPoliciesRequest) ([]*iam.ManagedPolicy, error) {
+	index := attachments
+	if in.Usage == "PermissionsBoundary" {
+		index = boundaries
+	}
+	entries, _, err := index.List(op.Tx, op.account+"#", "", 0)
+	used := map[string]bool{}
+	for _, entry := range entries {
+		used[strings.Split(entry.ID, "#")[1]] = true
+	}
+	return slices.DeleteFunc(all, func(p *iam.ManagedPolicy) bool { return !used[p.ARN()] }), err
 }
 
 func (op *call) policiesInScope(scope string) ([]*iam.ManagedPolicy, error) {
@@ -154,17 +169,6 @@ func (op *call) policiesInScope(scope string) ([]*iam.ManagedPolicy, error) {
 		all = append(all, &entries[i].Value)
 	}
 	return all, err
-}
-
-// isUsed reports whether a policy is in use as a listing asks for it.
-func isUsed(d iam.PolicyDescription, in *iam.ListPoliciesRequest) bool {
-	switch in.Usage {
-	case "PermissionsPolicy":
-		return d.Attachments > 0
-	case "PermissionsBoundary":
-		return d.BoundaryUses > 0
-	}
-	return !in.OnlyAttached || d.Attachments > 0
 }
 
 // DeletePolicy deletes a managed policy that nobody uses, with its only version.

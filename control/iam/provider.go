@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,17 +13,17 @@ import (
 	"pergola/store"
 )
 
-// maxClientIDs is how many audiences a provider may have (IAM user guide, "IAM and AWS STS quotas").
-const maxClientIDs = 100
-
 // CreateOpenIDConnectProvider registers an issuer of web identities. Nothing is asked of the issuer yet.
 func (c *Control) CreateOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.CreateProviderRequest) (*iam.CreateProviderResponse, error) {
 	name, err := issuerName(in.URL)
+	if err == nil {
+		err = c.fetchable(in.URL)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(in.ClientIDs) > maxClientIDs {
-		return nil, limitExceeded("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: %d", maxClientIDs)
+	if err := c.room(iam.QuotaClientIDs, len(in.ClientIDs)-1); err != nil {
+		return nil, err
 	}
 	return update(ctx, c, caller, "CreateOpenIDConnectProvider", func(op *call) (*iam.CreateProviderResponse, error) {
 		e, err := op.newEntity("", name, "/", in.Tags)
@@ -39,23 +38,110 @@ func (c *Control) CreateOpenIDConnectProvider(ctx context.Context, caller iam.Ca
 	})
 }
 
-// issuerName is the URL of an issuer without its scheme, which must be https. On a loopback address, for tests and for
-// use on one machine, it may be http.
+// issuerName is the URL of an issuer without its scheme.
 func issuerName(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Contains(raw, "#"):
 		return "", aws.Errorf("InvalidInput", "Invalid Open ID Connect Provider URL: want https://HOST/PATH without a query or a fragment")
-	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
+	case u.Scheme != "https" && u.Scheme != "http":
 		return "", aws.Errorf("InvalidInput", "Invalid Open ID Connect Provider URL: it must begin with https://")
 	}
 	_, name, _ := strings.Cut(raw, "://")
 	return name, nil
 }
 
-func isLoopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
+// fetchable refuses the URL of an issuer from which keys are not fetched: one that is not https, and one that says itself
+// that it is in here. Where local issuers are allowed, one on this host may be http.
+func (c *Control) fetchable(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return err
+	}
+	internal := iam.IsInternalHost(u.Hostname())
+	switch {
+	case u.Scheme != "https" && !(c.allowLocalIssuers && internal):
+		return aws.Errorf("InvalidInput", "Invalid Open ID Connect Provider URL: it must begin with https://")
+	case internal && !c.allowLocalIssuers:
+		return aws.Errorf("InvalidInput", "Invalid Open ID Connect Provider URL: %s is in this host or in a private network, from which nothing is fetched; register the issuer with its keys (pergola issuer), or start with --allow-local-issuers", u.Host)
+	}
+	return nil
+}
+
+// maxKeySet is how many bytes the keys of an issuer may have that are given.
+const maxKeySet = 64 << 10
+
+// IssuerKeys are the keys of an issuer that are given rather than fetched.
+type IssuerKeys struct {
+	// URL is the issuer as its tokens name it, such as https://kubernetes.default.svc.cluster.local. It need not be one that
+	// can be reached.
+	URL string
+	// ClientIDs are audiences to add; none, for a new provider, means sts.amazonaws.com.
+	ClientIDs []string
+	// Keys is the JSON Web Key Set, as kubectl get --raw /openid/v1/jwks prints that of a cluster.
+	Keys []byte
+}
+
+// RegisterIssuer gives an account a provider whose keys are known, so that nothing is ever fetched from its issuer; a
+// provider that there is gets other keys. It returns the provider's ARN. Who runs the deployment may do this, and no policy
+// is asked. The errors are those of CreateOpenIDConnectProvider.
+func (c *Control) RegisterIssuer(ctx context.Context, account string, given IssuerKeys) (arn string, err error) {
+	name, err := issuerName(given.URL)
+	if err != nil {
+		return "", err
+	}
+	if len(given.Keys) > maxKeySet {
+		return "", aws.Errorf("InvalidInput", "The keys of an issuer may have %d bytes, these have %d", maxKeySet, len(given.Keys))
+	}
+	if keys, err := iam.ReadKeys(given.Keys); err != nil || len(keys) == 0 {
+		return "", aws.Errorf("InvalidInput", "No key of the issuer can be used: want a JSON Web Key Set with RSA keys of 2048 bits or more, or keys on the curve P-256 (%v)", err)
+	}
+	_, err = c.store.Update(ctx, func(tx *store.Tx) error {
+		op := &call{Control: c, Tx: tx, account: account}
+		provider, err := providers.find(op, name)
+		isNew := isNoSuchEntity(err)
+		switch {
+		case isNew:
+			e, _ := op.newEntity("", name, "/", nil) // which has no tags to be refused
+			provider = &iam.Provider{Entity: e, URL: given.URL}
+		case err != nil:
+			return err
+		case provider.URL != given.URL:
+			return alreadyExists("Provider %s is that of %s.", provider.ARN(), provider.URL)
+		}
+		provider.ClientIDs = withAudiences(provider.ClientIDs, given.ClientIDs)
+		provider.Keys, arn = string(given.Keys), provider.ARN()
+		if err := op.room(iam.QuotaClientIDs, len(provider.ClientIDs)-1); err != nil {
+			return err
+		}
+		if isNew {
+			return providers.create(op, provider)
+		}
+		return providers.put(op, provider)
+	})
+	return arn, explained(err)
+}
+
+// defaultAudience is the audience of the tokens that AWS's software asks clusters for.
+const defaultAudience = "sts.amazonaws.com"
+
+// withAudiences adds audiences to those that a provider has.
+func withAudiences(has, more []string) []string {
+	all := slices.Clone(has)
+	for _, id := range more {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	if len(all) == 0 {
+		return []string{defaultAudience}
+	}
+	return all
+}
+
+func isNoSuchEntity(err error) bool {
+	var refused *aws.Error
+	return errors.As(err, &refused) && refused.Code == "NoSuchEntity"
 }
 
 // provider reads a provider of the caller's account.
@@ -116,9 +202,8 @@ func (c *Control) ListOpenIDConnectProviders(ctx context.Context, caller iam.Cal
 func (c *Control) DeleteOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
 	return change(ctx, c, caller, "DeleteOpenIDConnectProvider", func(op *call) error {
 		provider, err := op.aboutProvider(in.ProviderARN)
-		var refused *aws.Error
 		switch {
-		case errors.As(err, &refused) && refused.Code == "NoSuchEntity":
+		case isNoSuchEntity(err):
 			return nil
 		case err != nil:
 			return err
@@ -146,10 +231,8 @@ func (c *Control) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, c
 }
 
 func (c *Control) changeClientIDs(ctx context.Context, caller iam.Caller, action string, in *iam.ClientIDRequest, f func([]string) []string) (*iam.Empty, error) {
-	return c.Providers().change(ctx, caller, edit{action: action, subject: iam.Subject{ProviderARN: in.ProviderARN}}, func(_ *call, p *iam.Provider) error {
-		if p.ClientIDs = f(p.ClientIDs); len(p.ClientIDs) > maxClientIDs {
-			return limitExceeded("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: %d", maxClientIDs)
-		}
-		return nil
+	return c.Providers().change(ctx, caller, edit{action: action, subject: iam.Subject{ProviderARN: in.ProviderARN}}, func(op *call, p *iam.Provider) error {
+		p.ClientIDs = f(p.ClientIDs)
+		return op.room(iam.QuotaClientIDs, len(p.ClientIDs)-1)
 	})
 }

@@ -2,12 +2,11 @@ package iam
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/iam"
-	"pergola/lattice"
+	"pergola/control/authority"
 	"pergola/policy"
 	"pergola/store"
 )
@@ -20,7 +19,7 @@ var profilesByRole = store.NewIndex("iam-profile")
 
 // CreateRole makes a role with its trust policy.
 func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.CreateRoleRequest) (*iam.RoleResponse, error) {
-	if err := checkTrust(in.Trust); err != nil {
+	if err := c.checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
 	return update(ctx, c, caller, "CreateRole", func(op *call) (*iam.RoleResponse, error) {
@@ -49,11 +48,19 @@ func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.Cre
 	})
 }
 
-// setTrust gives a role a trust policy. Whom it names and who exists is known by its unique id from then on.
+// setTrust gives a role a trust policy. Whom it names and who is in this deployment must exist, and is known by its unique id
+// from then on.
 func (op *call) setTrust(role *iam.Role, document string) error {
+	absent, err := authority.AbsentPrincipal(op.Tx, document)
+	switch {
+	case err != nil:
+		return err
+	case absent != "":
+		return aws.Errorf("MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":%q", absent)
+	}
 	role.Trust, role.Trusted = document, map[string]string{}
 	for _, arn := range policy.NamedPrincipals(document) {
-		id, err := op.uniqueID(arn)
+		id, err := authority.UniqueID(op.Tx, arn)
 		if err != nil {
 			return err
 		}
@@ -64,29 +71,11 @@ func (op *call) setTrust(role *iam.Role, document string) error {
 	return nil
 }
 
-// uniqueID is that of the user or the role, of any account, that has an ARN now; "" if there is none.
-func (op *call) uniqueID(arn string) (id string, err error) {
-	key, has := iam.ID(lattice.AccountOf(arn), nameInARN(arn)), ""
-	if strings.Contains(arn, ":role/") {
-		var role iam.Role
-		role, err = roles.objects.Get(op.Tx, key)
-		has, id = role.ARN(), role.UniqueID
-	} else {
-		var user iam.User
-		user, err = users.objects.Get(op.Tx, key)
-		has, id = user.ARN(), user.UniqueID
-	}
-	if errors.Is(err, store.ErrNotFound) || err == nil && has != arn {
-		return "", nil
-	}
-	return id, err
-}
-
 // trustOf is the trust policy of a role as callers see it: whoever does not have the ARN any more is named by the unique id.
 func (op *call) trustOf(role *iam.Role) (string, error) {
 	gone := map[string]string{}
 	for arn, id := range role.Trusted {
-		now, err := op.uniqueID(arn)
+		now, err := authority.UniqueID(op.Tx, arn)
 		if err != nil {
 			return "", err
 		}
@@ -164,7 +153,7 @@ func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.Upd
 
 // UpdateAssumeRolePolicy gives a role another trust policy. Sessions that there are stay.
 func (c *Control) UpdateAssumeRolePolicy(ctx context.Context, caller iam.Caller, in *iam.UpdateAssumeRolePolicyRequest) (*iam.Empty, error) {
-	if err := checkTrust(in.Trust); err != nil {
+	if err := c.checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
 	return c.changeRole(ctx, caller, "UpdateAssumeRolePolicy", in.Name, func(op *call, role *iam.Role) error { return op.setTrust(role, in.Trust) })

@@ -15,7 +15,6 @@ import (
 	"pergola/aws/lambda"
 	"pergola/functions"
 	"pergola/lattice"
-	"pergola/policy"
 	"pergola/store"
 )
 
@@ -115,8 +114,7 @@ func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Nam
 	if f == nil {
 		return nil, name, cmp.Or(op.May(name.ARN(), nil), err)
 	}
-	effect := func(request *policy.Request) policy.Effect { return f.Evaluate(name.Qualifier, request) }
-	if err := op.MayBy(effect, lambda.InvokeAction, name.ARN(), f.Tags); err != nil {
+	if err := op.MayBy(f.Guard(name.Qualifier), lambda.InvokeAction, name.ARN(), f.Tags); err != nil {
 		return nil, name, err
 	}
 	runnable, err := op.runnable(op.Tx, f, name)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -270,4 +271,24 @@ func TestRolesArePassedWhenTheyAreGiven(t *testing.T) {
 	}
 	in.Role = created.Role
 	refused(w, w.UpdateFunctionConfiguration, in, "AccessDeniedException")
+}
+
+// TestFault_C4_PrincipalsOfPermissions lets principals invoke a function that there are, are not, and may be elsewhere.
+func TestFault_C4_PrincipalsOfPermissions(t *testing.T) {
+	w := newWorld(t)
+	w.create("spots")
+	n := 0
+	for principal, taken := range map[string]bool{
+		"*": true, account: true, "999999999999": true, "arn:aws:iam::999999999999:user/anybody": true, lambda.LatticeService: true,
+		"arn:aws:iam::" + account + ":user/nobody": false, "arn:aws:sts::" + account + ":assumed-role/nobody/x": false,
+	} {
+		n++
+		_, err := w.AddPermission(w.ctx, w.caller, &lambda.AddPermissionRequest{
+			Reference: lambda.Reference{FunctionName: "spots"}, StatementID: fmt.Sprint("s", n), Action: lambda.InvokeAction, Principal: principal,
+		})
+		var named *aws.Error
+		if taken && err != nil || !taken && (!errors.As(err, &named) || named.Code != "InvalidParameterValueException") {
+			t.Errorf("%s: %v", principal, err)
+		}
+	}
 }

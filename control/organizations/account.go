@@ -62,12 +62,40 @@ func (c *Control) CreateAccount(ctx context.Context, caller iam.Caller, in *orga
 		if len(taken) > 0 {
 			creation.State, creation.Failure = organizations.CreationFailed, "EMAIL_ALREADY_EXISTS"
 		} else {
+			if err := op.roomForAccount(); err != nil {
+				return nil, err
+			}
 			creation.State = organizations.CreationSucceeded
 			creation.Account, err = op.createAccount(in, tags)
 		}
-		return &organizations.CreateAccountResponse{Status: describeCreation(creation)},
-			errors.Join(err, creationObjects.Put(op.Tx, creation.ID, creation))
+		return &organizations.CreateAccountResponse{Status: describeCreation(creation)}, errors.Join(err, op.remember(creation))
 	})
+}
+
+// maxCreations is how many requests to make accounts are remembered; AWS lists those of 90 days.
+const maxCreations = 1000
+
+// creationsByTime has, for each request to make an account, "<nanoseconds since 1970>/<its id>".
+var creationsByTime = store.NewIndex("account-creation")
+
+// remember writes down what has become of a request to make an account, in place of the oldest if there are many.
+func (op *call) remember(creation organizations.AccountCreation) error {
+	have, err := creationsByTime.Count(op.Tx, "")
+	if err != nil {
+		return err
+	}
+	if have >= maxCreations {
+		oldest, _, err := creationsByTime.List(op.Tx, "", "", 1)
+		if err != nil {
+			return err
+		}
+		for _, entry := range oldest {
+			creationsByTime.Delete(op.Tx, entry.ID)
+			creationObjects.Delete(op.Tx, lattice.IDOf(entry.ID))
+		}
+	}
+	key := fmt.Sprintf("%020d/%s", creation.Requested.UnixNano(), creation.ID)
+	return errors.Join(creationsByTime.Put(op.Tx, key, ""), creationObjects.Put(op.Tx, creation.ID, creation))
 }
 
 func (op *call) createAccount(in *organizations.CreateAccountRequest, tags map[string]string) (id string, err error) {

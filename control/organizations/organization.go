@@ -120,7 +120,8 @@ func (c *Control) DeleteOrganization(ctx context.Context, caller iam.Caller, _ *
 		organizationObjects.Delete(op.Tx, op.organization.ID)
 		accountObjects.Delete(op.Tx, op.organization.Management)
 		return done(errors.Join(
-			unitObjects.DeletePrefix(op.Tx, ""), policyObjects.DeletePrefix(op.Tx, ""), creationObjects.DeletePrefix(op.Tx, ""),
+			unitObjects.DeletePrefix(op.Tx, ""), policyObjects.DeletePrefix(op.Tx, ""), policyNames.DeletePrefix(op.Tx, ""),
+			creationObjects.DeletePrefix(op.Tx, ""), creationsByTime.DeletePrefix(op.Tx, ""),
 		))
 	})
 }

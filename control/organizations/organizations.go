@@ -14,7 +14,8 @@
 //   - CreateAccount makes no role in the account: pergola env gives the credentials of its administrator.
 //   - An account that is removed stands alone: what it owns stays, and its credentials go on working. It can be
 //     removed at once, and cannot come back.
-//   - Accounts and policies have no quota.
+//   - An account that has left counts towards the quota of accounts, as what it owns stays.
+//   - Of the requests to make accounts, the last thousand are remembered.
 //   - Permission is asked for the accounts, units, roots and policies that an operation names; for CreateAccount,
 //     listings of everything, and what is about the organisation as a whole, on all resources.
 package organizations
@@ -45,6 +46,8 @@ type Config struct {
 	Now func() time.Time
 	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
 	Random io.Reader
+	// Quotas replaces the defaults of quotas by their codes, such as "L-E619E033".
+	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
@@ -54,13 +57,14 @@ type Control struct {
 	first  string
 	now    func() time.Time
 	random io.Reader
+	quotas map[string]int
 
 	authority *authority.Authority
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, first: cfg.FirstAccount, now: cfg.Now, random: cfg.Random}
+	c := &Control{store: cfg.Store, first: cfg.FirstAccount, now: cfg.Now, random: cfg.Random, quotas: cfg.Quotas}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -136,6 +140,45 @@ func missing(err error, code, format string, args ...any) error {
 // violation says which constraint a change would violate.
 func violation(reason, format string, args ...any) error {
 	return reasoned("ConstraintViolationException", reason, format, args...)
+}
+
+// accountsQuota is the code of the quota of accounts.
+const accountsQuota = "L-E619E033"
+
+// How many of each an organisation may have (Organizations user guide, "Quotas").
+const (
+	maxAccounts = 10 // unless the quota is changed
+	maxPolicies = 10_000
+)
+
+// room refuses one more of what an organisation has as many of as it may.
+func room(limit, have int, reason, what string) error {
+	if have >= limit {
+		return violation(reason, "An organization may have %d %s at most", limit, what)
+	}
+	return nil
+}
+
+// roomForAccount refuses one more account than there may be.
+func (op *call) roomForAccount() error {
+	limit, ok := op.quotas[accountsQuota]
+	if !ok {
+		limit = maxAccounts
+	}
+	have, err := accountObjects.Count(op.Tx, "")
+	if err != nil {
+		return err
+	}
+	return room(limit, have, "ACCOUNT_NUMBER_LIMIT_EXCEEDED", "accounts (quota "+accountsQuota+")")
+}
+
+// roomForPolicy refuses one more policy than there may be.
+func (op *call) roomForPolicy() error {
+	have, err := policyObjects.Count(op.Tx, "")
+	if err != nil {
+		return err
+	}
+	return room(maxPolicies, have, "POLICY_NUMBER_LIMIT_EXCEEDED", "policies")
 }
 
 // invalid says what is wrong with a request.

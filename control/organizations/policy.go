@@ -2,6 +2,7 @@ package organizations
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"unicode/utf8"
 
@@ -88,28 +89,38 @@ func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *organ
 		if err := op.MayCreate("*", tags, "TagResource"); err != nil {
 			return nil, err
 		}
+		if err := op.roomForPolicy(); err != nil {
+			return nil, err
+		}
 		return op.putPolicy(organizations.Policy{
 			ID:   organizations.PolicyPrefix + lattice.NewSuffix(c.random),
 			Name: in.Name, Description: in.Description, Content: in.Content, Tags: tags,
-		})
+		}, "")
 	})
 }
 
-// putPolicy writes a policy, new or changed, if its content is good and no other one has its name.
-func (op *call) putPolicy(policy organizations.Policy) (*organizations.PolicyResponse, error) {
+// policyNames are the ids of the policies by their names.
+var policyNames = store.NewIndex("service-control-policy-name")
+
+// putPolicy writes a policy, new or changed, if its content is good and no other one has its name. was is its name so far.
+func (op *call) putPolicy(policy organizations.Policy, was string) (*organizations.PolicyResponse, error) {
 	if err := checkDocument(policy.Content); err != nil {
 		return nil, err
 	}
-	all, err := op.policies()
-	if err != nil {
+	other, err := policyNames.Get(op.Tx, policy.Name)
+	if full := organizations.FullAccess(); policy.Name == full.Name {
+		other, err = full.ID, nil
+	}
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return nil, err
+	case err == nil && other != policy.ID:
+		return nil, aws.Errorf("DuplicatePolicyException", "Policy %s has this name", other)
 	}
-	for _, other := range all {
-		if other.Name == policy.Name && other.ID != policy.ID {
-			return nil, aws.Errorf("DuplicatePolicyException", "Policy %s has this name", other.ID)
-		}
+	if was != "" && was != policy.Name {
+		policyNames.Delete(op.Tx, was)
 	}
-	return op.describePolicy(policy), policyObjects.Put(op.Tx, policy.ID, policy)
+	return op.describePolicy(policy), errors.Join(policyNames.Put(op.Tx, policy.Name, policy.ID), policyObjects.Put(op.Tx, policy.ID, policy))
 }
 
 func (op *call) describePolicy(p organizations.Policy) *organizations.PolicyResponse {
@@ -146,19 +157,21 @@ func (c *Control) UpdatePolicy(ctx context.Context, caller iam.Caller, in *organ
 		if err != nil {
 			return nil, err
 		}
+		was := policy.Name
 		for field, value := range map[*string]*string{&policy.Name: in.Name, &policy.Description: in.Description, &policy.Content: in.Content} {
 			if value != nil {
 				*field = *value
 			}
 		}
-		return op.putPolicy(*policy)
+		return op.putPolicy(*policy, was)
 	})
 }
 
 // DeletePolicy deletes a policy that is attached to nothing.
 func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *organizations.DeletePolicyRequest) (*lattice.Empty, error) {
 	return update(ctx, c, caller, "DeletePolicy", func(op *call) (*lattice.Empty, error) {
-		if _, err := op.ownPolicy(in.ID); err != nil {
+		policy, err := op.ownPolicy(in.ID)
+		if err != nil {
 			return nil, err
 		}
 		targets, err := op.targetsOf(in.ID)
@@ -169,6 +182,7 @@ func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *organ
 			return nil, aws.Errorf("PolicyInUseException", "Policy %s is attached to %s and %d more; detach it first", in.ID, targets[0].id, len(targets)-1)
 		}
 		policyObjects.Delete(op.Tx, in.ID)
+		policyNames.Delete(op.Tx, policy.Name)
 		return done(nil)
 	})
 }

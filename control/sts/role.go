@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"pergola/aws"
 	"pergola/aws/iam"
@@ -147,10 +148,17 @@ func newRoleSession(caller iam.Caller, in *sts.AssumeRoleRequest) (*roleSession,
 	return s, nil
 }
 
-// restricted is a session with its session policies.
+// restricted is a session with its session policies. Nothing that is too long is read.
 func restricted(in *sts.RoleSession) (*roleSession, error) {
 	if len(in.PolicyARNs) > maxPolicyARNs {
 		return nil, aws.Errorf("ValidationError", "The value at 'policyArns' must have %d entries at most", maxPolicyARNs)
+	}
+	size := utf8.RuneCountInString(in.Policy)
+	for _, d := range in.PolicyARNs {
+		size += utf8.RuneCountInString(d.ARN)
+	}
+	if size > sts.MaxSessionPolicy {
+		return nil, aws.Errorf("PackedPolicyTooLarge", "The session policies have %d characters together, and may have %d; shorten them, or attach policies to the role", size, sts.MaxSessionPolicy)
 	}
 	s := &roleSession{name: in.Name, proof: authority.Keys{}}
 	if in.Policy != "" {

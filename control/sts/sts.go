@@ -6,7 +6,9 @@ package sts
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -28,9 +30,13 @@ type Config struct {
 	Box *sealing.Box
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
-	// Client fetches the keys of OpenID Connect issuers; nil means one of the standard library. In either case a fetch
-	// has ten seconds and follows no redirects.
-	Client *http.Client
+	// Roots are the authorities that certify OpenID Connect issuers; nil means those of the system.
+	Roots *x509.CertPool
+	// AllowLocalIssuers lets the keys of issuers be fetched from this host and from private networks, which anybody who
+	// reaches the API can cause. By default they are not.
+	AllowLocalIssuers bool
+	// Logger hears why an issuer's keys could not be fetched, which callers are not told; nil is silent.
+	Logger *slog.Logger
 }
 
 // Control carries out operations. Its methods may be called from any goroutine.
@@ -48,8 +54,12 @@ func New(cfg Config) *Control {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	fetching := fetcher{roots: cfg.Roots, allowInternal: cfg.AllowLocalIssuers}
 	return &Control{
-		store: cfg.Store, box: cfg.Box, now: cfg.Now, issuers: newIssuers(cfg.Client, cfg.Now),
+		store: cfg.Store, box: cfg.Box, now: cfg.Now, issuers: newIssuers(fetching, cfg.Now, cfg.Logger),
 		authority: authority.New(authority.Config{Service: "sts", Region: cfg.Region, Now: cfg.Now}),
 	}
 }

@@ -112,8 +112,8 @@ func (t *webToken) readHeader(header members) error {
 	if err := errors.Join(header.read("alg", &t.algorithm), header.read("kid", &t.keyID)); err != nil {
 		return err
 	}
-	if t.algorithm != rs256 && t.algorithm != es256 {
-		return fmt.Errorf("alg must be %s or %s", rs256, es256)
+	if t.algorithm != iam.RS256 && t.algorithm != iam.ES256 {
+		return fmt.Errorf("alg must be %s or %s", iam.RS256, iam.ES256)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"pergola/aws"
 	"pergola/aws/iam"
@@ -24,6 +25,9 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, caller iam.Call
 	if in.Provider != "" {
 		return nil, aws.Errorf("ValidationError", "ProviderId is for OAuth 2.0 access tokens; leave it out with an OpenID Connect token")
 	}
+	if utf8.RuneCountInString(in.Policy) > sts.MaxSessionPolicy {
+		return nil, aws.Errorf("ValidationError", "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length less than or equal to %d", sts.MaxSessionPolicy)
+	}
 	session, err := restricted(&in.RoleSession)
 	if err != nil {
 		return nil, err
@@ -32,11 +36,7 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, caller iam.Call
 	if err != nil {
 		return nil, aws.Errorf("InvalidIdentityToken", "The web identity token is malformed: %v", err)
 	}
-	role, err := c.role(ctx, &in.RoleSession)
-	if err != nil {
-		return nil, err
-	}
-	provider, err := c.verify(ctx, lattice.AccountOf(in.RoleARN), token)
+	provider, err := c.provider(ctx, lattice.AccountOf(in.RoleARN), token.issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +44,17 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, caller iam.Call
 		return nil, err
 	}
 	vouched := iam.Caller{Type: iam.TypeFederated, ARN: provider.ARN(), Origin: caller.Origin}
-	allowed, err := c.mayAssume(ctx, vouched, role, "AssumeRoleWithWebIdentity", session)
-	if err != nil {
+	// Before the issuer is asked for its keys, whose token it says this is must be let in: so nobody has it asked for
+	// nothing. Afterwards the question is put again, since the answer may have taken a while.
+	if _, err := c.roleFor(ctx, vouched, in, session); err != nil {
 		return nil, err
 	}
-	if !allowed { // the same is said of a role that does not exist
-		return nil, accessDenied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	if err := c.verify(ctx, provider, token); err != nil {
+		return nil, err
+	}
+	role, err := c.roleFor(ctx, vouched, in, session)
+	if err != nil {
+		return nil, err
 	}
 	duration, err := sessionDuration(role, in.Seconds, false)
 	if err != nil {
@@ -66,31 +71,41 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, caller iam.Call
 	}, err
 }
 
-// verify finds the provider that has issued a token and checks that it has, for one of its audiences, and that the token is valid at present.
-func (c *Control) verify(ctx context.Context, account string, t *webToken) (*iam.Provider, error) {
-	provider, err := c.provider(ctx, account, t.issuer)
+// roleFor is the role that a request names, if it lets in whom the issuer vouches for. The same is said of one that does not
+// exist.
+func (c *Control) roleFor(ctx context.Context, vouched iam.Caller, in *sts.AssumeRoleWithWebIdentityRequest, session *roleSession) (*iam.Role, error) {
+	role, err := c.role(ctx, &in.RoleSession)
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.issuers.key(ctx, t.issuer, t.keyID, t.algorithm)
+	allowed, err := c.mayAssume(ctx, vouched, role, "AssumeRoleWithWebIdentity", session)
+	if err == nil && !allowed {
+		err = accessDenied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	}
+	return role, err
+}
+
+// verify checks that a token is the issuer's, for one of its audiences, and valid at present.
+func (c *Control) verify(ctx context.Context, provider *iam.Provider, t *webToken) error {
+	key, err := c.issuers.key(ctx, provider, t.keyID, t.algorithm)
 	switch {
 	case errors.Is(err, errNoKey):
-		return nil, aws.Errorf("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider: %v", err)
+		return aws.Errorf("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider: %v", err)
 	case err != nil:
-		return nil, aws.Errorf("IDPCommunicationError", "The identity provider does not answer as it should: %v", err)
+		return aws.Errorf("IDPCommunicationError", "Couldn't retrieve verification key from your identity provider: %v; try again", errNoReply)
 	}
 	now := c.now()
 	switch {
-	case !key.verify(t):
-		return nil, aws.Errorf("InvalidIdentityToken", "The ID Token provided is not a valid JWT. Its signature does not fit.")
+	case !key.Verify(t.signed, t.signature):
+		return aws.Errorf("InvalidIdentityToken", "The ID Token provided is not a valid JWT. Its signature does not fit.")
 	case !now.Before(t.expires):
-		return nil, aws.Errorf("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), t.expires.Unix())
+		return aws.Errorf("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), t.expires.Unix())
 	case now.Add(maxSkew).Before(t.notBefore):
-		return nil, aws.Errorf("InvalidIdentityToken", "The web identity token is not good yet")
+		return aws.Errorf("InvalidIdentityToken", "The web identity token is not good yet")
 	case !slices.ContainsFunc(t.audiences, func(a string) bool { return slices.Contains(provider.ClientIDs, a) }):
-		return nil, aws.Errorf("InvalidIdentityToken", "Incorrect token audience")
+		return aws.Errorf("InvalidIdentityToken", "Incorrect token audience")
 	}
-	return provider, nil
+	return nil
 }
 
 // provider finds the provider that an account has registered for an issuer.

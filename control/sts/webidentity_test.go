@@ -1,18 +1,23 @@
 package sts_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +26,7 @@ import (
 
 	"pergola/aws/iam"
 	nouns "pergola/aws/sts"
+	iamcontrol "pergola/control/iam"
 	"pergola/control/sts"
 )
 
@@ -203,7 +209,7 @@ func TestRefusedWebIdentities(t *testing.T) {
 		{"no token", "none", "InvalidIdentityToken: The web identity token is malformed: it has 1 parts"},
 		{"no signature", good[:cut+1], "InvalidIdentityToken: The ID Token provided is not a valid JWT"},
 		{"altered", good[:cut] + "." + good[cut+2:] + "A", "InvalidIdentityToken: The ID Token provided is not a valid JWT"},
-		{"claims of another", strings.Join([]string{strings.Split(good, ".")[0], strings.Split(changed("sub", "root"), ".")[1], strings.Split(good, ".")[2]}, "."), "InvalidIdentityToken: The ID Token provided is not a valid JWT"},
+		{"claims of another", strings.Join([]string{strings.Split(good, ".")[0], strings.Split(changed("sub", "root"), ".")[1], strings.Split(good, ".")[2]}, "."), "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 		{"none", encoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + strings.Split(good, ".")[1] + ".", "InvalidIdentityToken: The web identity token is malformed: header: alg"},
 		{"symmetric", i.sign(object{"alg": "HS256", "kid": "one"}, i.claims()), "InvalidIdentityToken: The web identity token is malformed: header: alg"},
 		{"critical", i.sign(object{"alg": "RS256", "kid": "one", "crit": []string{"x"}}, i.claims()), "InvalidIdentityToken: The web identity token is malformed: header: crit"},
@@ -214,7 +220,7 @@ func TestRefusedWebIdentities(t *testing.T) {
 		{"end of the wrong type", changed("exp", "tomorrow"), "InvalidIdentityToken: The web identity token is malformed: claims: exp"},
 		{"end of all times", changed("exp", 1e300), "InvalidIdentityToken: The web identity token is malformed: claims: exp"},
 		{"not yet", changed("nbf", epoch.Add(6*time.Minute).Unix()), "InvalidIdentityToken: The web identity token is not good yet"},
-		{"other audience", changed("aud", "other"), "InvalidIdentityToken: Incorrect token audience"},
+		{"other audience", changed("aud", "other"), "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 		{"no audience", changed("aud", nil), "InvalidIdentityToken: The web identity token is malformed: claims: aud"},
 		{"audience of the wrong type", changed("aud", 7), "InvalidIdentityToken: The web identity token is malformed: claims: aud"},
 		{"no subject", changed("sub", nil), "InvalidIdentityToken: The web identity token is malformed: claims: sub"},
@@ -232,6 +238,10 @@ func TestRefusedWebIdentities(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
+	anyone := in
+	anyone.RoleARN = w.role("of-the-issuer", trust(`{"Federated":"arn:aws:iam::`+account+`:oidc-provider/`+strings.TrimPrefix(i.url, "http://")+`"}`, `"sts:AssumeRoleWithWebIdentity"`, ""))
+	anyone.Token = changed("aud", "other")
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, anyone, "InvalidIdentityToken: Incorrect token audience")
 	in.Token = good
 	in.RoleARN = strings.Replace(in.RoleARN, "deployer", "nobody", 1)
 	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
@@ -326,11 +336,159 @@ func TestIssuerOverTLS(t *testing.T) {
 	in := nouns.AssumeRoleWithWebIdentityRequest{Token: i.token(), RoleSession: nouns.RoleSession{Name: "deploy",
 		RoleARN: w.role("deployer", trust(`{"Federated":"`+created.ARN+`"}`, `"sts:AssumeRoleWithWebIdentity"`, ""))}}
 	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "IDPCommunicationError")
-	w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now, Client: server.Client()})
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now, Roots: roots, AllowLocalIssuers: true})
 	ok(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in)
 
 	i.publish(object{"issuer": i.url, "jwks_uri": strings.Replace(i.url, "https", "http", 1) + "/keys"}, i.rsaKey("one"))
 	w.seconds.Add(3600)
 	in.Token = i.sign(object{"alg": "RS256", "kid": "one"}, object{"iss": i.url, "sub": "x", "aud": "sts.example.com", "exp": w.now().Unix() + 60})
-	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "IDPCommunicationError: The identity provider does not answer as it should: the jwks_uri of")
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "IDPCommunicationError")
+}
+
+// TestFault_C6_TheRoleComesFirst has tokens that no role lets in cause no fetch.
+func TestFault_C6_TheRoleComesFirst(t *testing.T) {
+	w, i := newWorld(t), newIssuer(t)
+	in := w.register(i, bySubject)
+	stranger := i.claims()
+	stranger["sub"] = "repo:evil/app"
+	in.Token = i.sign(object{"alg": "RS256", "kid": "one"}, stranger)
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	absent := in
+	absent.RoleARN = strings.Replace(in.RoleARN, "deployer", "nobody", 1)
+	absent.Token = i.token()
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, absent, "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	if got := i.fetches.Load(); got != 0 {
+		t.Errorf("the issuer was asked %d times", got)
+	}
+	in.Token = i.token()
+	ok(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in)
+}
+
+// TestFault_C6_OneText has issuers on ports that are open and closed, that speak and do not: all that is said of them is
+// the same, also where local issuers are allowed.
+func TestFault_C6_OneText(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			conn, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("SSH-2.0-OpenSSH\r\n"))
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = silent.Close() })
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	speaking := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(speaking.Close)
+
+	for _, allowed := range []bool{false, true} {
+		w, i := newWorld(t), newIssuer(t)
+		w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now, AllowLocalIssuers: allowed})
+		texts := map[string]bool{}
+		for k, url := range []string{"http://" + silent.Addr().String(), "http://" + closed.Addr().String(), speaking.URL, "https://" + silent.Addr().String(), "https://" + closed.Addr().String() + "/x", "https://no-such-name.invalid"} {
+			created := ok(w, w.iam.CreateOpenIDConnectProvider, root(account), iam.CreateProviderRequest{URL: url + fmt.Sprint("/", k), ClientIDs: []string{"sts.example.com"}})
+			claims := i.claims()
+			claims["iss"] = url + fmt.Sprint("/", k)
+			in := nouns.AssumeRoleWithWebIdentityRequest{Token: i.sign(object{"alg": "RS256", "kid": "one"}, claims), RoleSession: nouns.RoleSession{Name: "deploy",
+				RoleARN: w.role(fmt.Sprint("deployer", k), trust(`{"Federated":"`+created.ARN+`"}`, `"sts:AssumeRoleWithWebIdentity"`, ""))}}
+			_, err := w.AssumeRoleWithWebIdentity(w.ctx, iam.Caller{}, &in)
+			texts[described(err)] = true
+		}
+		if len(texts) != 1 || !strings.HasPrefix(slices.Collect(maps.Keys(texts))[0], "IDPCommunicationError") {
+			t.Errorf("allowed %v: the answers differ: %v", allowed, slices.Collect(maps.Keys(texts)))
+		}
+	}
+}
+
+// TestFault_D15_KeysThatAreGiven registers an issuer that cannot be reached with its keys.
+func TestFault_D15_KeysThatAreGiven(t *testing.T) {
+	w, i := newWorld(t), newIssuer(t)
+	w.iam = iamcontrol.New(iamcontrol.Config{Store: w.objects, Box: w.box, Now: w.now})
+	w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now})
+	const url = "https://kubernetes.default.svc.cluster.local"
+	set := func(keys ...object) []byte {
+		raw, err := json.Marshal(object{"keys": keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	arn, err := w.iam.RegisterIssuer(w.ctx, account, iamcontrol.IssuerKeys{URL: url, Keys: set(i.rsaKey("one"))})
+	if want := "arn:aws:iam::" + account + ":oidc-provider/kubernetes.default.svc.cluster.local"; err != nil || arn != want {
+		t.Fatalf("registered %s, %v; want %s", arn, err, want)
+	}
+	claims := i.claims()
+	claims["iss"], claims["aud"], claims["sub"] = url, []string{"sts.amazonaws.com"}, "system:serviceaccount:shop:web"
+	in := nouns.AssumeRoleWithWebIdentityRequest{RoleSession: nouns.RoleSession{Name: "web",
+		RoleARN: w.role("web", trust(`{"Federated":"`+arn+`"}`, `"sts:AssumeRoleWithWebIdentity"`,
+			`{"StringEquals":{"kubernetes.default.svc.cluster.local:sub":"system:serviceaccount:shop:web"}}`))}}
+	in.Token = i.sign(object{"alg": "RS256", "kid": "one"}, claims)
+	ok(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in)
+	in.Token = i.sign(object{"alg": "RS256", "kid": "two"}, claims)
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "InvalidIdentityToken: Couldn't retrieve verification key")
+
+	if _, err := w.iam.RegisterIssuer(w.ctx, account, iamcontrol.IssuerKeys{URL: url, ClientIDs: []string{"sts.example.com"}, Keys: set(i.rsaKey("two"))}); err != nil {
+		t.Fatal(err)
+	}
+	ok(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in)
+	got := ok(w, w.iam.GetOpenIDConnectProvider, root(account), iam.SubjectRequest{Subject: iam.Subject{ProviderARN: arn}})
+	if want := []string{"sts.amazonaws.com", "sts.example.com"}; !slices.Equal(got.ClientIDs, want) {
+		t.Errorf("the audiences are %v, want %v", got.ClientIDs, want)
+	}
+	if i.fetches.Load() != 0 {
+		t.Error("something was fetched")
+	}
+	for name, bad := range map[string]iamcontrol.IssuerKeys{
+		"no keys": {URL: url, Keys: set()}, "no JSON": {URL: url, Keys: []byte("-----BEGIN")}, "no URL": {URL: "cluster", Keys: set(i.rsaKey("one"))},
+		"too long": {URL: url, Keys: append(set(i.rsaKey("one")), bytes.Repeat([]byte(" "), 64<<10)...)},
+	} {
+		if _, err := w.iam.RegisterIssuer(w.ctx, account, bad); !strings.HasPrefix(described(err), "InvalidInput") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestFault_A9_SessionPoliciesAreMeasuredFirst passes what is too long, and no policy, at both doors.
+func TestFault_A9_SessionPoliciesAreMeasuredFirst(t *testing.T) {
+	w, i := newWorld(t), newIssuer(t)
+	web := w.register(i, bySubject)
+	signed := request(w.role("reader", trust(anyone, assume, "")))
+	web.Token = i.token()
+	for n, c := range map[int]struct{ web, signed string }{
+		2048:    {"MalformedPolicyDocument", "MalformedPolicyDocument"},
+		2049:    {"ValidationError: 1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length less than or equal to 2048", "PackedPolicyTooLarge"},
+		131_072: {"ValidationError", "PackedPolicyTooLarge"},
+	} {
+		web.Policy, signed.Policy = strings.Repeat("{", n), strings.Repeat("{", n)
+		refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, web, c.web)
+		refused(w, w.AssumeRole, user(account, "ada"), signed, c.signed)
+	}
+	web.Policy = strings.Repeat("{", 2000)
+	web.PolicyARNs = []nouns.PolicyDescriptor{{ARN: "arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess"}}
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, web, "PackedPolicyTooLarge")
+}
+
+// TestFault_C3_SessionsOfUsers uses one to make itself last.
+func TestFault_C3_SessionsOfUsers(t *testing.T) {
+	w := newWorld(t)
+	arn := w.role("reader", trust(anyone, assume, ""))
+	session := w.open(ok(w, w.GetSessionToken, user(account, "ada"), nouns.GetSessionTokenRequest{}).Credentials)
+	const invalid = "InvalidClientTokenId: The security token included in the request is invalid"
+	refused(w, w.iam.CreateUser, session, iam.CreateUserRequest{Name: "lasting"}, invalid)
+	refused(w, w.iam.CreateAccessKey, session, iam.SubjectRequest{}, invalid)
+	refused(w, w.iam.GetUser, session, iam.SubjectRequest{}, invalid)
+	refused(w, w.GetAccessKeyInfo, session, nouns.GetAccessKeyInfoRequest{ID: "AKIAIOSFODNN7EXAMPLE"}, "AccessDenied: Cannot call GetAccessKeyInfo with session credentials")
+	ok(w, w.GetCallerIdentity, session, nouns.GetCallerIdentityRequest{})
+	ok(w, w.AssumeRole, session, request(arn))
 }

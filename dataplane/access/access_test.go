@@ -357,8 +357,9 @@ func TestConditions(t *testing.T) {
 		{`"StringLike":{"vpc-lattice-svcs:RequestPath":"/v1/*"}`, true, true},
 		{`"StringLike":{"vpc-lattice-svcs:RequestPath":"*x=1*"}`, false, false},
 		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/X-Team":"blue"}`, true, true},
-		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":["1","2"]}`, true, true},
-		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":"1"}`, false, false},
+		{`"ForAllValues:StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":["1","2"]}`, true, true},
+		{`"ForAllValues:StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":"1"}`, false, false},
+		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":["1","2"]}`, false, false}, // what that means, IAM leaves open
 		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/Host":"parking.example"}`, true, true},
 		{`"Null":{"vpc-lattice-svcs:RequestHeader/x-none":"true"}`, true, true},
 		{`"ForAnyValue:StringEquals":{"vpc-lattice-svcs:RequestQueryString/quux":"grault"}`, true, true},

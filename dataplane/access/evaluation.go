@@ -3,9 +3,10 @@ package access
 import (
 	"strconv"
 	"strings"
-	"time"
+	"unicode/utf8"
 	"unsafe"
 
+	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/snapshot"
@@ -34,12 +35,17 @@ type evaluation struct {
 	tags     snapshot.Tags     // of the signer
 	question policy.Request
 	access   policy.Access
-	now      time.Time // zero until asked for
+	facts    iam.Facts // without a time until asked for
+	origin   iam.Origin
 
 	levels   [2]policy.Level
 	attached [2]*policy.Policy
 	session  []*policy.Policy
 	text     []byte // what strings made for this request are made of
+	query    query
+	// The field that was found last.
+	askedField string
+	foundField place
 }
 
 // maxText is how much memory for text is kept, in bytes.
@@ -52,7 +58,8 @@ func (e *evaluation) reset() {
 		text = nil
 	}
 	clear(session[:cap(session)])
-	*e = evaluation{guard: e.guard, session: session, text: text}
+	e.query.reset()
+	*e = evaluation{guard: e.guard, session: session, text: text, query: e.query}
 }
 
 // prepare puts the question, and gathers whom to ask.
@@ -195,59 +202,55 @@ func (e *evaluation) single(name string) string {
 		return r.VPC.ID
 	case "vpc-lattice-svcs:sourcevpcowneraccount":
 		return r.VPC.Account
-	case "aws:securetransport":
-		return strconv.FormatBool(r.Secure)
-	case "aws:sourceip":
-		return e.sourceIP()
-	case "aws:currenttime":
-		start := len(e.text)
-		e.text = e.time().AppendFormat(e.text, time.RFC3339)
-		return e.written(start)
-	case "aws:epochtime":
-		return e.number(e.time().Unix())
-	case "aws:requestedregion":
-		return e.guard.region
 	}
-	return e.ofCaller(name)
+	start := len(e.text)
+	e.text = e.circumstances().AppendValue(e.text, name)
+	return e.written(start)
 }
 
-// ofCaller answers the keys that tell more of the signer than package policy knows.
-func (e *evaluation) ofCaller(name string) string {
+// circumstances are what the global condition keys are answered from, gathered when the first of them is asked for.
+func (e *evaluation) circumstances() *iam.Facts {
+	f := &e.facts
+	if !f.Time.IsZero() {
+		return f
+	}
+	r := e.request
+	e.origin = iam.Origin{Address: r.Client, Secure: r.Secure}
+	*f = iam.Facts{
+		Time: e.guard.now(), Region: e.guard.region, Origin: &e.origin,
+		ResourceAccount: lattice.AccountOf(r.Listener.Service.ARN),
+	}
+	of := e.guard.credentials.snapshot().Identities.Account(f.ResourceAccount)
+	f.ResourceOrganization, f.ResourceOrganizationPath = of.Organization, of.Path
 	if e.account != nil {
-		switch name {
-		case "aws:principalorgid":
-			return e.account.Organization
-		case "aws:principalorgpaths":
-			return e.account.Path
-		}
+		f.Organization, f.OrganizationPath = e.account.Organization, e.account.Path
 	}
 	if s := e.signer.session; s != nil {
-		switch name {
-		case "aws:tokenissuetime":
-			return s.issued
-		case "aws:sourceidentity":
-			return s.sourceIdentity
-		case "aws:federatedprovider":
-			return s.federation
-		}
+		f.Temporary, f.Issued, f.SourceIdentity, f.Federation = true, s.issued, s.sourceIdentity, s.federation
 	}
-	return ""
+	return f
 }
 
 // header is the i-th value of a field, as the target gets it. Each field line of a repeated field is a value, and so is one
-// whose name has underscores for hyphens, which some targets take for the same.
+// whose name has underscores for hyphens, which some targets take for the same. Values that are asked for one after the other
+// are answered from where the last was found.
 func (e *evaluation) header(name string, i int) (string, bool) {
 	if name == "host" {
 		return e.request.HTTP.Host, i == 0
 	}
-	for _, field := range e.request.passed() {
-		if !sameName(field.Name, name) {
+	fields, at, skip := e.request.passed(), 0, i
+	if i > 0 && e.askedField == name && e.foundField.i == i-1 {
+		at, skip = e.foundField.at+1, 0
+	}
+	for ; at < len(fields); at++ {
+		if !sameName(fields[at].Name, name) {
 			continue
 		}
-		if i == 0 {
-			return field.Value, true
+		if skip == 0 {
+			e.askedField, e.foundField = name, place{i, at}
+			return fields[at].Value, true
 		}
-		i--
+		skip--
 	}
 	return "", false
 }
@@ -255,57 +258,15 @@ func (e *evaluation) header(name string, i int) (string, bool) {
 // parameter is the i-th value of a parameter of the query, decoded. Names, like all of a condition key, are compared
 // regardless of case.
 func (e *evaluation) parameter(name string, i int) (string, bool) {
-	for pair := range strings.SplitSeq(e.request.HTTP.RawQuery, "&") {
-		field, value, _ := strings.Cut(pair, "=")
-		if pair == "" || !strings.EqualFold(e.decoded(field), name) {
-			continue
-		}
-		if i == 0 {
-			return e.decoded(value), true
-		}
-		i--
+	if !e.query.isRead {
+		e.query.read(e.request.HTTP.RawQuery)
 	}
-	return "", false
-}
-
-// decoded is a part of the query as its sender meant it: a plus sign is a space, as in HTML forms, and a percent sign
-// that begins no escape stands for itself. Nearly all parts are as they are.
-func (e *evaluation) decoded(s string) string {
-	if !strings.ContainsAny(s, "%+") {
-		return s
+	if strings.IndexFunc(name, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
+		start := len(e.text)
+		e.text = foldName(append(e.text, name...), start)
+		name = e.written(start)
 	}
-	start := len(e.text)
-	for len(s) > 0 {
-		c, size := s[0], 1
-		switch c {
-		case '+':
-			c = ' '
-		case '%':
-			if escape, err := strconv.ParseUint(s[1:min(3, len(s))], 16, 8); err == nil && len(s) > 2 {
-				c, size = byte(escape), 3
-			}
-		}
-		e.text = append(e.text, c)
-		s = s[size:]
-	}
-	return e.written(start)
-}
-
-func (e *evaluation) sourceIP() string {
-	if !e.request.Client.IsValid() {
-		return ""
-	}
-	start := len(e.text)
-	e.text = e.request.Client.Unmap().WithZone("").AppendTo(e.text)
-	return e.written(start)
-}
-
-// time is one instant for all who ask.
-func (e *evaluation) time() time.Time {
-	if e.now.IsZero() {
-		e.now = e.guard.now().UTC()
-	}
-	return e.now
+	return e.query.value(name, i)
 }
 
 func (e *evaluation) number(n int64) string {

@@ -86,8 +86,9 @@ type session struct {
 	// named.
 	inline  *policy.Policy
 	managed []string
-	// The values of aws:TokenIssueTime, aws:SourceIdentity and aws:FederatedProvider.
-	issued, sourceIdentity, federation string
+	// issued is when, and the others are the values of aws:SourceIdentity and aws:FederatedProvider.
+	issued                     time.Time
+	sourceIdentity, federation string
 }
 
 // sessionSlots is how many opened sessions are kept, some kilobytes each.
@@ -137,13 +138,13 @@ func newSession(secret string, caller *iam.Caller) (*session, error) {
 		arn: caller.ARN, id: caller.UserID, of: of, name: caller.Session.Name,
 		tags:    snapshot.NewTags(caller.Tags),
 		managed: caller.Session.PolicyARNs,
-		issued:  caller.Session.Issued.UTC().Format(time.RFC3339), sourceIdentity: caller.Session.SourceIdentity,
+		issued:  caller.Session.Issued, sourceIdentity: caller.Session.SourceIdentity,
 		federation: caller.Session.Federation,
 	}
 	if caller.Session.Policy == "" {
 		return s, nil
 	}
-	document, err := policy.Parse([]byte(caller.Session.Policy), policy.Session, 0)
+	document, err := policy.ParseSession(caller.Session.Policy)
 	if err != nil {
 		return nil, sigv4.ErrUnknownKey
 	}

@@ -295,8 +295,12 @@ func (w *walk) levelGate(level policy.LevelExplanation) Gate {
 		for i, s := range p.Statements {
 			gate.More = append(gate.More, w.statementLines(p.Policy, i, s)...)
 		}
-		if p.Statement >= 0 && (p.Effect == level.Effect) {
+		switch {
+		case p.Effect != level.Effect || p.Effect == policy.Silent:
+		case p.Statement >= 0:
 			gate.Detail = fmt.Sprintf("%s by %s", verb(level.Effect), statementName(p.Policy, p.Statement, p.Statements[p.Statement]))
+		default:
+			gate.Detail = fmt.Sprintf("denied: comparing the request with %s takes too long; shorten the policy or the request", p.Policy.Name)
 		}
 	}
 	switch level.Effect {
