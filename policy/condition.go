@@ -57,21 +57,17 @@ func (c *condition) holds(r *Request) bool {
 	if c.set == forAllValues && value == "" && r.isNull(&c.key) {
 		return true // a single empty value is an empty set
 	}
-	satisfied := c.satisfies(value, r)
-	for i := 1; !r.exhausted(); i++ {
+	all := c.set == forAllValues || c.set == noSet && c.allows
+	for i := 1; c.satisfies(value, r) == all; i++ {
 		r.spend(workValue)
-		if value, ok = r.value(&c.key, i); !ok {
-			return satisfied
+		if value, ok = r.value(&c.key, i); !ok || r.exhausted() {
+			return all
 		}
-		switch {
-		case c.set == noSet && c.allows:
+		if c.set == noSet && c.allows {
 			return false
-		case satisfied != (c.set == forAllValues):
-			return satisfied
 		}
-		satisfied = c.satisfies(value, r)
 	}
-	return satisfied
+	return !all
 }
 
 // holdsAbsent is the outcome for a key that the request does not have (IAM user guide, Condition operators, and Set

@@ -14,6 +14,7 @@ type Policy struct {
 type statement struct {
 	sid        string
 	effect     Effect
+	work       int           // of whom it is about, in steps
 	principal  *principalSet // nil when the kind implies it
 	action     *patternSet
 	resource   *patternSet // nil when the kind implies it
@@ -36,7 +37,10 @@ func Compile(d *Document) *Policy {
 }
 
 func compileStatement(d *Document, text statementText) statement {
-	s := statement{sid: text.sid, effect: text.effect, principal: text.principal}
+	s := statement{sid: text.sid, effect: text.effect, work: workStatement, principal: text.principal}
+	if s.principal != nil {
+		s.work += len(s.principal.written)
+	}
 	s.action = compilePatterns(text.action, wildcards|ignoreCase)
 	known := syntax(0)
 	if d.Version == version2012 {
@@ -96,12 +100,9 @@ func (s *statement) applies(r *Request) bool {
 
 // matches looks at conditions last, as they cost most.
 func (s *statement) matches(r *Request) bool {
-	r.spend(workStatement)
-	if s.principal != nil {
-		r.spend(len(s.principal.written))
-		if !s.principal.covers(&r.Principal) {
-			return false
-		}
+	r.spend(s.work)
+	if s.principal != nil && !s.principal.covers(&r.Principal) {
+		return false
 	}
 	if !s.action.covers(r.Action, r) || s.resource != nil && !s.resource.covers(r.Resource, r) {
 		return false

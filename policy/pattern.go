@@ -224,21 +224,16 @@ func (p *pattern) match(s string, r *Request) bool {
 		return true
 	case exact:
 		text := p.pieces[0].text
-		if len(s) == len(text) {
-			r.spend(len(s) / workSearched)
-			if s == text {
-				return true
-			}
+		if s == text {
+			return true
 		}
-		if p.fold {
-			r.spend(min(len(s), len(text)))
-			return strings.EqualFold(s, text)
-		}
-		return false
+		return p.fold && p.matchFolded(s, r)
 	case prefix:
 		text := p.pieces[0].text
-		r.spend(len(text) / workSearched)
-		return strings.HasPrefix(s, text) || p.fold && len(s) >= len(text) && strings.EqualFold(s[:len(text)], text)
+		if strings.HasPrefix(s, text) {
+			return true
+		}
+		return p.fold && len(s) >= len(text) && p.matchFolded(s[:len(text)], r)
 	}
 	r.spend(workGlob)
 	m := matcher{r, p.fold}
@@ -246,6 +241,12 @@ func (p *pattern) match(s string, r *Request) bool {
 		return m.matchParts(p.parts, p.glob, s)
 	}
 	return m.match(p.glob, s)
+}
+
+// matchFolded compares s with the pattern's text in either case.
+func (p *pattern) matchFolded(s string, r *Request) bool {
+	r.spend(min(len(s), len(p.pieces[0].text)))
+	return strings.EqualFold(s, p.pieces[0].text)
 }
 
 // foldPrefix is strings.HasPrefix for letters in either case, which need not be as long as each other.

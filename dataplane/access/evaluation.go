@@ -220,8 +220,10 @@ func (e *evaluation) circumstances() *iam.Facts {
 		Time: e.guard.now(), Region: e.guard.region, Origin: &e.origin,
 		ResourceAccount: lattice.AccountOf(r.Listener.Service.ARN),
 	}
-	of := e.guard.credentials.snapshot().Identities.Account(f.ResourceAccount)
-	f.ResourceOrganization, f.ResourceOrganizationPath = of.Organization, of.Path
+	if known := e.guard.credentials.snapshot().Identities; known != nil {
+		of := known.Account(f.ResourceAccount)
+		f.ResourceOrganization, f.ResourceOrganizationPath = of.Organization, of.Path
+	}
 	if e.account != nil {
 		f.Organization, f.OrganizationPath = e.account.Organization, e.account.Path
 	}
