@@ -50,7 +50,7 @@ func newPlane(t *testing.T) plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := iam.New(iam.Config{Store: objects, Box: box})
+	keys := iam.New(iam.Config{Store: objects, Box: box, AllowLocalIssuers: true})
 	credential, err := keys.Administrator(ctx, iam.ManagementAccount)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func newPlane(t *testing.T) plane {
 		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
 		ACM:           acm.New(acm.Config{Store: objects, Region: testRegion, Box: box}),
 		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),
-		IAM:           keys, STS: stscontrol.New(stscontrol.Config{Store: objects, Box: box}),
+		IAM:           keys, STS: stscontrol.New(stscontrol.Config{Store: objects, Box: box, AllowLocalIssuers: true}),
 		Keys: keys, Box: box, Region: testRegion,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
