@@ -298,7 +298,7 @@ func TestFault_A1_ADoorThatFailsIsHeldAndTheRestOpens(t *testing.T) {
 		r := newRig(t, hold, 0)
 		held := map[Door]bool{}
 		r.Plane.hold = func(d Door) bool { return held[d] }
-		r.network.refused[ipv4("vpc-a", 80)], r.network.panics[ipv4("vpc-b", 80)] = true, true
+		r.network.refused[ipv4("vpc-a", 80)], r.network.panics[ipv6("vpc-b", 80)] = true, true
 		wanted := places(map[string][]uint16{"vpc-a": {80, 443}, "vpc-b": {80, 443}})
 		failed := r.Apply(t.Context(), wanted)
 		if len(failed) != 2 || failed[Door{"vpc-a", 80}] == nil || !errors.Is(failed[Door{"vpc-b", 80}], containment.ErrPanicked) {

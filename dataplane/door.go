@@ -51,6 +51,12 @@ func (p *Plane) openDoor(ctx context.Context, at *place, port uint16) (*door, er
 	}
 	d := &door{plane: p, place: at, port: port, listeners: []net.Listener{l}}
 	d.ctx, d.cancel = context.WithCancel(at.ctx)
+	whole := false
+	defer func() {
+		if !whole { // a panic must not leave half a door, which nothing could open again
+			d.close()
+		}
+	}()
 	address = netip.AddrPortFrom(snapshot.ServiceAddress6, port)
 	if l, err := p.network.Listen(ctx, at.vpc, address); err == nil {
 		d.listeners = append(d.listeners, l)
@@ -59,6 +65,7 @@ func (p *Plane) openDoor(ctx context.Context, at *place, port uint16) (*door, er
 			p.log.Info("services are reached over IPv4 alone where the network has no IPv6", "vpc", at.vpc, "address", address, "error", err)
 		})
 	}
+	whole = true
 	return d, nil
 }
 
