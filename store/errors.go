@@ -56,6 +56,8 @@ func (s *Store) explain(what string, err error) error {
 
 func errorMeaning(err error) error {
 	switch {
+	case errors.Is(err, errSilent):
+		return ErrUnavailable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return contextError(err)
 	case errors.Is(err, rpctypes.ErrTooManyOps):
