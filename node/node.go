@@ -52,7 +52,9 @@ type Config struct {
 	ResolvConf string
 	// RequestsPerSecond is how many requests each service takes in a second; see proxy.Config.
 	RequestsPerSecond int
-	Logger            *slog.Logger
+	// MaxConnections bounds the connections of clients; see dataplane.Config.
+	MaxConnections int
+	Logger         *slog.Logger
 }
 
 // Node is a running share of the data plane.
@@ -102,7 +104,9 @@ func New(cfg Config) *Node {
 			Guard: n.guard, Picker: relayPicker{n.targets}, Dial: n.dial, Log: cfg.Logger,
 		}),
 	})
-	n.plane = dataplane.New(dataplane.Config{Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger})
+	n.plane = dataplane.New(dataplane.Config{
+		Network: n, Serve: n.entrance.Serve, MaxConnections: min(cfg.MaxConnections, dataplane.DefaultMaxConnections), Logger: cfg.Logger,
+	})
 	n.fixtures = newFixtures(cfg, n.plane.Snapshot)
 	return n
 }

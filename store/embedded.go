@@ -187,18 +187,19 @@ func serverConfig(cfg Config, log *zap.Logger) config.ServerConfig {
 		AutoCompactionMode:      v3compactor.ModeRevision,
 		AutoCompactionRetention: keptRevisions, // in this mode etcd reads the duration as a count
 
-		SnapshotCount:          etcdserver.DefaultSnapshotCount,
-		SnapshotCatchUpEntries: etcdserver.DefaultSnapshotCatchUpEntries,
-		MaxSnapFiles:           5,
-		MaxWALFiles:            5,
-		WarningApplyDuration:   100 * time.Millisecond,
-		CompactHashCheckTime:   time.Minute,
-		DowngradeCheckTime:     time.Hour,
-		V2Deprecation:          config.V2DeprDefault,
-		ServerFeatureGate:      features.NewDefaultServerFeatureGate(memberName, log),
-		BcryptCost:             10, // unused without etcd's own users, but etcd checks it
-		Metrics:                "basic",
-		Logger:                 log,
+		SnapshotCount:               etcdserver.DefaultSnapshotCount,
+		SnapshotCatchUpEntries:      etcdserver.DefaultSnapshotCatchUpEntries,
+		MaxSnapFiles:                5,
+		MaxWALFiles:                 5,
+		WarningApplyDuration:        100 * time.Millisecond,
+		WarningUnaryRequestDuration: time.Second,
+		CompactHashCheckTime:        time.Minute,
+		DowngradeCheckTime:          time.Hour,
+		V2Deprecation:               config.V2DeprDefault,
+		ServerFeatureGate:           features.NewDefaultServerFeatureGate(memberName, log),
+		BcryptCost:                  10, // unused without etcd's own users, but etcd checks it
+		Metrics:                     "basic",
+		Logger:                      log,
 	}
 }
 

@@ -239,3 +239,18 @@ func call[R any](ctx context.Context, s *Store, what string, request func(contex
 	s.outage.note(s.log, err)
 	return resp, err
 }
+
+// IsEmpty reports whether nothing has ever been put into the store: no object, and no entry of an index.
+func (s *Store) IsEmpty(ctx context.Context) (bool, error) {
+	for _, prefix := range []string{"object/", "index/"} {
+		in := under(root + prefix)
+		resp, err := s.do(ctx, "look whether the store is empty", clientv3.OpGet(in.start, clientv3.WithRange(in.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()))
+		if err != nil {
+			return false, err
+		}
+		if len(resp.Get().Kvs) > 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
