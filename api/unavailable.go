@@ -33,7 +33,7 @@ func outage(err error) *aws.Error {
 		return unavailable(store.ErrDiskFull.Error() + ": remove what is not needed there, or enlarge the disk; " + err.Error())
 	case errors.Is(err, store.ErrUncertain):
 		return unavailable("The store did not answer, and the change may have been made or not: look before you try again")
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed):
+	case store.IsOutage(err):
 		return unavailable("The store does not answer; try again in a moment")
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"pergola/api"
@@ -78,7 +79,7 @@ func (c *Control) start(ctx, background context.Context) error {
 
 func (c *Control) openStore(ctx context.Context) (err error) {
 	c.store, err = store.Open(ctx, store.Config{
-		Dir: c.cfg.path("etcd"), Socket: c.cfg.path(etcdSocket), Failed: c.cfg.Failed,
+		Dir: StoreDir(c.cfg.Dir), Socket: c.cfg.path(etcdSocket), Failed: c.cfg.Failed,
 		Endpoints: c.cfg.Etcd, NoSync: c.cfg.NoSync, Logger: c.cfg.Logger,
 	})
 	if err != nil {
@@ -93,6 +94,9 @@ func (c *Control) openStore(ctx context.Context) (err error) {
 	c.certificates = acm.New(acm.Config{Store: c.store, Region: c.cfg.Region, Box: c.box, Logger: c.cfg.Logger})
 	return c.writeTrust(ctx)
 }
+
+// StoreDir is where the embedded store is in a data directory.
+func StoreDir(dir string) string { return filepath.Join(dir, "etcd") }
 
 // openFunctions makes what keeps functions. What runs them is another part.
 func (c *Control) openFunctions(ctx context.Context) error {

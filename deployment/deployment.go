@@ -189,11 +189,13 @@ type Deployment struct {
 	failed    chan error
 	watching  sync.WaitGroup
 	closed    chan struct{}
+	close     func() error // once; later calls return the same
 }
 
 // Start starts a deployment and returns once it serves. Close stops it.
 func Start(ctx context.Context, cfg Config) (*Deployment, error) {
 	d := &Deployment{failed: make(chan error, 8), closed: make(chan struct{})}
+	d.close = sync.OnceValue(d.stop)
 	if err := d.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -237,7 +239,9 @@ func (d *Deployment) watch(failed <-chan error) {
 func (d *Deployment) Failed() <-chan error { return d.failed }
 
 // Close stops everything: first what takes requests in, last what others stand on.
-func (d *Deployment) Close() error {
+func (d *Deployment) Close() error { return d.close() }
+
+func (d *Deployment) stop() error {
 	close(d.closed)
 	d.watching.Wait()
 	var errs []error

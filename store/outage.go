@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// silence is how long a request to etcd waits without a sign of life. While others are answered it goes on waiting, for up
-// to longestSilence: etcd is slow then, and not away.
+// silence is how long a request to etcd waits without a sign of life. It goes on waiting, for up to longestSilence, while
+// others are answered, or while a member on this host keeps its connection: that is slow then, and not away.
 const (
-	silence        = 1500 * time.Millisecond
+	silence        = 2 * time.Second
 	longestSilence = 10 * time.Second
 )
 
@@ -21,6 +21,7 @@ var errSilent = errors.New("it does not answer")
 
 // outage knows whether etcd answers, and tells the log when that changes.
 type outage struct {
+	isHere   func() bool  // whether the member is on this host, and has not closed the connection
 	answered atomic.Int64 // when it last answered, in nanoseconds since 1970
 
 	mu    sync.Mutex // guards since
@@ -36,7 +37,7 @@ func (o *outage) guard(cancel context.CancelCauseFunc) (done func()) {
 	timer = time.AfterFunc(silence, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		if o.answered.Load() > time.Now().Add(-silence).UnixNano() && time.Since(began) < longestSilence {
+		if (o.isHere() || o.answered.Load() > time.Now().Add(-silence).UnixNano()) && time.Since(began) < longestSilence {
 			timer.Reset(silence)
 			return
 		}

@@ -40,6 +40,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +49,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 )
 
 // root precedes every key in etcd, so that an external etcd can be shared.
@@ -90,7 +93,9 @@ type Config struct {
 }
 
 // SocketEndpoint is the endpoint of the member behind a Socket.
-func SocketEndpoint(path string) string { return "unix://" + path }
+func SocketEndpoint(path string) string { return socketScheme + path }
+
+const socketScheme = "unix://"
 
 // Store is an open connection to the objects. All methods may be called from any goroutine.
 type Store struct {
@@ -119,6 +124,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := s.connect(ctx, cfg); err != nil {
 		s.end()
 		return nil, err
+	}
+	local := s.member != nil || slices.ContainsFunc(cfg.Endpoints, func(e string) bool { return strings.HasPrefix(e, socketScheme) })
+	s.outage.isHere = func() bool {
+		return local && (s.member != nil || s.client.ActiveConnection().GetState() == connectivity.Ready)
 	}
 	if err := s.await(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

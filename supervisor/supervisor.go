@@ -36,6 +36,9 @@ type Part struct {
 	Files []*os.File
 }
 
+// ErrCrashed is wrapped by the end of a process that crashed.
+var ErrCrashed = errors.New("it crashed")
+
 // State is what a process says of itself.
 type State struct {
 	// Ready says that it does its work, and Detail is a word about it.
@@ -236,7 +239,7 @@ func (r *run) cause(err error, errs *crashes) error {
 	case r.failed != "":
 		return errors.New(r.failed)
 	case crash != "":
-		return fmt.Errorf("it crashed: %s; %s has the rest", crash, errs.path)
+		return fmt.Errorf("%w: %s; %s has the rest", ErrCrashed, crash, errs.path)
 	case err != nil:
 		return err
 	}

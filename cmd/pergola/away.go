@@ -48,8 +48,26 @@ func serveAway(listener *net.TCPListener, region string, log *slog.Logger) *away
 	return a
 }
 
-// file is the listener for a process to inherit.
-func (a *away) file() (*os.File, error) { return a.listener.File() }
+// inheritable is a listener for processes to inherit. Package os makes a file one that blocks when it is passed on, unless
+// it takes it for one already; and what the file does, the listener does, since they are one socket.
+func inheritable(listener *net.TCPListener) (file *os.File, err error) {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	failed := raw.Control(func(fd uintptr) {
+		var inherited int
+		if inherited, err = syscall.Dup(int(fd)); err != nil {
+			return
+		}
+		syscall.CloseOnExec(inherited)
+		if err = syscall.SetNonblock(inherited, false); err == nil {
+			file = os.NewFile(uintptr(inherited), "the API's listener")
+			err = syscall.SetNonblock(inherited, true)
+		}
+	})
+	return file, errors.Join(failed, err)
+}
 
 // present says whether the control plane answers itself.
 func (a *away) present(is bool) {
@@ -64,10 +82,6 @@ func (a *away) present(is bool) {
 		return
 	}
 	a.shut = false
-	// A process that inherits the listener makes it one that blocks, which would hold the deadline up.
-	if raw, err := a.listener.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = syscall.SetNonblock(int(fd), true) })
-	}
 	_ = a.listener.SetDeadline(time.Time{})
 	close(a.open)
 }

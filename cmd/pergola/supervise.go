@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -30,14 +31,14 @@ func supervise(ctx context.Context, cfg deployment.Config, log *slog.Logger) (in
 	if err != nil {
 		return exitFailure, fmt.Errorf("API: %w; choose another address with --listen", err)
 	}
+	inherited, err := inheritable(listener.(*net.TCPListener))
+	if err != nil {
+		return exitFailure, errors.Join(err, listener.Close())
+	}
+	defer inherited.Close()
 	away := serveAway(listener.(*net.TCPListener), cfg.Region, log)
 	defer away.close()
 	cfg.Endpoint = deployment.EndpointOf(listener)
-	inherited, err := away.file()
-	if err != nil {
-		return exitFailure, err
-	}
-	defer inherited.Close()
 	told, err := cfg.Encode()
 	if err != nil {
 		return exitFailure, err
@@ -49,6 +50,9 @@ func supervise(ctx context.Context, cfg deployment.Config, log *slog.Logger) (in
 	control := keep(partControl, away.present, inherited)
 	defer control.Stop()
 	if _, err := awaitReady(ctx, control); err != nil || ctx.Err() != nil {
+		if errors.Is(err, supervisor.ErrCrashed) && len(cfg.Etcd) == 0 {
+			err = fmt.Errorf("the control plane does not start: %w; if the data in %s is damaged, restore a backup, or move the directory away to start empty", err, deployment.StoreDir(cfg.Dir))
+		}
 		return statusOf(err), err
 	}
 	runner := keep(partFunctions, nil)
