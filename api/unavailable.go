@@ -33,7 +33,7 @@ func outage(err error) *aws.Error {
 		return unavailable(store.ErrDiskFull.Error() + ": remove what is not needed there, or enlarge the disk; " + err.Error())
 	case errors.Is(err, store.ErrUncertain):
 		return unavailable("The store did not answer, and the change may have been made or not: look before you try again")
-	case store.IsOutage(err):
+	case store.IsOutage(err), errors.Is(err, store.ErrClosed):
 		return unavailable("The store does not answer; try again in a moment")
 	}
 	return nil

@@ -43,7 +43,7 @@ var (
 
 // IsOutage reports whether an error is no fault of the request: etcd is away, or has no room for a write.
 func IsOutage(err error) bool {
-	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) || errors.Is(err, ErrDiskFull) || errors.Is(err, ErrNoSpace)
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDiskFull) || errors.Is(err, ErrNoSpace)
 }
 
 // explain puts an error of the etcd client into this package's words, with what was attempted. Errors that a caller

@@ -188,13 +188,19 @@ func (c *Control) InvokeFunction(ctx context.Context, function, targetGroup stri
 	return result.Payload, nil
 }
 
+// invokeFunction finds a function and runs it. While the store is away, functions are what they last were.
 func (c *Control) invokeFunction(ctx context.Context, function, targetGroup string, event []byte) (functions.Result, error) {
 	name, err := lambda.ParseARN(function)
 	if err != nil {
 		return functions.Result{}, err
 	}
 	foreign := false
+	about := target{function, targetGroup}
 	find := func() (runnable *functions.Function, err error) {
+		last, ok := c.remembered.get(about)
+		if ok && !c.store.Away().IsZero() {
+			return last, nil
+		}
 		err = c.store.View(ctx, func(tx *store.Tx) error {
 			f, err := c.find(tx, name)
 			if foreign = isNotFound(err); err != nil {
@@ -206,6 +212,10 @@ func (c *Control) invokeFunction(ctx context.Context, function, targetGroup stri
 			runnable, err = c.runnable(tx, f, name)
 			return err
 		})
+		c.remembered.learn(about, runnable, err)
+		if ok && store.IsOutage(err) {
+			return last, nil
+		}
 		return runnable, err
 	}
 	runnable, err := find()
