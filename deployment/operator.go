@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"pergola/control/iam"
 	"pergola/dataplane/explain"
@@ -61,6 +62,9 @@ func (n *Node) Explain(_ context.Context, question operator.Question) (operator.
 		explanation.Gates = append(explanation.Gates, operator.Gate{
 			Name: gate.Name, Verdict: string(gate.Verdict), Detail: gate.Detail, More: gate.More,
 		})
+	}
+	if since := n.store.Away(); !since.IsZero() {
+		explanation.Reason += fmt.Sprintf(" (the control plane has been away since %s, and this is as the node last knew it)", since.Format(time.TimeOnly))
 	}
 	return explanation, err
 }

@@ -117,7 +117,7 @@ func (p *Process) keep(ctx context.Context) {
 	defer runtime.UnlockOSThread()
 	pause, served := shortestPause, false
 	for {
-		r := &run{process: p}
+		r := &run{process: p, again: served}
 		started := time.Now()
 		err := r.run(ctx)
 		p.changed(false)
@@ -146,6 +146,7 @@ func (p *Process) keep(ctx context.Context) {
 // run is one run of a process.
 type run struct {
 	process *Process
+	again   bool // another has been ready before
 	ready   bool
 	passing bool
 	failed  string
@@ -202,6 +203,9 @@ func (r *run) hear(from *os.File) {
 			return
 		}
 		if s.Ready {
+			if r.again {
+				r.process.log.Info("the process does its work again")
+			}
 			r.ready = true
 			r.process.changed(true)
 			r.process.once.Do(func() { r.process.ready <- s })
