@@ -13,6 +13,7 @@ import (
 	"pergola/control"
 	iamcontrol "pergola/control/iam"
 	"pergola/lattice"
+	"pergola/sealing"
 	"pergola/store"
 )
 
@@ -43,6 +44,9 @@ func fillStore(ctx context.Context, dir string, size estateSize) (made estate, e
 		return made, err
 	}
 	defer func() { err = errors.Join(err, objects.Close()) }()
+	if _, err := sealing.Make(filepath.Join(dir, "sealing.key")); err != nil { // a store with data must have one
+		return made, err
+	}
 	b := &builder{
 		ctx: ctx, size: size,
 		control: control.New(control.Config{Store: objects, Region: region, Quotas: map[string]int{
