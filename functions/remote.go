@@ -21,7 +21,8 @@ import (
 // A Runtime is reached from other processes by HTTP/2 over a Unix socket: one connection carries all invocations, and a
 // caller that leaves resets its own. A message is the length of a head, in four bytes, the head as JSON, and a payload.
 const (
-	maxHead      = 1 << 20 // of which the variables of a function are most
+	maxHead      = 1 << 20                       // of which the variables of a function are most
+	maxMessage   = 2*lambda.MaxPayload + maxHead // an event has a body of 6 MB in Base64
 	maxStreams   = 1 << 14
 	invokePath   = "/invoke"
 	forgetPath   = "/forget"
@@ -93,7 +94,7 @@ func Serve(ctx context.Context, listener net.Listener, r *Runtime, log *slog.Log
 
 func serveInvocation(w http.ResponseWriter, request *http.Request, r *Runtime) error {
 	var head invocationHead
-	payload, err := readMessage(http.MaxBytesReader(w, request.Body, maxHead+lambda.MaxPayload+responseSlack), &head)
+	payload, err := readMessage(http.MaxBytesReader(w, request.Body, maxMessage), &head)
 	if err != nil || head.Function == nil {
 		http.Error(w, "no invocation", http.StatusBadRequest)
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,17 @@ func TestARuntimeInAnotherProcess(t *testing.T) {
 	}
 	if _, err := client.Invoke(t.Context(), &Function{ARN: "g", Code: "none", Timeout: time.Second}, Call{}); !errors.Is(err, ErrNoCode) {
 		t.Errorf("got %v, want %v", err, ErrNoCode)
+	}
+}
+
+// TestTheLargestEventsPass sends what an event has of a body of 6 MB, which is longer in Base64.
+func TestTheLargestEventsPass(t *testing.T) {
+	w := newWorld(t, nil)
+	client, _ := remote(t, w)
+	payload := bytes.Repeat([]byte("7"), lambda.MaxPayload/3*4+4096)
+	result, err := client.Invoke(t.Context(), w.function(shell(respond+`"${#event}"`)), Call{Payload: payload})
+	if err != nil || string(result.Payload) != strconv.Itoa(len(payload)) {
+		t.Errorf("the function has %.100s bytes of %d, %v", result.Payload, len(payload), err)
 	}
 }
 
