@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
 	"control/settling":      {"lattice", "store"},
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
-	"api":                   {"lattice", "aws…", "sigv4", "sealing", "control…"},
+	"api":                   {"lattice", "aws…", "sigv4", "sealing", "store", "control…"},
 
 	"snapshot":          {"lattice", "aws…", "policy", "snapshot/table"},
 	"snapshot/table":    {},
@@ -78,12 +78,13 @@ var mayImport = map[string][]string{
 
 	"node":       {"lattice", "addressing", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
 	"operator":   {},
+	"supervisor": {},
 	"deployment": {"lattice", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "functions", "node", "operator"},
 
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},
 	"internal/testenv":   {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
-	"cmd/pergola":        {"deployment", "operator", "fabric", "functions", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
+	"cmd/pergola":        {"api", "deployment", "operator", "supervisor", "fabric", "functions", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
 }
 
 // onlyImporter names dependencies that a single package may import, so that they can be replaced in one place.

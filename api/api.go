@@ -179,7 +179,11 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.protocolFor(r).refuse(w, err, requestID)
 		return
 	}
-	refuse := func(err error) { service.protocol.refuse(w, d.explained(r, err, requestID), requestID) }
+	refuse := func(err error) {
+		err = d.explained(r, err, requestID)
+		retryLater(w, err)
+		service.protocol.refuse(w, err, requestID)
+	}
 
 	body, err := d.readBody(w, r, service.maxBody)
 	if err != nil {
@@ -306,7 +310,7 @@ func (d *door) call(ctx context.Context, op *operation, caller iam.Caller, input
 			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	return op.call(ctx, caller, input)
+	return op.call(admitted(ctx, op), caller, input)
 }
 
 // panicError is a panic of an operation.
@@ -333,6 +337,9 @@ func (d *door) explained(r *http.Request, err error, requestID string) error {
 		return ofNeighbour
 	case errors.As(err, &ofSignature):
 		return ofSignature
+	}
+	if away := outage(err); away != nil {
+		return away // the store has told the log
 	}
 	log := d.log.With("request", requestID, "method", r.Method, "path", r.URL.Path)
 	if errors.As(err, &panicked) {

@@ -75,6 +75,9 @@ func (p awsJSON) refuse(w http.ResponseWriter, err error, _ string) {
 	if body.Type == p.internal {
 		status = http.StatusInternalServerError
 	}
+	if named, ok := errors.AsType[*aws.Error](err); ok && named.Status > http.StatusInternalServerError {
+		status = named.Status
+	}
 	w.Header().Set("X-Amzn-Errortype", body.Type)
 	encoded, err := json.Marshal(body)
 	if err != nil {

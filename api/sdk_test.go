@@ -46,7 +46,7 @@ func newPlane(t *testing.T) plane {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = objects.Close() })
-	box, err := sealing.Open(dir + "/sealing.key")
+	box, err := sealing.Make(dir + "/sealing.key")
 	if err != nil {
 		t.Fatal(err)
 	}

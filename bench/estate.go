@@ -14,6 +14,7 @@ import (
 	iamcontrol "pergola/control/iam"
 	"pergola/control/settling"
 	"pergola/lattice"
+	"pergola/sealing"
 	"pergola/store"
 )
 
@@ -44,6 +45,9 @@ func fillStore(ctx context.Context, dir string, size estateSize) (made estate, e
 		return made, err
 	}
 	defer func() { err = errors.Join(err, objects.Close()) }()
+	if _, err := sealing.Make(filepath.Join(dir, "sealing.key")); err != nil { // a store with data must have one
+		return made, err
+	}
 	b := &builder{
 		ctx: ctx, size: size,
 		control: control.New(control.Config{Store: objects, Region: region, Quotas: map[string]int{

@@ -166,6 +166,8 @@ func (op *call) explain(err error) error {
 		return known
 	case errors.As(err, &denied):
 		return &lattice.Error{Kind: lattice.AccessDenied, Message: denied.Message}
+	case store.IsOutage(err):
+		return err
 	}
 	if op.ctx.Err() == nil {
 		op.log.Error("an operation failed", "action", "vpc-lattice:"+op.action, "error", err)

@@ -1,39 +1,30 @@
-// Package deployment puts the packages together: a store, the control plane with its front door, a node with its
-// fabric, and the operator's door, all in one process. It is the one place where packages meet; everything it makes,
-// it takes down.
+// Package deployment puts the packages together. It is the one place where they meet; everything it makes, it takes down.
+//
+// A deployment has three parts, each of which may run in a process of its own, so that what can end is not in the process
+// that carries traffic:
+//
+//   - Control is the store with its embedded etcd, the control plane and the API.
+//   - Node is the data plane, with the fabric.
+//   - Functions is what runs Lambda functions.
+//
+// They meet by Unix sockets in the data directory, also where all three run in one process, as in tests and in the demo.
 package deployment
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
-	"time"
+	"syscall"
 
-	"pergola/api"
-	"pergola/control"
-	"pergola/control/acm"
-	"pergola/control/ec2"
-	"pergola/control/elbv2"
-	"pergola/control/iam"
-	"pergola/control/lambda"
-	"pergola/control/organizations"
-	"pergola/control/settling"
-	"pergola/control/sts"
-	"pergola/fabric"
 	"pergola/functions"
-	"pergola/lattice"
-	"pergola/node"
 	"pergola/operator"
-	"pergola/sealing"
 	"pergola/store"
 )
 
@@ -42,8 +33,11 @@ type Config struct {
 	// Dir holds everything that must survive: the store, unless Etcd is set, and the sealing key. It is made with mode
 	// 0700. What programs in instances trust is there too.
 	Dir string
-	// Listen is the address of the API; "" means 127.0.0.1:4747.
-	Listen string
+	// Listen is the address of the API; "" means 127.0.0.1:4747. Listener is there instead, if it is already open.
+	Listen   string
+	Listener net.Listener `json:"-"`
+	// Endpoint is the URL of the API, for the functions that this deployment runs. Start knows it by itself.
+	Endpoint string
 	// Region is the region in ARNs and names; "" means us-west-2.
 	Region string
 	// Network is the kind of fabric: "auto", "netns" or "loopback"; "" means auto.
@@ -66,8 +60,10 @@ type Config struct {
 	Quotas map[string]int
 	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.
 	NoSync bool
+	// Failed is called when the embedded store cannot go on; see store.Config.
+	Failed func(error) `json:"-"`
 	// Logger hears what goes wrong; nil is silent.
-	Logger *slog.Logger
+	Logger *slog.Logger `json:"-"`
 }
 
 // The defaults of Config.
@@ -77,38 +73,11 @@ const (
 	defaultResolvConf = "/etc/resolv.conf"
 )
 
-// Deployment is a running deployment.
-type Deployment struct {
-	cfg          Config
-	endpoint     string
-	store        *store.Store
-	box          *sealing.Box
-	keys         *iam.Control
-	accounts     *organizations.Control
-	certificates *acm.Control
-	authority    string // its certificate, PEM
-	bundle       string // the file of what programs trust
-	fabric       *fabric.Fabric
-	lambda       *lambda.Control
-	node         *node.Node
-	api          *http.Server
-	closers      []func() error // in the order in which they were opened
-
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-	failed  chan error
-}
-
-// Start starts a deployment and returns once it serves. Close stops it, also after Start has failed.
-func Start(ctx context.Context, cfg Config) (*Deployment, error) {
-	d := &Deployment{cfg: withDefaults(cfg), failed: make(chan error, 8)}
-	background, cancel := context.WithCancel(context.Background())
-	d.cancel = cancel
-	if err := d.start(ctx, background); err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	return d, nil
-}
+// The names in the data directory by which the parts meet. That of the embedded etcd is there for Node.
+const (
+	etcdSocket      = "etcd.sock"
+	functionsSocket = "functions.sock"
+)
 
 func withDefaults(cfg Config) Config {
 	set := func(field *string, value string) {
@@ -126,158 +95,64 @@ func withDefaults(cfg Config) Config {
 	return cfg
 }
 
-func (d *Deployment) start(ctx, background context.Context) error {
-	if err := os.MkdirAll(d.cfg.Dir, 0o700); err != nil {
-		return err
-	}
-	door, err := operator.Listen(d.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	d.closers = append(d.closers, door.Close)
-	if err := d.openStore(ctx); err != nil {
-		return err
-	}
-	if err := d.openFabric(); err != nil {
-		return err
-	}
-	listener, err := d.listen()
-	if err != nil {
-		return err
-	}
-	if err := d.openFunctions(ctx); err != nil {
-		return err
-	}
-	d.node = node.New(node.Config{
-		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: d.cfg.Region, Store: d.store, Fabric: d.fabric,
-		Box: d.box, Functions: d.lambda, ResolvConf: d.cfg.ResolvConf, RequestsPerSecond: d.cfg.RequestsPerSecond, Logger: d.cfg.Logger,
-	})
-	d.run("node", func() error { return d.node.Run(background) })
-	d.openAPI(background)
-	if err := d.waitForNode(ctx); err != nil {
-		return err
-	}
-	d.run("API", func() error { return ignoreClosed(d.api.Serve(listener)) })
-	d.run("operator socket", func() error { return operator.Serve(background, door, d) })
-	return nil
+// path is a name in the data directory.
+func (cfg *Config) path(names ...string) string {
+	return filepath.Join(append([]string{cfg.Dir}, names...)...)
 }
 
-func (d *Deployment) openStore(ctx context.Context) (err error) {
-	d.store, err = store.Open(ctx, store.Config{
-		Dir: filepath.Join(d.cfg.Dir, "etcd"), Endpoints: d.cfg.Etcd, NoSync: d.cfg.NoSync, Logger: d.cfg.Logger,
-	})
-	if err != nil {
-		return err
-	}
-	d.closers = append(d.closers, d.store.Close)
-	d.accounts = organizations.New(organizations.Config{Store: d.store, FirstAccount: iam.ManagementAccount, Quotas: d.cfg.Quotas})
-	d.box, err = sealing.Open(filepath.Join(d.cfg.Dir, "sealing.key"))
-	if err != nil {
-		return err
-	}
-	d.keys = iam.New(iam.Config{Store: d.store, Box: d.box, Quotas: d.cfg.Quotas, AllowLocalIssuers: d.cfg.AllowLocalIssuers})
-	d.certificates = acm.New(acm.Config{Store: d.store, Region: d.cfg.Region, Box: d.box, Logger: d.cfg.Logger})
-	return d.writeTrust(ctx)
-}
-
-func (d *Deployment) openFabric() (err error) {
-	d.fabric, err = fabric.Open(fabric.Config{
-		Kind: d.cfg.Network, StateDir: filepath.Join(d.cfg.Dir, "fabric"), Logger: d.cfg.Logger,
-		Resolve: func(ctx context.Context, vpcID, name string) ([]netip.Addr, error) {
-			return d.node.Resolve(ctx, vpcID, name)
-		},
-	})
-	if err != nil {
-		return err
-	}
-	d.closers = append(d.closers, d.fabric.Close)
-	return nil
-}
-
-// openFunctions makes what runs functions, and what keeps them.
-func (d *Deployment) openFunctions(ctx context.Context) error {
-	codes, err := functions.OpenCodes(filepath.Join(d.cfg.Dir, "functions", "code"))
-	if err != nil {
-		return err
-	}
-	runner, err := functions.New(functions.Config{
-		Fabric: d.fabric, Codes: codes, Dir: filepath.Join(d.cfg.Dir, "functions", "tmp"),
-		Region: d.cfg.Region, Endpoint: d.endpoint, Logger: d.cfg.Logger,
-	})
-	if err != nil {
-		return err
-	}
-	d.closers = append(d.closers, runner.Close)
-	config := lambda.Config{
-		Store: d.store, Region: d.cfg.Region, Box: d.box, Codes: codes, Runner: runner, Logger: d.cfg.Logger,
-	}
-	if d.cfg.LambdaEndpoint != "" {
-		elsewhere, err := functions.NewElsewhere(d.cfg.LambdaEndpoint, d.cfg.LambdaCredentials)
+// openStore opens the store of a part that does not have the embedded member itself.
+func (cfg *Config) openStore(ctx context.Context) (*store.Store, error) {
+	endpoints := cfg.Etcd
+	if len(endpoints) == 0 {
+		socket, err := filepath.Abs(cfg.path(etcdSocket))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		d.closers = append(d.closers, elsewhere.Close)
-		config.Elsewhere = elsewhere
+		endpoints = []string{store.SocketEndpoint(socket)}
 	}
-	d.lambda = lambda.New(config)
-	return d.lambda.Collect(ctx)
+	return store.Open(ctx, store.Config{Endpoints: endpoints, Logger: cfg.Logger})
 }
 
-// listen opens the address on which the API will answer.
-func (d *Deployment) listen() (net.Listener, error) {
-	listener, err := net.Listen("tcp", d.cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("API: %w; choose another address with --listen", err)
-	}
-	d.closers = append(d.closers, func() error { return ignoreClosed(listener.Close()) })
-	d.endpoint = "http://" + listener.Addr().String()
-	return listener, nil
+// part is what the parts have in common: what they have opened, and what runs.
+type part struct {
+	cfg     Config
+	closers []func() error // in the order in which they were opened
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	failed  chan error
 }
 
-// openAPI makes the control plane and its front door.
-func (d *Deployment) openAPI(background context.Context) {
-	networks := control.New(control.Config{
-		Store: d.store, Region: d.cfg.Region, ForeignFunctions: d.cfg.LambdaEndpoint != "", Quotas: d.cfg.Quotas, Logger: d.cfg.Logger,
-	})
-	tokens := sts.New(sts.Config{
-		Store: d.store, Region: d.cfg.Region, Box: d.box, AllowLocalIssuers: d.cfg.AllowLocalIssuers, Logger: d.cfg.Logger,
-	})
-	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
-	settler := settling.New(settling.Config{
-		Store: d.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows()), Logger: d.cfg.Logger,
-	})
-	d.run("control plane", func() error { return settler.Run(background) })
-	d.run("certificates", func() error { return d.certificates.Renew(background) })
-	d.api = &http.Server{
-		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region}),
-			IAM: d.keys, STS: tokens,
-			Organizations: d.accounts, ACM: d.certificates, Lambda: d.lambda,
-			Keys: d.keys, Box: d.box, Region: d.cfg.Region, InForce: settler, Logger: d.cfg.Logger,
-		}),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelWarn),
-	}
+// begin begins a part, and returns the context in which it runs.
+func (p *part) begin(cfg Config) (background context.Context) {
+	p.cfg, p.failed = withDefaults(cfg), make(chan error, 8)
+	background, p.cancel = context.WithCancel(context.Background())
+	return background
 }
 
-func (d *Deployment) waitForNode(ctx context.Context) error {
-	select {
-	case <-d.node.Ready():
-		return nil
-	case err := <-d.failed:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("the node did not get ready: %w", ctx.Err())
-	}
-}
+// opened remembers what is to be closed.
+func (p *part) opened(closers ...func() error) { p.closers = append(p.closers, closers...) }
 
-// run runs a part of the deployment until it ends. A part that ends with an error fails the deployment.
-func (d *Deployment) run(part string, f func() error) {
-	d.running.Go(func() {
+// run runs something until it ends. What ends with an error fails the part.
+func (p *part) run(what string, f func() error) {
+	p.running.Go(func() {
 		if err := f(); err != nil && !errors.Is(err, context.Canceled) {
-			d.failed <- fmt.Errorf("%s: %w", part, err)
+			p.failed <- fmt.Errorf("%s: %w", what, err)
 		}
 	})
+}
+
+// Failed delivers the error of something that has failed. The part is then of no use but to be closed.
+func (p *part) Failed() <-chan error { return p.failed }
+
+// Close stops everything: first what runs, then what it stands on, last what was opened first.
+func (p *part) Close() error {
+	p.cancel()
+	p.running.Wait()
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, ignoreClosed(p.closers[i]()))
+	}
+	return errors.Join(errs...)
 }
 
 func ignoreClosed(err error) error {
@@ -287,29 +162,113 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// Endpoint is the URL of the API.
-func (d *Deployment) Endpoint() string { return d.endpoint }
+// prepare makes the data directory.
+func prepare(dir string) error {
+	if err := operator.CheckPath(dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o700)
+}
 
-// Fabric is the deployment's fabric.
-func (d *Deployment) Fabric() *fabric.Fabric { return d.fabric }
+// Passing reports whether the reason why a part does not start may go by itself: a store that is away, or a lack of what
+// others may give back. Anything else stays as it is until somebody mends it.
+func Passing(err error) bool {
+	for _, passing := range []error{
+		store.ErrUnavailable, store.ErrDiskFull, store.ErrClosed, context.Canceled, context.DeadlineExceeded,
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EIO,
+	} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}
+
+// Deployment is a running deployment whose three parts are in this process.
+type Deployment struct {
+	*Control
+	*Node
+	functions *Functions
+	lock      *Lock
+	failed    chan error
+	watching  sync.WaitGroup
+	closed    chan struct{}
+	close     func() error // once; later calls return the same
+}
+
+// Start starts a deployment and returns once it serves. Close stops it.
+func Start(ctx context.Context, cfg Config) (*Deployment, error) {
+	d := &Deployment{failed: make(chan error, 8), closed: make(chan struct{})}
+	d.close = sync.OnceValue(d.stop)
+	if err := d.start(ctx, cfg); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Deployment) start(ctx context.Context, cfg Config) (err error) {
+	if d.lock, err = LockDir(ctx, cfg.Dir); err != nil {
+		return err
+	}
+	if d.Control, err = StartControl(ctx, cfg); err != nil {
+		return err
+	}
+	d.watch(d.Control.Failed())
+	cfg.Endpoint = d.Endpoint()
+	if d.functions, err = StartFunctions(cfg); err != nil {
+		return err
+	}
+	d.watch(d.functions.Failed())
+	if d.Node, err = StartNode(ctx, cfg); err != nil {
+		return err
+	}
+	d.watch(d.Node.Failed())
+	return d.Node.Await(ctx)
+}
+
+func (d *Deployment) watch(failed <-chan error) {
+	d.watching.Go(func() {
+		for {
+			select {
+			case err := <-failed:
+				d.failed <- err
+			case <-d.closed:
+				return
+			}
+		}
+	})
+}
 
 // Failed delivers the error of a part that has failed. The deployment is then of no use but to be closed.
 func (d *Deployment) Failed() <-chan error { return d.failed }
 
 // Close stops everything: first what takes requests in, last what others stand on.
-func (d *Deployment) Close() error {
+func (d *Deployment) Close() error { return d.close() }
+
+func (d *Deployment) stop() error {
+	close(d.closed)
+	d.watching.Wait()
 	var errs []error
-	if d.api != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if err := d.api.Shutdown(ctx); err != nil {
-			errs = append(errs, d.api.Close())
-		}
+	if d.Node != nil {
+		errs = append(errs, d.Node.Close())
 	}
-	d.cancel()
-	d.running.Wait()
-	for i := len(d.closers) - 1; i >= 0; i-- {
-		errs = append(errs, ignoreClosed(d.closers[i]()))
+	if d.functions != nil {
+		errs = append(errs, d.functions.Close())
+	}
+	if d.Control != nil {
+		errs = append(errs, d.Control.Close())
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// Encode and Decode carry a Config to a process that runs a part. Listener, Failed and Logger stay behind.
+func (cfg Config) Encode() ([]byte, error) { return json.Marshal(cfg) }
+
+// Decode is the other half of Encode.
+func Decode(encoded []byte) (cfg Config, err error) {
+	err = json.Unmarshal(encoded, &cfg)
+	return cfg, err
 }

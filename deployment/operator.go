@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"pergola/control/iam"
 	"pergola/dataplane/explain"
@@ -13,47 +14,47 @@ import (
 )
 
 // Environment returns what a client needs to call the API as the administrator of an account.
-func (d *Deployment) Environment(ctx context.Context, account string) (operator.Environment, error) {
+func (c *Control) Environment(ctx context.Context, account string) (operator.Environment, error) {
 	if account == "" {
 		account = iam.ManagementAccount
 	}
-	exists, err := d.accounts.Exists(ctx, account)
+	exists, err := c.accounts.Exists(ctx, account)
 	if err != nil {
 		return operator.Environment{}, err
 	}
 	if !exists {
 		return operator.Environment{}, fmt.Errorf("account %s does not exist; aws organizations list-accounts tells which do, and create-account makes one", account)
 	}
-	credential, err := d.keys.Administrator(ctx, account)
+	credential, err := c.keys.Administrator(ctx, account)
 	if err != nil {
 		return operator.Environment{}, err
 	}
 	return operator.Environment{
-		Endpoint: d.endpoint, Region: d.cfg.Region,
-		AccessKeyID: credential.AccessKeyID, SecretAccessKey: credential.Secret, Bundle: d.bundle,
+		Endpoint: c.endpoint, Region: c.cfg.Region,
+		AccessKeyID: credential.AccessKeyID, SecretAccessKey: credential.Secret, Bundle: c.bundle,
 	}, nil
 }
 
 // Start runs a program in an instance, or in a short-lived instance of a VPC.
-func (d *Deployment) Start(ctx context.Context, program operator.Program, streams operator.Streams) (operator.Process, error) {
-	place, err := d.place(program.Place)
+func (n *Node) Start(ctx context.Context, program operator.Program, streams operator.Streams) (operator.Process, error) {
+	place, err := n.place(program.Place)
 	if err != nil {
 		return nil, err
 	}
-	return d.fabric.Start(ctx, place, fabric.Command{
-		Args: program.Args, Env: d.trusting(program.Env), Dir: program.Dir, Terminal: program.Terminal,
+	return n.fabric.Start(ctx, place, fabric.Command{
+		Args: program.Args, Env: n.trusting(program.Env), Dir: program.Dir, Terminal: program.Terminal,
 		Stdin: streams.In, Stdout: streams.Out, Stderr: streams.Err,
 	})
 }
 
 // Explain tells what would become of a request.
-func (d *Deployment) Explain(_ context.Context, question operator.Question) (operator.Explanation, error) {
+func (n *Node) Explain(_ context.Context, question operator.Question) (operator.Explanation, error) {
 	header := http.Header{}
 	for _, field := range question.Header {
 		name, value, _ := strings.Cut(field, ":")
 		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
-	answer, err := d.node.Explain(question.From, explain.Question{
+	answer, err := n.node.Explain(question.From, explain.Question{
 		As: question.As, Method: question.Method, URL: question.URL, Header: header,
 	})
 	explanation := operator.Explanation{Reason: answer.Reason, Cures: answer.Cures}
@@ -62,12 +63,15 @@ func (d *Deployment) Explain(_ context.Context, question operator.Question) (ope
 			Name: gate.Name, Verdict: string(gate.Verdict), Detail: gate.Detail, More: gate.More,
 		})
 	}
+	if since := n.store.Away(); !since.IsZero() {
+		explanation.Reason += fmt.Sprintf(" (the control plane has been away since %s, and this is as the node last knew it)", since.Format(time.TimeOnly))
+	}
 	return explanation, err
 }
 
 // place finds an instance or a VPC on this host.
-func (d *Deployment) place(id string) (fabric.Place, error) {
-	vpcID, err := d.node.VPCOf(id)
+func (n *Node) place(id string) (fabric.Place, error) {
+	vpcID, err := n.node.VPCOf(id)
 	if err != nil {
 		return fabric.Place{}, err
 	}

@@ -29,22 +29,22 @@ func systemRoots() []string {
 
 // writeTrust makes the built-in authority, unless there is one, and writes it down with all that this process would trust:
 // what the system trusts, and what the environment names.
-func (d *Deployment) writeTrust(ctx context.Context) error {
-	der, err := d.certificates.Authority(ctx)
+func (c *Control) writeTrust(ctx context.Context) error {
+	der, err := c.certificates.Authority(ctx)
 	if err != nil {
 		return fmt.Errorf("built-in certificate authority: %w", err)
 	}
-	d.authority = string(certificate.PEM(der))
-	dir, err := filepath.Abs(d.cfg.Dir)
+	c.authority = string(certificate.PEM(der))
+	dir, err := filepath.Abs(c.cfg.Dir)
 	if err != nil {
 		return err
 	}
-	d.bundle = filepath.Join(dir, trustFile)
+	c.bundle = filepath.Join(dir, trustFile)
 	bundle := bundleOf(readFirst(systemRoots()), nil)
-	for _, v := range operator.TrustVariables(d.bundle) {
+	for _, v := range operator.TrustVariables(c.bundle) {
 		bundle = bundleOf(bundle, readFirst([]string{os.Getenv(v.Name)}))
 	}
-	return replaceFile(d.bundle, bundleOf(bundle, []byte(d.authority)))
+	return replaceFile(c.bundle, bundleOf(bundle, []byte(c.authority)))
 }
 
 // bundleOf adds certificates to others, unless they are there already.
@@ -74,7 +74,7 @@ func replaceFile(path string, content []byte) error {
 }
 
 // trusting is the environment of a program that trusts the authority, as far as it has not chosen otherwise.
-func (d *Deployment) trusting(env []string) []string {
+func (n *Node) trusting(env []string) []string {
 	value := func(name string) string {
 		for _, set := range slices.Backward(env) { // the last one counts
 			if value, ok := strings.CutPrefix(set, name+"="); ok {
@@ -84,7 +84,7 @@ func (d *Deployment) trusting(env []string) []string {
 		return ""
 	}
 	changed := slices.Clone(env)
-	for _, v := range operator.Trust(d.bundle, value) {
+	for _, v := range operator.Trust(n.bundle, value) {
 		changed = slices.DeleteFunc(changed, func(set string) bool { return strings.HasPrefix(set, v.Name+"=") })
 		changed = append(changed, v.Name+"="+v.Value)
 	}
@@ -92,4 +92,4 @@ func (d *Deployment) trusting(env []string) []string {
 }
 
 // Authority returns the certificate of the built-in authority as PEM.
-func (d *Deployment) Authority(context.Context) (string, error) { return d.authority, nil }
+func (c *Control) Authority(context.Context) (string, error) { return c.authority, nil }

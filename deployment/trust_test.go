@@ -48,7 +48,7 @@ func TestProgramsKeepTheirOwnTrust(t *testing.T) {
 		return path
 	}
 	bundle := write("bundle", "SYSTEM\nAUTHORITY\n")
-	d := &Deployment{bundle: bundle}
+	d := &Node{bundle: bundle}
 	system := write("system", "SYSTEM\n")
 	given := []string{
 		"SSL_CERT_FILE=" + write("own", "OWN\n"), "PATH=/bin", "CURL_CA_BUNDLE=" + system, "REQUESTS_CA_BUNDLE=",

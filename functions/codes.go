@@ -18,8 +18,9 @@ const zipSuffix = ".zip"
 // ErrNoCode is wrapped when there is no such code. Code that was replaced is removed, also while invocations wait for it.
 var ErrNoCode = errors.New("the code is not in the data directory of this process")
 
-// Codes keeps the code of functions in a directory: each zip file once, under its SHA-256, with mode 0600. Its methods may
-// be called at the same time.
+// Codes keeps the code of functions in a directory: each zip file once, under its SHA-256, with mode 0600. One process puts
+// them there and removes them, and one, which may be another, runs what is in them. The methods may be called at the same
+// time.
 type Codes struct {
 	dir string
 
@@ -27,7 +28,7 @@ type Codes struct {
 	users map[string]int // how many environments run each code
 }
 
-// OpenCodes takes a directory, which it makes if need be. What was unpacked in it before is removed: it may not be whole.
+// OpenCodes takes a directory, which it makes if need be.
 func OpenCodes(dir string) (*Codes, error) {
 	dir, err := filepath.Abs(dir) // functions run in it, and find themselves by it
 	if err != nil {
@@ -36,19 +37,26 @@ func OpenCodes(dir string) (*Codes, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	c := &Codes{dir: dir, users: map[string]int{}}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		if e.IsDir() || !strings.HasSuffix(e.Name(), zipSuffix) {
-			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-				return nil, err
-			}
+	return &Codes{dir: dir, users: map[string]int{}}, nil
+}
+
+// clear removes what was unpacked by an earlier process: it may not be whole.
+func (c *Codes) clear() error {
+	return c.each(func(e fs.DirEntry) error {
+		if !e.IsDir() {
+			return nil
 		}
+		return os.RemoveAll(filepath.Join(c.dir, e.Name()))
+	})
+}
+
+// each does something with all that is in the directory.
+func (c *Codes) each(do func(fs.DirEntry) error) error {
+	entries, err := os.ReadDir(c.dir)
+	for _, e := range entries {
+		err = errors.Join(err, do(e))
 	}
-	return c, nil
+	return err
 }
 
 // Put keeps a zip file and returns its SHA-256 in hexadecimal. An error about what is in the file wraps ErrZip.
@@ -91,24 +99,26 @@ func (c *Codes) write(name string, content []byte) error {
 
 func (c *Codes) zip(name string) string { return filepath.Join(c.dir, name+zipSuffix) }
 
-// Keep removes the zip files whose names are not wanted. What has been unpacked of one goes with it, or with the last
-// environment that runs it.
+// Keep removes the zip files whose names are not wanted, and what an interrupted Put has left. What has been unpacked of one
+// goes with the last environment that runs it, or when other code is unpacked.
 func (c *Codes) Keep(wanted map[string]bool) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entries, err := os.ReadDir(c.dir)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
+	return c.each(func(e fs.DirEntry) error {
 		name, isZip := strings.CutSuffix(e.Name(), zipSuffix)
-		if !isZip || wanted[name] {
-			continue
+		if e.IsDir() || isZip && wanted[name] {
+			return nil
 		}
-		errs = append(errs, os.Remove(c.zip(name)), c.discard(name))
-	}
-	return errors.Join(errs...)
+		return os.Remove(filepath.Join(c.dir, e.Name()))
+	})
+}
+
+// sweep removes what was unpacked of zip files that are gone. The caller holds mu.
+func (c *Codes) sweep() error {
+	return c.each(func(e fs.DirEntry) error {
+		if !e.IsDir() {
+			return nil
+		}
+		return c.discard(e.Name())
+	})
 }
 
 // discard removes what was unpacked of a zip file that is gone, unless somebody runs it. The caller holds mu.
@@ -137,6 +147,9 @@ func (c *Codes) use(name string) (string, error) {
 }
 
 func (c *Codes) unpack(name, dir string) error {
+	if err := c.sweep(); err != nil {
+		return err
+	}
 	content, err := os.ReadFile(c.zip(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s; update the function's code here", ErrNoCode, name)

@@ -91,11 +91,7 @@ func (e *environment) open(ctx context.Context) error {
 	e.listener = guarded{listener}
 	e.server = &http.Server{Handler: e.handler(), ReadHeaderTimeout: initTimeout}
 	e.runtime.running.Go(func() { _ = e.server.Serve(e.listener) }) // it ends with close, and has no other end
-	credentials, err := f.Credentials(ctx)
-	if err != nil {
-		return err
-	}
-	return e.launch(ctx, code, slices.Concat(e.variables(code), credentials))
+	return e.launch(ctx, code, slices.Concat(e.variables(code), f.Credentials))
 }
 
 // launch starts the program. That it cannot be executed is the function's failure, not ours.

@@ -40,7 +40,7 @@ const initTimeout = 10 * time.Second
 // are good for longer than this and the longest invocation together.
 const maxAge = 4 * time.Hour
 
-// CredentialLife is how long the credentials must be good that a Function hands out.
+// CredentialLife is how long the credentials must be good that a Function has.
 const CredentialLife = 6 * time.Hour
 
 // Config is what a Runtime needs. Fabric, Codes and Dir are required.
@@ -80,8 +80,9 @@ type Function struct {
 	// Concurrency is the function's own limit, beyond which invocations are refused. 0 means the Runtime's, beyond which a
 	// thousand wait for as long as Timeout.
 	Concurrency int
-	// Credentials returns the variables with the credentials of the function's role, as KEY=value, for one environment.
-	Credentials func(context.Context) ([]string, error)
+	// Credentials are the variables with credentials of the function's role, as KEY=value, good for CredentialLife. An
+	// environment has those of its first invocation.
+	Credentials []string
 }
 
 // Call is one invocation.
@@ -145,6 +146,9 @@ func New(config Config) (*Runtime, error) {
 	}
 	if config.Dir = dir; os.RemoveAll(dir) != nil || os.MkdirAll(dir, 0o700) != nil {
 		return nil, fmt.Errorf("functions: the directory %s for temporary files cannot be made anew; see who owns it", dir)
+	}
+	if err := config.Codes.clear(); err != nil {
+		return nil, err
 	}
 	r := &Runtime{config: config, pools: map[string]*pool{}, payloads: newPayloads()}
 	r.ctx, r.end = context.WithCancel(context.Background())

@@ -120,7 +120,7 @@ func (w *world) function(files ...file) *Function {
 	return &Function{
 		ARN: "arn:aws:lambda:us-west-2:100000000001:function:f", Name: "f", Version: "$LATEST", Revision: code, Code: code, Handler: "h",
 		Memory: 128, Timeout: 20 * time.Second, Variables: map[string]string{"COLOUR": "red"},
-		Credentials: func(context.Context) ([]string, error) { return []string{"AWS_ACCESS_KEY_ID=ASIA1"}, nil },
+		Credentials: []string{"AWS_ACCESS_KEY_ID=ASIA1"},
 	}
 }
 

@@ -127,6 +127,9 @@ func TestCodeIsKeptOnceAndForItsOwnerAlone(t *testing.T) {
 	if codes, err = OpenCodes(dir); err != nil {
 		t.Fatal(err)
 	}
+	if err := errors.Join(codes.clear(), codes.Keep(map[string]bool{name: true})); err != nil {
+		t.Fatal(err)
+	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != name+".zip" {
 		t.Errorf("after opening again there is %v", left)
 	}

@@ -58,7 +58,9 @@ type Config struct {
 	ResolvConf string
 	// RequestsPerSecond is how many requests each service takes in a second; see proxy.Config.
 	RequestsPerSecond int
-	Logger            *slog.Logger
+	// MaxConnections bounds the connections of clients; see dataplane.Config.
+	MaxConnections int
+	Logger         *slog.Logger
 }
 
 // Fabric is the VPC networks of the node's host, as *fabric.Fabric has them.
@@ -127,6 +129,7 @@ func New(cfg Config) *Node {
 	})
 	n.plane = dataplane.New(dataplane.Config{
 		Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger, Closed: n.repair,
+		MaxConnections: min(cfg.MaxConnections, dataplane.DefaultMaxConnections),
 		Hold: func(d dataplane.Door) bool {
 			return n.pass.isDown(d.VPC) || n.pass.holds(part{what: entry, vpc: d.VPC, port: d.Port})
 		},

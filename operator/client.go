@@ -1,43 +1,72 @@
 package operator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
-// dial reaches the deployment that runs on a data directory.
-func dial(dir string) (*conn, error) {
-	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: filepath.Join(dir, socketName), Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("no deployment is running on %s; start one with: pergola serve --data %s", dir, dir)
+// dial reaches a part of the deployment that runs on a data directory.
+func dial(ctx context.Context, dir string, part Part) (*conn, error) {
+	c, err := connect(ctx, dir, part)
+	if err == nil {
+		return newConn(c), nil
 	}
-	return newConn(c), nil
+	other, name := Node, "control plane"
+	if part == Node {
+		other, name = Control, "node"
+	}
+	if c, err := connect(ctx, dir, other); err == nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("the deployment on %s runs, but its %s does not: it is being started again, and the log of pergola serve says why; try again in a moment", dir, name)
+	}
+	return nil, fmt.Errorf("no deployment is running on %s; start one with: pergola serve --data %s", dir, dir)
+}
+
+func connect(ctx context.Context, dir string, part Part) (*net.UnixConn, error) {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "unix", filepath.Join(dir, string(part)))
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UnixConn), nil
 }
 
 // errOtherVersion says that the deployment has answered something else than it was asked.
 var errOtherVersion = errors.New("the deployment's answer does not fit the question; are both of the same version?")
 
+// patience is how long an answer may take to a question that needs nobody else to do something.
+const patience = 20 * time.Second
+
 // ask holds a conversation of one question and one answer.
-func ask(dir string, question request) (answer, error) {
-	c, err := dial(dir)
+func ask(ctx context.Context, dir string, part Part, question request) (answer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the deployment on %s does not answer; its log says more", dir))
+	defer cancel()
+	c, err := dial(ctx, dir, part)
 	if err != nil {
 		return answer{}, err
 	}
 	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	if err := c.send(question); err != nil {
 		return answer{}, err
 	}
-	return c.answer()
+	reply, err := c.answer()
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return reply, err
 }
 
 // Env asks the deployment on a data directory for the environment of an account's administrator. An empty account
 // means the management account.
-func Env(dir, account string) (Environment, error) {
-	reply, err := ask(dir, request{Environment: &environmentRequest{account}})
+func Env(ctx context.Context, dir, account string) (Environment, error) {
+	reply, err := ask(ctx, dir, Control, request{Environment: &environmentRequest{account}})
 	if err != nil {
 		return Environment{}, err
 	}
@@ -48,8 +77,8 @@ func Env(dir, account string) (Environment, error) {
 }
 
 // Authority asks the deployment on a data directory for the certificate of its built-in authority, as PEM.
-func Authority(dir string) (string, error) {
-	reply, err := ask(dir, request{Authority: &authorityRequest{}})
+func Authority(ctx context.Context, dir string) (string, error) {
+	reply, err := ask(ctx, dir, Control, request{Authority: &authorityRequest{}})
 	if err != nil {
 		return "", err
 	}
@@ -60,8 +89,8 @@ func Authority(dir string) (string, error) {
 }
 
 // Explain asks the deployment on a data directory what would become of a request.
-func Explain(dir string, question Question) (Explanation, error) {
-	reply, err := ask(dir, request{Explain: &question})
+func Explain(ctx context.Context, dir string, question Question) (Explanation, error) {
+	reply, err := ask(ctx, dir, Node, request{Explain: &question})
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -77,7 +106,8 @@ type Streams struct{ In, Out, Err *os.File }
 // Run runs a program in an instance of the deployment on a data directory and returns its exit status. Signals that
 // arrive while it runs are passed on to it.
 func Run(dir string, program Program, streams Streams, signals <-chan os.Signal) (status int, err error) {
-	c, err := dial(dir)
+	// Signals are the program's; a caller that must not wait is killed, and its program with it.
+	c, err := dial(context.Background(), dir, Node)
 	if err != nil {
 		return 0, err
 	}

@@ -1,5 +1,6 @@
 // Package operator is the door for commands on the deployment's own machine: pergola env, ca, exec and explain
-// reach a running deployment through a Unix socket in its data directory, which only the user who started it may open.
+// reach a running deployment through Unix sockets in its data directory, which only the user who started it may open. There
+// is one for each part of the deployment that answers: the control plane knows accounts, and the node knows instances.
 //
 // A conversation is one request, sent as a line of JSON, and lines of JSON in answer. A request to run a program
 // carries the caller's standard streams as descriptors beside the line, so that the program reads and writes them
@@ -18,8 +19,14 @@ import (
 	"syscall"
 )
 
-// socketName is the socket's name in the data directory.
-const socketName = "operator.sock"
+// Part is a part of a deployment that answers, by the name of its socket in the data directory.
+type Part string
+
+// The parts that answer.
+const (
+	Control Part = "operator.sock" // env and ca
+	Node    Part = "node.sock"     // exec and explain
+)
 
 // maxSocketPath is the longest path that both Linux and macOS accept for a Unix socket.
 const maxSocketPath = 103
@@ -195,13 +202,12 @@ func received(rights []byte) (files []*os.File) {
 	return files
 }
 
-// Listen opens the socket in a data directory. A socket that a dead deployment left behind is replaced; a living one
-// is an error.
-func Listen(dir string) (*net.UnixListener, error) {
-	path := filepath.Join(dir, socketName)
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("data directory %s: its path is too long for a socket (%d bytes, at most %d); choose a shorter one with --data",
-			dir, len(path), maxSocketPath)
+// Listen opens the socket of a part in a data directory. A socket that a dead deployment left behind is replaced; a living
+// one is an error.
+func Listen(dir string, part Part) (*net.UnixListener, error) {
+	path := filepath.Join(dir, string(part))
+	if err := CheckPath(dir); err != nil {
+		return nil, err
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		_ = c.Close()
@@ -219,4 +225,13 @@ func Listen(dir string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	return listener, nil
+}
+
+// CheckPath says whether the path of a data directory is short enough for the sockets in it.
+func CheckPath(dir string) error {
+	if n := len(filepath.Join(dir, string(Control))); n > maxSocketPath {
+		return fmt.Errorf("data directory %s: its path is too long for a socket (%d bytes, at most %d); choose a shorter one with --data",
+			dir, n, maxSocketPath)
+	}
+	return nil
 }

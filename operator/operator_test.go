@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -55,6 +56,9 @@ func (f *fake) Start(_ context.Context, program operator.Program, streams operat
 }
 
 func (f *fake) Explain(_ context.Context, q operator.Question) (operator.Explanation, error) {
+	if q.From == "panic" {
+		panic("a question that nobody expects")
+	}
 	if q.From == "" {
 		return operator.Explanation{}, errors.New("from where?")
 	}
@@ -91,18 +95,29 @@ func serve(t *testing.T) (dir string, f *fake) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := operator.Listen(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f = &fake{make(chan os.Signal, 8)}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- operator.Serve(ctx, listener, f) }()
+	doors := []operator.Part{operator.Control, operator.Node}
+	done := make(chan error, len(doors))
+	for _, part := range doors {
+		listener, err := operator.Listen(dir, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers := operator.Answers{Logger: slog.New(slog.DiscardHandler)}
+		if part == operator.Control {
+			answers.Control = f
+		} else {
+			answers.Node = f
+		}
+		go func() { done <- operator.Serve(ctx, listener, answers) }()
+	}
 	t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+		for range doors {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		}
 		_ = os.RemoveAll(dir)
 	})
@@ -111,29 +126,29 @@ func serve(t *testing.T) (dir string, f *fake) {
 
 func TestEnvironment(t *testing.T) {
 	dir, _ := serve(t)
-	environment, err := operator.Env(dir, "")
+	environment, err := operator.Env(t.Context(), dir, "")
 	if err != nil || environment.Endpoint != "http://127.0.0.1:4747" || environment.SecretAccessKey != "secret" {
 		t.Errorf("%+v, %v", environment, err)
 	}
-	if _, err := operator.Env(dir, "999999999999"); err == nil || !strings.Contains(err.Error(), "account 999999999999 does not exist") {
+	if _, err := operator.Env(t.Context(), dir, "999999999999"); err == nil || !strings.Contains(err.Error(), "account 999999999999 does not exist") {
 		t.Errorf("for an account that does not exist: %v", err)
 	}
 }
 
 func TestAuthority(t *testing.T) {
 	dir, _ := serve(t)
-	if got, err := operator.Authority(dir); err != nil || got != "PEM" {
+	if got, err := operator.Authority(t.Context(), dir); err != nil || got != "PEM" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
 
 func TestExplain(t *testing.T) {
 	dir, _ := serve(t)
-	got, err := operator.Explain(dir, operator.Question{From: "i-1", Method: "GET", URL: "http://orders/"})
+	got, err := operator.Explain(t.Context(), dir, operator.Question{From: "i-1", Method: "GET", URL: "http://orders/"})
 	if err != nil || got.Reason != "GET http://orders/" || len(got.Gates) != 1 || len(got.Gates[0].Detail) != 100_000 {
 		t.Errorf("%.200v, %v", got, err)
 	}
-	if _, err := operator.Explain(dir, operator.Question{}); err == nil || err.Error() != "from where?" {
+	if _, err := operator.Explain(t.Context(), dir, operator.Question{}); err == nil || err.Error() != "from where?" {
 		t.Errorf("without a place: %v", err)
 	}
 }
@@ -169,7 +184,7 @@ func TestSignalsReachTheProgram(t *testing.T) {
 // TestAProgramEndsWithItsCaller kills the program of a caller that goes away.
 func TestAProgramEndsWithItsCaller(t *testing.T) {
 	dir, f := serve(t)
-	c, err := net.Dial("unix", filepath.Join(dir, "operator.sock"))
+	c, err := net.Dial("unix", filepath.Join(dir, "node.sock"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,14 +205,17 @@ func TestRefusals(t *testing.T) {
 	if _, err := operator.Run(dir, operator.Program{Place: "i-2"}, operator.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, nil); err == nil || !strings.Contains(err.Error(), "no such instance") {
 		t.Errorf("a program in no instance: %v", err)
 	}
-	if _, err := operator.Listen(dir); err == nil || !strings.Contains(err.Error(), "is running on it already") {
+	if _, err := operator.Listen(dir, operator.Control); err == nil || !strings.Contains(err.Error(), "is running on it already") {
 		t.Errorf("a second deployment: %v", err)
 	}
-	if _, err := operator.Listen(strings.Repeat("/long", 30)); err == nil || !strings.Contains(err.Error(), "too long") {
+	if _, err := operator.Listen(strings.Repeat("/long", 30), operator.Control); err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("a path that is too long: %v", err)
 	}
-	if _, err := operator.Env(t.TempDir(), ""); err == nil || !strings.Contains(err.Error(), "pergola serve --data") {
+	if _, err := operator.Env(t.Context(), t.TempDir(), ""); err == nil || !strings.Contains(err.Error(), "pergola serve --data") {
 		t.Errorf("no deployment: %v", err)
+	}
+	if _, err := operator.Listen(dir, operator.Node); err == nil || !strings.Contains(err.Error(), "is running on it already") {
+		t.Errorf("a second node: %v", err)
 	}
 	for _, said := range []string{"", "nonsense\n", "{}\n", `{"program":{"place":"i-1"}}` + "\n", strings.Repeat("x", 5<<20)} {
 		c, err := net.Dial("unix", filepath.Join(dir, "operator.sock"))
@@ -226,7 +244,7 @@ func TestASocketLeftBehindIsReplaced(t *testing.T) {
 	}
 	stale.SetUnlinkOnClose(false)
 	stale.Close()
-	listener, err := operator.Listen(dir)
+	listener, err := operator.Listen(dir, operator.Control)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,4 +266,63 @@ func pipe(t *testing.T) (read, write *os.File) {
 		write.Close()
 	})
 	return read, write
+}
+
+// TestFault_D3_AConversationThatHangsCanBeInterrupted asks a deployment that says nothing.
+func TestFault_D3_AConversationThatHangsCanBeInterrupted(t *testing.T) {
+	dir, err := os.MkdirTemp("", "operator-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	listener, err := operator.Listen(dir, operator.Control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := operator.Env(ctx, dir, "")
+		ended <- err
+	}()
+	c, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	interrupted := errors.New("interrupted")
+	cancel(interrupted)
+	if err := <-ended; !errors.Is(err, interrupted) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := operator.Explain(t.Context(), dir, operator.Question{}); err == nil || !strings.Contains(err.Error(), "its node does not") {
+		t.Errorf("a question to the part that is not there: %v", err)
+	}
+}
+
+// TestFault_A11_APanicEndsOneConversation asks a question under which the deployment panics.
+func TestFault_A11_APanicEndsOneConversation(t *testing.T) {
+	dir, _ := serve(t)
+	if _, err := operator.Explain(t.Context(), dir, operator.Question{From: "panic"}); err == nil || !strings.Contains(err.Error(), "a fault inside") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := operator.Explain(t.Context(), dir, operator.Question{From: "i-1"}); err != nil {
+		t.Errorf("the next question: %v", err)
+	}
+}
+
+// TestFault_A2_SilentCallersKeepNobodyOut opens more conversations than there may be, and says nothing in them.
+func TestFault_A2_SilentCallersKeepNobodyOut(t *testing.T) {
+	dir, _ := serve(t)
+	for range 300 {
+		c, err := net.Dial("unix", filepath.Join(dir, "operator.sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if _, err := operator.Env(t.Context(), dir, ""); err != nil {
+		t.Error(err)
+	}
 }

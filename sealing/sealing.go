@@ -17,7 +17,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -31,18 +30,14 @@ type Box struct {
 	sessions  cipher.AEAD
 	keys      cipher.AEAD
 	variables cipher.AEAD
+	constant  cipher.AEAD
 	// derive is the key from which the secrets of sessions come.
 	derive []byte
 }
 
-// Open makes a box with the key in a file. If there is no such file, it makes a key there, with mode 0600.
+// Open makes a box with the key in a file. If there is no such file, the error wraps fs.ErrNotExist.
 func Open(path string) (*Box, error) {
 	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, KeySize)
-		_, _ = rand.Read(key) // it does not fail
-		err = write(path, key)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -53,18 +48,29 @@ func Open(path string) (*Box, error) {
 	return box, nil
 }
 
+// Make makes a key in a file, with mode 0600, and a box with it. Only a store in which nothing is sealed may get one.
+func Make(path string) (*Box, error) {
+	key := make([]byte, KeySize)
+	_, _ = rand.Read(key) // it does not fail
+	if err := write(path, key); err != nil {
+		return nil, err
+	}
+	return New(key)
+}
+
 // New makes a box with a key of KeySize random bytes.
 func New(key []byte) (*Box, error) {
 	if len(key) != KeySize {
 		return nil, fmt.Errorf("a sealing key has %d bytes, this one %d", KeySize, len(key))
 	}
 	var b Box
-	var errs [5]error
+	var errs [6]error
 	b.secrets, errs[0] = newAEAD(key, "secrets of access keys")
 	b.sessions, errs[1] = newAEAD(key, "session tokens")
 	b.derive, errs[2] = hkdf.Expand(sha256.New, key, "secrets of sessions", sha256.Size)
 	b.keys, errs[3] = newAEAD(key, "private keys of certificates")
 	b.variables, errs[4] = newAEAD(key, "variables of functions")
+	b.constant, errs[5] = newAEAD(key, "the constant of a store")
 	return &b, errors.Join(errs[:]...)
 }
 
@@ -101,6 +107,18 @@ func write(path string, content []byte) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// constant is what a store keeps sealed, to tell its key from others.
+const constant = "pergola"
+
+// SealConstant seals what tells the key of a store from others.
+func (b *Box) SealConstant() []byte { return b.constant.Seal(nil, nil, []byte(constant), nil) }
+
+// OpensConstant reports whether it was made with this key.
+func (b *Box) OpensConstant(sealed []byte) bool {
+	opened, err := b.constant.Open(nil, nil, sealed, nil)
+	return err == nil && string(opened) == constant
 }
 
 // SealSecret seals the secret of an access key. It is bound to the key's id, so that it opens for no other.

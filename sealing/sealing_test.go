@@ -30,7 +30,7 @@ func newBox(t testing.TB, seed byte) *sealing.Box {
 
 func TestTheKeyOfADirectory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sealing.key")
-	first, err := sealing.Open(path)
+	first, err := sealing.Make(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,11 @@ var (
 	errConflict = errors.New("conflict")
 )
 
+// IsOutage reports whether an error is no fault of the request: etcd is away, or has no room for a write.
+func IsOutage(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrDiskFull) || errors.Is(err, ErrNoSpace)
+}
+
 // explain puts an error of the etcd client into this package's words, with what was attempted. Errors that a caller
 // can act on are one of the exported ones or the context's; the raw error is left as text.
 func (s *Store) explain(what string, err error) error {
@@ -56,6 +61,8 @@ func (s *Store) explain(what string, err error) error {
 
 func errorMeaning(err error) error {
 	switch {
+	case errors.Is(err, errSilent):
+		return ErrUnavailable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return contextError(err)
 	case errors.Is(err, rpctypes.ErrTooManyOps):

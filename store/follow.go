@@ -51,7 +51,9 @@ func (s *Store) Follow(ctx context.Context, prefix string, apply func(Batch) err
 		case f.next != before:
 			try = 0
 		}
-		s.log.Warn("store: following was interrupted and resumes", "prefix", prefix, "revision", f.next, "error", err)
+		if try == 0 && !errors.Is(err, ErrUnavailable) { // an outage is told once for all who meet it
+			s.log.Warn("store: following was interrupted and resumes", "prefix", prefix, "revision", f.next, "error", err)
+		}
 		if err := pause(ctx, try); err != nil {
 			return err
 		}

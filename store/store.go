@@ -29,8 +29,10 @@
 // # Limits
 //
 // etcd bounds a transaction: by default 128 compares or writes and 1.5 MiB. The embedded member accepts 4,096 and
-// 1.5 MiB; start an external etcd with --max-txn-ops=4096 to have the same. What goes beyond is ErrTooManyOps or
-// ErrTooLarge, and nothing is written. DeletePrefix counts as one write whatever it removes.
+// 1.5 MiB; start an external etcd with --max-txn-ops=4096 to have the same. MaxOperations says how many there may be. What
+// goes beyond is ErrTooManyOps or ErrTooLarge, and nothing is written. DeletePrefix counts as one write whatever it removes.
+//
+// The embedded member refuses writes before its disk is full, with ErrDiskFull; see MakingRoom.
 package store
 
 import (
@@ -39,6 +41,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +50,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 )
 
 // root precedes every key in etcd, so that an external etcd can be shared.
@@ -63,8 +68,17 @@ type Config struct {
 	// one process at a time. Unused with Endpoints.
 	Dir string
 
-	// Endpoints are the client URLs of an external etcd, such as "https://10.0.0.1:2379". Empty means embedded.
-	// Compaction of an external etcd is its operator's business (--auto-compaction-retention).
+	// Socket is the path of a Unix socket at which the embedded member also answers, with mode 0600, for stores of other
+	// processes whose Endpoints name it. "" means that there is none. Unused with Endpoints.
+	Socket string
+
+	// Failed is called when the embedded member cannot go on, as when the disk fails. It must end the process; if it
+	// returns, or is nil, the process ends by a panic.
+	Failed func(error)
+
+	// Endpoints are the client URLs of an external etcd, such as "https://10.0.0.1:2379", or of a Socket, as
+	// SocketEndpoint has it. Empty means embedded. Compaction of an external etcd is its operator's business
+	// (--auto-compaction-retention).
 	Endpoints []string
 
 	// TLS is used for https endpoints: roots to trust and the client certificate to show. Nil trusts the system's
@@ -79,11 +93,18 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// SocketEndpoint is the endpoint of the member behind a Socket.
+func SocketEndpoint(path string) string { return socketScheme + path }
+
+const socketScheme = "unix://"
+
 // Store is an open connection to the objects. All methods may be called from any goroutine.
 type Store struct {
 	client *clientv3.Client
 	member *member // nil with an external etcd
 	log    *slog.Logger
+	most   int // operations of a transaction
+	outage outage
 
 	ctx   context.Context // ends when Close begins
 	end   context.CancelFunc
@@ -91,23 +112,46 @@ type Store struct {
 	busy  sync.RWMutex // held for reading by each request to etcd, for writing by Close until none is left
 }
 
-// Open connects to the external etcd at cfg.Endpoints, or starts the embedded member on cfg.Dir. It returns once
-// the store answers, or when ctx ends. The embedded member listens on nothing: its client calls it in process.
+// Open connects to the etcd at cfg.Endpoints, which it waits for, or starts the embedded member on cfg.Dir. It returns
+// once the store answers, or when ctx ends. The embedded member listens on nothing but cfg.Socket: its client calls it in
+// process.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: cfg.Logger}
+	s := &Store{log: cfg.Logger, most: maxTxnOps}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.close = sync.OnceValue(s.disconnect)
 	if err := s.connect(ctx, cfg); err != nil {
 		s.end()
 		return nil, err
 	}
-	if _, err := s.Revision(ctx); err != nil {
+	local := s.member != nil || slices.ContainsFunc(cfg.Endpoints, func(e string) bool { return strings.HasPrefix(e, socketScheme) })
+	s.outage.isHere = func() bool {
+		return local && (s.member != nil || s.client.ActiveConnection().GetState() == connectivity.Ready)
+	}
+	if err := s.await(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// await waits until the store answers, and learns what it takes.
+func (s *Store) await(ctx context.Context) error {
+	for {
+		_, err := s.Revision(ctx)
+		if err == nil && s.member == nil {
+			s.most, err = s.probeOperations(ctx)
+		}
+		if !errors.Is(err, ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-time.After(longestPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func (s *Store) connect(ctx context.Context, cfg Config) (err error) {
@@ -182,20 +226,41 @@ func (s *Store) do(ctx context.Context, what string, op clientv3.Op) (clientv3.O
 	return call(ctx, s, what, func(ctx context.Context) (clientv3.OpResponse, error) { return s.client.Do(ctx, op) })
 }
 
-// call makes one request to etcd: never on a closed store, interrupted by Close, its error in this package's words.
+// call makes one request to etcd: never on a closed store, interrupted by Close and by silence, its error in this package's
+// words.
 func call[R any](ctx context.Context, s *Store, what string, request func(context.Context) (R, error)) (R, error) {
 	s.busy.RLock()
 	defer s.busy.RUnlock()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(nil) })()
 	if s.ctx.Err() != nil {
 		var none R
 		return none, fmt.Errorf("store: %s: %w", what, ErrClosed)
 	}
+	defer s.outage.guard(cancel)()
 	resp, err := request(ctx)
-	if err != nil {
-		return resp, s.explain(what, err)
+	if err != nil && context.Cause(ctx) == errSilent {
+		err = errSilent
 	}
-	return resp, nil
+	if err != nil {
+		err = s.explain(what, err)
+	}
+	s.outage.note(s.log, err)
+	return resp, err
+}
+
+// IsEmpty reports whether nothing has ever been put into the store: no object, and no entry of an index.
+func (s *Store) IsEmpty(ctx context.Context) (bool, error) {
+	for _, prefix := range []string{"object/", "index/"} {
+		in := under(root + prefix)
+		resp, err := s.do(ctx, "look whether the store is empty", clientv3.OpGet(in.start, clientv3.WithRange(in.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()))
+		if err != nil {
+			return false, err
+		}
+		if len(resp.Get().Kvs) > 0 {
+			return false, nil
+		}
+	}
+	return true, nil
 }

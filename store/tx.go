@@ -286,6 +286,11 @@ func (tx *Tx) count(in span) (int, error) {
 }
 
 func (tx *Tx) commit() (int64, error) {
+	if tx.store.member != nil {
+		if err := tx.store.member.disk.admit(tx.ctx); err != nil {
+			return 0, err
+		}
+	}
 	what := fmt.Sprintf("commit %d writes and %d deleted ranges", len(tx.writes), len(tx.cleared))
 	resp, err := tx.store.do(tx.ctx, what, clientv3.OpTxn(tx.compares(), tx.operations(), nil))
 	switch {

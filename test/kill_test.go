@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,14 +20,48 @@ import (
 	"pergola/operator"
 )
 
-// TestKill kills a server again and again, at random moments and without warning, while a client writes through the
-// API. Each time it starts again, every write that it has acknowledged must be there. PERGOLA_KILLS is how often; 3 if
-// unset.
-func TestKill(t *testing.T) {
-	kills := 3
+// kills is how often a server is killed: PERGOLA_KILLS, 3 if unset.
+func kills() int {
 	if n, err := strconv.Atoi(os.Getenv("PERGOLA_KILLS")); err == nil {
-		kills = n
+		return n
 	}
+	return 3
+}
+
+// TestKillDuringTheStart kills a server at a random moment of its start, or one of its processes. The next start finds what
+// was acknowledged, and nothing says that it is ready and is not.
+func TestKillDuringTheStart(t *testing.T) {
+	w := newWorkplace(t)
+	first := w.start(t)
+	var network lattice.CreateServiceNetworkResponse
+	w.must(first.api.Lattice(t.Context(), "POST", "/servicenetworks", map[string]any{"name": "kept"}, &network))
+	_ = first.cmd.Process.Kill()
+	_ = first.cmd.Wait()
+	for range kills() {
+		cmd := w.command(t.Context(), program, "serve", "--data", "kill", "--listen", "127.0.0.1:0", "--network", "loopback")
+		w.must(cmd.Start())
+		<-time.After(rand.N(400 * time.Millisecond))
+		victims := []int{cmd.Process.Pid}
+		for _, part := range []string{"control", "node", "functions"} {
+			if id := processOf(cmd.Process.Pid, "pergola: "+part); id != 0 {
+				victims = append(victims, id)
+			}
+		}
+		_ = syscall.Kill(victims[rand.IntN(len(victims))], syscall.SIGKILL) // it may have ended by itself
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		server := w.start(t)
+		w.must(server.api.Lattice(t.Context(), "GET", "/servicenetworks/"+network.ID, nil, nil))
+		_ = server.cmd.Process.Kill()
+		_ = server.cmd.Wait()
+	}
+}
+
+// TestKill kills a server again and again, at random moments and without warning, while a client writes through the
+// API: all of it, or the process with the store. Each time it starts again, every write that it has acknowledged must be
+// there.
+func TestKill(t *testing.T) {
+	kills := kills()
 	w := newWorkplace(t)
 	tags, written := map[string]string{}, 0
 	var network string
@@ -39,9 +74,13 @@ func TestKill(t *testing.T) {
 		}
 		w.checkTags(server.api, network, tags)
 		var stop atomic.Bool
+		victim := server.cmd.Process.Pid
+		if id := processOf(victim, "pergola: control"); id != 0 && kill%2 == 1 {
+			victim = id
+		}
 		time.AfterFunc(rand.N(150*time.Millisecond), func() {
 			stop.Store(true)
-			_ = server.cmd.Process.Kill()
+			_ = syscall.Kill(victim, syscall.SIGKILL)
 		})
 		for !stop.Load() {
 			key, value := fmt.Sprint("key-", written%40), fmt.Sprint(kill, "-", written)
@@ -52,6 +91,10 @@ func TestKill(t *testing.T) {
 			}
 			tags[key] = value
 			written++
+		}
+		if victim != server.cmd.Process.Pid {
+			w.checkTagsSoon(server.api, network, tags) // of the process that was started again
+			_ = server.cmd.Process.Kill()
 		}
 		_ = server.cmd.Wait()
 	}
@@ -104,4 +147,17 @@ func (w *workplace) checkTags(api *apiclient.Client, arn string, want map[string
 			w.t.Errorf("tag %s is %q after a kill, %q was acknowledged", key, got.Tags[key], value)
 		}
 	}
+}
+
+// checkTagsSoon is checkTags when the API answers again.
+func (w *workplace) checkTagsSoon(api *apiclient.Client, arn string, want map[string]string) {
+	w.t.Helper()
+	for api.Lattice(w.t.Context(), "GET", tagPath(arn), nil, nil) != nil {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-w.t.Context().Done():
+			w.t.Fatal("the API does not answer again")
+		}
+	}
+	w.checkTags(api, arn, want)
 }

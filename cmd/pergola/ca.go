@@ -7,7 +7,7 @@ import (
 	"pergola/operator"
 )
 
-func ca(_ context.Context, c *command, args []string) (int, error) {
+func ca(ctx context.Context, c *command, args []string) (int, error) {
 	set := c.flags()
 	data := dataFlag(set)
 	if err := c.parse(set, args); err != nil {
@@ -16,7 +16,7 @@ func ca(_ context.Context, c *command, args []string) (int, error) {
 	if err := noArguments(set); err != nil {
 		return exitUsage, err
 	}
-	authority, err := operator.Authority(*data)
+	authority, err := operator.Authority(ctx, *data)
 	if err != nil {
 		return exitFailure, err
 	}

@@ -10,7 +10,7 @@ import (
 	"pergola/operator"
 )
 
-func env(_ context.Context, c *command, args []string) (int, error) {
+func env(ctx context.Context, c *command, args []string) (int, error) {
 	set := c.flags()
 	data := dataFlag(set)
 	account := set.String("account", "", "`id` of the account whose administrator to be; the management account if empty")
@@ -24,7 +24,7 @@ func env(_ context.Context, c *command, args []string) (int, error) {
 	if *format != "shell" && *format != "json" {
 		return exitUsage, usagef("--format %q is neither shell nor json", *format)
 	}
-	environment, err := operator.Env(*data, *account)
+	environment, err := operator.Env(ctx, *data, *account)
 	if err != nil {
 		return exitFailure, err
 	}

@@ -21,7 +21,7 @@ func (f *fields) Set(value string) error {
 	return nil
 }
 
-func explain(_ context.Context, c *command, args []string) (int, error) {
+func explain(ctx context.Context, c *command, args []string) (int, error) {
 	set := c.flags()
 	data := dataFlag(set)
 	from := set.String("from", "", "`instance or VPC` that the request comes from")
@@ -40,7 +40,7 @@ func explain(_ context.Context, c *command, args []string) (int, error) {
 	case *anonymous && *as != "":
 		return exitUsage, usagef("--as and --anonymous exclude each other")
 	}
-	explanation, err := operator.Explain(*data, operator.Question{
+	explanation, err := operator.Explain(ctx, *data, operator.Question{
 		From: *from, As: *as, Method: set.Arg(0), URL: set.Arg(1), Header: header,
 	})
 	if err != nil {

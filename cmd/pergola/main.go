@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"pergola/fabric"
+	"pergola/supervisor"
 )
 
 // The exit statuses of every command but exec, whose status is the program's own.
@@ -45,6 +46,9 @@ func commands() []command {
 
 func main() {
 	fabric.Main()
+	if name := supervisor.Name(); name != "" {
+		os.Exit(runPart(name))
+	}
 	if isDemoFunction() {
 		lambda.Start(answerEvent) // it does not return
 	}

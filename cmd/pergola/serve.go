@@ -2,19 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
-	"time"
 
 	"pergola/deployment"
 	"pergola/fabric"
 	"pergola/functions"
 )
-
-// startTimeout is how long a deployment may take to get ready.
-const startTimeout = time.Minute
 
 func serve(ctx context.Context, c *command, args []string) (int, error) {
 	set := c.flags()
@@ -34,26 +29,10 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	if err := fabric.Enter(*network); err != nil {
 		return exitFailure, err
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	starting, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	d, err := deployment.Start(starting, deployment.Config{
-		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd),
-		RequestsPerSecond: *rate, Logger: log,
+	return supervise(ctx, deployment.Config{
+		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd), RequestsPerSecond: *rate,
 		LambdaEndpoint: *lambdaEndpoint, LambdaCredentials: ownCredentials(),
-	})
-	if err != nil {
-		return exitFailure, err
-	}
-	fmt.Printf("pergola is ready on %s (%s fabric); in another shell: eval \"$(pergola env --data %s)\"\n",
-		d.Endpoint(), fabricName(d.Fabric()), *data)
-	select {
-	case <-ctx.Done():
-		return exitSuccess, d.Close()
-	case err := <-d.Failed():
-		_ = d.Close() // its first failure says more than what follows from it
-		return exitFailure, err
-	}
+	}, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 // ownCredentials are those in the environment of this process.

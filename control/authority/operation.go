@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"pergola/aws"
 	"pergola/store"
@@ -53,7 +54,10 @@ func Explained(err error, refused, unavailable aws.Error) error {
 		refused.Message += denied.Message
 		return &refused
 	case errors.Is(err, store.ErrUnavailable):
-		unavailable.Message = "The store does not answer; try again"
+		unavailable.Message, unavailable.Status = "The store does not answer; try again in a moment", http.StatusServiceUnavailable
+		if errors.Is(err, store.ErrUncertain) {
+			unavailable.Message = "The store did not answer, and the change may have been made or not: look before you try again"
+		}
 		return &unavailable
 	}
 	return err

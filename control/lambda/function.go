@@ -367,8 +367,8 @@ func (c *Control) DeleteFunction(ctx context.Context, caller iam.Caller, in *lam
 		return done(errors.Join(versionObjects.DeletePrefix(op.Tx, below), aliasObjects.DeletePrefix(op.Tx, below)))
 	})
 	if err == nil {
-		c.runner.Forget(gone.ARN())
 		c.collect(ctx)
+		c.runner.Forget(gone.ARN()) // what has been unpacked goes with the environments, once its zip file is gone
 	}
 	return answer, err
 }

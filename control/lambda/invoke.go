@@ -133,21 +133,20 @@ func (c *Control) runnable(tx *store.Tx, f *lambda.Function, name lambda.Name) (
 			return nil, throttled(functions.ErrThrottled)
 		}
 	}
+	credentials, err := c.credentials(tx, f.Name, v.Role)
+	if err != nil {
+		return nil, err
+	}
 	return &functions.Function{
 		ARN: name.Unqualified().ARN(), Name: f.Name, Version: v.Number, Revision: v.Revision, Code: v.CodeSHA256,
 		Handler: v.Handler, Memory: int(v.Memory), Timeout: time.Duration(v.Timeout) * time.Second,
-		Variables: v.Environment, Concurrency: concurrency,
-		Credentials: func(ctx context.Context) ([]string, error) { return c.credentials(ctx, f.Name, v.Role) },
+		Variables: v.Environment, Concurrency: concurrency, Credentials: credentials,
 	}, nil
 }
 
 // credentials makes a session of a function's role, as variables.
-func (c *Control) credentials(ctx context.Context, function, arn string) ([]string, error) {
-	var role iam.Role
-	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
-		role, err = roles.Get(tx, iam.ID(lattice.AccountOf(arn), lattice.IDOf(arn)))
-		return err
-	})
+func (c *Control) credentials(tx *store.Tx, function, arn string) ([]string, error) {
+	role, err := roles.Get(tx, iam.ID(lattice.AccountOf(arn), lattice.IDOf(arn)))
 	if err == nil && (role.ARN() != arn || !trusts(&role)) || errors.Is(err, store.ErrNotFound) {
 		return nil, &aws.Error{Code: "AccessDeniedException", Status: 403, Message: fmt.Sprintf("Lambda was unable to assume the role %s of the function: it must exist, and its trust policy allow sts:AssumeRole to lambda.amazonaws.com", arn)}
 	}
@@ -187,13 +186,19 @@ func (c *Control) InvokeFunction(ctx context.Context, function, targetGroup stri
 	return result.Payload, nil
 }
 
+// invokeFunction finds a function and runs it. While the store is away, functions are what they last were.
 func (c *Control) invokeFunction(ctx context.Context, function, targetGroup string, event []byte) (functions.Result, error) {
 	name, err := lambda.ParseARN(function)
 	if err != nil {
 		return functions.Result{}, err
 	}
 	foreign := false
+	about := target{function, targetGroup}
 	find := func() (runnable *functions.Function, err error) {
+		last, ok := c.remembered.get(about)
+		if ok && !c.store.Away().IsZero() {
+			return last, nil
+		}
 		err = c.store.View(ctx, func(tx *store.Tx) error {
 			f, err := c.find(tx, name)
 			if foreign = isNotFound(err); err != nil {
@@ -205,6 +210,10 @@ func (c *Control) invokeFunction(ctx context.Context, function, targetGroup stri
 			runnable, err = c.runnable(tx, f, name)
 			return err
 		})
+		c.remembered.learn(about, runnable, err)
+		if ok && store.IsOutage(err) {
+			return last, nil
+		}
 		return runnable, err
 	}
 	runnable, err := find()

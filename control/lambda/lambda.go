@@ -81,7 +81,8 @@ type Control struct {
 	random    io.Reader
 	log       *slog.Logger
 
-	authority *authority.Authority
+	authority  *authority.Authority
+	remembered remembered
 	// changing is held for reading from the moment when code is kept until something refers to it, and for writing while
 	// code is removed to which nothing refers.
 	changing sync.RWMutex

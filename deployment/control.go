@@ -1,0 +1,199 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"pergola/api"
+	"pergola/containment"
+	"pergola/control"
+	"pergola/control/acm"
+	"pergola/control/ec2"
+	"pergola/control/elbv2"
+	"pergola/control/iam"
+	"pergola/control/lambda"
+	"pergola/control/organizations"
+	"pergola/control/settling"
+	"pergola/control/sts"
+	"pergola/functions"
+	"pergola/operator"
+	"pergola/sealing"
+	"pergola/store"
+)
+
+// Control is the store, the control plane and the API.
+type Control struct {
+	part
+	endpoint     string
+	store        *store.Store
+	box          *sealing.Box
+	keys         *iam.Control
+	accounts     *organizations.Control
+	certificates *acm.Control
+	authority    string // its certificate, PEM
+	bundle       string // the file of what programs trust
+	lambda       *lambda.Control
+	api          *http.Server
+}
+
+// StartControl starts the control plane, and returns once the API answers. Close stops it.
+func StartControl(ctx context.Context, cfg Config) (*Control, error) {
+	c := &Control{}
+	if err := c.start(ctx, c.begin(cfg)); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *Control) start(ctx, background context.Context) error {
+	if err := prepare(c.cfg.Dir); err != nil {
+		return err
+	}
+	door, err := operator.Listen(c.cfg.Dir, operator.Control)
+	if err != nil {
+		return err
+	}
+	c.opened(door.Close)
+	listener, err := c.listen()
+	if err != nil {
+		return err
+	}
+	if err := c.openStore(ctx); err != nil {
+		return err
+	}
+	if err := c.openFunctions(ctx); err != nil {
+		return err
+	}
+	c.openAPI(background)
+	c.run("API", func() error { return ignoreClosed(c.api.Serve(listener)) })
+	c.run("operator socket", func() error {
+		return operator.Serve(background, door, operator.Answers{Control: c, Logger: c.cfg.Logger})
+	})
+	return nil
+}
+
+func (c *Control) openStore(ctx context.Context) (err error) {
+	c.store, err = store.Open(ctx, store.Config{
+		Dir: StoreDir(c.cfg.Dir), Socket: c.cfg.path(etcdSocket), Failed: c.cfg.Failed,
+		Endpoints: c.cfg.Etcd, NoSync: c.cfg.NoSync, Logger: c.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	c.opened(c.store.Close)
+	if c.box, err = makeBox(ctx, c.store, c.cfg.Dir); err != nil {
+		return err
+	}
+	c.accounts = organizations.New(organizations.Config{Store: c.store, FirstAccount: iam.ManagementAccount, Quotas: c.cfg.Quotas})
+	c.keys = iam.New(iam.Config{Store: c.store, Box: c.box, Quotas: c.cfg.Quotas, AllowLocalIssuers: c.cfg.AllowLocalIssuers})
+	c.certificates = acm.New(acm.Config{Store: c.store, Region: c.cfg.Region, Box: c.box, Logger: c.cfg.Logger})
+	return c.writeTrust(ctx)
+}
+
+// StoreDir is where the embedded store is in a data directory.
+func StoreDir(dir string) string { return filepath.Join(dir, "etcd") }
+
+// openFunctions makes what keeps functions. What runs them is another part.
+func (c *Control) openFunctions(ctx context.Context) error {
+	codes, err := functions.OpenCodes(c.cfg.path("functions", "code"))
+	if err != nil {
+		return err
+	}
+	runner := functions.NewClient(c.cfg.path(functionsSocket))
+	c.opened(runner.Close)
+	c.lambda = lambda.New(lambda.Config{
+		Store: c.store, Region: c.cfg.Region, Box: c.box, Codes: codes, Runner: runner, Logger: c.cfg.Logger,
+	})
+	return c.lambda.Collect(ctx)
+}
+
+// listen opens the address on which the API will answer.
+func (c *Control) listen() (net.Listener, error) {
+	listener := c.cfg.Listener
+	if listener == nil {
+		var err error
+		if listener, err = net.Listen("tcp", c.cfg.Listen); err != nil {
+			return nil, fmt.Errorf("API: %w; choose another address with --listen", err)
+		}
+	}
+	c.opened(func() error { return ignoreClosed(listener.Close()) })
+	c.endpoint = EndpointOf(listener)
+	return listener, nil
+}
+
+// EndpointOf is the URL of the API that answers at a listener.
+func EndpointOf(listener net.Listener) string { return "http://" + listener.Addr().String() }
+
+// openAPI makes the control plane and its front door.
+func (c *Control) openAPI(background context.Context) {
+	networks := control.New(control.Config{
+		Store: c.store, Region: c.cfg.Region, ForeignFunctions: c.cfg.LambdaEndpoint != "", Quotas: c.cfg.Quotas, Logger: c.cfg.Logger,
+	})
+	tokens := sts.New(sts.Config{
+		Store: c.store, Region: c.cfg.Region, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers, Logger: c.cfg.Logger,
+	})
+	vpcs := ec2.New(ec2.Config{Store: c.store, Region: c.cfg.Region, Logger: c.cfg.Logger})
+	settler := settling.New(settling.Config{
+		Store: c.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows()), Logger: c.cfg.Logger,
+	})
+	// What was begun is completed, on a full disk too.
+	c.run("control plane", func() error { return settler.Run(store.MakingRoom(background)) })
+	c.run("certificates", func() error { return c.certificates.Renew(background) })
+	c.api = &http.Server{
+		Handler: api.New(api.Config{
+			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: c.store, Region: c.cfg.Region}),
+			IAM: c.keys, STS: tokens,
+			Organizations: c.accounts, ACM: c.certificates, Lambda: c.lambda,
+			Keys: c.keys, Box: c.box, Region: c.cfg.Region, InForce: settler, Logger: c.cfg.Logger,
+		}),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(c.cfg.Logger.Handler(), slog.LevelWarn), ConnState: crowded(apiConnections()),
+	}
+	c.opened(c.closeAPI)
+}
+
+// closeAPI lets the requests under way end, and cuts those that take longer.
+func (c *Control) closeAPI() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := c.api.Shutdown(ctx); err != nil {
+		return c.api.Close()
+	}
+	return nil
+}
+
+// Close stops the API, then what settles, then the store.
+func (c *Control) Close() error {
+	if c.api != nil {
+		_ = c.closeAPI() // before what it calls ends
+	}
+	return c.part.Close()
+}
+
+// apiConnections is how many connections the API has at most.
+func apiConnections() int { return containment.ForClients(containment.Descriptors()) }
+
+// crowded bounds the connections of a server. Those that have been quiet for longest give way.
+func crowded(most int) func(net.Conn, http.ConnState) {
+	crowd := containment.NewCrowd(most)
+	return func(conn net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew, http.StateIdle:
+			crowd.Quiet(conn)
+		case http.StateActive:
+			crowd.Busy(conn)
+		default:
+			crowd.Gone(conn)
+		}
+	}
+}
+
+// Endpoint is the URL of the API.
+func (c *Control) Endpoint() string { return c.endpoint }
