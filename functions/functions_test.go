@@ -111,9 +111,14 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 
 func (w *world) function(files ...file) *Function {
 	w.t.Helper()
-	code, err := w.codes.Put(zipOf(w.t, files...))
+	return functionOf(w.t, w.codes, files...)
+}
+
+func functionOf(t testing.TB, codes *Codes, files ...file) *Function {
+	t.Helper()
+	code, err := codes.Put(zipOf(t, files...))
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return &Function{
 		ARN: "arn:aws:lambda:us-west-2:100000000001:function:f", Name: "f", Version: "$LATEST", Revision: code, Code: code, Handler: "h",
