@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -329,4 +330,133 @@ func TestFault_C8_AConfinedProgramInheritsNothing(t *testing.T) {
 			t.Errorf("its limits are %s", output)
 		}
 	})
+}
+
+// A cell's program has a loopback interface of its own, reaches what it may of this host, and the outside by this process.
+func TestFault_C8_ACellReachesTheOutsideAndNotTheHost(t *testing.T) {
+	f := open(t, Config{Kind: Loopback})
+	listenHost := func(at string) string {
+		l, err := net.Listen("tcp4", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		greet(t, l, "host")
+		return l.Addr().String()
+	}
+	allowed, forbidden := listenHost("127.0.0.1:0"), listenHost("127.0.0.1:0")
+	c, err := f.MakeCell(t.Context(), netip.MustParseAddrPort(allowed))
+	if err != nil {
+		t.Skip("no cells here: ", err)
+	}
+	defer c.Close()
+	abstract, err := net.Listen("unix", "@pergola-"+mark())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abstract.Close()
+	program := confined(t, ByNamespaces)
+	for _, a := range []struct {
+		could bool
+		words []string
+	}{
+		{true, []string{"dial", "tcp", allowed}},
+		{false, []string{"dial", "tcp", forbidden}},
+		{false, []string{"dial", "unix", abstract.Addr().String()}},
+		{false, []string{"dial", "tcp", "[::1]:22"}},
+	} {
+		p := startReadyIn(t, c, program, a.words...)
+		if a.could != (p == "could") {
+			t.Errorf("%s: %s", strings.Join(a.words, " "), p)
+		}
+	}
+}
+
+// startReadyIn runs the attempting program in a cell and returns its first line.
+func startReadyIn(t *testing.T, c *Cell, confinement *Confinement, words ...string) string {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	p, err := c.Start(t.Context(), Command{
+		Args: append([]string{CodeDir + "/bootstrap"}, words...), Env: testEnv("attempt"), Dir: "/", Confined: confinement, Stdout: write, Stderr: write,
+	})
+	write.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := firstLine(t, read)
+	if _, err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+	return line
+}
+
+// What is outside is told from what is of this host, whatever the address looks like.
+func TestIsOutside(t *testing.T) {
+	for a, want := range map[string]bool{
+		"8.8.8.8": true, "10.99.98.97": true, "127.0.0.1": false, "127.1.2.3": false, "0.0.0.0": false, "0.1.2.3": false,
+		"169.254.169.254": false, "224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false, "::1": false, "fe80::1": false,
+		"::ffff:127.0.0.1": false, "2001:db8::1": true,
+	} {
+		if got := isOutside(netip.MustParseAddr(a)); got != want {
+			t.Errorf("%s: %v", a, got)
+		}
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range own {
+		if host, _ := netip.AddrFromSlice(a.(*net.IPNet).IP); isOutside(host) {
+			t.Errorf("%v, an address of this host, is outside", a)
+		}
+	}
+}
+
+// A connection that a cell's program opens to any address comes to this process with that address.
+func TestACellsConnectionsAreRedirected(t *testing.T) {
+	f := open(t, Config{Kind: Loopback})
+	made, err := f.newCell()
+	if err != nil {
+		t.Skip("no cells here: ", err)
+	}
+	c := &Cell{fabric: f, seat: newSeat(made)}
+	defer c.seat.remove()
+	l, err := c.Listen(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.lead(addrPort(l.Addr()).Port()); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"8.8.8.8:443", "192.0.2.1:1", "10.0.0.1:65535"} {
+		conn, err := made.dial(t.Context(), netip.Addr{}, netip.MustParseAddrPort(to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := originalTarget(accepted); got.String() != to || err != nil {
+			t.Errorf("%s came as %v, %v", to, got, err)
+		}
+		conn.Close()
+		accepted.Close()
+	}
+}
+
+func BenchmarkCell(b *testing.B) {
+	f := open(b, Config{Kind: Loopback})
+	for b.Loop() {
+		c, err := f.MakeCell(b.Context())
+		if err != nil {
+			b.Skip(err)
+		}
+		if err := c.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

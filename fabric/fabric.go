@@ -86,16 +86,17 @@ type Config struct {
 
 // Fabric is the set of VPC networks of one process. Its methods may be called at the same time.
 type Fabric struct {
-	kind    string
-	reason  string
-	network network
-	records *records
-	log     *slog.Logger
-	host    *seat // for programs outside of all VPCs
-	means   Means // by which programs of instances do not see what is private
-	private Private
-	watch   sync.WaitGroup // counts the programs that start or run
-	warn    sync.Once      // says once that resolv.conf cannot be replaced
+	kind     string
+	reason   string
+	network  network
+	records  *records
+	log      *slog.Logger
+	host     *seat // for programs outside of all VPCs
+	stateDir string
+	means    Means // by which programs of instances do not see what is private
+	private  Private
+	watch    sync.WaitGroup // counts the programs that start or run
+	warn     sync.Once      // says once that resolv.conf cannot be replaced
 
 	changing sync.Mutex // held while the set of places changes: Apply, a short-lived instance, Close
 
@@ -137,11 +138,14 @@ func Open(c Config) (*Fabric, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.StateDir, err = filepath.Abs(c.StateDir); err != nil { // programs start elsewhere
+		return nil, fmt.Errorf("fabric: %w", err)
+	}
 	records, err := openRecords(c.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	f := &Fabric{kind: kind, reason: reason, records: records, log: c.Logger, host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
+	f := &Fabric{kind: kind, reason: reason, stateDir: c.StateDir, records: records, log: c.Logger, host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
 	if err := f.hide(c.Private); err != nil {
 		return nil, errors.Join(err, records.close())
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"syscall"
 )
@@ -39,6 +41,12 @@ func (s *stage) try() error { return errLinuxOnly }
 func (s *stage) attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Setctty: s.Terminal, Ctty: 0}
 }
+
+func (f *Fabric) newCell() (place, error) { return nil, errLinuxOnly }
+
+func (c *Cell) lead(uint16) error { return errLinuxOnly }
+
+func originalTarget(net.Conn) (netip.AddrPort, error) { return netip.AddrPort{}, errLinuxOnly }
 
 // Enter prepares the process for the kind of fabric it wants. On this system there is nothing to prepare.
 func Enter(string) error { return nil }

@@ -64,16 +64,28 @@ func (p *Process) Wait() (int, error) {
 // VPCs, on this host's own network, when the place is the zero Place. When Start returns the program runs: a program that
 // cannot be executed is an error here. The context covers the start only.
 func (f *Fabric) Start(ctx context.Context, p Place, c Command) (*Process, error) {
+	return f.counted(c, p.String(), func() (*Process, error) { return f.startAt(ctx, p, c) })
+}
+
+// startIn runs a program at a seat that is no Place's.
+func (f *Fabric) startIn(ctx context.Context, s *seat, c Command) (*Process, error) {
+	return f.counted(c, "a network of its own", func() (*Process, error) {
+		return f.start(ctx, s, c, func() error { return nil })
+	})
+}
+
+// counted starts a program as one of those that Close waits for.
+func (f *Fabric) counted(c Command, where string, start func() (*Process, error)) (*Process, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("fabric: start: no command given")
 	}
 	if err := f.begin(); err != nil {
 		return nil, err
 	}
-	started, err := f.startAt(ctx, p, c)
+	started, err := start()
 	if err != nil {
 		f.watch.Done()
-		return nil, fmt.Errorf("fabric: start %q in %v: %w", c.Args[0], p, err)
+		return nil, fmt.Errorf("fabric: start %q in %s: %w", c.Args[0], where, err)
 	}
 	return started, nil
 }
