@@ -58,6 +58,8 @@ type Config struct {
 	// "" means that there are none. LambdaCredentials sign these invocations; without a key they are not signed.
 	LambdaEndpoint    string
 	LambdaCredentials functions.Credentials
+	// AllowUnconfined lets functions run where this host has nothing that keeps them from the data directory.
+	AllowUnconfined bool
 	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.
 	NoSync bool
 	// Logger hears what goes wrong; nil is silent.
@@ -86,6 +88,7 @@ type Deployment struct {
 	lambda       *lambda.Control
 	node         *node.Node
 	api          *http.Server
+	inside       *http.Server   // for those in VPCs
 	closers      []func() error // in the order in which they were opened
 
 	cancel  context.CancelFunc
@@ -139,12 +142,16 @@ func (d *Deployment) start(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
+	insideListener, err := d.listenInside()
+	if err != nil {
+		return err
+	}
 	if err := d.openFunctions(ctx); err != nil {
 		return err
 	}
 	d.node = node.New(node.Config{
 		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: d.cfg.Region, Store: d.store, Fabric: d.fabric,
-		Box: d.box, Functions: d.lambda, ResolvConf: d.cfg.ResolvConf, RequestsPerSecond: d.cfg.RequestsPerSecond, Logger: d.cfg.Logger,
+		Box: d.box, Functions: d.lambda, API: filepath.Join(d.cfg.Dir, insideSocket), ResolvConf: d.cfg.ResolvConf, RequestsPerSecond: d.cfg.RequestsPerSecond, Logger: d.cfg.Logger,
 	})
 	d.run("node", func() error { return d.node.Run(background) })
 	d.openAPI(background)
@@ -152,6 +159,7 @@ func (d *Deployment) start(ctx, background context.Context) error {
 		return err
 	}
 	d.run("API", func() error { return ignoreClosed(d.api.Serve(listener)) })
+	d.run("API of VPCs", func() error { return ignoreClosed(d.inside.Serve(insideListener)) })
 	d.run("operator socket", func() error { return operator.Serve(background, door, d) })
 	return nil
 }
@@ -177,6 +185,7 @@ func (d *Deployment) openStore(ctx context.Context) (err error) {
 func (d *Deployment) openFabric() (err error) {
 	d.fabric, err = fabric.Open(fabric.Config{
 		Kind: d.cfg.Network, StateDir: filepath.Join(d.cfg.Dir, "fabric"), Logger: d.cfg.Logger,
+		Private: fabric.Private{Dir: d.cfg.Dir, Shown: []string{d.bundle}},
 		Resolve: func(ctx context.Context, vpcID, name string) ([]netip.Addr, error) {
 			return d.node.Resolve(ctx, vpcID, name)
 		},
@@ -196,7 +205,7 @@ func (d *Deployment) openFunctions(ctx context.Context) error {
 	}
 	runner, err := functions.New(functions.Config{
 		Fabric: d.fabric, Codes: codes, Dir: filepath.Join(d.cfg.Dir, "functions", "tmp"),
-		Region: d.cfg.Region, Endpoint: d.endpoint, Logger: d.cfg.Logger,
+		Region: d.cfg.Region, Endpoint: d.endpoint, AllowUnconfined: d.cfg.AllowUnconfined, Logger: d.cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -247,6 +256,7 @@ func (d *Deployment) openAPI(background context.Context) {
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelWarn),
 	}
+	d.inside = serveInside(d.api)
 }
 
 func (d *Deployment) waitForNode(ctx context.Context) error {
@@ -288,11 +298,11 @@ func (d *Deployment) Failed() <-chan error { return d.failed }
 // Close stops everything: first what takes requests in, last what others stand on.
 func (d *Deployment) Close() error {
 	var errs []error
-	if d.api != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if err := d.api.Shutdown(ctx); err != nil {
-			errs = append(errs, d.api.Close())
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, server := range []*http.Server{d.api, d.inside} {
+		if server != nil && server.Shutdown(ctx) != nil {
+			errs = append(errs, server.Close())
 		}
 	}
 	d.cancel()

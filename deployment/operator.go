@@ -41,7 +41,7 @@ func (d *Deployment) Start(ctx context.Context, program operator.Program, stream
 		return nil, err
 	}
 	return d.fabric.Start(ctx, place, fabric.Command{
-		Args: program.Args, Env: d.trusting(program.Env), Dir: program.Dir, Terminal: program.Terminal,
+		Args: program.Args, Env: d.trusting(d.calling(program.Env)), Dir: program.Dir, Terminal: program.Terminal,
 		Stdin: streams.In, Stdout: streams.Out, Stderr: streams.Err,
 	})
 }

@@ -19,10 +19,11 @@ import (
 // everyResolver is the address at which, besides its own, every VPC's resolver answers.
 var everyResolver = netip.MustParseAddr("169.254.169.253")
 
-// fixtures are what AWS keeps in every VPC: its DNS resolver and the instance metadata service.
+// fixtures are what AWS keeps in every VPC, its DNS resolver and the instance metadata service, and a way to its API.
 type fixtures struct {
 	resolver *dns.Server
 	metadata *metadata.Server
+	api      *inward
 	fabric   *fabric.Fabric
 	log      *slog.Logger
 	running  sync.WaitGroup
@@ -43,7 +44,7 @@ func newFixtures(cfg Config, current func() *snapshot.Snapshot) *fixtures {
 		metadata: metadata.New(metadata.Config{
 			Region: cfg.Region, Describe: instances.describe, Credentials: instances.credentials, Logger: cfg.Logger,
 		}),
-		fabric: cfg.Fabric, log: cfg.Logger, open: map[string]*fixture{},
+		api: newInward(cfg), fabric: cfg.Fabric, log: cfg.Logger, open: map[string]*fixture{},
 	}
 }
 
@@ -60,7 +61,7 @@ func (f *fixtures) apply(ctx context.Context, s *snapshot.Snapshot) error {
 		}
 		if err := f.start(ctx, vpc); err != nil {
 			f.stop(id)
-			return fmt.Errorf("resolver and metadata service of %s: %w", id, err)
+			return fmt.Errorf("resolver, metadata service and API of %s: %w", id, err)
 		}
 	}
 	return nil
@@ -88,6 +89,14 @@ func (f *fixtures) start(ctx context.Context, vpc *snapshot.VPC) error {
 		return err
 	}
 	f.run(vpc.ID, listener, func() error { return f.metadata.Serve(running, vpc.ID, listener) })
+	if f.api == nil {
+		return nil
+	}
+	door, err := f.fabric.Listen(ctx, fabric.Place{VPC: vpc.ID}, "tcp", APIAddress)
+	if err != nil {
+		return err
+	}
+	f.run(vpc.ID, door, func() error { return f.api.serve(running, vpc.ID, door) })
 	return nil
 }
 
@@ -96,7 +105,7 @@ func (f *fixtures) run(vpcID string, socket io.Closer, serve func() error) {
 	f.open[vpcID].sockets = append(f.open[vpcID].sockets, socket)
 	f.running.Go(func() {
 		if err := serve(); err != nil && !errors.Is(err, net.ErrClosed) {
-			f.log.Error("the resolver or the metadata service of a VPC has stopped", "vpc", vpcID, "error", err)
+			f.log.Error("the resolver, the metadata service or the API of a VPC has stopped", "vpc", vpcID, "error", err)
 		}
 	})
 }

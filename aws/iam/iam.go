@@ -46,6 +46,8 @@ type Caller struct {
 type Origin struct {
 	// Address is the client's; the zero value where there is no request, as in a session that is sealed.
 	Address netip.Addr
+	// VPC is the VPC that Address is in; "" for a client that is in none.
+	VPC string
 	// Secure says that the request came over TLS.
 	Secure bool
 	// UserAgent is what the client says that it is; "" if it does not say.

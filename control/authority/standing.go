@@ -67,7 +67,12 @@ func conditionsOf(caller *iam.Caller) Keys {
 	k := Keys{}
 	k.addTags("aws:principaltag/", caller.Tags)
 	if from := caller.Origin; from.Address.IsValid() {
-		k.Set("aws:SourceIp", from.Address.Unmap().WithZone("").String())
+		address := "aws:SourceIp"
+		if from.VPC != "" { // as through an endpoint in the VPC
+			address = "aws:VpcSourceIp"
+			k.Set("aws:SourceVpc", from.VPC)
+		}
+		k.Set(address, from.Address.Unmap().WithZone("").String())
 		k.Set("aws:SecureTransport", strconv.FormatBool(from.Secure))
 		k.Set("aws:UserAgent", from.UserAgent)
 	}
