@@ -44,6 +44,7 @@ FUZZ = \
 	functions:FuzzZip \
 	metadata:FuzzPath \
 	metadata:FuzzToken \
+	node:FuzzParseSource \
 	policy:FuzzParse \
 	policy:FuzzPattern \
 	sealing:FuzzDecode \

@@ -53,7 +53,7 @@ func (f *Fabric) MakeCell(ctx context.Context, reach ...netip.AddrPort) (*Cell, 
 		return nil, err
 	}
 	c := &Cell{fabric: f, connected: make(chan struct{}, maxCellConnections), asked: make(chan struct{}, maxCellQuestions)}
-	c.resolvers, _ = readResolv(hostResolv)
+	c.resolvers = f.resolvers()
 	c.allowed = append(c.allowed, c.resolvers...) // at a loopback address they are reached by way of 127.0.0.1 alone
 	for i, a := range reach {
 		reach[i] = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())

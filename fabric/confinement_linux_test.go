@@ -344,7 +344,11 @@ func TestFault_C8_ACellReachesTheOutsideAndNotTheHost(t *testing.T) {
 		return l.Addr().String()
 	}
 	allowed, forbidden := listenHost("127.0.0.1:0"), listenHost("127.0.0.1:0")
-	c, err := f.MakeCell(t.Context(), netip.MustParseAddrPort(allowed))
+	reach := []netip.AddrPort{netip.MustParseAddrPort(allowed)}
+	own := ownAddress(t)
+	ownAllowed, ownForbidden := listenHost(own+":0"), listenHost(own+":0") // which take the way that connections to the outside take
+	reach = append(reach, netip.MustParseAddrPort(ownAllowed))
+	c, err := f.MakeCell(t.Context(), reach...)
 	if err != nil {
 		t.Skip("no cells here: ", err)
 	}
@@ -363,12 +367,76 @@ func TestFault_C8_ACellReachesTheOutsideAndNotTheHost(t *testing.T) {
 		{false, []string{"dial", "tcp", forbidden}},
 		{false, []string{"dial", "unix", abstract.Addr().String()}},
 		{false, []string{"dial", "tcp", "[::1]:22"}},
+		{true, []string{"ask", ownAllowed}},
+		{false, []string{"ask", ownForbidden}},
+		{false, []string{"ask", "169.254.169.254:80"}},
 	} {
 		p := startReadyIn(t, c, program, a.words...)
 		if a.could != (p == "could") {
 			t.Errorf("%s: %s", strings.Join(a.words, " "), p)
 		}
 	}
+}
+
+// ownAddress is an address of this host beside its loopback interface's.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if host, _ := netip.AddrFromSlice(a.(*net.IPNet).IP); host.Is4() && !host.IsLoopback() && !host.IsLinkLocalUnicast() {
+			return host.String()
+		}
+	}
+	t.Skip("this host has no address but those of its loopback interface")
+	return ""
+}
+
+// A cell's resolver passes questions on to this host's, by UDP and by TCP.
+func TestACellsResolverIsTheHosts(t *testing.T) {
+	f := open(t, Config{Kind: Loopback})
+	packets, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		b := make([]byte, 512)
+		for {
+			n, from, err := packets.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			packets.WriteTo(append([]byte("answer to "), b[:n]...), from)
+		}
+	}()
+	l, err := net.Listen("tcp4", packets.LocalAddr().String())
+	if err != nil {
+		t.Skip("the port is taken for TCP: ", err)
+	}
+	greet(t, l, "by TCP")
+	f.resolvers = func() []netip.AddrPort { return []netip.AddrPort{addrPort(packets.LocalAddr())} }
+	c, err := f.MakeCell(t.Context())
+	if err != nil {
+		t.Skip("no cells here: ", err)
+	}
+	program := confined(t, ByNamespaces)
+	for want, words := range map[string][]string{
+		"answer to question": {"question", "127.0.0.1:53"}, "could": {"ask", "127.0.0.1:53"},
+	} {
+		if got := startReadyIn(t, c, program, words...); got != want {
+			t.Errorf("%s: %s", words, got)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	packets.Close()
+	<-answered
 }
 
 // startReadyIn runs the attempting program in a cell and returns its first line.

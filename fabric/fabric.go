@@ -93,10 +93,12 @@ type Fabric struct {
 	log      *slog.Logger
 	host     *seat // for programs outside of all VPCs
 	stateDir string
-	means    Means // by which programs of instances do not see what is private
-	private  Private
-	watch    sync.WaitGroup // counts the programs that start or run
-	warn     sync.Once      // says once that resolv.conf cannot be replaced
+	// resolvers are this host's, for cells.
+	resolvers func() []netip.AddrPort
+	means     Means // by which programs of instances do not see what is private
+	private   Private
+	watch     sync.WaitGroup // counts the programs that start or run
+	warn      sync.Once      // says once that resolv.conf cannot be replaced
 
 	changing sync.Mutex // held while the set of places changes: Apply, a short-lived instance, Close
 
@@ -146,6 +148,10 @@ func Open(c Config) (*Fabric, error) {
 		return nil, err
 	}
 	f := &Fabric{kind: kind, reason: reason, stateDir: c.StateDir, records: records, log: c.Logger, host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
+	f.resolvers = func() []netip.AddrPort {
+		servers, _ := readResolv(hostResolv)
+		return servers
+	}
 	if err := f.hide(c.Private); err != nil {
 		return nil, errors.Join(err, records.close())
 	}

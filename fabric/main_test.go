@@ -74,7 +74,8 @@ func get(url string) error {
 }
 
 // attempt tries what it is told and prints what came of each: "could", or the error. The words are read PATH, write PATH,
-// fill DIR (up to 8 MiB), dial NETWORK ADDRESS and remount PATH.
+// list PATH, fill DIR (up to 8 MiB), dial NETWORK ADDRESS, ask ADDRESS (which must say something), question ADDRESS (by UDP)
+// and remount PATH.
 func attempt(words []string) {
 	for len(words) > 0 {
 		var err error
@@ -94,6 +95,27 @@ func attempt(words []string) {
 			used = 3
 			var c net.Conn
 			if c, err = net.DialTimeout(words[1], words[2], time.Second); err == nil {
+				c.Close()
+			}
+		case "ask": // a connection may open on the way, and be reset at its end
+			var c net.Conn
+			if c, err = net.DialTimeout("tcp", words[1], time.Second); err == nil {
+				var b []byte
+				if b, err = io.ReadAll(c); err == nil && len(b) == 0 {
+					err = io.ErrUnexpectedEOF
+				}
+				c.Close()
+			}
+		case "question":
+			var c net.Conn
+			if c, err = net.Dial("udp", words[1]); err == nil {
+				b := make([]byte, 512)
+				fmt.Fprint(c, "question")
+				c.SetDeadline(time.Now().Add(5 * time.Second))
+				var n int
+				if n, err = c.Read(b); err == nil {
+					fmt.Println(string(b[:n]))
+				}
 				c.Close()
 			}
 		case "remount":

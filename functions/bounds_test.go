@@ -3,7 +3,10 @@ package functions
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +68,16 @@ func TestFault_C8_AFunctionSeesItsCodeAndTheSystem(t *testing.T) {
 			t.Errorf("%d temporary directories are left", len(left))
 		}
 	})
+}
+
+// A function reaches the deployment's API, and by another port of the same host nothing where it has a network of its own.
+func TestFault_C8_AFunctionReachesTheAPI(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "7") }))
+	defer api.Close()
+	w := newWorld(t, func(c *Config) { c.Endpoint, c.AllowUnconfined = api.URL, true })
+	if got := w.invoke(w.function(shell(respond+`"$(curl -sS "$AWS_ENDPOINT_URL/")"`)), "{}"); string(got.Payload) != "7" {
+		t.Errorf("got %s", got.Payload)
+	}
 }
 
 // Without means functions are refused, unless they may run so.
