@@ -44,8 +44,8 @@ type Confinement struct {
 	// Processes and Descriptors are how many the program may have; 0 is no limit. Processes are counted with ByNamespaces
 	// only, since elsewhere all of a user's would count.
 	Processes, Descriptors uint64
-	// Ports are the TCP ports that the program may connect to with ByLandlock, on any address, where the kernel can tell
-	// (from 6.7 on). With ByNamespaces the program is on the network that its Place has.
+	// Ports are the TCP ports that the program may connect to, on any address, where Landlock can tell (from Linux 6.7 on). It
+	// may listen on none then. With ByNamespaces none means that the network that its Place has is all its own.
 	Ports []uint16
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -48,9 +49,14 @@ func (s *stage) giveUp() error {
 		if err := denyUnixSockets(); err != nil {
 			return err
 		}
-		if err := restrict(landlock.V6, s.Confined.rules()); err != nil {
+		if err := restrict(landlock.V6, slices.Concat(s.Confined.files(), s.Confined.connections())); err != nil {
 			return err
 		}
+	}
+	if s.Means == ByNamespaces && len(s.Confined.Ports) > 0 {
+		network := landlock.V6
+		network.HandledAccessFS = 0
+		_ = restrict(network, s.Confined.connections()) // as far as the kernel can tell
 	}
 	if err := gainNothing(); err != nil {
 		return err
@@ -127,15 +133,19 @@ func (c *Confinement) limit() error {
 	return nil
 }
 
-// rules are what Landlock lets a confined program open and connect to.
-func (c *Confinement) rules() []landlock.Rule {
-	rules := []landlock.Rule{
+// files are what Landlock lets a confined program open.
+func (c *Confinement) files() []landlock.Rule {
+	return []landlock.Rule{
 		landlock.RODirs(c.Code), landlock.RWDirs(c.Temporary),
 		landlock.RODirs(systemDirs...).IgnoreIfMissing(), landlock.RODirs("/proc"),
 		landlock.ROFiles(prefixed("/etc/", systemFiles)...).IgnoreIfMissing(),
 		landlock.RODirs(prefixed("/etc/", systemSettings)...).IgnoreIfMissing(),
 		landlock.RWFiles(prefixed("/dev/", devices)...).IgnoreIfMissing(),
 	}
+}
+
+// connections are those that Landlock lets a confined program open.
+func (c *Confinement) connections() (rules []landlock.Rule) {
 	for _, port := range c.Ports {
 		rules = append(rules, landlock.ConnectTCP(port))
 	}

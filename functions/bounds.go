@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pergola/aws"
@@ -114,10 +115,10 @@ func (e *environment) confinement(code string) *fabric.Confinement {
 	c := &fabric.Confinement{
 		Means: e.runtime.bounds.means, Code: code, Temporary: e.dir, TemporarySize: maxTemporary,
 		Data:      uint64(e.function.Memory)<<20*dataFactor + dataBase,
-		Processes: maxProcesses, Descriptors: maxDescriptors, Ports: e.runtime.bounds.ports,
+		Processes: maxProcesses, Descriptors: maxDescriptors,
 	}
-	if at, err := netip.ParseAddrPort(e.listener.Addr().String()); err == nil {
-		c.Ports = append(c.Ports[:len(c.Ports):len(c.Ports)], at.Port())
+	if at, err := netip.ParseAddrPort(e.listener.Addr().String()); err == nil && e.cell == nil {
+		c.Ports = append(slices.Clone(e.runtime.bounds.ports), at.Port())
 	}
 	return c
 }
