@@ -70,8 +70,8 @@ type stage struct {
 	Probe    bool // prepare everything, and start nothing
 }
 
-// errSetup is wrapped when a program could not be kept in its bounds, and was not started.
-var errSetup = errors.New("the program cannot be kept in its bounds")
+// errSetup is wrapped when what a program is to have, or not to have, could not be arranged. It was not started.
+var errSetup = errors.New("it cannot be prepared here")
 
 // confines finds the strongest means by which this host keeps programs in their bounds, and why not by a stronger one.
 func confines(private Private, confined bool) (means Means, reason string) {

@@ -3,7 +3,6 @@ package fabric
 import (
 	"encoding/gob"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -55,9 +54,6 @@ func runProgramStage() int {
 
 // lookup finds the command's file, by the PATH that the command has.
 func (s *stage) lookup() (string, error) {
-	if info, err := os.Stat(s.Dir); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("working directory %s: %w", s.Dir, syscall.ENOENT)
-	}
 	for _, set := range s.Env {
 		if path, ok := strings.CutPrefix(set, "PATH="); ok {
 			os.Setenv("PATH", path)

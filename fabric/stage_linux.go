@@ -63,6 +63,9 @@ func (s *stage) prepare(report io.Writer) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil { // nobody looks into this process
 		return os.NewSyscallError("prctl", err)
 	}
+	if _, err := os.Stat(s.Dir); err != nil {
+		return fmt.Errorf("the working directory is not to be seen: %w", err)
+	}
 	if s.Confined != nil {
 		if err := s.Confined.limit(); err != nil {
 			return err
