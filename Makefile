@@ -46,6 +46,7 @@ FUZZ = \
 	functions:FuzzZip \
 	metadata:FuzzPath \
 	metadata:FuzzToken \
+	node:FuzzParseSource \
 	policy:FuzzParse \
 	policy:FuzzPattern \
 	policy:FuzzWork \

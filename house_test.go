@@ -91,6 +91,7 @@ var mayImport = map[string][]string{
 var onlyImporter = map[string]string{
 	"go.etcd.io/etcd":              "store",
 	"github.com/vishvananda":       "fabric",
+	"github.com/landlock-lsm":      "fabric",
 	"github.com/creack/pty":        "cmd/pergola",
 	"golang.org/x/net/dns":         "dns",
 	"golang.org/x/net/http2":       "dataplane/http2",

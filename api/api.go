@@ -220,9 +220,26 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Source is the place in a VPC that a request comes from.
+type Source struct {
+	VPC     string
+	Address netip.Addr
+}
+
+// sourceKey is where the context of a request has its Source.
+type sourceKey struct{}
+
+// WithSource is the context of a request that comes from a VPC. Who calls it vouches for that.
+func WithSource(ctx context.Context, source Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, source)
+}
+
 // originOf is how a request came: over the connection that it came over. What a proxy may say about others in front of it
 // is not believed.
 func originOf(r *http.Request) iam.Origin {
+	if source, ok := r.Context().Value(sourceKey{}).(Source); ok {
+		return iam.Origin{Address: source.Address, VPC: source.VPC, Secure: r.TLS != nil, UserAgent: r.UserAgent()}
+	}
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // of a connection that has one
 	return iam.Origin{Address: peer.Addr(), Secure: r.TLS != nil, UserAgent: r.UserAgent(), Referer: r.Referer()}
 }

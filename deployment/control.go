@@ -41,6 +41,7 @@ type Control struct {
 	bundle       string // the file of what programs trust
 	lambda       *lambda.Control
 	api          *http.Server
+	inside       *http.Server // for those in VPCs
 }
 
 // StartControl starts the control plane, and returns once the API answers. Close stops it.
@@ -65,6 +66,10 @@ func (c *Control) start(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
+	inside, err := c.listenInside()
+	if err != nil {
+		return err
+	}
 	if err := c.openStore(ctx); err != nil {
 		return err
 	}
@@ -73,6 +78,7 @@ func (c *Control) start(ctx, background context.Context) error {
 	}
 	c.openAPI(background)
 	c.run("API", func() error { return ignoreClosed(c.api.Serve(listener)) })
+	c.run("API of VPCs", func() error { return ignoreClosed(c.inside.Serve(inside)) })
 	c.run("operator socket", func() error {
 		return operator.Serve(background, door, operator.Answers{Control: c, Logger: c.cfg.Logger})
 	})
@@ -156,6 +162,7 @@ func (c *Control) openAPI(background context.Context) {
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(c.cfg.Logger.Handler(), slog.LevelWarn), ConnState: crowded(apiConnections()),
 	}
+	c.inside = serveInside(c.api)
 	c.opened(c.closeAPI)
 }
 
@@ -163,10 +170,13 @@ func (c *Control) openAPI(background context.Context) {
 func (c *Control) closeAPI() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if err := c.api.Shutdown(ctx); err != nil {
-		return c.api.Close()
+	var errs []error
+	for _, server := range []*http.Server{c.api, c.inside} {
+		if server.Shutdown(ctx) != nil {
+			errs = append(errs, server.Close())
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Close stops the API, then what settles, then the store.

@@ -58,6 +58,8 @@ type Config struct {
 	AllowLocalIssuers bool
 	// Quotas replaces the defaults of quotas by their codes in Service Quotas, such as "L-E619E033".
 	Quotas map[string]int
+	// AllowUnconfined lets functions run where this host has nothing that keeps them from the data directory.
+	AllowUnconfined bool
 	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.
 	NoSync bool
 	// Failed is called when the embedded store cannot go on; see store.Config.

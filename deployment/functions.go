@@ -29,6 +29,7 @@ func (f *Functions) start(background context.Context) error {
 	// Functions run on the host, outside of all VPCs. The fabric's lock also says that no other process has the directory.
 	host, err := fabric.Open(fabric.Config{
 		Kind: fabric.Loopback, StateDir: f.cfg.path("functions", "fabric"), Logger: f.cfg.Logger,
+		Private: fabric.Private{Dir: f.cfg.Dir},
 	})
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func (f *Functions) start(background context.Context) error {
 	}
 	runtime, err := functions.New(functions.Config{
 		Fabric: host, Codes: codes, Dir: f.cfg.path("functions", "tmp"),
-		Region: f.cfg.Region, Endpoint: f.cfg.Endpoint, Logger: f.cfg.Logger,
+		Region: f.cfg.Region, Endpoint: f.cfg.Endpoint, AllowUnconfined: f.cfg.AllowUnconfined, Logger: f.cfg.Logger,
 	})
 	if err != nil {
 		return err

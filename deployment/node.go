@@ -69,7 +69,7 @@ func (n *Node) start(ctx, background context.Context) error {
 	}
 	n.node = node.New(node.Config{
 		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: n.cfg.Region, Store: n.store, Fabric: n.fabric, Box: box, Functions: n.lambda,
-		ResolvConf: n.cfg.ResolvConf, RequestsPerSecond: n.cfg.RequestsPerSecond,
+		API: n.cfg.path(insideSocket), ResolvConf: n.cfg.ResolvConf, RequestsPerSecond: n.cfg.RequestsPerSecond,
 		MaxConnections: nodeConnections(), Logger: n.cfg.Logger,
 	})
 	n.run("node", func() error { return n.node.Run(background) })
@@ -82,6 +82,7 @@ func (n *Node) start(ctx, background context.Context) error {
 func (n *Node) openFabric() (err error) {
 	n.fabric, err = fabric.Open(fabric.Config{
 		Kind: n.cfg.Network, StateDir: n.cfg.path("fabric"), Logger: n.cfg.Logger,
+		Private: fabric.Private{Dir: n.cfg.Dir, Shown: []string{n.bundle}},
 		Resolve: func(ctx context.Context, vpcID, name string) ([]netip.Addr, error) {
 			return n.node.Resolve(ctx, vpcID, name)
 		},

@@ -42,7 +42,7 @@ func (n *Node) Start(ctx context.Context, program operator.Program, streams oper
 		return nil, err
 	}
 	return n.fabric.Start(ctx, place, fabric.Command{
-		Args: program.Args, Env: n.trusting(program.Env), Dir: program.Dir, Terminal: program.Terminal,
+		Args: program.Args, Env: n.trusting(n.calling(program.Env)), Dir: program.Dir, Terminal: program.Terminal,
 		Stdin: streams.In, Stdout: streams.Out, Stderr: streams.Err,
 	})
 }

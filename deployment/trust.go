@@ -75,14 +75,7 @@ func replaceFile(path string, content []byte) error {
 
 // trusting is the environment of a program that trusts the authority, as far as it has not chosen otherwise.
 func (n *Node) trusting(env []string) []string {
-	value := func(name string) string {
-		for _, set := range slices.Backward(env) { // the last one counts
-			if value, ok := strings.CutPrefix(set, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	}
+	value := func(name string) string { return valueIn(env, name) }
 	changed := slices.Clone(env)
 	for _, v := range operator.Trust(n.bundle, value) {
 		changed = slices.DeleteFunc(changed, func(set string) bool { return strings.HasPrefix(set, v.Name+"=") })

@@ -78,20 +78,27 @@ type Config struct {
 	Logger *slog.Logger
 	// Resolve answers a name as the VPC's resolver would. Only the loopback proxy asks. Nil knows no name.
 	Resolve func(ctx context.Context, vpc, name string) ([]netip.Addr, error)
+	// Private is what programs in instances do not see, where this host has a means for that.
+	Private Private
 	// Rand is the source of the loopback proxy's passwords. Nil is crypto/rand.
 	Rand io.Reader
 }
 
 // Fabric is the set of VPC networks of one process. Its methods may be called at the same time.
 type Fabric struct {
-	kind    string
-	reason  string
-	network network
-	records *records
-	log     *slog.Logger
-	host    *seat          // for programs outside of all VPCs
-	watch   sync.WaitGroup // counts the programs that start or run
-	warn    sync.Once      // says once that resolv.conf cannot be replaced
+	kind     string
+	reason   string
+	network  network
+	records  *records
+	log      *slog.Logger
+	host     *seat // for programs outside of all VPCs
+	stateDir string
+	// resolvers are this host's, for cells.
+	resolvers func() []netip.AddrPort
+	means     Means // by which programs of instances do not see what is private
+	private   Private
+	watch     sync.WaitGroup // counts the programs that start or run
+	warn      sync.Once      // says once that resolv.conf cannot be replaced
 
 	changing sync.Mutex // held while the set of places changes: Apply, a short-lived instance, Close
 
@@ -133,11 +140,21 @@ func Open(c Config) (*Fabric, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.StateDir, err = filepath.Abs(c.StateDir); err != nil { // programs start elsewhere
+		return nil, fmt.Errorf("fabric: %w", err)
+	}
 	records, err := openRecords(c.StateDir)
 	if err != nil {
 		return nil, err
 	}
-	f := &Fabric{kind: kind, reason: reason, records: records, log: c.Logger, host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
+	f := &Fabric{kind: kind, reason: reason, stateDir: c.StateDir, records: records, log: c.Logger, host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
+	f.resolvers = func() []netip.AddrPort {
+		servers, _ := readResolv(hostResolv)
+		return servers
+	}
+	if err := f.hide(c.Private); err != nil {
+		return nil, errors.Join(err, records.close())
+	}
 	if kind == Netns {
 		f.network, err = openNetns(filepath.Join(c.StateDir, "resolv"), c.Logger)
 	} else {
@@ -148,6 +165,42 @@ func Open(c Config) (*Fabric, error) {
 	}
 	return f, nil
 }
+
+// hide finds out how programs of instances are kept from seeing what is private.
+func (f *Fabric) hide(private Private) (err error) {
+	if private.Dir != "" {
+		if private.Dir, err = realPath(private.Dir); err != nil {
+			return fmt.Errorf("fabric: %w", err)
+		}
+		for i, file := range private.Shown {
+			private.Shown[i] = filepath.Join(private.Dir, filepath.Base(file))
+		}
+	}
+	var reason string
+	f.private = private
+	f.means, reason = confines(private, false)
+	if private.Dir == "" {
+		return nil
+	}
+	if f.means == ByNothing {
+		f.log.Warn("programs in instances can read the private directory: nothing here hides it", "directory", private.Dir, "reason", reason)
+		return nil
+	}
+	f.log.Info("programs in instances do not see the private directory", "directory", private.Dir, "means", f.means, "reason", reason)
+	return nil
+}
+
+// realPath is a directory's path without links, as mounts have it.
+func realPath(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
+}
+
+// Confines is the strongest means by which this host can confine programs, and why not by a stronger one.
+func (f *Fabric) Confines() (means Means, reason string) { return confines(f.private, true) }
 
 // choose turns a configured kind into Netns or Loopback, and says why Auto came to Loopback.
 func choose(kind string) (chosen, reason string, err error) {

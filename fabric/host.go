@@ -24,7 +24,7 @@ func (hostPlace) dial(context.Context, netip.Addr, netip.AddrPort) (net.Conn, er
 }
 
 func (hostPlace) spawn(s *spawning) (*os.Process, error) {
-	return os.StartProcess(s.path, s.args, s.attr)
+	return os.StartProcess(s.path, []string{programStage}, s.attr)
 }
 
 func (hostPlace) remove() error { return nil }

@@ -227,6 +227,6 @@ func (i *loopbackInstance) spawn(s *spawning) (*os.Process, error) {
 	for _, name := range []string{"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"} {
 		vars = append(vars, name+"="+url)
 	}
-	s.attr.Env = withEnv(s.attr.Env, vars...)
-	return os.StartProcess(s.path, s.args, s.attr)
+	s.stage.Env = withEnv(s.stage.Env, vars...)
+	return os.StartProcess(s.path, []string{programStage}, s.attr)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -51,6 +52,8 @@ func testProgram(name string, args []string) int {
 		err = crash(args[0], args[1])
 	case "enter":
 		err = enter()
+	case "attempt":
+		attempt(args)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -68,6 +71,63 @@ func get(url string) error {
 	defer response.Body.Close()
 	_, err = io.Copy(os.Stdout, response.Body)
 	return err
+}
+
+// attempt tries what it is told and prints what came of each: "could", or the error. The words are read PATH, write PATH,
+// list PATH, fill DIR (up to 8 MiB), dial NETWORK ADDRESS, ask ADDRESS (which must say something), question ADDRESS (by UDP)
+// and remount PATH.
+func attempt(words []string) {
+	for len(words) > 0 {
+		var err error
+		used := 2
+		switch words[0] {
+		case "read":
+			_, err = os.ReadFile(words[1])
+		case "list":
+			_, err = os.ReadDir(words[1])
+		case "write":
+			err = os.WriteFile(words[1], []byte("written"), 0o600)
+		case "fill":
+			for n := 0; n < 8 && err == nil; n++ {
+				err = os.WriteFile(fmt.Sprintf("%s/%d", words[1], n), make([]byte, 1<<20), 0o600)
+			}
+		case "dial":
+			used = 3
+			var c net.Conn
+			if c, err = net.DialTimeout(words[1], words[2], time.Second); err == nil {
+				c.Close()
+			}
+		case "ask": // a connection may open on the way, and be reset at its end
+			var c net.Conn
+			if c, err = net.DialTimeout("tcp", words[1], time.Second); err == nil {
+				var b []byte
+				if b, err = io.ReadAll(c); err == nil && len(b) == 0 {
+					err = io.ErrUnexpectedEOF
+				}
+				c.Close()
+			}
+		case "question":
+			var c net.Conn
+			if c, err = net.Dial("udp", words[1]); err == nil {
+				b := make([]byte, 512)
+				fmt.Fprint(c, "question")
+				c.SetDeadline(time.Now().Add(5 * time.Second))
+				var n int
+				if n, err = c.Read(b); err == nil {
+					fmt.Println(string(b[:n]))
+				}
+				c.Close()
+			}
+		case "remount":
+			err = remount(words[1])
+		}
+		if err == nil {
+			fmt.Println("could")
+		} else {
+			fmt.Println(err)
+		}
+		words = words[used:]
+	}
 }
 
 // serve answers one connection at the instance's own address with the client's.

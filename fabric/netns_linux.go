@@ -87,11 +87,11 @@ func (p *spacePlace) remove() error {
 
 func (p *spacePlace) spawn(s *spawning) (*os.Process, error) {
 	p.entered.Store(true)
-	s.args[1] = p.resolv
-	s.attr.Env = withEnv(s.attr.Env, "PERGOLA_ADDRESS="+p.address.String())
+	s.stage.Resolv = p.resolv
+	s.stage.Env = withEnv(s.stage.Env, "PERGOLA_ADDRESS="+p.address.String())
 	var started *os.Process
 	err := p.space.do(s.ctx, func() (err error) {
-		started, err = os.StartProcess(s.path, s.args, s.attr)
+		started, err = os.StartProcess(s.path, []string{programStage}, s.attr)
 		return err
 	})
 	return started, err

@@ -17,10 +17,9 @@ func startOf(pid int) (string, bool) {
 	return strconv.FormatInt(t.Sec, 10) + "." + strconv.Itoa(int(t.Usec)), true
 }
 
-// killSession ends the session leader's process group. Other groups of the session are out of reach here.
-func killSession(leader int) {
-	_ = syscall.Kill(-leader, syscall.SIGKILL) // it fails only when the group has ended
+// endInit ends a program's process group. Other groups of its session are out of reach here.
+func endInit(pid int, start string) {
+	if now, ok := startOf(pid); ok && now == start {
+		_ = syscall.Kill(-pid, syscall.SIGKILL) // it fails only when the group has ended
+	}
 }
-
-// endSession leaves what a leader leaves: here nothing can wait for its end without giving up its id.
-func endSession(int) {}

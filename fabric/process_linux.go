@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -16,6 +17,7 @@ import (
 type process struct {
 	pid     int
 	state   byte
+	parent  int
 	session int
 	start   uint64 // clock ticks since the host started
 }
@@ -33,9 +35,10 @@ func parseStat(b []byte) (process, bool) {
 		return process{}, false
 	}
 	pid, err1 := strconv.Atoi(string(head))
-	session, err2 := strconv.Atoi(string(fields[6-3]))
-	start, err3 := strconv.ParseUint(string(fields[22-3]), 10, 64)
-	return process{pid, fields[0][0], session, start}, err1 == nil && err2 == nil && err3 == nil
+	parent, err2 := strconv.Atoi(string(fields[4-3]))
+	session, err3 := strconv.Atoi(string(fields[6-3]))
+	start, err4 := strconv.ParseUint(string(fields[22-3]), 10, 64)
+	return process{pid, fields[0][0], parent, session, start}, errors.Join(err1, err2, err3, err4) == nil
 }
 
 func readProcess(pid string) (process, bool) {
@@ -61,25 +64,44 @@ func startOf(pid int) (string, bool) {
 	return strconv.FormatUint(p.start, 10), ok
 }
 
-// killSession ends the processes of a session.
-func killSession(leader int) {
-	killWhere(func(p process) bool { return p.session == leader })
-}
-
-// endSession waits for the end of a session's leader and ends what is left of its session. The leader is not reaped
-// meanwhile, so its id is nobody else's.
-func endSession(leader int) {
-	for unix.Waitid(unix.P_PID, leader, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+// endInit ends the init of a program with everything that the program has started. It lets the init do that by itself for a
+// moment, which it does once its fabric is gone.
+func endInit(pid int, start string) {
+	p, ok := readProcess(strconv.Itoa(pid))
+	if !ok || strconv.FormatUint(p.start, 10) != start || p.ends(killPatience) {
+		return
 	}
-	killSession(leader)
+	killDescendants(pid)
+	p.kill()
 }
 
-// killWhere ends all processes that match. It looks again until there are none, since they may fork meanwhile; the bound is
+// killDescendants ends the processes below one, to which their orphans come.
+func killDescendants(pid int) {
+	killAll(func() []process {
+		parents := map[int]int{}
+		found := matching(func(p process) bool {
+			parents[p.pid] = p.parent
+			return p.pid != pid
+		})
+		return slices.DeleteFunc(found, func(p process) bool {
+			above := p.parent
+			for above > 1 && above != pid {
+				above = parents[above]
+			}
+			return above != pid
+		})
+	})
+}
+
+// killWhere ends all processes that match.
+func killWhere(match func(process) bool) { killAll(func() []process { return matching(match) }) }
+
+// killAll ends all processes that it finds. It looks again until there are none, since they may fork meanwhile; the bound is
 // for processes that fork without end. It gives up when none of those it finds can be ended.
-func killWhere(match func(process) bool) {
+func killAll(find func() []process) {
 	for range 100 {
 		ended := false
-		for _, p := range matching(match) {
+		for _, p := range find() {
 			ended = p.kill() || ended
 		}
 		if !ended {
@@ -106,9 +128,24 @@ func matching(match func(process) bool) []process {
 // killPatience is how long a killed process may take to end, in milliseconds. Only one stuck in the kernel takes any time.
 const killPatience = 5000
 
-// kill ends a process and reports whether it has ended. It holds the process by descriptor while it looks a second time, so
-// that a process that took over the id is not hit.
+// kill ends a process and reports whether it has ended.
 func (p process) kill() bool {
+	return p.hold(func(fd int) bool {
+		if err := unix.PidfdSendSignal(fd, syscall.SIGKILL, nil, 0); err != nil {
+			return errors.Is(err, unix.ESRCH)
+		}
+		return awaitEnd(fd, killPatience)
+	})
+}
+
+// ends reports whether a process ends by itself within so many milliseconds.
+func (p process) ends(within int) bool {
+	return p.hold(func(fd int) bool { return awaitEnd(fd, within) })
+}
+
+// hold holds a process by descriptor and looks a second time, so that a process that took over the id is not hit. One that
+// is gone has ended.
+func (p process) hold(then func(fd int) bool) bool {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
 		return errors.Is(err, unix.ESRCH)
@@ -117,11 +154,12 @@ func (p process) kill() bool {
 	if now, ok := readProcess(strconv.Itoa(p.pid)); !ok || now.start != p.start {
 		return true
 	}
-	if err := unix.PidfdSendSignal(fd, syscall.SIGKILL, nil, 0); err != nil {
-		return errors.Is(err, unix.ESRCH)
-	}
+	return then(fd)
+}
+
+func awaitEnd(fd, within int) bool {
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, killPatience)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, within)
 		if err != unix.EINTR {
 			return n == 1
 		}

@@ -3,6 +3,7 @@ package fabric
 import (
 	"bytes"
 	"context"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -26,22 +27,31 @@ type Command struct {
 	Stdin, Stdout, Stderr *os.File
 	// Terminal makes Stdin its controlling terminal.
 	Terminal bool
+	// Confined keeps the program in narrow bounds; nil lets it see this host's files, but for Config.Private.
+	Confined *Confinement
 }
 
-// Process is a program running in an instance, the leader of a session of its own.
+// Process is a program running in an instance, the leader of a session of its own. What it starts ends with it.
 type Process struct {
-	process *os.Process
+	process *os.Process // the program's init; on systems without one, the program
+	means   Means
+	life    *os.File      // closing it ends the program, as the end of this process does
 	exited  chan struct{} // closed when the program has ended
 	done    chan struct{} // closed when what it leaves is cleared up too; guards code and err
 	code    int
 	err     error
 }
 
-// Pid is its process id as this process sees it.
+// Pid is the id of the program's init as this process sees it. The program is its child, and orphans of the program are.
 func (p *Process) Pid() int { return p.process.Pid }
 
-// Signal sends a signal to the program itself.
-func (p *Process) Signal(s os.Signal) error { return p.process.Signal(s) }
+// Signal sends a signal to the program itself. SIGKILL ends all that it has started, too.
+func (p *Process) Signal(s os.Signal) error {
+	if s == syscall.SIGKILL && p.means != ByNamespaces && p.life != nil {
+		return p.life.Close() // the init ends them, and itself
+	}
+	return p.process.Signal(s)
+}
 
 // Wait waits for the program to end and gives its exit status: 128 and the signal's number when a signal ended it, as a shell
 // reports it. A short-lived instance is gone when Wait returns.
@@ -54,16 +64,28 @@ func (p *Process) Wait() (int, error) {
 // VPCs, on this host's own network, when the place is the zero Place. When Start returns the program runs: a program that
 // cannot be executed is an error here. The context covers the start only.
 func (f *Fabric) Start(ctx context.Context, p Place, c Command) (*Process, error) {
+	return f.counted(c, p.String(), func() (*Process, error) { return f.startAt(ctx, p, c) })
+}
+
+// startIn runs a program at a seat that is no Place's.
+func (f *Fabric) startIn(ctx context.Context, s *seat, c Command) (*Process, error) {
+	return f.counted(c, "a network of its own", func() (*Process, error) {
+		return f.start(ctx, s, c, func() error { return nil })
+	})
+}
+
+// counted starts a program as one of those that Close waits for.
+func (f *Fabric) counted(c Command, where string, start func() (*Process, error)) (*Process, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("fabric: start: no command given")
 	}
 	if err := f.begin(); err != nil {
 		return nil, err
 	}
-	started, err := f.startAt(ctx, p, c)
+	started, err := start()
 	if err != nil {
 		f.watch.Done()
-		return nil, fmt.Errorf("fabric: start %q in %v: %w", c.Args[0], p, err)
+		return nil, fmt.Errorf("fabric: start %q in %s: %w", c.Args[0], where, err)
 	}
 	return started, nil
 }
@@ -93,19 +115,13 @@ func (f *Fabric) startAt(ctx context.Context, p Place, c Command) (*Process, err
 
 // start runs a program at a seat and watches over it; after runs when it has ended.
 func (f *Fabric) start(ctx context.Context, s *seat, c Command, after func() error) (*Process, error) {
-	launched, err := f.launch(ctx, s.place, c)
+	p, err := f.launch(ctx, s.place, c)
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{process: launched, exited: make(chan struct{}), done: make(chan struct{})}
 	go p.await()
-	kill := func() {
-		f.records.kill(p.Pid())
-		p.process.Kill() // should its record be lost; after its end this does nothing
-		<-p.exited
-	}
-	if !s.adopt(p, kill) {
-		kill()
+	if !s.adopt(p, func() { f.end(p) }) {
+		f.end(p)
 		return nil, errors.Join(ErrNoPlace, f.records.remove(p.Pid()))
 	}
 	go func() {
@@ -118,12 +134,22 @@ func (f *Fabric) start(ctx context.Context, s *seat, c Command, after func() err
 	return p, nil
 }
 
-// await waits for the program's end. What it left running in its session ends with it, so that nothing outlives the
-// deployment whose instance it ran in.
+// end ends a program and waits for that.
+func (f *Fabric) end(p *Process) {
+	_ = p.life.Close() // it may be closed already
+	if p.means == ByNamespaces {
+		p.process.Kill() // after its end this does nothing
+	}
+	f.records.kill(p.Pid())
+	p.process.Kill() // should its record be lost
+	<-p.exited
+}
+
+// await waits for the program's end.
 func (p *Process) await() {
 	defer close(p.exited)
-	endSession(p.process.Pid)
 	state, err := p.process.Wait()
+	_ = p.life.Close() // nothing was written that could fail
 	if err != nil {
 		p.err = err
 		return
@@ -134,16 +160,62 @@ func (p *Process) await() {
 	}
 }
 
-// spawning is what a place needs to start the program stage, see Main.
+// spawning is what a place needs to start the program stage, see Main. A place adds to what the stage is told.
 type spawning struct {
-	ctx  context.Context
-	path string
-	args []string // the stage's name, the resolv.conf to show, the command; a place fills in the second
-	attr *os.ProcAttr
+	ctx   context.Context
+	path  string
+	attr  *os.ProcAttr
+	stage *stage
 }
 
-// launch starts the program stage at a place, records it, lets it go on and waits until it has become the command.
-func (f *Fabric) launch(ctx context.Context, at place, c Command) (*os.Process, error) {
+// launch starts the program stage at a place, records it, lets it go on and waits until the command runs.
+func (f *Fabric) launch(ctx context.Context, at place, c Command) (*Process, error) {
+	s := &stage{
+		Args: c.Args, Env: slices.Clone(c.Env), Dir: c.Dir, Terminal: c.Terminal, Means: f.means, Private: f.private, Confined: c.Confined,
+	}
+	if c.Confined != nil {
+		s.Means = c.Confined.Means
+		if s.Means == ByNothing {
+			s.Private = Private{}
+		}
+	}
+	if s.Dir == "" {
+		var err error
+		if s.Dir, err = os.Getwd(); err != nil {
+			return nil, err
+		}
+	}
+	launched, err := launchStage(s, []*os.File{c.Stdin, c.Stdout, c.Stderr}, func(path string, attr *os.ProcAttr) (*os.Process, error) {
+		return at.spawn(&spawning{ctx, path, attr, s})
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{process: launched.process, means: s.Means, life: launched.life, exited: make(chan struct{}), done: make(chan struct{})}
+	if err = f.records.add(p.Pid()); err == nil { // so that a crash from here on leaves a trace
+		err = launched.begin(s, func(detail string) {
+			f.warn.Do(func() {
+				f.log.Warn("programs keep the host's /etc/resolv.conf: it cannot be replaced here", "err", detail)
+			})
+		})
+	}
+	if err != nil {
+		launched.life.Close()
+		launched.process.Kill()
+		launched.process.Wait()
+		return nil, errors.Join(err, f.records.remove(p.Pid()))
+	}
+	return p, nil
+}
+
+// launched is a program stage that waits to be told what to do.
+type launched struct {
+	process      *os.Process
+	life, report *os.File
+}
+
+// launchStage starts a stage. Streams that are nil, or not given, are /dev/null.
+func launchStage(s *stage, streams []*os.File, spawn func(path string, attr *os.ProcAttr) (*os.Process, error)) (*launched, error) {
 	self, err := ownPath()
 	if err != nil {
 		return nil, err
@@ -153,49 +225,39 @@ func (f *Fabric) launch(ctx context.Context, at place, c Command) (*os.Process, 
 		return nil, err
 	}
 	defer null.Close()
-	goRead, goWrite, err := os.Pipe()
+	lifeRead, lifeWrite, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer goWrite.Close()
+	defer lifeRead.Close()
 	reportRead, reportWrite, err := os.Pipe()
 	if err != nil {
-		goRead.Close()
+		lifeWrite.Close()
 		return nil, err
 	}
-	defer reportRead.Close()
-	files := []*os.File{c.Stdin, c.Stdout, c.Stderr, goRead, reportWrite}
-	for i := range 3 {
-		if files[i] == nil {
-			files[i] = null
+	defer reportWrite.Close()
+	files := []*os.File{null, null, null, lifeRead, reportWrite}
+	for i, stream := range streams {
+		if stream != nil {
+			files[i] = stream
 		}
 	}
-	process, err := at.spawn(&spawning{ctx: ctx, path: self, args: slices.Concat([]string{programStage, ""}, c.Args), attr: &os.ProcAttr{
-		Dir: c.Dir, Env: slices.Clone(c.Env), Files: files,
-		Sys: &syscall.SysProcAttr{Setsid: true, Setctty: c.Terminal, Ctty: 0},
-	}})
-	goRead.Close()
-	reportWrite.Close()
+	process, err := spawn(self, &os.ProcAttr{Dir: "/", Env: []string{}, Files: files, Sys: s.attributes()})
 	if err != nil {
+		lifeWrite.Close()
+		reportRead.Close()
 		return nil, err
 	}
-	if err := f.release(process, goWrite, reportRead); err != nil {
-		process.Kill()
-		process.Wait()
-		return nil, errors.Join(err, f.records.remove(process.Pid))
-	}
-	return process, nil
+	return &launched{process, lifeWrite, reportRead}, nil
 }
 
-// release records a program that waits in its stage, so that a crash from here on leaves a trace, and lets it run.
-func (f *Fabric) release(process *os.Process, goWrite, reportRead *os.File) error {
-	if err := f.records.add(process.Pid); err != nil {
+// begin lets the stage begin and hears what it reports; resolver hears why the resolver's file could not be shown.
+func (l *launched) begin(s *stage, resolver func(detail string)) error {
+	defer l.report.Close()
+	if err := gob.NewEncoder(l.life).Encode(s); err != nil {
 		return err
 	}
-	if _, err := goWrite.Write([]byte{1}); err != nil {
-		return err
-	}
-	report, err := io.ReadAll(reportRead)
+	report, err := io.ReadAll(l.report)
 	if err != nil {
 		return err
 	}
@@ -203,9 +265,9 @@ func (f *Fabric) release(process *os.Process, goWrite, reportRead *os.File) erro
 		what, detail, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
 		switch what {
 		case reportResolver:
-			f.warn.Do(func() {
-				f.log.Warn("programs keep the host's /etc/resolv.conf: it cannot be replaced here", "err", detail)
-			})
+			resolver(detail)
+		case reportSetup:
+			return fmt.Errorf("%w: %s", errSetup, detail)
 		case reportExec:
 			errno, err := strconv.Atoi(detail)
 			if err != nil {

@@ -76,15 +76,13 @@ func (r *records) remove(pid int) error {
 	return nil
 }
 
-// kill ends a recorded program with its session, if the process is still the one that was recorded.
+// kill ends a recorded program with what it has started, if the process is still the one that was recorded.
 func (r *records) kill(pid int) {
 	recorded, err := os.ReadFile(r.path(pid))
 	if err != nil {
 		return
 	}
-	if start, ok := startOf(pid); ok && start == strings.TrimSpace(string(recorded)) {
-		killSession(pid)
-	}
+	endInit(pid, strings.TrimSpace(string(recorded)))
 }
 
 func (r *records) close() error { return r.lock.Close() }

@@ -1,29 +1,31 @@
 package fabric
 
 import (
+	"encoding/gob"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 )
 
 // The names under which this program runs itself again. They stand where a program's own name stands, so no flag and no
 // environment variable of the user's can ask for a stage by accident.
 const (
-	programStage = "pergola: starting a program"
+	programStage = "pergola: running a program"
 	probeStage   = "pergola: trying a network namespace"
 )
 
 // The stages' first words on the report pipe.
 const (
 	reportResolver = "resolver"
+	reportSetup    = "setup"
 	reportExec     = "exec"
 )
 
 // The descriptors of the program stage, after the standard ones.
 const (
-	goDescriptor     = 3 // read: one byte means go on, the end means that the fabric is gone
+	lifeDescriptor   = 3 // read: the stage comes first, and the end means that the program's has come
 	reportDescriptor = 4 // write: what went wrong; it closes when the command runs
 )
 
@@ -32,31 +34,34 @@ const (
 func Main() {
 	switch os.Args[0] {
 	case programStage:
-		os.Exit(runProgramStage(os.Args[1], os.Args[2:]))
+		os.Exit(runProgramStage())
 	case probeStage:
 		os.Exit(runProbeStage())
 	}
 }
 
-// runProgramStage turns this process, already in its instance and session, into the command.
-func runProgramStage(resolv string, args []string) int {
-	syscall.CloseOnExec(goDescriptor)
+// runProgramStage runs a command in this process, or in the place of it. The process is already in its instance.
+func runProgramStage() int {
+	syscall.CloseOnExec(lifeDescriptor)
 	syscall.CloseOnExec(reportDescriptor)
-	if n, _ := os.NewFile(goDescriptor, "go").Read(make([]byte, 1)); n == 0 {
-		return 1
+	var s stage
+	life := os.NewFile(lifeDescriptor, "life")
+	if err := gob.NewDecoder(life).Decode(&s); err != nil {
+		return 1 // the fabric is gone
 	}
-	report := os.NewFile(reportDescriptor, "report")
-	if resolv != "" {
-		if err := showResolver(resolv); err != nil {
-			fmt.Fprintln(report, reportResolver, err)
+	return s.run(life, os.NewFile(reportDescriptor, "report"))
+}
+
+// lookup finds the command's file, by the PATH that the command has.
+func (s *stage) lookup() (string, error) {
+	for _, set := range s.Env {
+		if path, ok := strings.CutPrefix(set, "PATH="); ok {
+			os.Setenv("PATH", path)
 		}
 	}
-	path, err := exec.LookPath(args[0])
-	if err == nil || errors.Is(err, exec.ErrDot) {
-		err = syscall.Exec(path, args, os.Environ())
+	path, err := exec.LookPath(s.Args[0])
+	if errors.Is(err, exec.ErrDot) {
+		err = nil
 	}
-	errno := syscall.ENOENT
-	errors.As(err, &errno)
-	fmt.Fprintln(report, reportExec, int(errno))
-	return 127
+	return path, err
 }

@@ -23,6 +23,10 @@ const (
 	silentPeer     = "silent1"
 )
 
+// controlPlane is where a deployment's API answers in each VPC. AWS keeps the range for itself and has no use for this address
+// that it documents (169.254.169.123, .250, .251, .253 and .254 are taken).
+var controlPlane = netip.MustParseAddr("169.254.169.252")
+
 // gateway6 is the router's address on every wire, the IPv6 next hop of instances.
 var gateway6 = netip.MustParseAddr("fe80::1")
 
@@ -46,7 +50,7 @@ func wireRouter(s *space, cidr netip.Prefix) error {
 		if err != nil {
 			return err
 		}
-		for _, a := range []netip.Addr{addressing.Router(cidr), addressing.Resolver(cidr), resolverLink, metadata} {
+		for _, a := range []netip.Addr{addressing.Router(cidr), addressing.Resolver(cidr), resolverLink, metadata, controlPlane} {
 			if err := addAddress(h, lo, a); err != nil {
 				return err
 			}

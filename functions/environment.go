@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,8 @@ type environment struct {
 	born     time.Time
 	timer    *time.Timer // set while it is idle
 
-	dir      string // for temporary files
+	dir      string       // for temporary files
+	cell     *fabric.Cell // its network, unless that is the host's
 	release  func() error
 	listener net.Listener
 	server   *http.Server
@@ -84,14 +86,28 @@ func (e *environment) open(ctx context.Context) error {
 	if e.dir, err = os.MkdirTemp(config.Dir, "tmp-*"); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
+	if err := e.listen(ctx); err != nil {
 		return err
 	}
-	e.listener = guarded{listener}
 	e.server = &http.Server{Handler: e.handler(), ReadHeaderTimeout: initTimeout}
 	e.runtime.running.Go(func() { _ = e.server.Serve(e.listener) }) // it ends with close, and has no other end
 	return e.launch(ctx, code, slices.Concat(e.variables(code), f.Credentials))
+}
+
+// listen opens the Runtime API, in the function's own network where it has one.
+func (e *environment) listen(ctx context.Context) (err error) {
+	if !e.runtime.bounds.cells {
+		listener, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err == nil {
+			e.listener = guarded{listener}
+		}
+		return err
+	}
+	if e.cell, err = e.runtime.config.Fabric.MakeCell(ctx, e.runtime.bounds.reach...); err != nil {
+		return err
+	}
+	e.listener, err = e.cell.Listen(ctx, netip.MustParseAddrPort("127.0.0.1:0"))
+	return err
 }
 
 // launch starts the program. That it cannot be executed is the function's failure, not ours.
@@ -104,10 +120,16 @@ func (e *environment) launch(ctx context.Context, code string, variables []strin
 	log := e.runtime.config.Logger.With("function", e.function.ARN, "version", e.function.Version)
 	e.output = newOutput(read, log)
 	e.runtime.running.Go(e.output.run)
-	program := filepath.Join(code, "bootstrap")
-	e.process, err = e.runtime.config.Fabric.Start(ctx, fabric.Place{}, fabric.Command{
-		Args: []string{program}, Env: variables, Dir: code, Stdout: write, Stderr: write,
-	})
+	seen := e.runtime.bounds.codeSeen(code)
+	command := fabric.Command{
+		Args: []string{filepath.Join(seen, "bootstrap")}, Env: variables, Dir: seen, Stdout: write, Stderr: write,
+		Confined: e.confinement(code),
+	}
+	if e.cell != nil {
+		e.process, err = e.cell.Start(ctx, command)
+	} else {
+		e.process, err = e.runtime.config.Fabric.Start(ctx, fabric.Place{}, command)
+	}
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -117,8 +139,10 @@ func (e *environment) launch(ctx context.Context, code string, variables []strin
 	case err != nil:
 		return err
 	default:
-		limitMemory(e.process.Pid(), e.function.Memory)
 		e.runtime.running.Go(e.await)
+		if e.runtime.bounds.means != fabric.ByNamespaces {
+			e.runtime.running.Go(e.watchDisk)
+		}
 	}
 	return nil
 }
@@ -148,10 +172,11 @@ func (e *environment) await() {
 // variables are the environment of the process (Lambda developer guide, "Defined runtime environment variables").
 func (e *environment) variables(code string) []string {
 	f, region := e.function, e.runtime.config.Region
+	code, temporary := e.runtime.bounds.codeSeen(code), e.runtime.bounds.temporarySeen(e.dir)
 	set := map[string]string{"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin"}
 	maps.Copy(set, f.Variables)
 	maps.Copy(set, map[string]string{
-		"_HANDLER": f.Handler, "LAMBDA_TASK_ROOT": code, "LAMBDA_RUNTIME_DIR": code, "TMPDIR": e.dir,
+		"_HANDLER": f.Handler, "LAMBDA_TASK_ROOT": code, "LAMBDA_RUNTIME_DIR": code, "TMPDIR": temporary,
 		"AWS_REGION": region, "AWS_DEFAULT_REGION": region,
 		"AWS_LAMBDA_FUNCTION_NAME": f.Name, "AWS_LAMBDA_FUNCTION_VERSION": f.Version,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(f.Memory), "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
@@ -192,6 +217,9 @@ func (e *environment) close() {
 			e.output.close()
 		}
 		err := e.release()
+		if e.cell != nil {
+			err = errors.Join(err, e.cell.Close())
+		}
 		if e.dir != "" {
 			err = errors.Join(err, os.RemoveAll(e.dir))
 		}

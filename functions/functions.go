@@ -3,9 +3,10 @@
 // invocations at once, up to a limit (Lambda developer guide, "Using the Lambda runtime API for custom runtimes").
 //
 // An environment is one such process with what belongs to it: a server for its Runtime API on a port of its own at
-// 127.0.0.1, a temporary directory, and a pipe that takes what it writes to the log. It serves one invocation at a time,
-// and ends when it is not needed, when it fails, when it takes too long or too much memory, and with the fabric, which
-// also ends those that a crash has left behind.
+// 127.0.0.1, a temporary directory, and a pipe that takes what it writes to the log. It sees its code and the system's files,
+// and has a network of its own, as far as the host has the means (see boundsOf). It serves one invocation at a time, and
+// ends, with all that it has started, when it is not needed, when it fails, when it takes too long, too much memory or too
+// much of the disk, and with the fabric's process, however that ends.
 //
 // The package knows no store and asks for no permission: who invokes has found both the function and the right to.
 package functions
@@ -55,6 +56,9 @@ type Config struct {
 	Region string
 	// Endpoint is the URL that functions find in AWS_ENDPOINT_URL, so that their SDKs call this deployment; "" sets none.
 	Endpoint string
+	// AllowUnconfined lets functions run where nothing keeps them from the deployment's keys and sockets. Otherwise they are
+	// refused there, with ErrUnconfined.
+	AllowUnconfined bool
 	// Concurrency is how many environments a function may have that states no number itself. 0 means DefaultConcurrency.
 	Concurrency int
 	// Idle is how long an environment is kept without an invocation. 0 means DefaultIdle.
@@ -119,6 +123,7 @@ var errClosed = errors.New("functions: the runtime is closed")
 // Runtime runs functions. Its methods may be called at the same time.
 type Runtime struct {
 	config  Config
+	bounds  bounds
 	ctx     context.Context // ends when Close begins
 	end     context.CancelFunc
 	running sync.WaitGroup // environments and invocations
@@ -150,7 +155,7 @@ func New(config Config) (*Runtime, error) {
 	if err := config.Codes.clear(); err != nil {
 		return nil, err
 	}
-	r := &Runtime{config: config, pools: map[string]*pool{}, payloads: newPayloads()}
+	r := &Runtime{config: config, bounds: boundsOf(&config), pools: map[string]*pool{}, payloads: newPayloads()}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	return r, nil
 }
@@ -160,6 +165,9 @@ func New(config Config) (*Runtime, error) {
 func (r *Runtime) Invoke(ctx context.Context, f *Function, call Call) (Result, error) {
 	if call.ID == "" {
 		call.ID = aws.NewUUID(rand.Reader)
+	}
+	if r.bounds.err != nil {
+		return Result{}, r.bounds.err
 	}
 	if !r.begin() {
 		return Result{}, errClosed

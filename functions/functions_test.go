@@ -56,9 +56,11 @@ func zipOf(t testing.TB, files ...file) []byte {
 	return b.Bytes()
 }
 
-// shell is a bootstrap that answers each event with a piece of shell, which finds the event in $event and the id in $id.
+// shell is a bootstrap that answers each event with a piece of shell, which finds the event in $event, the id in
+// $id, and in $me what no other process has.
 func shell(handle string) file {
 	return file{"bootstrap", `#!/bin/sh
+me=$(cat /proc/sys/kernel/random/uuid)
 api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"
 while true; do
   headers=$(mktemp)
@@ -113,9 +115,17 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 
 func (w *world) function(files ...file) *Function {
 	w.t.Helper()
-	code, err := w.codes.Put(zipOf(w.t, files...))
+	return functionOf(w.t, w.codes, files...)
+}
+
+// unconfine lets functions see all files of the host.
+func (w *world) unconfine() { w.bounds = bounds{means: fabric.ByNothing} }
+
+func functionOf(t testing.TB, codes *Codes, files ...file) *Function {
+	t.Helper()
+	code, err := codes.Put(zipOf(t, files...))
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return &Function{
 		ARN: "arn:aws:lambda:us-west-2:100000000001:function:f", Name: "f", Version: "$LATEST", Revision: code, Code: code, Handler: "h",
@@ -149,7 +159,7 @@ func TestAShellBootstrapIsKeptWarm(t *testing.T) {
 		if got.N != n || got.Event["a"] != 1 || got.Colour != "red" || got.Root != got.Here || got.Key != "ASIA1" || got.Memory != "128" || got.File != "content" {
 			t.Errorf("invocation %d: %s", n, result.Payload)
 		}
-		if !strings.HasPrefix(got.Tmp, w.config.Dir) {
+		if want := w.bounds.temporarySeen(w.config.Dir); !strings.HasPrefix(got.Tmp, want) {
 			t.Errorf("TMPDIR is %s", got.Tmp)
 		}
 		log := string(result.Log)
@@ -197,7 +207,7 @@ func TestFailuresOfAFunction(t *testing.T) {
 // TestAProgramThatEndsAfterItsAnswer costs the next invocation nothing but a start.
 func TestAProgramThatEndsAfterItsAnswer(t *testing.T) {
 	w := newWorld(t, nil)
-	f := w.function(shell(respond + `$$; sleep 0.05; exit 1`))
+	f := w.function(shell(respond + `"\"$me\""; sleep 0.05; exit 1`))
 	seen := map[string]bool{}
 	for range 3 {
 		result := w.invoke(f, "{}")
@@ -228,7 +238,7 @@ func TestADataDirectoryMayBeRelative(t *testing.T) {
 // TestForgottenFunctionsEnd ends what is kept warm.
 func TestForgottenFunctionsEnd(t *testing.T) {
 	w := newWorld(t, nil)
-	f := w.function(shell(respond + `$$`))
+	f := w.function(shell(respond + `"\"$me\""`))
 	first := w.invoke(f, "{}")
 	w.Forget(f.ARN)
 	if left, _ := os.ReadDir(w.config.Dir); len(left) > 0 {
@@ -286,6 +296,7 @@ func TestAFunctionThatCannotStart(t *testing.T) {
 // TestConcurrency has as many environments as invocations at once, and no more than the limit.
 func TestConcurrency(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Concurrency = 2 })
+	w.unconfine() // it meets the test in a directory of the host
 	meet := t.TempDir()
 	// Each of the first two invocations waits until the other is there too.
 	f := w.function(shell(`mkdir -p ` + meet + `/$id; while [ $(ls ` + meet + ` | wc -l) -lt 2 ]; do sleep 0.01; done; ` + respond + `$$`))
@@ -406,6 +417,7 @@ func TestFault_A6_WhatAFunctionHasTakenIsLetGo(t *testing.T) {
 
 func TestReservedConcurrencyRefuses(t *testing.T) {
 	w := newWorld(t, nil)
+	w.unconfine() // it meets the test in a directory of the host
 	gate := filepath.Join(t.TempDir(), "gate")
 	began := filepath.Join(t.TempDir(), "began")
 	f := w.function(shell(`touch ` + began + `; while [ ! -e ` + gate + ` ]; do sleep 0.01; done; ` + respond + `1`))
@@ -458,6 +470,7 @@ func TestOtherCodeRunsFromTheNextInvocationOn(t *testing.T) {
 
 func TestCloseEndsInvocations(t *testing.T) {
 	w := newWorld(t, nil)
+	w.unconfine() // it meets the test in a directory of the host
 	began := filepath.Join(t.TempDir(), "began")
 	f := w.function(shell(`touch ` + began + `; sleep 1000`))
 	finished := make(chan Result, 1)
@@ -483,6 +496,7 @@ func TestCloseEndsInvocations(t *testing.T) {
 
 func TestACallerThatLeavesDoesNotEndTheInvocation(t *testing.T) {
 	w := newWorld(t, nil)
+	w.unconfine() // it meets the test in a directory of the host
 	gate := filepath.Join(t.TempDir(), "gate")
 	f := w.function(shell(`n=$((n+1)); while [ ! -e ` + gate + ` ]; do sleep 0.01; done; ` + respond + `$n`))
 	f.Concurrency = 1

@@ -128,13 +128,18 @@ func (s *Server) answerPath(w http.ResponseWriter, r *http.Request, instance Ins
 	case !found:
 		refuse(w, http.StatusNotFound)
 	default:
+		if path == userDataPath { // which is no text to anybody but the instance
+			w.Header().Set("Content-Type", "application/octet-stream")
+		}
 		write(w, content)
 	}
 }
 
 // write sends content. Nobody on the way may keep it.
 func write(w http.ResponseWriter, content string) {
-	w.Header().Set("Content-Type", "text/plain")
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "text/plain")
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	_, _ = w.Write([]byte(content)) // a client that is gone needs no answer

@@ -64,6 +64,8 @@ type Instance struct {
 	Image, Type, Architecture string
 	Launched                  time.Time
 	SecurityGroups            []Group
+	// UserData is what the instance was started with, as it is; empty for nothing.
+	UserData []byte
 	// Profile is the instance profile, or nil.
 	Profile *Profile
 	// Tags are the instance's tags by key.

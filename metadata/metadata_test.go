@@ -196,6 +196,8 @@ func TestPaths(t *testing.T) {
 	const mac = "/latest/meta-data/network/interfaces/macs/02:00:0a:00:01:09/"
 	bare := web()
 	bare.Profile, bare.Image, bare.MAC = nil, "", nil
+	started := web()
+	started.UserData = []byte("#!/bin/sh\n\x00\xff")
 	roleless := web()
 	roleless.Profile = &Profile{ARN: "arn", ID: "AIPA2"}
 	for _, c := range []struct {
@@ -256,6 +258,11 @@ func TestPaths(t *testing.T) {
 		{bare, "/latest/meta-data/iam/security-credentials/", ""},
 		{bare, "/latest/meta-data/ami-id", ""},
 		{bare, "/latest/meta-data/network/", ""},
+		{plain, "/latest/user-data", ""},
+		{started, "/latest/user-data", "#!/bin/sh\n\x00\xff"},
+		{started, "/2021-07-15/user-data", "#!/bin/sh\n\x00\xff"},
+		{started, "/latest/user-data/", ""},
+		{started, "/latest", "dynamic/\nmeta-data/\nuser-data"},
 		{roleless, "/latest/meta-data/iam/", "info"},
 		{roleless, "/latest/meta-data/iam/security-credentials/", ""},
 	} {
@@ -269,6 +276,20 @@ func TestPaths(t *testing.T) {
 				t.Errorf("%d %q, want %q", status, body, c.want)
 			}
 		})
+	}
+}
+
+// User data is the instance's own bytes, and of no type.
+func TestFault_D8_UserDataIsServedAsItIs(t *testing.T) {
+	started := web()
+	started.UserData = []byte{0, 0xff, '\n'}
+	w := newWorld(t, started)
+	status, body, header := w.ask("GET", "/latest/user-data", tokenField, w.token())
+	if status != http.StatusOK || body != "\x00\xff\n" || header.Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("%d %q %v", status, body, header)
+	}
+	if status, _, _ := w.ask("GET", "/latest/user-data"); status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", status)
 	}
 }
 

@@ -21,6 +21,9 @@ var versions = []string{
 	"2021-07-15", "2022-09-24", "2024-04-11", "latest",
 }
 
+// userDataPath is where an instance finds its user data, below a version.
+const userDataPath = "user-data"
+
 func isVersion(name string) bool { return slices.Contains(versions, name) }
 
 // find answers a path below one version. A path is an item's, or a directory's, with a slash at its end or without; an
@@ -90,6 +93,9 @@ func (s *Server) items(i Instance) []item {
 	items = append(items, networkInterface(i)...)
 	items = append(items, s.identity(i)...)
 	items = append(items, tags(i)...)
+	if len(i.UserData) > 0 {
+		items = append(items, text(userDataPath, string(i.UserData)))
+	}
 	if i.Image == "" {
 		items = slices.DeleteFunc(items, func(it item) bool { return it.path == "meta-data/ami-id" })
 	}

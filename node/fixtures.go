@@ -22,10 +22,11 @@ import (
 // everyResolver is the address at which, besides its own, every VPC's resolver answers.
 var everyResolver = netip.MustParseAddr("169.254.169.253")
 
-// fixtures are what AWS keeps in every VPC: its DNS resolver and the instance metadata service.
+// fixtures are what AWS keeps in every VPC, its DNS resolver and the instance metadata service, and a way to its API.
 type fixtures struct {
 	resolver *dns.Server
 	metadata *metadata.Server
+	api      *inward
 	fabric   Fabric
 	log      *slog.Logger
 	running  sync.WaitGroup
@@ -49,7 +50,7 @@ func newFixtures(cfg Config, current func() *snapshot.Snapshot, broken func()) *
 		metadata: metadata.New(metadata.Config{
 			Region: cfg.Region, Describe: instances.describe, Credentials: instances.credentials, Logger: cfg.Logger,
 		}),
-		fabric: cfg.Fabric, log: cfg.Logger, open: map[string]*fixture{}, broken: broken,
+		api: newInward(cfg), fabric: cfg.Fabric, log: cfg.Logger, open: map[string]*fixture{}, broken: broken,
 	}
 }
 
@@ -94,6 +95,14 @@ func (f *fixtures) start(ctx context.Context, vpc *snapshot.VPC) error {
 		return fmt.Errorf("metadata service: %w", err)
 	}
 	f.run(vpc.ID, opened, listener, func() error { return f.metadata.Serve(opened.ctx, vpc.ID, listener) })
+	if f.api == nil {
+		return nil
+	}
+	door, err := f.fabric.Listen(ctx, fabric.Place{VPC: vpc.ID}, "tcp", APIAddress)
+	if err != nil {
+		return fmt.Errorf("API: %w", err)
+	}
+	f.run(vpc.ID, opened, door, func() error { return f.api.serve(opened.ctx, vpc.ID, door) })
 	return nil
 }
 
@@ -101,12 +110,12 @@ func (f *fixtures) start(ctx context.Context, vpc *snapshot.VPC) error {
 func (f *fixtures) run(vpcID string, of *fixture, socket io.Closer, serve func() error) {
 	of.sockets = append(of.sockets, socket)
 	f.running.Go(func() {
-		err := containment.Do(f.log, "the resolver or the metadata service of a VPC", serve, "vpc", vpcID)
+		err := containment.Do(f.log, "the resolver, the metadata service or the API of a VPC", serve, "vpc", vpcID)
 		if of.ctx.Err() != nil {
 			return
 		}
 		if err != nil && !errors.Is(err, net.ErrClosed) {
-			f.log.Error("the resolver or the metadata service of a VPC has stopped", "vpc", vpcID, "error", err)
+			f.log.Error("the resolver, the metadata service or the API of a VPC has stopped", "vpc", vpcID, "error", err)
 		}
 		of.broken.Store(true)
 		f.broken()

@@ -166,7 +166,7 @@ func newWorld(t testing.TB) *world {
 		}
 	})
 	w.faulty = &faulty{Fabric: opened, made: map[fabric.Place]bool{}}
-	w.box = must(sealing.Open(filepath.Join(dir, "sealing.key")))
+	w.box = must(sealing.Make(filepath.Join(dir, "sealing.key")))
 	w.Control = control.New(control.Config{Store: w.store, Region: region, Logger: log})
 	w.networks = ec2control.New(ec2control.Config{Store: w.store, Region: region, Logger: log})
 	w.balancers = elbcontrol.New(elbcontrol.Config{Store: w.store, Region: region})

@@ -54,6 +54,8 @@ type Config struct {
 	Box *sealing.Box
 	// Functions invokes the Lambda functions of target groups.
 	Functions proxy.Functions
+	// API names the Unix socket on which the deployment's API answers those in VPCs; see Source. "" has none.
+	API string
 	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
 	ResolvConf string
 	// RequestsPerSecond is how many requests each service takes in a second; see proxy.Config.

@@ -53,10 +53,10 @@ func ask(ctx context.Context, dir string, part Part, question request) (answer, 
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	if err := c.send(question); err != nil {
-		return answer{}, err
+	var reply answer
+	if err = c.send(question); err == nil {
+		reply, err = c.answer()
 	}
-	reply, err := c.answer()
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}

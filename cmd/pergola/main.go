@@ -34,7 +34,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"serve", "[--data DIR] [--listen 127.0.0.1:4747] [--region us-west-2] [--network auto|netns|loopback] [--etcd URL,…] [--requests-per-second N] [--lambda-endpoint URL]", "run a deployment until SIGTERM or SIGINT", serve},
+		{"serve", "[--data DIR] [--listen 127.0.0.1:4747] [--region us-west-2] [--network auto|netns|loopback] [--etcd URL,…] [--requests-per-second N] [--lambda-endpoint URL] [--allow-unconfined-functions]", "run a deployment until SIGTERM or SIGINT", serve},
 		{"env", "[--data DIR] [--account ID] [--format shell|json]", "print the environment with which AWS tools reach the deployment", env},
 		{"ca", "[--data DIR]", "print the certificate of the authority behind generated names, as PEM", ca},
 		{"exec", "[--data DIR] (i-… | vpc-…) -- COMMAND …", "run a command inside an instance, or in a short-lived instance of a VPC", execute},

@@ -20,6 +20,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	etcd := set.String("etcd", "", "comma-separated `URLs` of an etcd to use instead of the embedded one")
 	rate := set.Int("requests-per-second", 0, "how many requests each service takes in a second: 0 is the default of 10,000, -1 takes the limit away")
 	lambdaEndpoint := set.String("lambda-endpoint", "", "`URL` of the Lambda API for target functions that are not of this deployment; signed with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, if these are set")
+	unconfined := set.Bool("allow-unconfined-functions", false, "run functions also where nothing keeps them from the deployment's keys and sockets")
 	if err := c.parse(set, args); err != nil {
 		return exitUsage, err
 	}
@@ -31,7 +32,7 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	}
 	return supervise(ctx, deployment.Config{
 		Dir: *data, Listen: *listen, Region: *region, Network: *network, Etcd: urls(*etcd), RequestsPerSecond: *rate,
-		LambdaEndpoint: *lambdaEndpoint, LambdaCredentials: ownCredentials(),
+		LambdaEndpoint: *lambdaEndpoint, LambdaCredentials: ownCredentials(), AllowUnconfined: *unconfined,
 	}, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 

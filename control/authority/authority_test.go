@@ -230,6 +230,22 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestFault_D10_ACallerInAVPC has the VPC and the address in it for policies, and no address of the host's network.
+func TestFault_D10_ACallerInAVPC(t *testing.T) {
+	w := newWorld(t)
+	for condition, want := range map[string]bool{
+		`"StringEquals":{"aws:SourceVpc":"vpc-1"}`: true, `"StringEquals":{"aws:SourceVpc":"vpc-2"}`: false,
+		`"IpAddress":{"aws:VpcSourceIp":"10.0.0.0/8"}`: true, `"IpAddress":{"aws:VpcSourceIp":"10.9.0.0/16"}`: false,
+		`"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}`: false, `"Null":{"aws:SourceIp":"true"}`: true,
+	} {
+		caller := w.user(account, "ada", inline(`{"Effect":"Allow","Action":"*","Resource":"*","Condition":{`+condition+`}}`))
+		caller.Origin = iam.Origin{Address: netip.MustParseAddr("10.0.1.7"), VPC: "vpc-1"}
+		if err := w.may(caller, "GetService", service, nil); (err == nil) != want {
+			t.Errorf("%s: %v", condition, err)
+		}
+	}
+}
+
 // TestNobodyComesFromNowhere asks for somebody who came over no connection: a network is not guessed.
 func TestNobodyComesFromNowhere(t *testing.T) {
 	w := newWorld(t)

@@ -72,12 +72,15 @@ func Start(t testing.TB) *Env {
 	return StartIn(t, deployment.Config{Dir: dir, NoSync: true})
 }
 
-// StartIn starts a deployment with a configuration of the test's own.
+// StartIn starts a deployment with a configuration of the test's own, on the fabric that tests run on unless that names one.
 func StartIn(t testing.TB, cfg deployment.Config) *Env {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cfg.Listen, cfg.Network = "127.0.0.1:0", network()
+	cfg.Listen = "127.0.0.1:0"
+	if cfg.Network == "" {
+		cfg.Network = network()
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}

@@ -1,0 +1,182 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"pergola/containment"
+)
+
+// APIAddress is where the deployment's API answers in every VPC, by plain HTTP.
+var APIAddress = netip.MustParseAddrPort("169.254.169.252:80")
+
+// Bounds on connections from within a VPC to the API: how many one address may have at once, and how many the VPC; further
+// ones are closed.
+const (
+	maxAPIConnections    = 32
+	maxVPCAPIConnections = 512
+)
+
+// apiIdle is how long such a connection may be silent in both directions.
+const apiIdle = 2 * time.Minute
+
+// Source is where a connection to the API comes from. A node writes it as a line before what the client sends, to a socket
+// that only the deployment's user can open: so the API may believe it.
+type Source struct {
+	VPC     string
+	Address netip.AddrPort
+}
+
+// maxSource is how long the line of a Source may be, in bytes.
+const maxSource = 128
+
+// errSource refuses a line that is no Source.
+var errSource = errors.New("a connection to the API from a VPC does not begin with a line that says where it comes from")
+
+// String is the line, without its end.
+func (s Source) String() string { return "from " + s.VPC + " " + s.Address.String() }
+
+// ParseSource reads the line, with its end or without.
+func ParseSource(line string) (Source, error) {
+	fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
+	if len(fields) != 3 || fields[0] != "from" || fields[1] == "" {
+		return Source{}, errSource
+	}
+	address, err := netip.ParseAddrPort(fields[2])
+	if err != nil {
+		return Source{}, errSource
+	}
+	return Source{fields[1], address}, nil
+}
+
+// ReadSource reads the line from a connection, and nothing behind it.
+func ReadSource(r io.Reader) (Source, error) {
+	line, err := bufio.NewReaderSize(byteByByte{io.LimitReader(r, maxSource)}, maxSource).ReadString('\n')
+	if err != nil {
+		return Source{}, err
+	}
+	return ParseSource(line)
+}
+
+// byteByByte reads no more than what is asked for.
+type byteByByte struct{ io.Reader }
+
+func (r byteByByte) Read(b []byte) (int, error) { return r.Reader.Read(b[:min(1, len(b))]) }
+
+// inward carries connections of VPCs to the API.
+type inward struct {
+	socket string
+	log    *slog.Logger
+}
+
+func newInward(cfg Config) *inward {
+	if cfg.API == "" {
+		return nil
+	}
+	return &inward{cfg.API, cfg.Logger}
+}
+
+// serve carries the connections of one VPC until ctx ends.
+func (i *inward) serve(ctx context.Context, vpcID string, listener net.Listener) error {
+	var carrying sync.WaitGroup
+	defer carrying.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
+	open := callers{count: map[netip.Addr]int{}}
+	return containment.Accept(ctx, i.log, "the API in a VPC", listener.Accept, func(conn net.Conn) {
+		from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+		source := Source{vpcID, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())}
+		if err != nil || !open.enter(source.Address.Addr()) {
+			_ = conn.Close()
+			return
+		}
+		carrying.Go(func() {
+			defer open.leave(source.Address.Addr())
+			_ = containment.Do(i.log, "a connection to the API", func() error { // it is logged there
+				i.carry(ctx, conn, source)
+				return nil
+			}, "vpc", vpcID)
+		})
+	})
+}
+
+// carry carries one connection until either side ends it or both are silent.
+func (i *inward) carry(ctx context.Context, conn net.Conn, source Source) {
+	defer conn.Close()
+	api, err := new(net.Dialer).DialContext(ctx, "unix", i.socket)
+	if err != nil {
+		if ctx.Err() == nil {
+			i.log.Warn("the API cannot be reached from a VPC", "vpc", source.VPC, "error", err)
+		}
+		return
+	}
+	defer api.Close()
+	defer context.AfterFunc(ctx, func() { _, _ = conn.Close(), api.Close() })()
+	if _, err := io.WriteString(api, source.String()+"\n"); err != nil {
+		return
+	}
+	quiet := time.AfterFunc(apiIdle, func() { _, _ = conn.Close(), api.Close() })
+	defer quiet.Stop()
+	var sending sync.WaitGroup
+	sending.Go(func() { copyAwake(api, conn, quiet) })
+	copyAwake(conn, api, quiet)
+	_ = conn.Close() // the API has said all that it will
+	sending.Wait()
+}
+
+// copyAwake copies until the source ends, and says then that there is no more; each piece puts the timer back.
+func copyAwake(to, from net.Conn, quiet *time.Timer) {
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(buffer)
+		quiet.Reset(apiIdle)
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				_ = from.Close()
+				return
+			}
+		}
+		if err != nil {
+			if half, ok := to.(interface{ CloseWrite() error }); ok {
+				_ = half.CloseWrite() // the other direction shows what it fails by
+			}
+			return
+		}
+	}
+}
+
+// callers counts connections by client.
+type callers struct {
+	mu    sync.Mutex
+	count map[netip.Addr]int
+	all   int
+}
+
+func (c *callers) enter(client netip.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count[client] >= maxAPIConnections || c.all >= maxVPCAPIConnections {
+		return false
+	}
+	c.count[client]++
+	c.all++
+	return true
+}
+
+func (c *callers) leave(client netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all--
+	if c.count[client]--; c.count[client] == 0 {
+		delete(c.count, client)
+	}
+}
