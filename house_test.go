@@ -78,6 +78,7 @@ var mayImport = map[string][]string{
 
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},
+	"internal/trimmodel": {},
 	"internal/testenv":   {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
 	"cmd/pergola":        {"deployment", "operator", "fabric", "functions", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
 }
