@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"pergola/aws/iam"
 	"pergola/lattice"
@@ -14,6 +15,9 @@ const (
 	preferVerifiedAndSpecified = "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS"
 	preferSpecified            = "SPECIFIED_DOMAINS_ONLY"
 )
+
+// everyDomain stands for all domains that a preference lets through. Preferences that need no domains have it.
+const everyDomain = "*"
 
 // completeDNS checks the options for private DNS and fills in their defaults: without private DNS there are none.
 func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOptions, error) {
@@ -30,9 +34,15 @@ func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOption
 	if complete.PrivateDNSPreference == "" {
 		complete.PrivateDNSPreference = preferVerified
 	}
+	if slices.Equal(complete.PrivateDNSSpecifiedDomains, []string{everyDomain}) {
+		complete.PrivateDNSSpecifiedDomains = nil // which says what leaving it out says
+	}
 	specified := complete.PrivateDNSPreference == preferSpecified || complete.PrivateDNSPreference == preferVerifiedAndSpecified
 	if specified != (len(complete.PrivateDNSSpecifiedDomains) > 0) {
 		return nil, lattice.Invalid("dnsOptions.privateDnsSpecifiedDomains", "goes with the preferences %s and %s, which need it", preferVerifiedAndSpecified, preferSpecified)
+	}
+	if !specified {
+		complete.PrivateDNSSpecifiedDomains = []string{everyDomain}
 	}
 	return &complete, nil
 }
