@@ -56,8 +56,8 @@ func (m *model) compareInput(t *testing.T, path string, s *shape, name string) {
 		if of.Type == "integer" {
 			limits = got.checks.values
 		}
-		if of.Max != nil && (limits == nil || limits.to != *of.Max || of.Min != nil && limits.from != *of.Min) {
-			t.Errorf("%s: limits %v, want %d to %d", at, limits, of.Min, *of.Max)
+		if of.Max != nil && (limits == nil || limits.to != int64(*of.Max) || of.Min != nil && limits.from != int64(*of.Min)) {
+			t.Errorf("%s: limits %v, want %v to %v", at, limits, of.Min, *of.Max)
 		}
 		m.compareInput(t, at, got.shape, member.Shape)
 	}

@@ -111,19 +111,46 @@ func New(cfg Config) http.Handler {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return newDoor(cfg, map[string]protocol{
-		"vpc-lattice": newRESTJSON(latticeOperations(cfg.Lattice)),
-		"ec2":         newQuery(ec2Style, ec2Operations(cfg.EC2)),
-		"iam":         newQuery(iamStyle, iamOperations(cfg.IAM)),
-		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
+	return newDoor(cfg, protocols(cfg))
+}
 
-		"elasticloadbalancing": newQuery(elbv2Style, elbv2Operations(cfg.ELBv2)),
+// protocols are the services behind the door, by the names that signatures have for them. The shapes of VPC Lattice have
+// every member of its model; what is newer than that is taken there, as AWS takes what it does not know.
+func protocols(cfg Config) map[string]protocol {
+	strangersOf := func(service string, refuse bool) strangers {
+		note := func(operation string, names []string) {
+			cfg.Logger.Info("parameters were taken without effect", "service", service, "operation", operation, "parameters", names)
+		}
+		return strangers{refuse, tolerated[service], note}
+	}
+	queried := func(service string, s style, operations []operation) query {
+		q := newQuery(s, operations)
+		q.strangers = strangersOf(service, true)
+		return q
+	}
+	targeted := func(service string, s jsonStyle, operations []operation) awsJSON {
+		p := newAWSJSON(s, operations)
+		p.strangers = strangersOf(service, true)
+		return p
+	}
+	routed := func(service string, refuse bool, operations []operation) restJSON {
+		p := newRESTJSON(operations)
+		p.strangers = strangersOf(service, refuse)
+		return p
+	}
+	return map[string]protocol{
+		"vpc-lattice": routed("vpc-lattice", false, latticeOperations(cfg.Lattice)),
+		"ec2":         queried("ec2", ec2Style, ec2Operations(cfg.EC2)),
+		"iam":         queried("iam", iamStyle, iamOperations(cfg.IAM)),
+		"sts":         queried("sts", stsStyle, stsOperations(cfg.STS)),
 
-		"acm":    newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
-		"lambda": newRESTJSON(lambdaOperations(cfg.Lambda)),
+		"elasticloadbalancing": queried("elasticloadbalancing", elbv2Style, elbv2Operations(cfg.ELBv2)),
 
-		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),
-	})
+		"acm":    targeted("acm", acmStyle, acmOperations(cfg.ACM)),
+		"lambda": routed("lambda", true, lambdaOperations(cfg.Lambda)),
+
+		"organizations": targeted("organizations", organizationsStyle, organizationsOperations(cfg.Organizations)),
+	}
 }
 
 func newDoor(cfg Config, protocols map[string]protocol) *door {

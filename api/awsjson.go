@@ -16,6 +16,7 @@ import (
 // input, output and errors are JSON.
 type awsJSON struct {
 	jsonStyle
+	strangers
 	operations map[string]*operation
 }
 
@@ -28,7 +29,7 @@ type jsonStyle struct {
 }
 
 func newAWSJSON(s jsonStyle, operations []operation) awsJSON {
-	p := awsJSON{s, map[string]*operation{}}
+	p := awsJSON{jsonStyle: s, operations: map[string]*operation{}}
 	for i := range operations {
 		p.operations[s.prefix+"."+operations[i].name] = &operations[i]
 	}
@@ -54,6 +55,9 @@ func (p awsJSON) decode(r *http.Request, body []byte) (*operation, any, error) {
 	b.structure(input.Elem(), op.input, "", func(m *member) any { return members[m.name] })
 	if len(b.faults) > 0 {
 		return nil, nil, aws.Errorf(p.invalid, "%s", textOf(b.faults))
+	}
+	if refused := p.judge(op.name, inStructure(members, op.input, "")); refused != "" {
+		return nil, nil, aws.Errorf(p.invalid, "The member %s", refused)
 	}
 	return op, input.Interface(), nil
 }

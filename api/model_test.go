@@ -15,6 +15,7 @@ import (
 
 // model is the part of the published model that the tables must agree with.
 type model struct {
+	Metadata   struct{ Protocol string }
 	Operations map[string]struct {
 		HTTP struct {
 			Method, RequestURI string
@@ -31,7 +32,7 @@ type modelShape struct {
 	Members  map[string]modelMember
 	Member   *modelMember
 	Enum     []string
-	Min, Max *int64
+	Min, Max *float64
 	Pattern  string
 	Union    bool
 }
@@ -157,8 +158,8 @@ func (j comparison) constraints(c *checks, name, path string) {
 	case want.Min == nil && want.Max == nil && limits != nil:
 		j.t.Errorf("%s: has limits %v, the model none", path, *limits)
 	case want.Min != nil && limits == nil && boundedByPattern[name]:
-	case want.Min != nil && (limits == nil || limits.from != *want.Min || limits.to != *want.Max):
-		j.t.Errorf("%s: has limits %v, the model %d..%d", path, limits, *want.Min, *want.Max)
+	case want.Min != nil && (limits == nil || limits.from != int64(*want.Min) || limits.to != int64(*want.Max)):
+		j.t.Errorf("%s: has limits %v, the model %v..%v", path, limits, *want.Min, *want.Max)
 	}
 	if !slices.Equal(slices.Sorted(slices.Values(c.enum)), slices.Sorted(slices.Values(want.Enum))) {
 		j.t.Errorf("%s: has the values %v, the model %v", path, c.enum, want.Enum)

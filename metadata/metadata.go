@@ -67,6 +67,8 @@ type Instance struct {
 	// Tags are the instance's tags by key.
 	Tags    map[string]string
 	Options Options
+	// UserData is what was given to the instance when it was launched; "" for nothing, which is not there to be had.
+	UserData string
 }
 
 // Group is a security group by id and name.

@@ -90,6 +90,9 @@ func (s *Server) items(i Instance) []item {
 	items = append(items, networkInterface(i)...)
 	items = append(items, s.identity(i)...)
 	items = append(items, tags(i)...)
+	if i.UserData != "" {
+		items = append(items, text("user-data", i.UserData))
+	}
 	if i.Image == "" {
 		items = slices.DeleteFunc(items, func(it item) bool { return it.path == "meta-data/ami-id" })
 	}

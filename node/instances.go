@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -86,6 +87,9 @@ func (i instances) instance(tx *store.Tx, in *ec2.Instance) (*metadata.Instance,
 			Disabled: in.MetadataOptions.Disabled, TokensOptional: in.MetadataOptions.TokensOptional,
 			HopLimit: int(in.MetadataOptions.HopLimit), Tags: in.MetadataOptions.Tags,
 		},
+	}
+	if data, err := base64.StdEncoding.DecodeString(in.UserData); err == nil { // it was checked when it came
+		out.UserData = string(data)
 	}
 	for _, id := range in.SecurityGroups {
 		group, err := securityGroupKind.Get(tx, id)

@@ -70,6 +70,8 @@ type Permission struct {
 	Group       string `json:"group,omitempty"`
 	PrefixList  string `json:"prefixList,omitempty"`
 	Description string `json:"description,omitempty"`
+	// Tags are those of the rule.
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // Instance is a machine in a subnet: a place with an address in which programs run.
@@ -94,7 +96,12 @@ type Instance struct {
 	Terminated  time.Time         `json:"terminated,omitzero"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	ClientToken string            `json:"clientToken,omitempty"`
+	// UserData is what the instance may ask its metadata for, in Base64; "" for none.
+	UserData string `json:"userData,omitempty"`
 }
+
+// MaxUserData is the most bytes of user data that an instance may have (EC2 user guide, "User data").
+const MaxUserData = 16 << 10
 
 // Architecture is the instruction set that all instances are said to have.
 const Architecture = "x86_64"

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -129,6 +130,9 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 	if err := applyOptions(&l.options, in.MetadataOptions); err != nil {
 		return l, err
 	}
+	if err := checkUserData(in.UserData); err != nil {
+		return l, err
+	}
 	switch {
 	case l.at.SubnetID == "":
 		return l, noDefaultVPC()
@@ -142,9 +146,32 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 	return l, nil
 }
 
+// checkUserData refuses user data that could not be served.
+func checkUserData(encoded string) error {
+	content, err := base64.StdEncoding.DecodeString(encoded)
+	switch {
+	case err != nil:
+		return aws.Errorf("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
+	case len(content) > ec2.MaxUserData:
+		return aws.Errorf("InvalidParameterValue", "User data is limited to %d bytes", ec2.MaxUserData)
+	}
+	return nil
+}
+
+// isIn refuses a placement that contradicts the subnet, which also says the zone.
+func isIn(p ec2.Placement, subnet *ec2.Subnet) error {
+	if p.AvailabilityZone != "" && p.AvailabilityZone != subnet.AvailabilityZone {
+		return aws.Errorf("InvalidParameterValue", "The availability zone '%s' is not that of the subnet '%s', which is '%s'", p.AvailabilityZone, subnet.ID, subnet.AvailabilityZone)
+	}
+	return nil
+}
+
 func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	subnet, err := subnets.find(op, l.at.SubnetID)
 	if err != nil {
+		return nil, err
+	}
+	if err := isIn(l.Placement, subnet); err != nil {
 		return nil, err
 	}
 	members, err := op.groupsOf(l, subnet.VPC)
@@ -170,7 +197,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 			ID: op.newID("i-"), Account: op.account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
 			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
-			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
+			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options, UserData: l.UserData,
 		}
 		if err := op.putNewInstance(instance); err != nil {
 			return nil, err

@@ -148,9 +148,14 @@ func (n noun[T]) candidates(op *call, ids []string) ([]*T, error) {
 
 // tagsOf takes the tags for a resource of this noun out of a request that creates it.
 func (n noun[T]) tagsOf(specifications []ec2.TagSpecification) (map[string]string, error) {
+	return tagsFor(n.resourceType, specifications)
+}
+
+// tagsFor takes the tags for a type of resources out of a request. One that is not created by it is not tagged.
+func tagsFor(resourceType string, specifications []ec2.TagSpecification) (map[string]string, error) {
 	tags := map[string]string{}
 	for _, specification := range specifications {
-		if specification.ResourceType != n.resourceType {
+		if specification.ResourceType != resourceType {
 			continue
 		}
 		if err := addTags(tags, specification.Tags); err != nil {
