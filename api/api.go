@@ -187,7 +187,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	signed := sigv4.FromHTTP(r, nil)
 	service, err := d.serviceOf(r, signed)
 	if err != nil {
-		d.protocolFor(r).refuse(w, err, requestID)
+		refuseForeign(w, r, err, requestID)
 		return
 	}
 	refuse := func(err error) { service.protocol.refuse(w, d.explained(r, err, requestID), requestID) }
@@ -242,25 +242,13 @@ func (d *door) serviceOf(r *http.Request, signed *sigv4.Request) (*service, erro
 	}
 	service, ok := d.services[scope.Service]
 	if !ok {
-		return nil, &aws.Error{Code: "UnknownOperationException", Status: http.StatusNotFound, Message: fmt.Sprintf(
-			"the service %s is not served here; there are %s", quoted(scope.Service), strings.Join(slices.Sorted(maps.Keys(d.services)), ", "))}
+		return nil, &notServed{scope.Service, slices.Sorted(maps.Keys(d.services))}
 	}
 	if scope.Algorithm == sigv4.V4 && !slices.Contains(service.regions, scope.Region) {
 		return nil, &sigv4.Refusal{Code: sigv4.Invalid, Text: fmt.Sprintf(
 			"Credential should be scoped to a valid Region, not %s: this deployment is %s; set AWS_REGION", quoted(scope.Region), d.region)}
 	}
 	return service, nil
-}
-
-// protocolFor guesses the protocol of a request that belongs to no service.
-func (d *door) protocolFor(r *http.Request) protocol {
-	if isForm(r) {
-		return newQuery(ec2Style, nil)
-	}
-	if r.Header.Get(targetHeader) != "" {
-		return newAWSJSON(jsonStyle{invalid: "ValidationException", internal: "InternalFailure"}, nil)
-	}
-	return newRESTJSON(nil)
 }
 
 func isForm(r *http.Request) bool {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type awsJSON struct {
 type jsonStyle struct {
 	// prefix is the part of X-Amz-Target before the point.
 	prefix string
+	// version is the content type; "" means that of JSON 1.1.
+	version string
 	// invalid is the code of an error about a member of the input, and internal that of a failure of ours.
 	invalid, internal string
 }
@@ -84,7 +87,7 @@ func (p awsJSON) refuse(w http.ResponseWriter, err error, _ string) {
 	if err != nil {
 		panic(fmt.Sprintf("api: an error cannot be encoded: %v", err)) // it has nothing but strings
 	}
-	send(w, status, awsJSONType, encoded)
+	send(w, status, cmp.Or(p.version, awsJSONType), encoded)
 }
 
 // jsonFault is the body of an error.
