@@ -38,14 +38,15 @@ var mayImport = map[string][]string{
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control":               {"lattice", "aws…", "certificate", "control/authority", "policy", "store"},
+	"control":               {"lattice", "aws…", "certificate", "control/authority", "control/ownership", "policy", "store"},
 	"control/acm":           {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
 	"control/authority":     {"lattice", "aws…", "policy", "store"},
-	"control/ec2":           {"lattice", "aws…", "control/authority", "store"},
-	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "store"},
+	"control/ec2":           {"lattice", "aws…", "control/authority", "control/ownership", "store"},
+	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "control/ownership", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
 	"control/lambda":        {"lattice", "aws…", "control/authority", "functions", "policy", "sealing", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
+	"control/ownership":     {"store"},
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
 	"api":                   {"lattice", "aws…", "sigv4", "sealing", "control…"},
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"pergola/control/authority"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -18,6 +19,7 @@ import (
 type noun[T any] struct {
 	lattice.Kind
 	objects store.Kind[T]
+	owned   ownership.Kind[T] // of objects that are no part of another
 	head    func(*T) head
 	// keys gives the condition keys that an object has, besides its tags; nil for none.
 	keys func(authority.Keys, *T)
@@ -66,7 +68,8 @@ var (
 )
 
 func newNoun[T any](kind lattice.Kind, of func(*T) head) noun[T] {
-	return noun[T]{Kind: kind, objects: store.NewKind[T](kind.Name), head: of}
+	owned := ownership.Of(kind.Name, func(value *T) (string, string) { return lattice.AccountOf(of(value).arn), of(value).path })
+	return noun[T]{Kind: kind, objects: store.NewKind[T](kind.Name), owned: owned, head: of}
 }
 
 func withKeys[T any](n noun[T], keys func(authority.Keys, *T)) noun[T] {
@@ -200,8 +203,16 @@ func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error)
 			return nil, err
 		}
 	}
+	if !n.isPart(value) {
+		if err := n.owned.Add(op.tx, value); err != nil {
+			return nil, err
+		}
+	}
 	return value, n.put(op.tx, value)
 }
+
+// isPart reports whether an object is part of another, which has its id in its path.
+func (n noun[T]) isPart(value *T) bool { return strings.Contains(n.head(value).path, "/") }
 
 // idsOf is what below makes of some identifiers.
 func idsOf(identifiers []string) string {
@@ -238,6 +249,9 @@ func digest(request any) string {
 func (n noun[T]) remove(tx *store.Tx, value *T) {
 	head := n.head(value)
 	n.objects.Delete(tx, head.path)
+	if !n.isPart(value) {
+		n.owned.Remove(tx, value)
+	}
 	if head.token != "" {
 		tokens.Delete(tx, n.tokenKey(lattice.AccountOf(head.arn), head.token))
 	}

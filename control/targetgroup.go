@@ -132,6 +132,11 @@ func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lat
 	if err := op.claimName(lattice.QuotaTargetGroups, lattice.KindTargetGroup, in.Name, id); err != nil {
 		return nil, err
 	}
+	if config.VPCIdentifier != "" {
+		if err := refer(op.tx, id, config.VPCIdentifier); err != nil {
+			return nil, err
+		}
+	}
 	return &lattice.TargetGroup{
 		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindTargetGroup, id), Name: in.Name, Type: in.Type,
 		Config: config, Status: lattice.StatusCreateInProgress,
@@ -229,6 +234,9 @@ func (op *call) checkUnused(group *lattice.TargetGroup) error {
 // dropTargetGroup removes a target group that no node knows any more, and its targets.
 func dropTargetGroup(tx *store.Tx, group *lattice.TargetGroup) error {
 	claims.Delete(tx, nameClaim(lattice.AccountOf(group.ARN), lattice.KindTargetGroup, group.Name))
+	if group.Config != nil && group.Config.VPCIdentifier != "" {
+		unrefer(tx, group.ID, group.Config.VPCIdentifier)
+	}
 	targetGroups.remove(tx, group)
 	registered, err := targetsOf(tx, group.ID)
 	if err != nil {

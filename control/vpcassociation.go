@@ -101,7 +101,15 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	if association.PrivateDNSEnabled == nil {
 		association.PrivateDNSEnabled = new(false)
 	}
+	if err := refer(op.tx, id, resourcesOf(association)...); err != nil {
+		return nil, err
+	}
 	return association, op.claimVPCAssociation(association)
+}
+
+// resourcesOf are the resources of EC2 that an association refers to.
+func resourcesOf(a *lattice.ServiceNetworkVPCAssociation) []string {
+	return append([]string{a.VPCID}, a.SecurityGroupIDs...)
 }
 
 func (op *call) claimVPCAssociation(a *lattice.ServiceNetworkVPCAssociation) error {
@@ -139,6 +147,10 @@ func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller
 		}
 		if in.SecurityGroupIDs != nil {
 			if err := op.checkSecurityGroups(in.SecurityGroupIDs, association.VPCID); err != nil {
+				return nil, err
+			}
+			unrefer(op.tx, association.ID, association.SecurityGroupIDs...)
+			if err := refer(op.tx, association.ID, in.SecurityGroupIDs...); err != nil {
 				return nil, err
 			}
 			association.SecurityGroupIDs = in.SecurityGroupIDs
@@ -181,6 +193,7 @@ func (c *Control) DeleteServiceNetworkVPCAssociation(ctx context.Context, caller
 func dropVPCAssociation(tx *store.Tx, a *lattice.ServiceNetworkVPCAssociation) error {
 	claims.Delete(tx, vpcClaim(a.VPCID))
 	claims.Delete(tx, networkVPCClaim(a.ServiceNetworkID, a.VPCID))
+	unrefer(tx, a.ID, resourcesOf(a)...)
 	vpcAssociations.remove(tx, a)
 	return nil
 }

@@ -39,6 +39,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -83,6 +84,8 @@ type Store struct {
 	client *clientv3.Client
 	member *member // nil with an external etcd
 	log    *slog.Logger
+
+	requests, keys atomic.Int64 // see Reads
 
 	ctx   context.Context // ends when Close begins
 	end   context.CancelFunc

@@ -10,7 +10,7 @@ import (
 
 // addresses holds who has which address: "<vpc id>/<address>" and the id of an instance or a Resident. An address is one
 // thing's at a time.
-var addresses = store.NewIndex("ec2-address")
+var addresses = store.NewIndex(ec2.AddressIndex)
 
 // reservedAddresses is how many addresses of a subnet nobody can have: the first four, which are the network, the
 // router, the resolver and a spare one, and the last (VPC user guide, "Subnet CIDR blocks").

@@ -249,7 +249,7 @@ func (op *call) putNewInstance(i *ec2.Instance) error {
 	if err := op.refer(i.ID, append([]string{i.Subnet}, i.SecurityGroups...)...); err != nil {
 		return err
 	}
-	return instances.put(op, i)
+	return instances.create(op, i)
 }
 
 // describeReservation describes instances of one reservation, which must not be empty.

@@ -196,7 +196,7 @@ func (op *call) release(i *ec2.Instance) {
 
 // remove forgets a terminated instance, and its idempotency token with the last one of its reservation.
 func (op *call) remove(i *ec2.Instance) error {
-	instances.objects.Delete(op.Tx, i.ID)
+	instances.remove(op, i)
 	if i.ClientToken == "" {
 		return nil
 	}

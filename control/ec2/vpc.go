@@ -29,7 +29,7 @@ func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.Crea
 			return nil, err
 		}
 		vpc := &ec2.VPC{ID: c.newID("vpc-"), Account: op.account, CIDR: cidr, Tags: tags, DNSSupport: true}
-		if err := vpcs.put(op, vpc); err != nil {
+		if err := vpcs.create(op, vpc); err != nil {
 			return nil, err
 		}
 		return &ec2.CreateVPCResponse{VPC: op.describeVPC(vpc)}, op.createDefaultGroup(vpc)
@@ -88,7 +88,7 @@ func (c *Control) DeleteVPC(ctx context.Context, caller iam.Caller, in *ec2.Dele
 		if err := op.unreferenced("vpc", vpc.ID); err != nil {
 			return nil, err
 		}
-		vpcs.objects.Delete(op.Tx, vpc.ID)
+		vpcs.remove(op, vpc)
 		return done(), op.deleteDefaultGroup(vpc)
 	})
 }
