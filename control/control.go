@@ -180,6 +180,8 @@ func (op *call) explain(err error) error {
 		return known
 	case errors.As(err, &denied):
 		return &lattice.Error{Kind: lattice.AccessDenied, Message: denied.Message}
+	case errors.Is(err, store.ErrTooManyOps), errors.Is(err, store.ErrTooLarge):
+		return &lattice.Error{Kind: lattice.Validation, Message: authority.TooMuch, Reason: lattice.ReasonOther}
 	}
 	if op.ctx.Err() == nil {
 		op.log.Error("an operation failed", "action", "vpc-lattice:"+op.action, "error", err)

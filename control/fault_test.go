@@ -2,11 +2,13 @@ package control
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"pergola/lattice"
+	"pergola/store"
 )
 
 // TestFault_D6_TargetGroupsReadAsTheyWereMade has nothing come back that tools would take for a change.
@@ -144,4 +146,102 @@ func TestFault_D16_TargetsAreUnusedWithoutAServiceNetwork(t *testing.T) {
 	must(w.DeleteServiceNetworkServiceAssociation(w.ctx, w.caller, &lattice.DeleteServiceNetworkServiceAssociationRequest{Identifier: association}))
 	w.settleNow()
 	status("out of the service network", "UNUSED TargetGroupNotInUse")
+}
+
+// TestFault_D1_AListenerOfManyRulesCanBeDeleted deletes more rules than one transaction may delete one by one, with the
+// idempotency tokens that SDKs give to each.
+func TestFault_D1_AListenerOfManyRulesCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	w, service, listener := routed(t)
+	first := w.rule(service, listener, "first", 1, answer404)
+	const many, batch = 5000, 500
+	for from := 0; from < many; from += batch {
+		w.write(func(tx *store.Tx) error {
+			for i := from; i < from+batch; i++ {
+				rule := lattice.Rule{
+					ID: id("rule-", fmt.Sprint(i)), ServiceID: service, ListenerID: listener, Name: fmt.Sprint("r", i), Priority: int32(i + 2),
+					ARN: w.place(account).ARN(lattice.KindRule, service+"/listener/"+listener+"/rule/"+id("rule-", fmt.Sprint(i))), ClientToken: fmt.Sprint("t", i),
+					Action: answer404,
+				}
+				if err := tokens.Put(tx, rules.tokenKey(account, below(service, listener), rule.ClientToken), "x "+below(service, listener)+rule.ID); err != nil {
+					return err
+				}
+				if err := rules.put(tx, &rule); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	must(w.DeleteListener(w.ctx, w.caller, &lattice.DeleteListenerRequest{ServiceIdentifier: service, ListenerIdentifier: listener}))
+	for _, key := range w.keys() {
+		if strings.Contains(key, "/rule") {
+			t.Fatalf("%s is left of %d rules and %v", key, many, first)
+		}
+	}
+}
+
+// TestFault_D1_TooMuchIsSaid has what no transaction can do refused with the reason, and not with the advice to try again.
+func TestFault_D1_TooMuchIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op := w.call(w.ctx, w.caller, "CreateService")
+	_, err := update(op, func() (*lattice.Empty, error) {
+		for i := range 5000 {
+			if err := tokens.Put(op.tx, fmt.Sprint("many/", i), ""); err != nil {
+				return nil, err
+			}
+		}
+		return &lattice.Empty{}, op.May("*", nil)
+	})
+	refused(t, err, lattice.Validation, "ask for less at a time")
+}
+
+// TestFault_D4_OthersCostNothing counts what listings read while another account has a lot.
+func TestFault_D4_OthersCostNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.service("mine")
+	vpc := w.vpc("fleet")
+	w.group("fleet", vpc)
+	cost := func() store.Reads {
+		before := w.store.Reads()
+		if got := must(w.ListServices(w.ctx, w.caller, &lattice.ListServicesRequest{})).Items; len(got) != 1 {
+			t.Errorf("listed %v", got)
+		}
+		if got := must(w.ListTargetGroups(w.ctx, w.caller, &lattice.ListTargetGroupsRequest{})).Items; len(got) != 1 {
+			t.Errorf("listed %v", got)
+		}
+		after := w.store.Reads()
+		return store.Reads{Requests: after.Requests - before.Requests, Keys: after.Keys - before.Keys}
+	}
+	alone := cost()
+	mine := w.caller
+	w.caller = callerOf(other)
+	for i := range 30 {
+		w.service(fmt.Sprint("theirs-", i))
+	}
+	w.caller = mine
+	if got := cost(); got != alone {
+		t.Errorf("with another account's services it reads %+v, before %+v", got, alone)
+	}
+}
+
+// TestFault_D4_OlderStoresAreCompleted lists what was made before there was the index.
+func TestFault_D4_OlderStoresAreCompleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(func(tx *store.Tx) error {
+		for i := range 120 {
+			object := lattice.Service{ID: id("svc-", fmt.Sprint(i)), Name: fmt.Sprint("old-", i), Status: lattice.StatusActive}
+			object.ARN = w.place(account).ARN(lattice.KindService, object.ID)
+			if err := services.put(tx, &object); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if got := must(w.ListServices(w.ctx, w.caller, &lattice.ListServicesRequest{Page: lattice.Page{MaxResults: 100}})); len(got.Items) != 100 || got.NextToken == "" {
+		t.Errorf("the first page has %d services", len(got.Items))
+	}
 }

@@ -163,8 +163,9 @@ func (n noun[T]) put(tx *store.Tx, value *T) error {
 	return n.objects.Put(tx, n.head(value).path, *value)
 }
 
-// tokens remembers what was created with which idempotency token: by account, kind and token, the digest of the
-// request and the path of the object, separated by a space.
+// tokens remembers what was created with which idempotency token: by account, kind, the path of what the object is part of, and
+// token, the digest of the request and the path of the object, separated by a space. So the tokens of all parts of an object
+// go in one deletion with them.
 var tokens = store.NewIndex("token")
 
 // order is a request to create something.
@@ -184,7 +185,7 @@ func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error)
 		return nil, err
 	}
 	token, request := o.token, o.request
-	key := n.tokenKey(op.caller.Account, token)
+	key := n.tokenKey(op.caller.Account, partOf(o.parents), token)
 	if token != "" {
 		known, err := tokens.Get(op.tx, key)
 		if err == nil {
@@ -223,7 +224,17 @@ func idsOf(identifiers []string) string {
 	return below(ids...)
 }
 
-func (n noun[T]) tokenKey(account, token string) string { return account + "/" + n.Name + "/" + token }
+func (n noun[T]) tokenKey(account, parents, token string) string {
+	return account + "/" + n.Name + "/" + parents + token
+}
+
+// partOf is the path of what a new object will be part of: "", or its parents' ids, each with a slash.
+func partOf(parents []string) string {
+	if len(parents) == 0 {
+		return ""
+	}
+	return idsOf(parents)
+}
 
 func (n noun[T]) replay(op *call, known, digest string) (*T, error) {
 	before, path, _ := strings.Cut(known, " ")
@@ -253,15 +264,15 @@ func (n noun[T]) remove(tx *store.Tx, value *T) {
 		n.owned.Remove(tx, value)
 	}
 	if head.token != "" {
-		tokens.Delete(tx, n.tokenKey(lattice.AccountOf(head.arn), head.token))
+		parents := head.path[:strings.LastIndexByte(head.path, '/')+1]
+		tokens.Delete(tx, n.tokenKey(lattice.AccountOf(head.arn), parents, head.token))
 	}
 }
 
-// removeAll deletes every object below a path, with its idempotency token.
-func (n noun[T]) removeAll(tx *store.Tx, parents string) error {
-	entries, _, err := n.objects.List(tx, parents, "", 0)
-	for _, entry := range entries {
-		n.remove(tx, &entry.Value)
+// removeAll deletes every object below a path, with their idempotency tokens: two operations however many they are.
+func (n noun[T]) removeAll(tx *store.Tx, account, parents string) error {
+	if err := tokens.DeletePrefix(tx, n.tokenKey(account, parents, "")); err != nil {
+		return err
 	}
-	return err
+	return n.objects.DeletePrefix(tx, parents)
 }

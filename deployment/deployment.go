@@ -54,6 +54,8 @@ type Config struct {
 	// RequestsPerSecond is how many requests each service takes in a second; 0 means 10,000, a negative number no limit
 	// (user guide, "Quotas").
 	RequestsPerSecond int
+	// Quotas replaces the defaults of the quotas of every service by their codes, such as "L-F678F1CE".
+	Quotas map[string]int
 	// LambdaEndpoint is the URL of the Lambda API by which target groups reach functions that are not of this deployment;
 	// "" means that there are none. LambdaCredentials sign these invocations; without a key they are not signed.
 	LambdaEndpoint    string
@@ -170,7 +172,7 @@ func (d *Deployment) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	d.keys = iam.New(iam.Config{Store: d.store, Box: d.box})
-	d.certificates = acm.New(acm.Config{Store: d.store, Region: d.cfg.Region, Box: d.box, Logger: d.cfg.Logger})
+	d.certificates = acm.New(acm.Config{Store: d.store, Region: d.cfg.Region, Quotas: d.cfg.Quotas, Box: d.box, Logger: d.cfg.Logger})
 	return d.writeTrust(ctx)
 }
 
@@ -203,7 +205,7 @@ func (d *Deployment) openFunctions(ctx context.Context) error {
 	}
 	d.closers = append(d.closers, runner.Close)
 	config := lambda.Config{
-		Store: d.store, Region: d.cfg.Region, Box: d.box, Codes: codes, Runner: runner, Logger: d.cfg.Logger,
+		Store: d.store, Region: d.cfg.Region, Box: d.box, Codes: codes, Runner: runner, Quotas: d.cfg.Quotas, Logger: d.cfg.Logger,
 	}
 	if d.cfg.LambdaEndpoint != "" {
 		elsewhere, err := functions.NewElsewhere(d.cfg.LambdaEndpoint, d.cfg.LambdaCredentials)
@@ -231,15 +233,15 @@ func (d *Deployment) listen() (net.Listener, error) {
 // openAPI makes the control plane and its front door.
 func (d *Deployment) openAPI(background context.Context) {
 	networks := control.New(control.Config{
-		Store: d.store, Region: d.cfg.Region, ForeignFunctions: d.cfg.LambdaEndpoint != "", Logger: d.cfg.Logger,
+		Store: d.store, Region: d.cfg.Region, ForeignFunctions: d.cfg.LambdaEndpoint != "", Quotas: d.cfg.Quotas, Logger: d.cfg.Logger,
 	})
-	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Logger: d.cfg.Logger})
+	vpcs := ec2.New(ec2.Config{Store: d.store, Region: d.cfg.Region, Quotas: d.cfg.Quotas, Logger: d.cfg.Logger})
 	d.run("control plane", func() error { return networks.Settle(background) })
 	d.run("instances", func() error { return vpcs.Settle(background) })
 	d.run("certificates", func() error { return d.certificates.Renew(background) })
 	d.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region}),
+			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: d.store, Region: d.cfg.Region, Quotas: d.cfg.Quotas}),
 			IAM: d.keys, STS: sts.New(sts.Config{Store: d.store, Region: d.cfg.Region, Box: d.box}),
 			Organizations: d.accounts, ACM: d.certificates, Lambda: d.lambda,
 			Keys: d.keys, Box: d.box, Region: d.cfg.Region, Logger: d.cfg.Logger,

@@ -39,6 +39,8 @@ type Config struct {
 	Random io.Reader
 	// Logger hears of statuses that could not be settled; nil is silent.
 	Logger *slog.Logger
+	// Quotas replaces the defaults of quotas by their codes, such as "L-F678F1CE".
+	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
@@ -52,11 +54,12 @@ type Control struct {
 
 	authority *authority.Authority
 	completed ownership.Completion
+	quotas    aws.Quotas
 }
 
 // New makes the service. States of instances move only while Settle runs, here or in another process.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
+	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -110,6 +113,15 @@ func view[R any](ctx context.Context, c *Control, caller iam.Caller, action stri
 func explained(err error) error {
 	const refused = "You are not authorized to perform this operation. "
 	return authority.Explained(err, aws.Error{Code: "UnauthorizedOperation", Message: refused, Status: 403}, aws.Error{Code: "Unavailable", Status: 503})
+}
+
+// roomFor refuses more of something than a quota has room for. count tells how many the caller's account has.
+func (op *call) roomFor(q aws.Quota, count func(tx *store.Tx, account string) (int, error), more int) error {
+	have, err := count(op.Tx, op.account)
+	if err != nil {
+		return err
+	}
+	return op.quotas.Room(q, have+more)
 }
 
 // done is the answer of operations that have nothing to tell.

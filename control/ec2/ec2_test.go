@@ -45,7 +45,10 @@ func root(account string) iam.Caller {
 	return iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account, Type: iam.TypeAccount}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldWith(t, map[string]int{nouns.QuotaVPCs.Code: 1000, nouns.QuotaInstances.Code: 1000}) }
+
+// newWorldWith makes a world with some quotas.
+func newWorldWith(t *testing.T, quotas map[string]int) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -61,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w := &world{t: t, ctx: ctx, caller: root("100000000001"), store: objects}
 	w.Control = ec2.New(ec2.Config{
-		Store: objects, Region: "us-west-2", Logger: log,
+		Store: objects, Region: "us-west-2", Quotas: quotas, Logger: log,
 		Now: func() time.Time { return time.Unix(1_800_000_000+w.seconds.Load(), 0) },
 	})
 	return w

@@ -2,11 +2,15 @@ package ec2_test
 
 import (
 	"encoding/base64"
+	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	nouns "pergola/aws/ec2"
+	"pergola/lattice"
+	"pergola/store"
 )
 
 // TestFault_D8_UserDataIsKept has what an instance was launched with come back, and refuses what could not.
@@ -81,4 +85,76 @@ func TestFault_D8_RulesKeepTheirTags(t *testing.T) {
 	if all := must(w, w.DescribeSecurityGroupRules, nouns.DescribeSecurityGroupRulesRequest{Filters: []nouns.Filter{{Name: "group-id", Values: []string{group}}}}).Rules; len(all) != 2 {
 		t.Errorf("the group has the rules %+v", all)
 	}
+}
+
+// TestFault_A10_QuotasAreThoseOfAWS goes to each quota and one beyond.
+func TestFault_A10_QuotasAreThoseOfAWS(t *testing.T) {
+	w := newWorldWith(t, map[string]int{nouns.QuotaSubnets.Code: 2, nouns.QuotaSecurityGroups.Code: 7, nouns.QuotaRules.Code: 11, nouns.QuotaInstances.Code: 2})
+	vpc := w.vpc("10.0.0.0/16")
+	for range nouns.QuotaVPCs.Default - 1 {
+		w.vpc("10.0.0.0/16")
+	}
+	refused(w, w.CreateVPC, nouns.CreateVPCRequest{CIDRBlock: "10.0.0.0/16"}, "VpcLimitExceeded")
+	subnet := w.subnet(vpc, "10.0.1.0/24")
+	w.subnet(vpc, "10.0.2.0/24")
+	refused(w, w.CreateSubnet, nouns.CreateSubnetRequest{VPCID: vpc, CIDRBlock: "10.0.3.0/24"}, "SubnetLimitExceeded")
+	group := w.group(vpc, "one") // beside the default ones of five VPCs
+	w.group(vpc, "two")
+	refused(w, w.CreateSecurityGroup, nouns.CreateSecurityGroupRequest{Name: "three", Description: "d", VPCID: vpc}, "SecurityGroupLimitExceeded")
+	list := must(w, w.DescribePrefixLists, nouns.DescribePrefixListsRequest{}).Lists[0].ID
+	must(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: group, Permissions: []nouns.IPPermission{{
+		Protocol: "-1", PrefixLists: nouns.Set[nouns.PermittedList]{{ID: list}}, Ranges: nouns.Set[nouns.PermittedRange]{{CIDR: "10.0.0.0/8"}},
+	}}})
+	refused(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: group, SinglePermission: nouns.SinglePermission{Protocol: "-1", CIDR: "11.0.0.0/8"}}, "RulesPerSecurityGroupLimitExceeded")
+	w.run(subnet)
+	w.run(subnet)
+	refused(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet}, "InstanceLimitExceeded")
+	w.caller = root("200000000002")
+	w.vpc("10.0.0.0/16") // each account has its own
+}
+
+// TestFault_D4_OthersVPCsCostNothing counts what an account's operations read while another account has a lot.
+func TestFault_D4_OthersVPCsCostNothing(t *testing.T) {
+	w := newWorldWith(t, map[string]int{nouns.QuotaVPCs.Code: 100})
+	cost := func() store.Reads {
+		before := w.store.Reads()
+		vpc := w.vpc("10.0.0.0/16")
+		w.subnet(vpc, "10.0.1.0/24")
+		must(w, w.DescribeVPCs, nouns.DescribeVPCsRequest{})
+		refused(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc}, "DependencyViolation")
+		must(w, w.DeleteSubnet, nouns.DeleteSubnetRequest{ID: must(w, w.DescribeSubnets, nouns.DescribeSubnetsRequest{}).Subnets[0].ID})
+		must(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc})
+		after := w.store.Reads()
+		return store.Reads{Requests: after.Requests - before.Requests, Keys: after.Keys - before.Keys}
+	}
+	cost() // the first time in a process also looks whether indexes are complete
+	alone := cost()
+	mine := w.caller
+	w.caller = root("200000000002")
+	for range 30 {
+		w.subnet(w.vpc("10.0.0.0/16"), "10.0.1.0/24")
+	}
+	w.caller = mine
+	if got := cost(); got != alone {
+		t.Errorf("with another account's VPCs it reads %+v, before %+v", got, alone)
+	}
+}
+
+// TestFault_D4_OlderStoresAreCompleted deletes nothing that an association of an older store uses.
+func TestFault_D4_OlderStoresAreCompleted(t *testing.T) {
+	w := newWorld(t)
+	vpc := "vpc-0123456789abcdef0"
+	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+		return errors.Join(
+			store.NewKind[nouns.VPC](nouns.KindVPC).Put(tx, vpc, nouns.VPC{ID: vpc, Account: w.caller.Account, CIDR: netip.MustParsePrefix("10.0.0.0/16")}),
+			store.NewKind[lattice.TargetGroup](lattice.KindTargetGroup.Name).Put(tx, "tg-1", lattice.TargetGroup{ID: "tg-1", Config: &lattice.TargetGroupConfig{VPCIdentifier: vpc}}),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := must(w, w.DescribeVPCs, nouns.DescribeVPCsRequest{}).VPCs; len(found) != 1 {
+		t.Errorf("found %+v", found)
+	}
+	refused(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc}, "DependencyViolation")
 }

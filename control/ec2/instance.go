@@ -26,9 +26,6 @@ import (
 // the request and the reservation, separated by a space. A token is good for as long as the instances are.
 var launches = store.NewIndex("ec2-launch")
 
-// maxGroups is how many security groups an instance may be in (VPC user guide, "Amazon VPC quotas").
-const maxGroups = 5
-
 // defaultType is the type of an instance that was launched without one (API reference, RunInstances).
 const defaultType = "m1.small"
 
@@ -140,8 +137,6 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 		return l, aws.Errorf("InvalidParameterValue", "The maximum count %d is less than the minimum count %d", l.wanted, l.least)
 	case l.at.PrivateAddress != "" && l.wanted > 1:
 		return l, aws.Errorf("InvalidParameterCombination", "A private IP address can only be given to a single instance")
-	case len(l.at.SecurityGroupIDs) > maxGroups:
-		return l, aws.Errorf("SecurityGroupsPerInstanceLimitExceeded", "An instance may be in %d security groups at most", maxGroups)
 	}
 	return l, nil
 }
@@ -174,12 +169,18 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	if err := isIn(l.Placement, subnet); err != nil {
 		return nil, err
 	}
+	if err := op.quotas.Room(ec2.QuotaGroups, len(l.at.SecurityGroupIDs)); err != nil {
+		return nil, err
+	}
 	members, err := op.groupsOf(l, subnet.VPC)
 	if err != nil {
 		return nil, err
 	}
 	free, err := op.addressesFor(l, subnet)
 	if err != nil {
+		return nil, err
+	}
+	if err := op.roomFor(ec2.QuotaInstances, runningOf, len(free)); err != nil {
 		return nil, err
 	}
 	tags, err := instances.tagsOf(l.TagSpecification)
@@ -242,11 +243,16 @@ func (op *call) addressesFor(l launch, subnet *ec2.Subnet) ([]netip.Addr, error)
 	return free, err
 }
 
+// runningOf is how many instances an account has that are not terminated. They refer to it.
+func runningOf(tx *store.Tx, account string) (int, error) {
+	return references.Count(tx, account+"/"+instances.prefix)
+}
+
 func (op *call) putNewInstance(i *ec2.Instance) error {
 	if err := addresses.Put(op.Tx, i.VPC+"/"+i.Address.String(), i.ID); err != nil {
 		return err
 	}
-	if err := op.refer(i.ID, append([]string{i.Subnet}, i.SecurityGroups...)...); err != nil {
+	if err := op.refer(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...); err != nil {
 		return err
 	}
 	return instances.create(op, i)

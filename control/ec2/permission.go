@@ -14,9 +14,6 @@ import (
 // anyProtocol is the protocol of a permission for all traffic.
 const anyProtocol = "-1"
 
-// maxPermissions is how many permissions a group may have in each direction (VPC user guide, "Amazon VPC quotas").
-const maxPermissions = 60
-
 // direction is one of a group's two lists of permissions.
 type direction struct {
 	// name ends the actions that change the list.
@@ -75,11 +72,22 @@ func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.Perm
 			added[i].ID, added[i].Tags = c.newID("sgr-"), tags
 			*list = append(*list, added[i])
 		}
-		if len(*list) > maxPermissions {
-			return nil, aws.Errorf("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached: %d", maxPermissions)
+		if err := op.quotas.Room(ec2.QuotaRules, weightOf(*list)); err != nil {
+			return nil, err
 		}
 		return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)}, op.putChanged(group, before)
 	})
+}
+
+// weightOf is what permissions of one direction count as: each one, but for prefix lists (VPC user guide, "AWS-managed prefix
+// lists").
+func weightOf(permissions []ec2.Permission) (weight int) {
+	for _, p := range permissions {
+		if weight++; p.PrefixList != "" {
+			weight += prefixListWeight - 1
+		}
+	}
+	return weight
 }
 
 func (c *Control) revoke(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest, d direction) (*ec2.RevokeSecurityGroupResponse, error) {

@@ -97,6 +97,9 @@ func (c *Control) CreateSecurityGroup(ctx context.Context, caller iam.Caller, in
 		if err := op.nameIsFree(vpc, in.Name); err != nil {
 			return nil, err
 		}
+		if err := op.roomFor(ec2.QuotaSecurityGroups, groups.owned.Count, 1); err != nil {
+			return nil, err
+		}
 		group := op.newGroup(vpc, in.Name, in.Description)
 		group.Tags = tags
 		return &ec2.CreateSecurityGroupResponse{

@@ -191,7 +191,7 @@ func (s *settling) advance(ctx context.Context, from seen) error {
 // release gives back what a terminated instance had.
 func (op *call) release(i *ec2.Instance) {
 	addresses.Delete(op.Tx, i.VPC+"/"+i.Address.String())
-	op.forget(i.ID, append([]string{i.Subnet}, i.SecurityGroups...)...)
+	op.forget(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...)
 }
 
 // remove forgets a terminated instance, and its idempotency token with the last one of its reservation.

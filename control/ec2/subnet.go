@@ -9,6 +9,7 @@ import (
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/lattice"
+	"pergola/store"
 )
 
 // CreateSubnet makes a subnet of addresses that the VPC has and that none of its other subnets has.
@@ -37,6 +38,10 @@ func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.C
 			return nil, err
 		}
 		if err := op.fits(cidr, vpc); err != nil {
+			return nil, err
+		}
+		inVPC := func(tx *store.Tx, _ string) (int, error) { return references.Count(tx, vpc.ID+"/"+subnets.prefix) }
+		if err := op.roomFor(ec2.QuotaSubnets, inVPC, 1); err != nil {
 			return nil, err
 		}
 		subnet := &ec2.Subnet{ID: c.newID("subnet-"), Account: op.account, VPC: vpc.ID, CIDR: cidr, AvailabilityZone: zone.Name, Tags: tags}

@@ -28,6 +28,9 @@ func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.Crea
 		if err := vpcs.mayCreate(op, tags); err != nil {
 			return nil, err
 		}
+		if err := op.roomFor(ec2.QuotaVPCs, vpcs.owned.Count, 1); err != nil {
+			return nil, err
+		}
 		vpc := &ec2.VPC{ID: c.newID("vpc-"), Account: op.account, CIDR: cidr, Tags: tags, DNSSupport: true}
 		if err := vpcs.create(op, vpc); err != nil {
 			return nil, err

@@ -34,6 +34,8 @@ type Config struct {
 	Now func() time.Time
 	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
 	Random io.Reader
+	// Quotas replaces the defaults of quotas by their codes, such as "L-53DA6B97".
+	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
@@ -46,11 +48,12 @@ type Control struct {
 
 	authority *authority.Authority
 	completed ownership.Completion
+	quotas    aws.Quotas
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random}
+	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random}
 	if c.now == nil {
 		c.now = time.Now
 	}

@@ -208,6 +208,13 @@ func (op *call) sameLoadBalancer(name string, subnets []*resources.Subnet, group
 }
 
 func (op *call) newLoadBalancer(name string, subnets []*resources.Subnet, groups []string) (*elbv2.LoadBalancer, error) {
+	have, err := ownedBalancers.Count(op.Tx, op.account)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.quotas.Room(elbv2.QuotaLoadBalancers, have+1); err != nil {
+		return nil, err
+	}
 	id := op.newID()
 	l := &elbv2.LoadBalancer{
 		ID: id, ARN: op.arn("loadbalancer/app/" + name + "/" + id), Account: op.account, Name: name,

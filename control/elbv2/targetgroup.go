@@ -107,6 +107,13 @@ func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *
 			return nil, err
 		}
 		if g == nil {
+			have, err := ownedGroups.Count(op.Tx, op.account)
+			if err != nil {
+				return nil, err
+			}
+			if err := op.quotas.Room(elbv2.QuotaTargetGroups, have+1); err != nil {
+				return nil, err
+			}
 			fresh := wanted // the function may run again
 			g = &fresh
 			g.ID, g.Account, g.Tags = op.newID(), op.account, tags
