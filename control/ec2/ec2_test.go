@@ -45,7 +45,9 @@ func root(account string) iam.Caller {
 	return iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account, Type: iam.TypeAccount}
 }
 
-func newWorld(t *testing.T) *world { return newWorldWith(t, map[string]int{nouns.QuotaVPCs.Code: 1000, nouns.QuotaInstances.Code: 1000}) }
+func newWorld(t *testing.T) *world {
+	return newWorldWith(t, map[string]int{nouns.QuotaVPCs.Code: 1000, nouns.QuotaInstances.Code: 1000})
+}
 
 // newWorldWith makes a world with some quotas.
 func newWorldWith(t *testing.T, quotas map[string]int) *world {
