@@ -40,14 +40,15 @@ var mayImport = map[string][]string{
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control":               {"lattice", "aws…", "certificate", "control/authority", "control/settling", "policy", "store"},
+	"control":               {"lattice", "aws…", "certificate", "control/authority", "control/ownership", "control/settling", "policy", "store"},
 	"control/acm":           {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
 	"control/authority":     {"lattice", "aws…", "policy", "store"},
-	"control/ec2":           {"lattice", "addressing", "aws…", "control/authority", "control/settling", "store"},
-	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "control/settling", "store"},
+	"control/ec2":           {"lattice", "addressing", "aws…", "control/authority", "control/ownership", "control/settling", "store"},
+	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "control/ownership", "control/settling", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
 	"control/lambda":        {"lattice", "aws…", "control/authority", "functions", "policy", "sealing", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
+	"control/ownership":     {"store"},
 	"control/settling":      {"lattice", "store"},
 	"control/sts":           {"lattice", "aws…", "control/authority", "control/iam", "policy", "sealing", "store"},
 	"api":                   {"lattice", "aws…", "sigv4", "sealing", "store", "control…"},
@@ -83,6 +84,7 @@ var mayImport = map[string][]string{
 
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},
+	"internal/trimmodel": {},
 	"internal/testenv":   {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
 	"cmd/pergola":        {"api", "deployment", "operator", "supervisor", "fabric", "functions", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
 }

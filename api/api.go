@@ -124,19 +124,46 @@ func New(cfg Config) http.Handler {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return newDoor(cfg, map[string]protocol{
-		"vpc-lattice": newRESTJSON(latticeOperations(cfg.Lattice)),
-		"ec2":         newQuery(ec2Style, ec2Operations(cfg.EC2)),
-		"iam":         newQuery(iamStyle, iamOperations(cfg.IAM)),
-		"sts":         newQuery(stsStyle, stsOperations(cfg.STS)),
+	return newDoor(cfg, protocols(cfg))
+}
 
-		"elasticloadbalancing": newQuery(elbv2Style, elbv2Operations(cfg.ELBv2)),
+// protocols are the services behind the door, by the names that signatures have for them. The shapes of VPC Lattice have
+// every member of its model; what is newer than that is taken there, as AWS takes what it does not know.
+func protocols(cfg Config) map[string]protocol {
+	strangersOf := func(service string, refuse bool) strangers {
+		note := func(operation string, names []string) {
+			cfg.Logger.Info("parameters were taken without effect", "service", service, "operation", operation, "parameters", names)
+		}
+		return strangers{refuse, tolerated[service], note}
+	}
+	queried := func(service string, s style, operations []operation) query {
+		q := newQuery(s, operations)
+		q.strangers = strangersOf(service, true)
+		return q
+	}
+	targeted := func(service string, s jsonStyle, operations []operation) awsJSON {
+		p := newAWSJSON(s, operations)
+		p.strangers = strangersOf(service, true)
+		return p
+	}
+	routed := func(service string, refuse bool, operations []operation) restJSON {
+		p := newRESTJSON(operations)
+		p.strangers = strangersOf(service, refuse)
+		return p
+	}
+	return map[string]protocol{
+		"vpc-lattice": routed("vpc-lattice", false, latticeOperations(cfg.Lattice)),
+		"ec2":         queried("ec2", ec2Style, ec2Operations(cfg.EC2)),
+		"iam":         queried("iam", iamStyle, iamOperations(cfg.IAM)),
+		"sts":         queried("sts", stsStyle, stsOperations(cfg.STS)),
 
-		"acm":    newAWSJSON(acmStyle, acmOperations(cfg.ACM)),
-		"lambda": newRESTJSON(lambdaOperations(cfg.Lambda)),
+		"elasticloadbalancing": queried("elasticloadbalancing", elbv2Style, elbv2Operations(cfg.ELBv2)),
 
-		"organizations": newAWSJSON(organizationsStyle, organizationsOperations(cfg.Organizations)),
-	})
+		"acm":    targeted("acm", acmStyle, acmOperations(cfg.ACM)),
+		"lambda": routed("lambda", true, lambdaOperations(cfg.Lambda)),
+
+		"organizations": targeted("organizations", organizationsStyle, organizationsOperations(cfg.Organizations)),
+	}
 }
 
 func newDoor(cfg Config, protocols map[string]protocol) *door {
@@ -176,7 +203,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	signed := sigv4.FromHTTP(r, nil)
 	service, err := d.serviceOf(r, signed)
 	if err != nil {
-		d.protocolFor(r).refuse(w, err, requestID)
+		refuseForeign(w, r, err, requestID)
 		return
 	}
 	refuse := func(err error) {
@@ -256,25 +283,13 @@ func (d *door) serviceOf(r *http.Request, signed *sigv4.Request) (*service, erro
 	}
 	service, ok := d.services[scope.Service]
 	if !ok {
-		return nil, &aws.Error{Code: "UnknownOperationException", Status: http.StatusNotFound, Message: fmt.Sprintf(
-			"the service %s is not served here; there are %s", quoted(scope.Service), strings.Join(slices.Sorted(maps.Keys(d.services)), ", "))}
+		return nil, &notServed{scope.Service, slices.Sorted(maps.Keys(d.services))}
 	}
 	if scope.Algorithm == sigv4.V4 && !slices.Contains(service.regions, scope.Region) {
 		return nil, &sigv4.Refusal{Code: sigv4.Invalid, Text: fmt.Sprintf(
 			"Credential should be scoped to a valid Region, not %s: this deployment is %s; set AWS_REGION", quoted(scope.Region), d.region)}
 	}
 	return service, nil
-}
-
-// protocolFor guesses the protocol of a request that belongs to no service.
-func (d *door) protocolFor(r *http.Request) protocol {
-	if isForm(r) {
-		return newQuery(ec2Style, nil)
-	}
-	if r.Header.Get(targetHeader) != "" {
-		return newAWSJSON(jsonStyle{invalid: "ValidationException", internal: "InternalFailure"}, nil)
-	}
-	return newRESTJSON(nil)
 }
 
 func isForm(r *http.Request) bool {

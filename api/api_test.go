@@ -155,7 +155,7 @@ func TestAnswers(t *testing.T) {
 		{"quota", "GET", "/services/svc-00000000000000004", "vpc-lattice", "", 402, "ServiceQuotaExceededException", `"resourceType":"SERVICE","serviceCode":"vpc-lattice","quotaCode":"L-620C821E"`},
 		{"throttling", "GET", "/services/svc-00000000000000005", "vpc-lattice", "", 429, "ThrottlingException", `"serviceCode":"vpc-lattice","quotaCode":"L-1"`},
 		{"reason is always there", "GET", "/services/svc-00000000000000006", "vpc-lattice", "", 400, "ValidationException", `"reason":"other"`},
-		{"unknown service", "GET", "/", "s3", "", 404, "UnknownOperationException", "there are ec2, sts, vpc-lattice"},
+		{"unknown service", "GET", "/", "eks", "", 404, "UnknownOperationException", "there are ec2, sts, vpc-lattice"},
 
 		{"action", "POST", "/", "ec2", "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0/16", 200, "", "<CreateVpcResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>00000000-0000-4000-8000-000000000000</requestId><vpc><vpcId>vpc-1</vpcId>"},
 		{"action in the query", "GET", "/?Action=CreateVpc&CidrBlock=10.0.0.0%2F16", "ec2", "", 200, "", "<tagSet></tagSet>"},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 // input, output and errors are JSON.
 type awsJSON struct {
 	jsonStyle
+	strangers
 	operations map[string]*operation
 }
 
@@ -23,12 +25,14 @@ type awsJSON struct {
 type jsonStyle struct {
 	// prefix is the part of X-Amz-Target before the point.
 	prefix string
+	// version is the content type; "" means that of JSON 1.1.
+	version string
 	// invalid is the code of an error about a member of the input, and internal that of a failure of ours.
 	invalid, internal string
 }
 
 func newAWSJSON(s jsonStyle, operations []operation) awsJSON {
-	p := awsJSON{s, map[string]*operation{}}
+	p := awsJSON{jsonStyle: s, operations: map[string]*operation{}}
 	for i := range operations {
 		p.operations[s.prefix+"."+operations[i].name] = &operations[i]
 	}
@@ -54,6 +58,9 @@ func (p awsJSON) decode(r *http.Request, body []byte) (*operation, any, error) {
 	b.structure(input.Elem(), op.input, "", func(m *member) any { return members[m.name] })
 	if len(b.faults) > 0 {
 		return nil, nil, aws.Errorf(p.invalid, "%s", textOf(b.faults))
+	}
+	if refused := p.judge(op.name, inStructure(members, op.input, "")); refused != "" {
+		return nil, nil, aws.Errorf(p.invalid, "The member %s", refused)
 	}
 	return op, input.Interface(), nil
 }
@@ -83,7 +90,7 @@ func (p awsJSON) refuse(w http.ResponseWriter, err error, _ string) {
 	if err != nil {
 		panic(fmt.Sprintf("api: an error cannot be encoded: %v", err)) // it has nothing but strings
 	}
-	send(w, status, awsJSONType, encoded)
+	send(w, status, cmp.Or(p.version, awsJSONType), encoded)
 }
 
 // jsonFault is the body of an error.

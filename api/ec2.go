@@ -22,6 +22,10 @@ func ec2Operations(c *ec2.Control) []operation {
 		action("AuthorizeSecurityGroupEgress", c.AuthorizeSecurityGroupEgress),
 		action("RevokeSecurityGroupIngress", c.RevokeSecurityGroupIngress),
 		action("RevokeSecurityGroupEgress", c.RevokeSecurityGroupEgress),
+		action("DescribeSecurityGroupRules", c.DescribeSecurityGroupRules),
+		action("DescribePrefixLists", c.DescribePrefixLists),
+		action("DescribeManagedPrefixLists", c.DescribeManagedPrefixLists),
+		action("GetManagedPrefixListEntries", c.GetManagedPrefixListEntries),
 
 		settles(action("RunInstances", c.RunInstances)),
 		action("DescribeInstances", c.DescribeInstances),

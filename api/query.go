@@ -23,6 +23,7 @@ import (
 // string, and answers are XML.
 type query struct {
 	style
+	strangers
 	actions map[string]*operation
 }
 
@@ -35,6 +36,8 @@ type style struct {
 	failure func(f queryError, namespace, requestID string) any
 	// fault is the error of a request that breaks a constraint.
 	fault func(lattice.FieldError) error
+	// unknown is the error of a request with a parameter that is not known.
+	unknown func(refused string) error
 	// internal is the code of a failure of ours.
 	internal string
 }
@@ -48,19 +51,19 @@ type queryError struct {
 var (
 	ec2Style = style{
 		version: "2016-11-15", namespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
-		result: ec2Result, failure: ec2Failure, fault: ec2Fault, internal: "InternalError",
+		result: ec2Result, failure: ec2Failure, fault: ec2Fault, unknown: ec2Unknown, internal: "InternalError",
 	}
 	stsStyle = style{
 		version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
-		result: plainResult, failure: plainFailure, fault: plainFault, internal: "InternalFailure",
+		result: plainResult, failure: plainFailure, fault: plainFault, unknown: plainUnknown, internal: "InternalFailure",
 	}
 	iamStyle = style{
 		version: "2010-05-08", namespace: "https://iam.amazonaws.com/doc/2010-05-08/",
-		result: plainResult, failure: plainFailure, fault: plainFault, internal: "ServiceFailure",
+		result: plainResult, failure: plainFailure, fault: plainFault, unknown: plainUnknown, internal: "ServiceFailure",
 	}
 	elbv2Style = style{
 		version: "2015-12-01", namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
-		result: plainResult, failure: plainFailure, fault: plainFault, internal: "InternalFailure",
+		result: plainResult, failure: plainFailure, fault: plainFault, unknown: plainUnknown, internal: "InternalFailure",
 	}
 )
 
@@ -92,6 +95,9 @@ func (q query) decode(r *http.Request, body []byte) (*operation, any, error) {
 	b.structure(input.Elem(), op.input, "", func(m *member) any { return tree[m.name] })
 	if len(b.faults) > 0 {
 		return op, nil, q.fault(b.faults[0])
+	}
+	if refused := q.judge(op.name, strangersInForm(tree, op.input)); refused != "" {
+		return op, nil, q.unknown(refused)
 	}
 	return op, input.Interface(), nil
 }
@@ -142,6 +148,14 @@ func ec2Fault(f lattice.FieldError) error {
 		return aws.Errorf("MissingParameter", "The request must contain the parameter %s", parameter)
 	}
 	return aws.Errorf("InvalidParameterValue", "The parameter %s %s", parameter, f.Message)
+}
+
+func ec2Unknown(refused string) error {
+	return aws.Errorf("UnknownParameter", "The parameter %s", refused)
+}
+
+func plainUnknown(refused string) error {
+	return aws.Errorf("ValidationError", "The parameter %s", refused)
 }
 
 // plainFault is the same in the words of the other services. They write members with a small letter.

@@ -19,6 +19,7 @@ import (
 // restJSON is the protocol restJson1: the operation is in the method and the path, its input in the path's labels, the
 // query string and a JSON body.
 type restJSON struct {
+	strangers
 	routes []route
 }
 
@@ -68,6 +69,10 @@ func (p restJSON) decode(r *http.Request, body []byte) (*operation, any, error) 
 	})
 	if len(b.faults) > 0 {
 		return nil, nil, invalid(b.faults)
+	}
+	found := append(strangersInQuery(query, op.input), inStructure(members, op.input, "")...)
+	if refused := p.judge(op.name, found); refused != "" {
+		return nil, nil, &lattice.Error{Kind: lattice.Validation, Message: "The member " + refused, Reason: lattice.ReasonOther}
 	}
 	return op, input.Interface(), nil
 }

@@ -1,19 +1,22 @@
 package api
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/textproto"
-	"os"
-	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
+	"github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"pergola/lattice"
 )
@@ -170,61 +173,102 @@ func TestDecodedInput(t *testing.T) {
 	}
 }
 
-// TestRequestSnapshots decodes one request for each operation, with every member set, as an SDK sends it. The values
+// TestRequestsOfTheSDK decodes one request for each operation, with every member set, as AWS's SDK sends it. The values
 // are placeholders, so patterns refuse them, but no value may be of the wrong type or in the wrong place.
-func TestRequestSnapshots(t *testing.T) {
-	files, _ := filepath.Glob("../../shared/vectors/request-snapshots/*.request.snap")
-	if len(files) == 0 {
-		t.Skip("the recorded requests are not at hand")
-	}
-	present := map[string]bool{}
+func TestRequestsOfTheSDK(t *testing.T) {
+	client := reflect.ValueOf(vpclattice.New(vpclattice.Options{Region: testRegion, BaseEndpoint: new("http://api.test"), RetryMaxAttempts: 1}))
 	for _, op := range latticeOperations(nil) {
-		present[op.name] = true
-	}
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".request.snap")
-		if !present[name] {
+		call := client.MethodByName(op.name)
+		if !call.IsValid() {
+			t.Errorf("the SDK has no %s", op.name)
 			continue
 		}
-		delete(present, name)
-		r, body := readSnapshot(t, file)
-		op, _, err := decodeLattice(r, body)
-		if op != nil && op.name != name {
-			t.Errorf("%s is taken for %s", name, op.name)
+		input := reflect.New(call.Type().In(1).Elem())
+		fill(input.Elem())
+		r, body := sentBy(t, func(keep func(*vpclattice.Options)) {
+			call.Call([]reflect.Value{reflect.ValueOf(t.Context()), input, reflect.ValueOf(keep)})
+		})
+		got, _, err := decodeLattice(r, body)
+		if got != nil && got.name != op.name {
+			t.Errorf("%s is taken for %s", op.name, got.name)
 		}
 		if err == nil {
 			continue
 		}
 		if err.Reason != lattice.ReasonFieldValidationFailed {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", op.name, err)
 		}
 		for _, f := range err.Fields {
 			if f.Message == absent || strings.Contains(f.Message, ", is a ") || strings.Contains(f.Message, ", is an ") || strings.Contains(f.Message, "exactly one") {
-				t.Errorf("%s: %s %s", name, f.Name, f.Message)
+				t.Errorf("%s: %s %s", op.name, f.Name, f.Message)
 			}
 		}
 	}
-	for name := range present {
-		t.Errorf("%s has no recorded request", name)
-	}
 }
 
-// readSnapshot reads a recorded request: its line, a blank line, its headers, a blank line, its body.
-func readSnapshot(t *testing.T, file string) (*http.Request, string) {
+// sentBy is the request that a client of the SDK sends.
+func sentBy(t *testing.T, call func(keep func(*vpclattice.Options))) (sent *http.Request, body string) {
 	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	call(func(o *vpclattice.Options) {
+		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIA", SecretAccessKey: "x"}, nil
+		})
+		o.HTTPClient = smithyhttp.ClientDoFunc(func(r *http.Request) (*http.Response, error) {
+			sent = r
+			if r.Body != nil {
+				content, err := io.ReadAll(r.Body)
+				if err != nil {
+					return nil, err
+				}
+				body = string(content)
+			}
+			return nil, errors.New("it is not sent")
+		})
+	})
+	if sent == nil {
+		t.Fatal("nothing was sent")
 	}
-	reader := textproto.NewReader(bufio.NewReader(bytes.NewReader(content)))
-	line, err := reader.ReadLine()
-	if err != nil {
-		t.Fatal(err)
+	sent.RequestURI = sent.URL.RequestURI()
+	return sent, body
+}
+
+// fill sets every member of an input of the SDK. Of a union, one member is set.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.Map:
+		element := reflect.New(v.Type().Elem()).Elem()
+		fill(element)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("key"), element)
+	case reflect.String:
+		v.SetString("value")
+	case reflect.Int32, reflect.Int64:
+		v.SetInt(1)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Interface:
+		for _, member := range []any{
+			&types.RuleActionMemberForward{}, &types.RuleMatchMemberHttpMatch{}, &types.PathMatchTypeMemberExact{},
+			&types.HeaderMatchTypeMemberContains{}, &types.MatcherMemberHttpCode{},
+		} {
+			if reflect.TypeOf(member).Implements(v.Type()) {
+				fill(reflect.ValueOf(member).Elem())
+				v.Set(reflect.ValueOf(member))
+			}
+		}
 	}
-	method, target, _ := strings.Cut(line, " ")
-	_, rest, _ := bytes.Cut(content, []byte("\n\n"))
-	_, body, _ := bytes.Cut(rest, []byte("\n\n"))
-	return httptest.NewRequest(method, target, nil), string(body)
 }
 
 // FuzzRESTJSON sends any body and query to every operation. Whatever comes, the answer is input or a validation error.

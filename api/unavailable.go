@@ -71,12 +71,12 @@ func Away(region, message string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requestID := aws.NewUUID(d.random)
 		w.Header().Set("X-Amzn-Requestid", requestID)
-		form := d.protocolFor(r)
-		if service, err := d.serviceOf(r, sigv4.FromHTTP(r, nil)); err == nil {
-			form = service.protocol
-		}
 		err := unavailable(message)
 		retryLater(w, err)
-		form.refuse(w, err, requestID)
+		if service, known := d.serviceOf(r, sigv4.FromHTTP(r, nil)); known == nil {
+			service.protocol.refuse(w, err, requestID)
+		} else {
+			refuseForeign(w, r, err, requestID)
+		}
 	})
 }

@@ -43,14 +43,19 @@ func checkForward(field string, action lattice.RuleAction) error {
 	return nil
 }
 
-// withWeights gives the only target group of an action its default weight.
-func withWeights(action lattice.RuleAction) lattice.RuleAction {
-	if action.Forward == nil || action.Forward.TargetGroups[0].Weight != nil {
+// completed spells an action as it is kept: target groups by their ids, and the only one with its default weight.
+func completed(action lattice.RuleAction) lattice.RuleAction {
+	if action.Forward == nil {
 		return action
 	}
-	group := action.Forward.TargetGroups[0]
-	group.Weight = new(int32(singleWeight))
-	return lattice.RuleAction{Forward: &lattice.ForwardAction{TargetGroups: []lattice.WeightedTargetGroup{group}}}
+	groups := slices.Clone(action.Forward.TargetGroups)
+	for i, id := range action.TargetGroupIDs() {
+		groups[i].TargetGroupIdentifier = id
+		if groups[i].Weight == nil {
+			groups[i].Weight = new(int32(singleWeight)) // checkForward lets no other go without
+		}
+	}
+	return lattice.RuleAction{Forward: &lattice.ForwardAction{TargetGroups: groups}}
 }
 
 // admitAction checks an action against the listener that is to have it and the target groups that it forwards to, and
@@ -71,7 +76,7 @@ func (op *call) admitAction(field string, protocol lattice.Protocol, action latt
 			}
 		}
 	}
-	return withWeights(action), nil
+	return completed(action), nil
 }
 
 // groupARNs are the target groups that an action forwards to, as a condition key has them.

@@ -31,6 +31,7 @@ import (
 
 	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -66,6 +67,7 @@ type Control struct {
 	foreignFunctions bool
 
 	authority *authority.Authority
+	completed ownership.Completion
 }
 
 // New makes a control plane. Its statuses move only while they are settled, here or in another process.
@@ -128,8 +130,17 @@ func (op *call) inquire(tx *store.Tx) {
 	maps.Copy(op.Keys, op.keys)
 }
 
+// prepare brings a store up to date that is older than the index of what accounts own.
+func (op *call) prepare() error {
+	return op.completed.Ensure(op.ctx, op.store, serviceNetworks.owned.Complete(nil), services.owned.Complete(nil),
+		targetGroups.owned.Complete(nil), serviceAssociations.owned.Complete(nil), vpcAssociations.owned.Complete(nil))
+}
+
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
 func update[R any](op *call, f func() (*R, error)) (*R, error) {
+	if err := op.prepare(); err != nil {
+		return nil, op.explain(err)
+	}
 	var answer *R
 	_, err := op.store.Update(op.ctx, func(tx *store.Tx) (err error) {
 		op.inquire(tx)
@@ -144,6 +155,9 @@ func update[R any](op *call, f func() (*R, error)) (*R, error) {
 
 // view carries out an operation that only reads.
 func view[R any](op *call, f func() (*R, error)) (*R, error) {
+	if err := op.prepare(); err != nil {
+		return nil, op.explain(err)
+	}
 	var answer *R
 	err := op.store.View(op.ctx, func(tx *store.Tx) (err error) {
 		op.inquire(tx)
@@ -168,6 +182,8 @@ func (op *call) explain(err error) error {
 		return &lattice.Error{Kind: lattice.AccessDenied, Message: denied.Message}
 	case store.IsOutage(err):
 		return err
+	case errors.Is(err, store.ErrTooManyOps), errors.Is(err, store.ErrTooLarge):
+		return &lattice.Error{Kind: lattice.Validation, Message: authority.TooMuch, Reason: lattice.ReasonOther}
 	}
 	if op.ctx.Err() == nil {
 		op.log.Error("an operation failed", "action", "vpc-lattice:"+op.action, "error", err)

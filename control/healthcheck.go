@@ -10,9 +10,13 @@ import (
 
 // completeHealthCheck checks the health check of a target group's configuration and fills in its defaults (user
 // guide, Health check settings). Health is checked by default only where the targets speak HTTP/1.1. What a health
-// check speaks to TCP and gRPC targets has no default and must be said when it is enabled.
+// check speaks to TCP and gRPC targets has no default and must be said when it is enabled. TCP targets have no health
+// check, and no defaults of one, until it is asked for.
 func completeHealthCheck(field string, config *lattice.TargetGroupConfig) (*lattice.HealthCheckConfig, error) {
 	var check lattice.HealthCheckConfig
+	if config.Protocol == lattice.TargetTCP && switchedOff(config.HealthCheck) {
+		return config.HealthCheck, nil
+	}
 	if config.HealthCheck != nil {
 		check = *config.HealthCheck
 	}
@@ -35,6 +39,16 @@ func completeHealthCheck(field string, config *lattice.TargetGroupConfig) (*latt
 	}
 	check.Matcher = &lattice.Matcher{HTTPCode: &codes}
 	return &check, nil
+}
+
+// switchedOff reports whether a health check says nothing, or nothing but that there is none.
+func switchedOff(check *lattice.HealthCheckConfig) bool {
+	if check == nil {
+		return true
+	}
+	rest := *check
+	rest.Enabled = nil
+	return rest == (lattice.HealthCheckConfig{}) && (check.Enabled == nil || !*check.Enabled)
 }
 
 func completeCheckProtocol(field string, config *lattice.TargetGroupConfig, check *lattice.HealthCheckConfig) error {

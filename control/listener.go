@@ -137,7 +137,7 @@ func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *lat
 		if err != nil {
 			return nil, err
 		}
-		if err := rules.removeAll(op.tx, below(service.ID, listener.ID)); err != nil {
+		if err := rules.removeAll(op.tx, lattice.AccountOf(service.ARN), below(service.ID, listener.ID)); err != nil {
 			return nil, err
 		}
 		if err := claims.DeletePrefix(op.tx, below(service.ID, listener.ID)); err != nil {

@@ -173,8 +173,8 @@ func TestTargetGroupsSayWhoUsesThem(t *testing.T) {
 	listener := must(w.CreateListener(w.ctx, w.caller, &lattice.CreateListenerRequest{
 		ServiceIdentifier: service, Name: "web", Protocol: lattice.ProtocolHTTP, DefaultAction: forward(arn),
 	}))
-	if given := listener.DefaultAction.Forward.TargetGroups[0].TargetGroupIdentifier; given != arn {
-		t.Errorf("the target group is echoed as %s, want the ARN that was given", given)
+	if given := listener.DefaultAction.Forward.TargetGroups[0].TargetGroupIdentifier; given != group {
+		t.Errorf("the target group is echoed as %s, want its id", given)
 	}
 	if got := users(); len(got) != 1 || !strings.HasSuffix(got[0], service) {
 		t.Errorf("used by %v", got)

@@ -68,14 +68,41 @@ func (op *call) checkSecurityGroups(ids []string, vpc string) error {
 
 // subnetsOf are the subnets of a VPC.
 func (op *call) subnetsOf(vpc string) ([]ec2.Subnet, error) {
-	entries, _, err := subnets.List(op.tx, "", "", 0)
-	var of []ec2.Subnet
-	for _, entry := range entries {
-		if entry.Value.VPC == vpc {
-			of = append(of, entry.Value)
-		}
+	referrers, _, err := references.List(op.tx, vpc+"/subnet-", "", 0)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(referrers))
+	for i, referrer := range referrers {
+		ids[i] = lattice.IDOf(referrer.ID)
+	}
+	entries, err := subnets.GetMany(op.tx, ids)
+	of := make([]ec2.Subnet, len(entries))
+	for i, entry := range entries {
+		of[i] = entry.Value
 	}
 	return of, err
+}
+
+// references say what refers to resources of EC2, so that they are not deleted: subnets to their VPC, and from here VPC
+// associations and target groups.
+var references = store.NewIndex(ec2.ReferenceIndex)
+
+// refer says that an object refers to resources of EC2.
+func refer(tx *store.Tx, referrer string, to ...string) error {
+	for _, id := range to {
+		if err := references.Put(tx, id+"/"+referrer, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unrefer takes that back.
+func unrefer(tx *store.Tx, referrer string, from ...string) {
+	for _, id := range from {
+		references.Delete(tx, id+"/"+referrer)
+	}
 }
 
 // reservedAtStart is how many addresses at the start of a subnet belong to the VPC itself: the network's own, the

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"pergola/control/authority"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -18,6 +19,7 @@ import (
 type noun[T any] struct {
 	lattice.Kind
 	objects store.Kind[T]
+	owned   ownership.Kind[T] // of objects that are no part of another
 	head    func(*T) head
 	// keys gives the condition keys that an object has, besides its tags; nil for none.
 	keys func(authority.Keys, *T)
@@ -68,7 +70,8 @@ var (
 )
 
 func newNoun[T any](kind lattice.Kind, of func(*T) head) noun[T] {
-	return noun[T]{Kind: kind, objects: store.NewKind[T](kind.Name), head: of}
+	owned := ownership.Of(kind.Name, func(value *T) (string, string) { return lattice.AccountOf(of(value).arn), of(value).path })
+	return noun[T]{Kind: kind, objects: store.NewKind[T](kind.Name), owned: owned, head: of}
 }
 
 func withKeys[T any](n noun[T], keys func(authority.Keys, *T)) noun[T] {
@@ -162,8 +165,9 @@ func (n noun[T]) put(tx *store.Tx, value *T) error {
 	return n.objects.Put(tx, n.head(value).path, *value)
 }
 
-// tokens remembers what was created with which idempotency token: by account, kind and token, the digest of the
-// request and the path of the object, separated by a space.
+// tokens remembers what was created with which idempotency token: by account, kind, the path of what the object is part of, and
+// token, the digest of the request and the path of the object, separated by a space. So the tokens of all parts of an object
+// go in one deletion with them.
 var tokens = store.NewIndex("token")
 
 // order is a request to create something.
@@ -183,7 +187,7 @@ func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error)
 		return nil, err
 	}
 	token, request := o.token, o.request
-	key := n.tokenKey(op.caller.Account, token)
+	key := n.tokenKey(op.caller.Account, partOf(o.parents), token)
 	if token != "" {
 		known, err := tokens.Get(op.tx, key)
 		if err == nil {
@@ -202,8 +206,16 @@ func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error)
 			return nil, err
 		}
 	}
+	if !n.isPart(value) {
+		if err := n.owned.Add(op.tx, value); err != nil {
+			return nil, err
+		}
+	}
 	return value, n.put(op.tx, value)
 }
+
+// isPart reports whether an object is part of another, which has its id in its path.
+func (n noun[T]) isPart(value *T) bool { return strings.Contains(n.head(value).path, "/") }
 
 // idsOf is what below makes of some identifiers.
 func idsOf(identifiers []string) string {
@@ -214,7 +226,17 @@ func idsOf(identifiers []string) string {
 	return below(ids...)
 }
 
-func (n noun[T]) tokenKey(account, token string) string { return account + "/" + n.Name + "/" + token }
+func (n noun[T]) tokenKey(account, parents, token string) string {
+	return account + "/" + n.Name + "/" + parents + token
+}
+
+// partOf is the path of what a new object will be part of: "", or its parents' ids, each with a slash.
+func partOf(parents []string) string {
+	if len(parents) == 0 {
+		return ""
+	}
+	return idsOf(parents)
+}
 
 func (n noun[T]) replay(op *call, known, digest string) (*T, error) {
 	before, path, _ := strings.Cut(known, " ")
@@ -240,16 +262,19 @@ func digest(request any) string {
 func (n noun[T]) remove(tx *store.Tx, value *T) {
 	head := n.head(value)
 	n.objects.Delete(tx, head.path)
+	if !n.isPart(value) {
+		n.owned.Remove(tx, value)
+	}
 	if head.token != "" {
-		tokens.Delete(tx, n.tokenKey(lattice.AccountOf(head.arn), head.token))
+		parents := head.path[:strings.LastIndexByte(head.path, '/')+1]
+		tokens.Delete(tx, n.tokenKey(lattice.AccountOf(head.arn), parents, head.token))
 	}
 }
 
-// removeAll deletes every object below a path, with its idempotency token.
-func (n noun[T]) removeAll(tx *store.Tx, parents string) error {
-	entries, _, err := n.objects.List(tx, parents, "", 0)
-	for _, entry := range entries {
-		n.remove(tx, &entry.Value)
+// removeAll deletes every object below a path, with their idempotency tokens: two operations however many they are.
+func (n noun[T]) removeAll(tx *store.Tx, account, parents string) error {
+	if err := tokens.DeletePrefix(tx, n.tokenKey(account, parents, "")); err != nil {
+		return err
 	}
-	return err
+	return n.objects.DeletePrefix(tx, parents)
 }

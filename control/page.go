@@ -47,7 +47,11 @@ func scan[T, S any](op *call, n noun[T], parents string, keep func(*T) bool, sum
 		for more := true; more; {
 			var entries []store.Entry[T]
 			var err error
-			entries, more, err = n.objects.List(op.tx, parents, after, chunk)
+			if parents == "" {
+				entries, more, err = n.owned.List(op.tx, op.caller.Account, after, chunk)
+			} else {
+				entries, more, err = n.objects.List(op.tx, parents, after, chunk)
+			}
 			if err != nil {
 				return err
 			}

@@ -119,10 +119,10 @@ func (c *Control) DeleteService(ctx context.Context, caller iam.Caller, in *latt
 
 // dropService removes a service that no node knows any more, and all that was its own.
 func dropService(tx *store.Tx, service *lattice.Service) error {
-	if err := listeners.removeAll(tx, below(service.ID)); err != nil {
+	if err := listeners.removeAll(tx, lattice.AccountOf(service.ARN), below(service.ID)); err != nil {
 		return err
 	}
-	if err := rules.removeAll(tx, below(service.ID)); err != nil {
+	if err := rules.removeAll(tx, lattice.AccountOf(service.ARN), below(service.ID)); err != nil {
 		return err
 	}
 	if err := unlinkGroups(tx, service.ID); err != nil {

@@ -28,9 +28,17 @@ func (op *call) newServiceNetwork(in *lattice.CreateServiceNetworkRequest) (*lat
 	}
 	return &lattice.ServiceNetwork{
 		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindServiceNetwork, id), Name: in.Name,
-		AuthType: authTypeOr(in.AuthType, lattice.AuthNone), SharingConfig: in.SharingConfig,
+		AuthType: authTypeOr(in.AuthType, lattice.AuthNone), SharingConfig: sharingOr(in.SharingConfig),
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}, nil
+}
+
+// sharingOr completes whether a service network may be shared, which it may unless its creator says otherwise.
+func sharingOr(given *lattice.SharingConfig) *lattice.SharingConfig {
+	if given == nil || given.Enabled == nil {
+		return &lattice.SharingConfig{Enabled: new(true)}
+	}
+	return given
 }
 
 // claimName takes a name that is unique in the caller's account, if the quota of such objects has room.
@@ -65,6 +73,7 @@ func (c *Control) GetServiceNetwork(ctx context.Context, caller iam.Caller, in *
 		if err != nil {
 			return nil, err
 		}
+		network.SharingConfig = sharingOr(network.SharingConfig) // older ones were kept without
 		size, err := op.sizeOf(network)
 		return project[lattice.GetServiceNetworkResponse](network, size), err
 	})

@@ -81,6 +81,9 @@ func TestIPv6Targets(t *testing.T) {
 		if err := vpcs.Put(tx, vpc, ec2.VPC{ID: vpc, Account: account, CIDR: netip.MustParsePrefix("fd00:1::/56")}); err != nil {
 			return err
 		}
+		if err := refer(tx, id("subnet-", "six"), vpc); err != nil {
+			return err
+		}
 		return subnets.Put(tx, id("subnet-", "six"), ec2.Subnet{VPC: vpc, CIDR: netip.MustParsePrefix("fd00:1::/64")})
 	})
 	group := w.groupOf("six", lattice.TargetIP, lattice.TargetGroupConfig{VPCIdentifier: vpc, IPAddressType: "IPV6"})

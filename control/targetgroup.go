@@ -8,11 +8,8 @@ import (
 	"pergola/store"
 )
 
-// The address families of target groups with type IP.
-const (
-	ipv4 = "IPV4"
-	ipv6 = "IPV6"
-)
+// ipv4 is the address family that target groups have by default.
+const ipv4 = "IPV4"
 
 // completeConfig checks the configuration of a target group and fills in its defaults (user guide, Target groups).
 func completeConfig(kind lattice.TargetGroupType, given *lattice.TargetGroupConfig) (*lattice.TargetGroupConfig, error) {
@@ -64,8 +61,8 @@ func completeAddressing(kind lattice.TargetGroupType, config *lattice.TargetGrou
 		return lattice.Invalid("config.vpcIdentifier", "is required for target groups of type %s", kind)
 	case config.IPAddressType != "" && kind != lattice.TargetIP:
 		return lattice.Invalid("config.ipAddressType", "is only supported by target groups of type IP")
-	case kind == lattice.TargetIP && config.IPAddressType == "":
-		config.IPAddressType = ipv4
+	case kind != lattice.TargetALB && config.IPAddressType == "":
+		config.IPAddressType = ipv4 // of instances too, which have no other addresses
 	}
 	if config.Protocol == "" {
 		config.Protocol = lattice.TargetHTTPS
@@ -127,17 +124,18 @@ func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *
 
 func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lattice.TargetGroupConfig) (*lattice.TargetGroup, error) {
 	if config.VPCIdentifier != "" {
-		vpc, err := op.findVPC(config.VPCIdentifier)
-		if err != nil {
+		if _, err := op.findVPC(config.VPCIdentifier); err != nil {
 			return nil, err
-		}
-		if config.IPAddressType == ipv6 && !vpc.CIDR.Addr().Is6() {
-			return nil, lattice.Invalid("config.ipAddressType", "%s has no IPv6 addresses", vpc.ID)
 		}
 	}
 	id, now := lattice.KindTargetGroup.NewID(op.random), op.time()
 	if err := op.claimName(lattice.QuotaTargetGroups, lattice.KindTargetGroup, in.Name, id); err != nil {
 		return nil, err
+	}
+	if config.VPCIdentifier != "" {
+		if err := refer(op.tx, id, config.VPCIdentifier); err != nil {
+			return nil, err
+		}
 	}
 	return &lattice.TargetGroup{
 		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindTargetGroup, id), Name: in.Name, Type: in.Type,
@@ -236,6 +234,9 @@ func (op *call) checkUnused(group *lattice.TargetGroup) error {
 // dropTargetGroup removes a target group that no node knows any more, and its targets.
 func dropTargetGroup(tx *store.Tx, group *lattice.TargetGroup) error {
 	claims.Delete(tx, nameClaim(lattice.AccountOf(group.ARN), lattice.KindTargetGroup, group.Name))
+	if group.Config != nil && group.Config.VPCIdentifier != "" {
+		unrefer(tx, group.ID, group.Config.VPCIdentifier)
+	}
 	targetGroups.remove(tx, group)
 	registered, err := targetsOf(tx, group.ID)
 	if err != nil {

@@ -95,7 +95,7 @@ func (h *groupHealth) of(target lattice.RegisteredTarget) lattice.TargetHealth {
 
 // unreported is the health of a target of which no node has said anything yet.
 func (h *groupHealth) unreported() lattice.TargetHealth {
-	if *h.group.Config.HealthCheck.Enabled {
+	if check := h.group.Config.HealthCheck; check != nil && check.Enabled != nil && *check.Enabled {
 		return lattice.TargetHealth{Status: lattice.TargetInitial, ReasonCode: lattice.ReasonHealthCheckInProgress}
 	}
 	return lattice.TargetHealth{Status: lattice.TargetUnavailable, ReasonCode: lattice.ReasonHealthCheckNotSupported}

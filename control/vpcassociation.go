@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"pergola/aws/iam"
 	"pergola/lattice"
@@ -14,6 +15,9 @@ const (
 	preferVerifiedAndSpecified = "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS"
 	preferSpecified            = "SPECIFIED_DOMAINS_ONLY"
 )
+
+// everyDomain stands for all domains that a preference lets through. Preferences that need no domains have it.
+const everyDomain = "*"
 
 // completeDNS checks the options for private DNS and fills in their defaults: without private DNS there are none.
 func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOptions, error) {
@@ -30,9 +34,15 @@ func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOption
 	if complete.PrivateDNSPreference == "" {
 		complete.PrivateDNSPreference = preferVerified
 	}
+	if slices.Equal(complete.PrivateDNSSpecifiedDomains, []string{everyDomain}) {
+		complete.PrivateDNSSpecifiedDomains = nil // which says what leaving it out says
+	}
 	specified := complete.PrivateDNSPreference == preferSpecified || complete.PrivateDNSPreference == preferVerifiedAndSpecified
 	if specified != (len(complete.PrivateDNSSpecifiedDomains) > 0) {
 		return nil, lattice.Invalid("dnsOptions.privateDnsSpecifiedDomains", "goes with the preferences %s and %s, which need it", preferVerifiedAndSpecified, preferSpecified)
+	}
+	if !specified {
+		complete.PrivateDNSSpecifiedDomains = []string{everyDomain}
 	}
 	return &complete, nil
 }
@@ -91,7 +101,15 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	if association.PrivateDNSEnabled == nil {
 		association.PrivateDNSEnabled = new(false)
 	}
+	if err := refer(op.tx, id, resourcesOf(association)...); err != nil {
+		return nil, err
+	}
 	return association, op.claimVPCAssociation(association)
+}
+
+// resourcesOf are the resources of EC2 that an association refers to.
+func resourcesOf(a *lattice.ServiceNetworkVPCAssociation) []string {
+	return append([]string{a.VPCID}, a.SecurityGroupIDs...)
 }
 
 func (op *call) claimVPCAssociation(a *lattice.ServiceNetworkVPCAssociation) error {
@@ -129,6 +147,10 @@ func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller
 		}
 		if in.SecurityGroupIDs != nil {
 			if err := op.checkSecurityGroups(in.SecurityGroupIDs, association.VPCID); err != nil {
+				return nil, err
+			}
+			unrefer(op.tx, association.ID, association.SecurityGroupIDs...)
+			if err := refer(op.tx, association.ID, in.SecurityGroupIDs...); err != nil {
 				return nil, err
 			}
 			association.SecurityGroupIDs = in.SecurityGroupIDs
@@ -171,6 +193,7 @@ func (c *Control) DeleteServiceNetworkVPCAssociation(ctx context.Context, caller
 func dropVPCAssociation(tx *store.Tx, a *lattice.ServiceNetworkVPCAssociation) error {
 	claims.Delete(tx, vpcClaim(a.VPCID))
 	claims.Delete(tx, networkVPCClaim(a.ServiceNetworkID, a.VPCID))
+	unrefer(tx, a.ID, resourcesOf(a)...)
 	vpcAssociations.remove(tx, a)
 	return nil
 }

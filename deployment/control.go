@@ -99,7 +99,7 @@ func (c *Control) openStore(ctx context.Context) (err error) {
 	}
 	c.accounts = organizations.New(organizations.Config{Store: c.store, FirstAccount: iam.ManagementAccount, Quotas: c.cfg.Quotas})
 	c.keys = iam.New(iam.Config{Store: c.store, Box: c.box, Quotas: c.cfg.Quotas, AllowLocalIssuers: c.cfg.AllowLocalIssuers})
-	c.certificates = acm.New(acm.Config{Store: c.store, Region: c.cfg.Region, Box: c.box, Logger: c.cfg.Logger})
+	c.certificates = acm.New(acm.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas, Box: c.box, Logger: c.cfg.Logger})
 	return c.writeTrust(ctx)
 }
 
@@ -115,7 +115,7 @@ func (c *Control) openFunctions(ctx context.Context) error {
 	runner := functions.NewClient(c.cfg.path(functionsSocket))
 	c.opened(runner.Close)
 	c.lambda = lambda.New(lambda.Config{
-		Store: c.store, Region: c.cfg.Region, Box: c.box, Codes: codes, Runner: runner, Logger: c.cfg.Logger,
+		Store: c.store, Region: c.cfg.Region, Box: c.box, Codes: codes, Runner: runner, Quotas: c.cfg.Quotas, Logger: c.cfg.Logger,
 	})
 	return c.lambda.Collect(ctx)
 }
@@ -145,7 +145,7 @@ func (c *Control) openAPI(background context.Context) {
 	tokens := sts.New(sts.Config{
 		Store: c.store, Region: c.cfg.Region, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers, Logger: c.cfg.Logger,
 	})
-	vpcs := ec2.New(ec2.Config{Store: c.store, Region: c.cfg.Region, Logger: c.cfg.Logger})
+	vpcs := ec2.New(ec2.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas, Logger: c.cfg.Logger})
 	settler := settling.New(settling.Config{
 		Store: c.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows()), Logger: c.cfg.Logger,
 	})
@@ -154,7 +154,7 @@ func (c *Control) openAPI(background context.Context) {
 	c.run("certificates", func() error { return c.certificates.Renew(background) })
 	c.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: c.store, Region: c.cfg.Region}),
+			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas}),
 			IAM: c.keys, STS: tokens,
 			Organizations: c.accounts, ACM: c.certificates, Lambda: c.lambda,
 			Keys: c.keys, Box: c.box, Region: c.cfg.Region, InForce: settler, Logger: c.cfg.Logger,

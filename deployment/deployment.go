@@ -50,14 +50,14 @@ type Config struct {
 	// RequestsPerSecond is how many requests each service takes in a second; 0 means 10,000, a negative number no limit
 	// (user guide, "Quotas").
 	RequestsPerSecond int
+	// Quotas replaces the defaults of the quotas of every service by their codes, such as "L-F678F1CE".
+	Quotas map[string]int
 	// LambdaEndpoint is the URL of the Lambda API by which target groups reach functions that are not of this deployment;
 	// "" means that there are none. LambdaCredentials sign these invocations; without a key they are not signed.
 	LambdaEndpoint    string
 	LambdaCredentials functions.Credentials
 	// AllowLocalIssuers lets the keys of issuers of web identities be fetched from this host and from private networks.
 	AllowLocalIssuers bool
-	// Quotas replaces the defaults of quotas by their codes in Service Quotas, such as "L-E619E033".
-	Quotas map[string]int
 	// AllowUnconfined lets functions run where this host has nothing that keeps them from the data directory.
 	AllowUnconfined bool
 	// NoSync lets the embedded store acknowledge writes before they are on disk. For tests only.

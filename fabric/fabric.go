@@ -127,6 +127,9 @@ func Open(c Config) (*Fabric, error) {
 	if c.StateDir == "" {
 		return nil, errors.New("fabric: no StateDir given; name a directory of its own")
 	}
+	if !isMainCalled.Load() {
+		return nil, errors.New("fabric: this program does not call fabric.Main; call it first in main and in TestMain")
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

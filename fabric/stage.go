@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -29,9 +30,14 @@ const (
 	reportDescriptor = 4 // write: what went wrong; it closes when the command runs
 )
 
+// isMainCalled says that this program carries out stages. One that does not would begin anew for each of them, and each of
+// these would begin its own.
+var isMainCalled atomic.Bool
+
 // Main must be the first statement of main, and of TestMain, of every program that opens a fabric. It carries out the stages
 // for which this package runs the program again, and then does not return; otherwise it does nothing.
 func Main() {
+	isMainCalled.Store(true)
 	switch os.Args[0] {
 	case programStage:
 		os.Exit(runProgramStage())

@@ -121,7 +121,7 @@ type DNSOptions struct {
 
 type CreateServiceNetworkVPCAssociationRequest struct {
 	ClientToken              string      `json:"clientToken" check:"len=1..64,pattern=visible"`
-	ServiceNetworkIdentifier string      `json:"serviceNetworkIdentifier" check:"required,len=3..2048,id=servicenetwork"`
+	ServiceNetworkIdentifier string      `json:"serviceNetworkIdentifier" check:"required,len=3..2048"`
 	VPCIdentifier            string      `json:"vpcIdentifier" check:"required,len=5..50,pattern=vpc"`
 	PrivateDNSEnabled        *bool       `json:"privateDnsEnabled"`
 	SecurityGroupIDs         []string    `json:"securityGroupIds" check:"len=0..5,each=(pattern=securitygroup)"`

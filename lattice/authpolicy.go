@@ -31,7 +31,7 @@ func (t AuthType) PolicyState() AuthPolicyState {
 
 type PutAuthPolicyRequest struct {
 	ResourceIdentifier string `uri:"resourceIdentifier" check:"required,len=17..200,pattern=guarded"`
-	Policy             string `json:"policy" check:"required,len=0..36864"`
+	Policy             string `json:"policy" check:"required,len=0..102400"`
 }
 
 type PutAuthPolicyResponse struct {

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -23,6 +25,7 @@ var (
 	securityGroupKind = store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup)
 	profileKind       = store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile)
 	roleKind          = store.NewKind[iam.Role](iam.KindRole)
+	addresses         = store.NewIndex(ec2.AddressIndex)
 )
 
 // lookupTimeout bounds how long an instance waits for what the store says of it.
@@ -47,12 +50,16 @@ func (i instances) describe(vpcID string, client netip.Addr) (metadata.Instance,
 	var found *metadata.Instance
 	err := i.store.View(ctx, func(tx *store.Tx) error {
 		found = nil
-		entries, _, err := instanceKind.List(tx, "", "", 0)
-		for _, entry := range entries {
-			if instance := &entry.Value; instance.VPC == vpcID && instance.Address == client && exists(instance) {
-				found, err = i.instance(tx, instance)
-				return err
-			}
+		id, err := addresses.Get(tx, vpcID+"/"+client.String())
+		if err != nil {
+			return unlessMissing(err)
+		}
+		instance, err := instanceKind.Get(tx, id)
+		if err != nil { // the address may be that of another thing
+			return unlessMissing(err)
+		}
+		if instance.VPC == vpcID && instance.Address == client && exists(&instance) {
+			found, err = i.instance(tx, &instance)
 		}
 		return err
 	})
@@ -63,6 +70,14 @@ func (i instances) describe(vpcID string, client netip.Addr) (metadata.Instance,
 		return metadata.Instance{}, false
 	}
 	return *found, true
+}
+
+// unlessMissing is an error, or nil where it says that there is nothing.
+func unlessMissing(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func exists(i *ec2.Instance) bool {
@@ -86,6 +101,9 @@ func (i instances) instance(tx *store.Tx, in *ec2.Instance) (*metadata.Instance,
 			Disabled: in.MetadataOptions.Disabled, TokensOptional: in.MetadataOptions.TokensOptional,
 			HopLimit: int(in.MetadataOptions.HopLimit), Tags: in.MetadataOptions.Tags,
 		},
+	}
+	if data, err := base64.StdEncoding.DecodeString(in.UserData); err == nil { // it was checked when it came
+		out.UserData = data
 	}
 	for _, id := range in.SecurityGroups {
 		group, err := securityGroupKind.Get(tx, id)

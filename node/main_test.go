@@ -36,7 +36,10 @@ import (
 	"pergola/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	fabric.Main()
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	region  = "us-west-2"

@@ -7,14 +7,30 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"strings"
+	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
-// suiteDir holds the signing test suite that AWS publishes with its C client libraries. It is not part of this repository.
-const suiteDir = "../../shared/vectors/aws-signing-test-suite"
+// suites are the signing test suites that AWS publishes, as the folders that they were; testdata/NOTICE says of what.
+var suites = sync.OnceValue(func() fs.FS {
+	content, err := os.ReadFile("testdata/suite.json")
+	texts := map[string]string{}
+	if err == nil {
+		err = json.Unmarshal(content, &texts)
+	}
+	if err != nil {
+		panic(err)
+	}
+	files := fstest.MapFS{}
+	for name, text := range texts {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return files
+})
 
 // vectorContext is the context.json of a vector.
 type vectorContext struct {
@@ -69,17 +85,13 @@ func (c *vectorContext) verifier() *Verifier[string] {
 
 // suite runs one subtest for each vector of a part of the suite.
 func suite(t *testing.T, part string, run func(t *testing.T, dir string, c *vectorContext)) {
-	root := filepath.Join(suiteDir, part)
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		t.Skipf("the published signing test suite is not at %s: %v", root, err)
-	}
-	if len(entries) < 38 {
-		t.Fatalf("%s holds %d vectors, want 38 or more", root, len(entries))
+	entries, err := fs.ReadDir(suites(), part)
+	if err != nil || len(entries) < 38 {
+		t.Fatalf("%s holds %d vectors, want 38 or more: %v", part, len(entries), err)
 	}
 	for _, entry := range entries {
 		t.Run(entry.Name(), func(t *testing.T) {
-			dir := filepath.Join(root, entry.Name())
+			dir := path.Join(part, entry.Name())
 			var c vectorContext
 			if err := json.Unmarshal([]byte(read(t, dir, "context.json")), &c); err != nil {
 				t.Fatal(err)
@@ -91,7 +103,7 @@ func suite(t *testing.T, part string, run func(t *testing.T, dir string, c *vect
 
 func read(t *testing.T, elem ...string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(elem...))
+	b, err := fs.ReadFile(suites(), path.Join(elem...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +247,7 @@ func TestSuiteV4AHeader(t *testing.T) {
 		if _, err := c.verifier().Verify(ours); err != nil {
 			t.Errorf("our own signature: %v", err)
 		}
-		if _, err := os.Stat(filepath.Join(dir, "header-signed-request.txt")); err != nil {
+		if _, err := fs.Stat(suites(), path.Join(dir, "header-signed-request.txt")); err != nil {
 			return // two vectors have no more than a request
 		}
 		wantPublicKey(t, dir, c)
@@ -285,7 +297,7 @@ func TestSuiteV4AQuery(t *testing.T) {
 		if _, err := c.verifier().Verify(&ours); err != nil {
 			t.Errorf("our own signature: %v", err)
 		}
-		if _, err := os.Stat(filepath.Join(dir, "query-signed-request.txt")); err != nil {
+		if _, err := fs.Stat(suites(), path.Join(dir, "query-signed-request.txt")); err != nil {
 			return
 		}
 		signed := queryVector(t, dir, c)
@@ -299,23 +311,19 @@ func TestSuiteV4AQuery(t *testing.T) {
 }
 
 func TestSuiteBotocore(t *testing.T) {
-	root := filepath.Join(suiteDir, "botocore-aws4_testsuite")
-	if _, err := os.Stat(root); err != nil {
-		t.Skipf("the published signing test suite is not at %s: %v", root, err)
-	}
 	var c vectorContext
 	c.Credentials.AccessKeyID = "AKIDEXAMPLE"
 	c.Credentials.SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 	c.Region, c.Service, c.Normalize = "us-east-1", "service", true
 	c.Timestamp = time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)
 	vectors := 0
-	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".sreq") {
+	err := fs.WalkDir(suites(), "botocore-aws4_testsuite", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".sreq") {
 			return err
 		}
 		vectors++
-		path = strings.TrimSuffix(path, ".sreq")
-		t.Run(filepath.Base(path), func(t *testing.T) { botocoreVector(t, path, c) })
+		name = strings.TrimSuffix(name, ".sreq")
+		t.Run(path.Base(name), func(t *testing.T) { botocoreVector(t, name, c) })
 		return nil
 	})
 	if err != nil || vectors < 30 {
@@ -323,27 +331,27 @@ func TestSuiteBotocore(t *testing.T) {
 	}
 }
 
-func botocoreVector(t *testing.T, path string, c vectorContext) {
-	signed := parseVector(t, read(t, path+".sreq"), true)
+func botocoreVector(t *testing.T, name string, c vectorContext) {
+	signed := parseVector(t, read(t, name+".sreq"), true)
 	token, _ := lookup(signed.Header, "x-amz-security-token")
 	authorization, _ := lookup(signed.Header, "authorization")
 	if token != "" && !strings.Contains(authorization, "x-amz-security-token") {
 		signed, token = without(signed, "x-amz-security-token"), ""
 	}
 	c.Credentials.Token = token
-	if authorization != read(t, path+".authz") {
+	if authorization != read(t, name+".authz") {
 		// One signed request of the suite carries the signature of another vector. Its .authz file has the right one.
-		if filepath.Base(path) != "get-vanilla-with-session-token" {
+		if path.Base(name) != "get-vanilla-with-session-token" {
 			t.Errorf("the vector contradicts itself: %s", authorization)
 		}
 		wantRefusal(t, c.verifier(), signed, Invalid, textMismatch)
 		signed = without(signed, "authorization")
-		signed.Header = append(signed.Header, Field{"Authorization", read(t, path+".authz")})
+		signed.Header = append(signed.Header, Field{"Authorization", read(t, name+".authz")})
 	}
-	wantComputed(t, c.verifier(), signed, read(t, path+".creq"), read(t, path+".sts"))
+	wantComputed(t, c.verifier(), signed, read(t, name+".creq"), read(t, name+".sts"))
 	added, err := c.signer(V4).Sign(without(signed, "authorization"), c.Timestamp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantText(t, "Authorization", value(t, added, "authorization"), read(t, path+".authz"))
+	wantText(t, "Authorization", value(t, added, "authorization"), read(t, name+".authz"))
 }

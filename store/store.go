@@ -44,6 +44,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -105,6 +106,8 @@ type Store struct {
 	log    *slog.Logger
 	most   int // operations of a transaction
 	outage outage
+
+	requests, keys atomic.Int64 // see Reads
 
 	ctx   context.Context // ends when Close begins
 	end   context.CancelFunc

@@ -141,6 +141,7 @@ func (tx *Tx) fetch(what string, in span, opts ...clientv3.OpOption) (*clientv3.
 	if err != nil {
 		return nil, tx.fail(err)
 	}
+	tx.store.count(len(resp.Get().Kvs))
 	if tx.revision == 0 {
 		tx.revision = resp.Get().Header.Revision
 	}

@@ -13,7 +13,7 @@ import (
 func TestLab(t *testing.T) {
 	need(t, "aws", "curl", "python3")
 	w := newWorkplace(t)
-	w.serve("--data", "lab", "--listen", "127.0.0.1:4748")
+	w.serve("--data", "lab")
 	program, err := filepath.Abs("../docs/signing/sign.py")
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,11 +79,14 @@ func (w *workplace) command(ctx context.Context, name string, args ...string) *e
 	return cmd
 }
 
+// anyPort has the API listen on a port that is free. Clients learn it from pergola env.
+var anyPort = []string{"serve", "--listen", "127.0.0.1:0"}
+
 // serve runs pergola serve until the test ends, and returns the line with which it says that it is ready.
 func (w *workplace) serve(args ...string) string {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := w.command(ctx, program, append([]string{"serve"}, args...)...)
+	cmd := w.command(ctx, program, slices.Concat(anyPort, args)...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -125,5 +131,24 @@ func need(t *testing.T, programs ...string) {
 		if _, err := exec.LookPath(name); err != nil {
 			t.Skipf("%s is not installed", name)
 		}
+	}
+}
+
+// TestFault_D12_TestsNeedOnlyTheProject finds no test that listens on a port of its own choice, beside which no other
+// deployment can run, and none that reads what an ordinary clone does not have.
+func TestFault_D12_TestsNeedOnlyTheProject(t *testing.T) {
+	foreign := regexp.MustCompile(`--listen[", ]+127\.0\.0\.1:[1-9]|"(\.\./)+shared/`)
+	err := filepath.WalkDir("..", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		for _, found := range foreign.FindAll(content, -1) {
+			t.Errorf("%s has %q", name, found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 func TestOrganization(t *testing.T) {
 	need(t, "aws")
 	w := newWorkplace(t)
-	w.serve("--data", "many", "--listen", "127.0.0.1:4749")
+	w.serve("--data", "many")
 	out := w.shell(`
 eval "$(./pergola env --data many)"
 ORGANIZATION=$(aws organizations create-organization --query Organization.Id --output text)

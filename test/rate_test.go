@@ -9,7 +9,7 @@ import (
 func TestRequestsPerSecond(t *testing.T) {
 	need(t, "aws", "curl")
 	w := newWorkplace(t)
-	w.serve("--data", "rate", "--listen", "127.0.0.1:4753", "--requests-per-second", "2")
+	w.serve("--data", "rate", "--requests-per-second", "2")
 	out := w.shell(`
 eval "$(./pergola env --data rate)"
 VPC=$(aws ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text)

@@ -49,7 +49,7 @@ END
 func TestSigning(t *testing.T) {
 	need(t, "aws", "python3")
 	w := newWorkplace(t)
-	loopback := strings.Contains(w.serve("--data", "signing", "--listen", "127.0.0.1:4750"), "(loopback")
+	loopback := strings.Contains(w.serve("--data", "signing"), "(loopback")
 	w.shell(guardedService)
 	examples, err := filepath.Abs("../docs/signing")
 	if err != nil {

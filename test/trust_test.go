@@ -10,7 +10,7 @@ import (
 func TestTrust(t *testing.T) {
 	need(t, "aws", "openssl")
 	w := newWorkplace(t)
-	w.serve("--data", "trust", "--listen", "127.0.0.1:4751")
+	w.serve("--data", "trust")
 	out := w.shell(`
 unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS GRPC_DEFAULT_SSL_ROOTS_FILE_PATH
 ./pergola ca --data trust >ca.pem

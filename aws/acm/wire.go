@@ -23,7 +23,7 @@ type Reference struct {
 type ImportCertificateRequest struct {
 	CertificateARN string `json:"CertificateArn" check:"len=20..2048,pattern=acmarn"`
 	Certificate    []byte `json:"Certificate" check:"required,len=1..32768"`
-	PrivateKey     []byte `json:"PrivateKey" check:"required,len=1..5120"`
+	PrivateKey     []byte `json:"PrivateKey" check:"required,len=1..8192"`
 	Chain          []byte `json:"CertificateChain" check:"len=1..2097152"`
 	Tags           []Tag  `json:"Tags" check:"len=1..50"`
 }

@@ -17,6 +17,14 @@ const (
 	KindInstance      = "instance"
 )
 
+// ReferenceIndex is the index in which the store keeps what refers to VPCs, subnets and security groups, so that they are
+// not deleted: "<referenced id>/<referrer id>".
+const ReferenceIndex = "ec2-reference"
+
+// AddressIndex is the index in which the store keeps who has which address: "<vpc id>/<address>" and the id of an instance,
+// or of what another service keeps in the VPC.
+const AddressIndex = "ec2-address"
+
 // VPC is a network of its own: its addresses mean nothing outside of it, and two VPCs may have the same ones.
 type VPC struct {
 	ID      string            `json:"id"`
@@ -66,6 +74,8 @@ type Permission struct {
 	Group       string `json:"group,omitempty"`
 	PrefixList  string `json:"prefixList,omitempty"`
 	Description string `json:"description,omitempty"`
+	// Tags are those of the rule.
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // Instance is a machine in a subnet: a place with an address in which programs run.
@@ -92,7 +102,12 @@ type Instance struct {
 	Terminated  time.Time         `json:"terminated,omitzero"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	ClientToken string            `json:"clientToken,omitempty"`
+	// UserData is what the instance may ask its metadata for, in Base64; "" for none.
+	UserData string `json:"userData,omitempty"`
 }
+
+// MaxUserData is the most bytes of user data that an instance may have (EC2 user guide, "User data").
+const MaxUserData = 16 << 10
 
 // Architecture is the instruction set that all instances are said to have.
 const Architecture = "x86_64"

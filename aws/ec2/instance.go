@@ -14,6 +14,16 @@ type RunInstancesRequest struct {
 
 	Profile         ProfileSpecification   `query:"IamInstanceProfile"`
 	MetadataOptions MetadataOptionsChanges `query:"MetadataOptions"`
+
+	// UserData is in Base64.
+	UserData  string    `query:"UserData"`
+	Placement Placement `query:"Placement"`
+}
+
+// Placement says where an instance goes, besides its subnet, which says it already.
+type Placement struct {
+	AvailabilityZone string `query:"AvailabilityZone"`
+	Tenancy          string `query:"Tenancy" check:"enum=default"` // of what cannot be chosen
 }
 
 // LaunchInterface is the network interface of an instance to launch: another way to say where the instance goes.

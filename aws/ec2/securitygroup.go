@@ -81,6 +81,8 @@ type PermissionsRequest struct {
 	GroupID     string         `query:"GroupId" check:"required"`
 	Permissions []IPPermission `query:"IpPermissions"`
 	SinglePermission
+	// TagSpecification has the tags of new rules.
+	TagSpecification []TagSpecification `query:"TagSpecification"`
 }
 
 // SinglePermission is the short form of a permission.
@@ -121,6 +123,19 @@ type SecurityGroupRule struct {
 	PrefixListID string           `xml:"prefixListId,omitempty"`
 	Group        *ReferencedGroup `xml:"referencedGroupInfo,omitempty"`
 	Description  string           `xml:"description,omitempty"`
+	ARN          string           `xml:"securityGroupRuleArn,omitempty"`
+	Tags         Set[Tag]         `xml:"tagSet"`
+}
+
+type DescribeSecurityGroupRulesRequest struct {
+	IDs     []string `query:"SecurityGroupRuleId"`
+	Filters []Filter `query:"Filter"`
+	Page
+}
+
+type DescribeSecurityGroupRulesResponse struct {
+	NextToken string                 `xml:"nextToken,omitempty"`
+	Rules     Set[SecurityGroupRule] `xml:"securityGroupRuleSet"`
 }
 
 // RevokedSecurityGroupRule is a single permission that has been taken away.

@@ -306,6 +306,9 @@ type InvokeRequest struct {
 	LogType        string `header:"X-Amz-Log-Type" check:"enum=None|Tail"`
 	ClientContext  string `header:"X-Amz-Client-Context" check:"len=0..3583"`
 	Payload        []byte `payload:"Payload"`
+	// Tenant and Execution ask for tenant isolation and for a durable execution, which are not served here.
+	Tenant    string `header:"X-Amz-Tenant-Id"`
+	Execution string `header:"X-Amz-Durable-Execution-Name"`
 }
 
 // InvokeResponse is the answer to an invocation. Its payload is what the function said, byte by byte.

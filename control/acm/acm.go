@@ -48,6 +48,8 @@ type Config struct {
 	Random io.Reader
 	// Logger hears of certificates that could not be renewed; nil is silent.
 	Logger *slog.Logger
+	// Quotas replaces the defaults of quotas by their codes, such as "L-F141DD1D".
+	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
@@ -61,11 +63,12 @@ type Control struct {
 	log    *slog.Logger
 
 	authority *authority.Authority
+	quotas    aws.Quotas
 }
 
 // New makes the service. Certificates are renewed only while Renew runs, here or in another process.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, region: cfg.Region, box: cfg.Box, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
+	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, box: cfg.Box, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
 	if c.now == nil {
 		c.now = time.Now
 	}

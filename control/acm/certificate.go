@@ -48,6 +48,9 @@ func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, er
 		if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
 			return nil, err
 		}
+		if err := op.room(); err != nil {
+			return nil, err
+		}
 		return &acm.Certificate{ARN: op.arn(aws.NewUUID(op.random)), Type: acm.Imported, Tags: tags, Created: op.now()}, nil
 	}
 	object, err := op.find(in.CertificateARN)
@@ -60,6 +63,15 @@ func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, er
 		return nil, invalid("Tags cannot be given for a certificate that exists; use AddTagsToCertificate")
 	}
 	return object, nil
+}
+
+// room refuses a certificate beyond the quota.
+func (op *call) room() error {
+	have, err := certificateObjects.Count(op.Tx, op.account+"/")
+	if err != nil {
+		return err
+	}
+	return op.quotas.Room(acm.QuotaCertificates, have+1)
 }
 
 // sameSize refuses to replace a key by one of another size (ACM user guide, "Reimport a certificate").
@@ -109,6 +121,9 @@ func (c *Control) RequestCertificate(ctx context.Context, caller iam.Caller, in 
 		}
 		if known, err := op.requestedBefore(in.Token); err != nil || known != "" {
 			return &acm.RequestCertificateResponse{CertificateARN: known}, err
+		}
+		if err := op.room(); err != nil {
+			return nil, err
 		}
 		key, err := newKey()
 		if err != nil {

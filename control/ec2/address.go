@@ -11,7 +11,7 @@ import (
 
 // addresses holds who has which address: "<vpc id>/<address>" and the id of an instance or a Resident. An address is one
 // thing's at a time.
-var addresses = store.NewIndex("ec2-address")
+var addresses = store.NewIndex(ec2.AddressIndex)
 
 // used lists the addresses that are taken in a VPC.
 func (op *call) used(vpc string) (map[netip.Addr]bool, error) {

@@ -23,6 +23,7 @@ import (
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	Random io.Reader
 	// Logger hears of statuses that could not be settled; nil is silent.
 	Logger *slog.Logger
+	// Quotas replaces the defaults of quotas by their codes, such as "L-F678F1CE".
+	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
@@ -50,11 +53,13 @@ type Control struct {
 	log    *slog.Logger
 
 	authority *authority.Authority
+	completed ownership.Completion
+	quotas    aws.Quotas
 }
 
 // New makes the service. States of instances move only while they are settled, here or in another process.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
+	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -66,6 +71,12 @@ func New(cfg Config) *Control {
 	}
 	c.authority = authority.New(authority.Config{Service: "ec2", Region: c.region, Now: c.now})
 	return c
+}
+
+// prepare brings a store up to date that is older than some index.
+func (c *Control) prepare(ctx context.Context) error {
+	return c.completed.Ensure(ctx, c.store,
+		vpcs.owned.Complete(nil), subnets.owned.Complete(nil), groups.owned.Complete(nil), instances.owned.Complete(nil), c.completeLattice)
 }
 
 // call is one operation under way: for whom, in which transaction, and what it asks about the caller.
@@ -82,12 +93,18 @@ func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
 
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
 func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	if err := c.prepare(ctx); err != nil {
+		return nil, explained(err)
+	}
 	answer, err := authority.Update(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
 	return answer, explained(err)
 }
 
 // view carries out an operation that only reads.
 func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	if err := c.prepare(ctx); err != nil {
+		return nil, explained(err)
+	}
 	answer, err := authority.View(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
 	return answer, explained(err)
 }
@@ -96,6 +113,15 @@ func view[R any](ctx context.Context, c *Control, caller iam.Caller, action stri
 func explained(err error) error {
 	const refused = "You are not authorized to perform this operation. "
 	return authority.Explained(err, aws.Error{Code: "UnauthorizedOperation", Message: refused, Status: 403}, aws.Error{Code: "Unavailable", Status: 503})
+}
+
+// roomFor refuses more of something than a quota has room for. count tells how many the caller's account has.
+func (op *call) roomFor(q aws.Quota, count func(tx *store.Tx, account string) (int, error), more int) error {
+	have, err := count(op.Tx, op.account)
+	if err != nil {
+		return err
+	}
+	return op.quotas.Room(q, have+more)
 }
 
 // done is the answer of operations that have nothing to tell.
@@ -109,8 +135,9 @@ func (op *call) arn(resource string) string {
 	return lattice.ARN{Service: "ec2", Region: op.region, Account: op.account, Resource: resource}.String()
 }
 
-// references say what refers to what within EC2: "<referenced id>/<referrer id>".
-var references = store.NewIndex("ec2-reference")
+// references say what refers to what: "<referenced id>/<referrer id>". Other services write there too, in whose words
+// something of EC2 is used.
+var references = store.NewIndex(ec2.ReferenceIndex)
 
 // refer records that each of some resources is referred to.
 func (op *call) refer(referrer string, to ...string) error {
@@ -134,11 +161,9 @@ func (op *call) unreferenced(what, id string) error {
 	if err != nil {
 		return err
 	}
-	referrer := ""
-	if len(entries) > 0 {
-		referrer = lattice.IDOf(entries[0].ID)
-	} else if referrer, err = op.userInLattice(id); err != nil || referrer == "" {
-		return err
+	if len(entries) == 0 {
+		return nil
 	}
+	referrer := lattice.IDOf(entries[0].ID)
 	return aws.Errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted: %s refers to it", what, id, referrer)
 }

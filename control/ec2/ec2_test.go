@@ -47,6 +47,11 @@ func root(account string) iam.Caller {
 }
 
 func newWorld(t *testing.T) *world {
+	return newWorldWith(t, map[string]int{nouns.QuotaVPCs.Code: 1000, nouns.QuotaInstances.Code: 1000})
+}
+
+// newWorldWith makes a world with some quotas.
+func newWorldWith(t *testing.T, quotas map[string]int) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -62,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w := &world{t: t, ctx: ctx, caller: root("100000000001"), store: objects}
 	w.Control = ec2.New(ec2.Config{
-		Store: objects, Region: "us-west-2", Logger: log,
+		Store: objects, Region: "us-west-2", Quotas: quotas, Logger: log,
 		Now: w.now,
 	})
 	return w
@@ -402,8 +407,7 @@ func TestUsersInLattice(t *testing.T) {
 	w := newWorld(t)
 	vpc := w.vpc("10.0.0.0/16")
 	group := w.group(vpc, "web")
-	associations := store.NewKind[lattice.ServiceNetworkVPCAssociation](lattice.KindServiceNetworkVPCAssociation.Name)
-	targetGroups := store.NewKind[lattice.TargetGroup](lattice.KindTargetGroup.Name)
+	references := store.NewIndex(nouns.ReferenceIndex) // as package control writes it
 	write := func(f func(*store.Tx) error) {
 		t.Helper()
 		if _, err := w.store.Update(w.ctx, f); err != nil {
@@ -411,20 +415,18 @@ func TestUsersInLattice(t *testing.T) {
 		}
 	}
 	write(func(tx *store.Tx) error {
-		return associations.Put(tx, "snva-1", lattice.ServiceNetworkVPCAssociation{ID: "snva-1", VPCID: vpc, SecurityGroupIDs: []string{group}})
+		return errors.Join(references.Put(tx, vpc+"/snva-1", ""), references.Put(tx, group+"/snva-1", ""))
 	})
 	refused(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: group}, "DependencyViolation")
-	write(func(tx *store.Tx) error {
-		return associations.Put(tx, "snva-1", lattice.ServiceNetworkVPCAssociation{ID: "snva-1", VPCID: vpc})
-	})
+	write(func(tx *store.Tx) error { references.Delete(tx, group+"/snva-1"); return nil })
 	must(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: group})
 	refused(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc}, "DependencyViolation")
 	write(func(tx *store.Tx) error {
-		associations.Delete(tx, "snva-1")
-		return targetGroups.Put(tx, "tg-1", lattice.TargetGroup{ID: "tg-1", Config: &lattice.TargetGroupConfig{VPCIdentifier: vpc}})
+		references.Delete(tx, vpc+"/snva-1")
+		return references.Put(tx, vpc+"/tg-1", "")
 	})
 	refused(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc}, "DependencyViolation")
-	write(func(tx *store.Tx) error { targetGroups.Delete(tx, "tg-1"); return nil })
+	write(func(tx *store.Tx) error { references.Delete(tx, vpc+"/tg-1"); return nil })
 	must(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -24,9 +25,6 @@ import (
 // launches remembers which instances were launched with which idempotency token: by account and token, the digest of
 // the request and the reservation, separated by a space. A token is good for as long as the instances are.
 var launches = store.NewIndex("ec2-launch")
-
-// maxGroups is how many security groups an instance may be in (VPC user guide, "Amazon VPC quotas").
-const maxGroups = 5
 
 // defaultType is the type of an instance that was launched without one (API reference, RunInstances).
 const defaultType = "m1.small"
@@ -132,6 +130,9 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 	if err := applyOptions(&l.options, in.MetadataOptions); err != nil {
 		return l, err
 	}
+	if err := checkUserData(in.UserData); err != nil {
+		return l, err
+	}
 	switch {
 	case l.at.SubnetID == "":
 		return l, noDefaultVPC()
@@ -139,15 +140,39 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 		return l, aws.Errorf("InvalidParameterValue", "The maximum count %d is less than the minimum count %d", l.wanted, l.least)
 	case l.at.PrivateAddress != "" && l.wanted > 1:
 		return l, aws.Errorf("InvalidParameterCombination", "A private IP address can only be given to a single instance")
-	case len(l.at.SecurityGroupIDs) > maxGroups:
-		return l, aws.Errorf("SecurityGroupsPerInstanceLimitExceeded", "An instance may be in %d security groups at most", maxGroups)
 	}
 	return l, nil
+}
+
+// checkUserData refuses user data that could not be served.
+func checkUserData(encoded string) error {
+	content, err := base64.StdEncoding.DecodeString(encoded)
+	switch {
+	case err != nil:
+		return aws.Errorf("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
+	case len(content) > ec2.MaxUserData:
+		return aws.Errorf("InvalidParameterValue", "User data is limited to %d bytes", ec2.MaxUserData)
+	}
+	return nil
+}
+
+// isIn refuses a placement that contradicts the subnet, which also says the zone.
+func isIn(p ec2.Placement, subnet *ec2.Subnet) error {
+	if p.AvailabilityZone != "" && p.AvailabilityZone != subnet.AvailabilityZone {
+		return aws.Errorf("InvalidParameterValue", "The availability zone '%s' is not that of the subnet '%s', which is '%s'", p.AvailabilityZone, subnet.ID, subnet.AvailabilityZone)
+	}
+	return nil
 }
 
 func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	subnet, err := subnets.find(op, l.at.SubnetID)
 	if err != nil {
+		return nil, err
+	}
+	if err := isIn(l.Placement, subnet); err != nil {
+		return nil, err
+	}
+	if err := op.quotas.Room(ec2.QuotaGroups, len(l.at.SecurityGroupIDs)); err != nil {
 		return nil, err
 	}
 	members, err := op.groupsOf(l, subnet.VPC)
@@ -156,6 +181,9 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	}
 	free, err := op.addressesFor(l, subnet)
 	if err != nil {
+		return nil, err
+	}
+	if err := op.roomFor(ec2.QuotaInstances, runningOf, len(free)); err != nil {
 		return nil, err
 	}
 	tags, err := instances.tagsOf(l.TagSpecification)
@@ -173,7 +201,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 			ID: op.newID("i-"), Account: op.account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
 			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
-			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
+			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options, UserData: l.UserData,
 		}
 		if err := op.putNewInstance(instance); err != nil {
 			return nil, err
@@ -218,14 +246,19 @@ func (op *call) addressesFor(l launch, subnet *ec2.Subnet) ([]netip.Addr, error)
 	return free, err
 }
 
+// runningOf is how many instances an account has that are not terminated. They refer to it.
+func runningOf(tx *store.Tx, account string) (int, error) {
+	return references.Count(tx, account+"/"+instances.prefix)
+}
+
 func (op *call) putNewInstance(i *ec2.Instance) error {
 	if err := addresses.Put(op.Tx, i.VPC+"/"+i.Address.String(), i.ID); err != nil {
 		return err
 	}
-	if err := op.refer(i.ID, append([]string{i.Subnet}, i.SecurityGroups...)...); err != nil {
+	if err := op.refer(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...); err != nil {
 		return err
 	}
-	return instances.put(op, i)
+	return instances.create(op, i)
 }
 
 // describeReservation describes instances of one reservation, which must not be empty.

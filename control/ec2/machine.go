@@ -126,7 +126,7 @@ func (c *Control) DescribeInstanceAttribute(ctx context.Context, caller iam.Call
 		case "instanceType":
 			answer.Type = &ec2.AttributeText{Value: instance.Type}
 		case "userData":
-			answer.UserData = &ec2.AttributeText{}
+			answer.UserData = &ec2.AttributeText{Value: instance.UserData}
 		case "instanceInitiatedShutdownBehavior":
 			answer.ShutdownBehavior = &ec2.AttributeText{Value: "stop"}
 		case "disableApiTermination":

@@ -9,12 +9,14 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/control/ownership"
 	"pergola/store"
 )
 
 // noun is a kind of object: where the store keeps it and what all nouns have in common.
 type noun[T any] struct {
 	objects store.Kind[T]
+	owned   ownership.Kind[T]
 	// prefix begins every id. resourceType is the noun in tag specifications, and label in messages.
 	prefix, resourceType, label string
 	// missing and malformed are the codes of errors about ids.
@@ -32,19 +34,23 @@ type head struct {
 
 var (
 	vpcs = noun[ec2.VPC]{
-		store.NewKind[ec2.VPC](ec2.KindVPC), "vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed",
+		store.NewKind[ec2.VPC](ec2.KindVPC), ownership.Of(ec2.KindVPC, func(o *ec2.VPC) (string, string) { return o.Account, o.ID }),
+		"vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed",
 		func(v *ec2.VPC) head { return head{v.ID, v.Account, &v.Tags} }, vpcAttributes,
 	}
 	subnets = noun[ec2.Subnet]{
-		store.NewKind[ec2.Subnet](ec2.KindSubnet), "subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed",
+		store.NewKind[ec2.Subnet](ec2.KindSubnet), ownership.Of(ec2.KindSubnet, func(o *ec2.Subnet) (string, string) { return o.Account, o.ID }),
+		"subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed",
 		func(s *ec2.Subnet) head { return head{s.ID, s.Account, &s.Tags} }, subnetAttributes,
 	}
 	groups = noun[ec2.SecurityGroup]{
-		store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup), "sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed",
+		store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup), ownership.Of(ec2.KindSecurityGroup, func(o *ec2.SecurityGroup) (string, string) { return o.Account, o.ID }),
+		"sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed",
 		func(g *ec2.SecurityGroup) head { return head{g.ID, g.Account, &g.Tags} }, groupAttributes,
 	}
 	instances = noun[ec2.Instance]{
-		store.NewKind[ec2.Instance](ec2.KindInstance), "i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed",
+		store.NewKind[ec2.Instance](ec2.KindInstance), ownership.Of(ec2.KindInstance, func(o *ec2.Instance) (string, string) { return o.Account, o.ID }),
+		"i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed",
 		func(i *ec2.Instance) head { return head{i.ID, i.Account, &i.Tags} }, instanceAttributes,
 	}
 )
@@ -82,21 +88,26 @@ func (n noun[T]) read(op *call, id string) (*T, error) {
 	return &object, nil
 }
 
+// create writes an object that is new, and says whose it is.
+func (n noun[T]) create(op *call, object *T) error {
+	if err := n.owned.Add(op.Tx, object); err != nil {
+		return err
+	}
+	return n.put(op, object)
+}
+
+// remove deletes an object.
+func (n noun[T]) remove(op *call, object *T) {
+	n.owned.Remove(op.Tx, object)
+	n.objects.Delete(op.Tx, n.head(object).id)
+}
+
 func (n noun[T]) put(op *call, object *T) error {
 	return n.objects.Put(op.Tx, n.head(object).id, *object)
 }
 
 // all lists the objects of the caller's account, in order of id.
-func (n noun[T]) all(op *call) ([]*T, error) {
-	entries, _, err := n.objects.List(op.Tx, "", "", 0)
-	var own []*T
-	for _, entry := range entries {
-		if n.head(&entry.Value).account == op.account {
-			own = append(own, &entry.Value)
-		}
-	}
-	return own, err
-}
+func (n noun[T]) all(op *call) ([]*T, error) { return n.owned.All(op.Tx, op.account) }
 
 // selection says which objects a Describe request wants.
 type selection struct {
@@ -148,9 +159,14 @@ func (n noun[T]) candidates(op *call, ids []string) ([]*T, error) {
 
 // tagsOf takes the tags for a resource of this noun out of a request that creates it.
 func (n noun[T]) tagsOf(specifications []ec2.TagSpecification) (map[string]string, error) {
+	return tagsFor(n.resourceType, specifications)
+}
+
+// tagsFor takes the tags for a type of resources out of a request. One that is not created by it is not tagged.
+func tagsFor(resourceType string, specifications []ec2.TagSpecification) (map[string]string, error) {
 	tags := map[string]string{}
 	for _, specification := range specifications {
-		if specification.ResourceType != n.resourceType {
+		if specification.ResourceType != resourceType {
 			continue
 		}
 		if err := addTags(tags, specification.Tags); err != nil {

@@ -14,9 +14,6 @@ import (
 // anyProtocol is the protocol of a permission for all traffic.
 const anyProtocol = "-1"
 
-// maxPermissions is how many permissions a group may have in each direction (VPC user guide, "Amazon VPC quotas").
-const maxPermissions = 60
-
 // direction is one of a group's two lists of permissions.
 type direction struct {
 	// name ends the actions that change the list.
@@ -52,8 +49,16 @@ func (c *Control) RevokeSecurityGroupEgress(ctx context.Context, caller iam.Call
 
 func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest, d direction) (*ec2.AuthorizeSecurityGroupResponse, error) {
 	return update(ctx, c, caller, "AuthorizeSecurityGroup"+d.name, func(op *call) (*ec2.AuthorizeSecurityGroupResponse, error) {
+		tags, err := rulesTagged.tagsOf(in.TagSpecification)
+		if err != nil {
+			return nil, err
+		}
+		op.SetTags(tags)
 		group, added, err := op.permissions(in)
 		if err != nil {
+			return nil, err
+		}
+		if err := op.mayTagRules("AuthorizeSecurityGroup"+d.name, tags); err != nil {
 			return nil, err
 		}
 		if len(added) == 0 {
@@ -64,14 +69,25 @@ func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.Perm
 			if slices.ContainsFunc(*list, same(added[i])) {
 				return nil, aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists", describePermission(added[i]))
 			}
-			added[i].ID = c.newID("sgr-")
+			added[i].ID, added[i].Tags = c.newID("sgr-"), tags
 			*list = append(*list, added[i])
 		}
-		if len(*list) > maxPermissions {
-			return nil, aws.Errorf("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached: %d", maxPermissions)
+		if err := op.quotas.Room(ec2.QuotaRules, weightOf(*list)); err != nil {
+			return nil, err
 		}
 		return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)}, op.putChanged(group, before)
 	})
+}
+
+// weightOf is what permissions of one direction count as: each one, but for prefix lists (VPC user guide, "AWS-managed prefix
+// lists").
+func weightOf(permissions []ec2.Permission) (weight int) {
+	for _, p := range permissions {
+		if weight++; p.PrefixList != "" {
+			weight += prefixListWeight - 1
+		}
+	}
+	return weight
 }
 
 func (c *Control) revoke(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest, d direction) (*ec2.RevokeSecurityGroupResponse, error) {
@@ -79,6 +95,9 @@ func (c *Control) revoke(ctx context.Context, caller iam.Caller, in *ec2.Revoked
 		group, named, err := op.permissions(&in.PermissionsRequest)
 		if err != nil {
 			return nil, err
+		}
+		if len(in.TagSpecification) > 0 {
+			return nil, aws.Errorf("UnknownParameter", "The parameter TagSpecification is not recognized; leave it out")
 		}
 		before, list := others(group), d.of(group)
 		var revoked []ec2.Permission
@@ -173,6 +192,9 @@ func (op *call) spread(in ec2.IPPermission) (all []ec2.Permission, err error) {
 		add(ec2.Permission{Group: peer.ID, Description: peer.Description})
 	}
 	for _, peer := range in.PrefixLists {
+		if _, err := op.prefixList(peer.ID); err != nil {
+			return nil, err
+		}
 		add(ec2.Permission{PrefixList: peer.ID, Description: peer.Description})
 	}
 	if len(all) == 0 {
@@ -237,10 +259,9 @@ func rangeOf(s string, family func(netip.Addr) bool) (string, error) {
 
 // same reports whether a permission lets the same traffic pass, whatever its id and description.
 func same(a ec2.Permission) func(ec2.Permission) bool {
-	a.ID, a.Description = "", ""
 	return func(b ec2.Permission) bool {
-		b.ID, b.Description = "", ""
-		return a == b
+		return a.Protocol == b.Protocol && a.FromPort == b.FromPort && a.ToPort == b.ToPort &&
+			a.CIDR == b.CIDR && a.Group == b.Group && a.PrefixList == b.PrefixList
 	}
 }
 
@@ -304,6 +325,7 @@ func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.P
 		rule := ec2.SecurityGroupRule{
 			ID: p.ID, GroupID: group.ID, GroupOwnerID: group.Account, IsEgress: d.isEgress,
 			Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort, PrefixListID: p.PrefixList, Description: p.Description,
+			ARN: op.arn(rulesTagged.resourceType + "/" + p.ID), Tags: sortedTags(p.Tags),
 		}
 		switch {
 		case p.Group != "":

@@ -43,7 +43,7 @@ func (op *call) putNew(group *ec2.SecurityGroup) error {
 			return err
 		}
 	}
-	return groups.put(op, group)
+	return groups.create(op, group)
 }
 
 // createDefaultGroup makes the group that lets in what its own members send.
@@ -64,7 +64,11 @@ func (op *call) deleteDefaultGroup(vpc *ec2.VPC) error {
 		return err
 	}
 	groupNames.Delete(op.Tx, vpc.ID+"/"+defaultGroup)
-	groups.objects.Delete(op.Tx, id)
+	group, err := groups.objects.Get(op.Tx, id)
+	if err != nil {
+		return err
+	}
+	groups.remove(op, &group)
 	return nil
 }
 
@@ -91,6 +95,9 @@ func (c *Control) CreateSecurityGroup(ctx context.Context, caller iam.Caller, in
 			return nil, err
 		}
 		if err := op.nameIsFree(vpc, in.Name); err != nil {
+			return nil, err
+		}
+		if err := op.roomFor(ec2.QuotaSecurityGroups, groups.owned.Count, 1); err != nil {
 			return nil, err
 		}
 		group := op.newGroup(vpc, in.Name, in.Description)
@@ -171,7 +178,7 @@ func (c *Control) DeleteSecurityGroup(ctx context.Context, caller iam.Caller, in
 		}
 		op.forget(group.ID, append(others(group), group.VPC)...)
 		groupNames.Delete(op.Tx, group.VPC+"/"+group.Name)
-		groups.objects.Delete(op.Tx, group.ID)
+		groups.remove(op, group)
 		return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, nil
 	})
 }

@@ -84,12 +84,12 @@ func settleVPC(tx *store.Tx, id string, verdict settling.Verdict) error {
 // release gives back what a terminated instance had.
 func (op *call) release(i *ec2.Instance) {
 	addresses.Delete(op.Tx, i.VPC+"/"+i.Address.String())
-	op.forget(i.ID, append([]string{i.Subnet}, i.SecurityGroups...)...)
+	op.forget(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...)
 }
 
 // remove forgets a terminated instance, and its idempotency token with the last one of its reservation.
 func (op *call) remove(i *ec2.Instance) error {
-	instances.objects.Delete(op.Tx, i.ID)
+	instances.remove(op, i)
 	if i.ClientToken == "" {
 		return nil
 	}

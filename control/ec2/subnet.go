@@ -9,6 +9,8 @@ import (
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
+	"pergola/lattice"
+	"pergola/store"
 )
 
 // CreateSubnet makes a subnet of addresses that the VPC has and that none of its other subnets has.
@@ -39,8 +41,12 @@ func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.C
 		if err := op.fits(cidr, vpc); err != nil {
 			return nil, err
 		}
+		inVPC := func(tx *store.Tx, _ string) (int, error) { return references.Count(tx, vpc.ID+"/"+subnets.prefix) }
+		if err := op.roomFor(ec2.QuotaSubnets, inVPC, 1); err != nil {
+			return nil, err
+		}
 		subnet := &ec2.Subnet{ID: c.newID("subnet-"), Account: op.account, VPC: vpc.ID, CIDR: cidr, AvailabilityZone: zone.Name, Tags: tags}
-		if err := subnets.put(op, subnet); err != nil {
+		if err := subnets.create(op, subnet); err != nil {
 			return nil, err
 		}
 		if err := op.refer(subnet.ID, vpc.ID); err != nil {
@@ -51,14 +57,32 @@ func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.C
 	})
 }
 
+// subnetsOf are the subnets of a VPC.
+func (op *call) subnetsOf(vpc string) ([]*ec2.Subnet, error) {
+	referrers, _, err := references.List(op.Tx, vpc+"/"+subnets.prefix, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(referrers))
+	for i, referrer := range referrers {
+		ids[i] = lattice.IDOf(referrer.ID)
+	}
+	entries, err := subnets.objects.GetMany(op.Tx, ids)
+	of := make([]*ec2.Subnet, len(entries))
+	for i := range entries {
+		of[i] = &entries[i].Value
+	}
+	return of, err
+}
+
 // fits checks a new subnet's block against the VPC's and those of the VPC's subnets.
 func (op *call) fits(cidr netip.Prefix, vpc *ec2.VPC) error {
 	if err := addressing.CheckSubnet(vpc.CIDR, cidr); err != nil {
 		return aws.Errorf("InvalidSubnet.Range", "The CIDR '%s' is invalid: %s.", cidr, err.Error())
 	}
-	all, err := subnets.all(op)
+	all, err := op.subnetsOf(vpc.ID)
 	for _, other := range all {
-		if other.VPC == vpc.ID && other.CIDR.Overlaps(cidr) {
+		if other.CIDR.Overlaps(cidr) {
 			return aws.Errorf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet: %s has %s.", cidr, other.ID, other.CIDR)
 		}
 	}
@@ -126,7 +150,7 @@ func (c *Control) DeleteSubnet(ctx context.Context, caller iam.Caller, in *ec2.D
 			return nil, err
 		}
 		op.forget(subnet.ID, subnet.VPC)
-		subnets.objects.Delete(op.Tx, subnet.ID)
+		subnets.remove(op, subnet)
 		return done(), nil
 	})
 }

@@ -69,7 +69,7 @@ type tagged interface {
 	describeTags(op *call) ([]ec2.TagDescription, error)
 }
 
-func (*Control) tagged() []tagged { return []tagged{instances, groups, subnets, vpcs} }
+func (*Control) tagged() []tagged { return []tagged{instances, groups, subnets, vpcs, rulesTagged} }
 
 // retag changes the tags of resources of any noun.
 func (op *call) retag(ids []string, change func(map[string]string) error) error {

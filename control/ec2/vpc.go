@@ -32,8 +32,11 @@ func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.Crea
 		if err := vpcs.mayCreate(op, tags); err != nil {
 			return nil, err
 		}
+		if err := op.roomFor(ec2.QuotaVPCs, vpcs.owned.Count, 1); err != nil {
+			return nil, err
+		}
 		vpc := &ec2.VPC{ID: c.newID("vpc-"), Account: op.account, CIDR: cidr, Tags: tags, DNSSupport: true}
-		if err := vpcs.put(op, vpc); err != nil {
+		if err := vpcs.create(op, vpc); err != nil {
 			return nil, err
 		}
 		return &ec2.CreateVPCResponse{VPC: op.describeVPC(vpc)}, op.createDefaultGroup(vpc)
@@ -97,7 +100,7 @@ func (c *Control) DeleteVPC(ctx context.Context, caller iam.Caller, in *ec2.Dele
 		if err := op.unreferenced("vpc", vpc.ID); err != nil {
 			return nil, err
 		}
-		vpcs.objects.Delete(op.Tx, vpc.ID)
+		vpcs.remove(op, vpc)
 		return done(), op.deleteDefaultGroup(vpc)
 	})
 }

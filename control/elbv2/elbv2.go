@@ -20,6 +20,7 @@ import (
 	"pergola/aws/elbv2"
 	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -33,6 +34,8 @@ type Config struct {
 	Now func() time.Time
 	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
 	Random io.Reader
+	// Quotas replaces the defaults of quotas by their codes, such as "L-53DA6B97".
+	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
@@ -44,11 +47,13 @@ type Control struct {
 	random io.Reader
 
 	authority *authority.Authority
+	completed ownership.Completion
+	quotas    aws.Quotas
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random}
+	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -59,26 +64,39 @@ func New(cfg Config) *Control {
 	return c
 }
 
+// prepare brings a store up to date that is older than the index of what accounts own.
+func (c *Control) prepare(ctx context.Context) error {
+	return c.completed.Ensure(ctx, c.store, ownedBalancers.Complete(nil), ownedGroups.Complete(nil))
+}
+
 // call is one operation under way: for whom, in which transaction, and what it asks about the caller.
 type call struct {
 	*Control
 	*store.Tx
 	*authority.Inquiry
 	account string
+	// balancers are the load balancers of the account, once they were read.
+	balancers []*elbv2.LoadBalancer
 }
 
 func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
-	return &call{c, tx, c.authority.Ask(tx, caller, action), caller.Account}
+	return &call{c, tx, c.authority.Ask(tx, caller, action), caller.Account, nil}
 }
 
 // update carries out an operation that writes. f may run more than once, and only its last run counts.
 func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	if err := c.prepare(ctx); err != nil {
+		return nil, explained(err)
+	}
 	answer, err := authority.Update(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
 	return answer, explained(err)
 }
 
 // view carries out an operation that only reads.
 func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
+	if err := c.prepare(ctx); err != nil {
+		return nil, explained(err)
+	}
 	answer, err := authority.View(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
 	return answer, explained(err)
 }

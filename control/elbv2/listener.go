@@ -95,6 +95,9 @@ func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *elb
 		switch {
 		case taken < 0:
 			l.Listeners = append(l.Listeners, listener)
+			if err := op.quotas.Room(elbv2.QuotaListeners, len(l.Listeners)); err != nil {
+				return nil, err
+			}
 		case !reflect.DeepEqual(listener, l.Listeners[taken]):
 			return nil, duplicateListener(in.Port)
 		}

@@ -14,6 +14,7 @@ import (
 	"pergola/aws/elbv2"
 	"pergola/aws/iam"
 	"pergola/control/ec2"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -21,6 +22,7 @@ import (
 // The load balancers, and the certificates of their listeners, which are only read here.
 var (
 	loadBalancers      = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+	ownedBalancers     = ownership.Of(elbv2.KindLoadBalancer, func(l *elbv2.LoadBalancer) (string, string) { return l.Account, l.ID })
 	certificateObjects = store.NewKind[acm.Certificate](acm.KindCertificate)
 )
 
@@ -63,16 +65,17 @@ func (op *call) putLoadBalancer(l *elbv2.LoadBalancer) error {
 	return loadBalancers.Put(op.Tx, l.ID, *l)
 }
 
-// ownLoadBalancers lists the load balancers of the caller's account, in order of id.
+// ownLoadBalancers lists the load balancers of the caller's account, in order of id. They are read once for an operation, and
+// the list is not to be changed.
 func (op *call) ownLoadBalancers() ([]*elbv2.LoadBalancer, error) {
-	entries, _, err := loadBalancers.List(op.Tx, "", "", 0)
-	var own []*elbv2.LoadBalancer
-	for _, entry := range entries {
-		if entry.Value.Account == op.account {
-			own = append(own, &entry.Value)
+	if op.balancers == nil {
+		own, err := ownedBalancers.All(op.Tx, op.account)
+		if err != nil {
+			return nil, err
 		}
+		op.balancers = own
 	}
-	return own, err
+	return op.balancers, nil
 }
 
 // CreateLoadBalancer makes an internal Application Load Balancer with an address in each of some subnets. A repeated
@@ -205,6 +208,13 @@ func (op *call) sameLoadBalancer(name string, subnets []*resources.Subnet, group
 }
 
 func (op *call) newLoadBalancer(name string, subnets []*resources.Subnet, groups []string) (*elbv2.LoadBalancer, error) {
+	have, err := ownedBalancers.Count(op.Tx, op.account)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.quotas.Room(elbv2.QuotaLoadBalancers, have+1); err != nil {
+		return nil, err
+	}
 	id := op.newID()
 	l := &elbv2.LoadBalancer{
 		ID: id, ARN: op.arn("loadbalancer/app/" + name + "/" + id), Account: op.account, Name: name,
@@ -221,7 +231,7 @@ func (op *call) newLoadBalancer(name string, subnets []*resources.Subnet, groups
 		}
 		l.Nodes = append(l.Nodes, elbv2.Node{Subnet: subnet.ID, Zone: subnet.AvailabilityZone, Address: address})
 	}
-	return l, nil
+	return l, ownedBalancers.Add(op.Tx, l)
 }
 
 // dnsName is the name of an internal load balancer. The number in it is made of its id.
@@ -273,7 +283,7 @@ func (c *Control) DescribeLoadBalancers(ctx context.Context, caller iam.Caller, 
 				return nil, aws.Errorf("LoadBalancerNotFound", "Load balancers '[%s]' not found", name)
 			}
 		}
-		own = slices.DeleteFunc(own, func(l *elbv2.LoadBalancer) bool {
+		own = slices.DeleteFunc(slices.Clone(own), func(l *elbv2.LoadBalancer) bool {
 			all := len(in.ARNs) == 0 && len(in.Names) == 0
 			return !all && !slices.Contains(in.ARNs, l.ARN) && !slices.Contains(in.Names, l.Name)
 		})
@@ -302,6 +312,7 @@ func (c *Control) DeleteLoadBalancer(ctx context.Context, caller iam.Caller, in 
 		for _, node := range l.Nodes {
 			resident(l).MoveOut(op.Tx, l.VPC, node.Subnet, node.Address)
 		}
+		ownedBalancers.Remove(op.Tx, l)
 		loadBalancers.Delete(op.Tx, l.ID)
 		return &elbv2.Empty{}, nil
 	})

@@ -22,7 +22,7 @@ var instances = store.NewKind[resources.Instance](resources.KindInstance)
 // codeTarget is the code of errors about targets.
 const codeTarget = "InvalidTarget"
 
-// maxTargets is how many targets a target group may have (Elastic Load Balancing, "Quotas for your Application Load
+// maxTargets is the default of how many targets a target group may have (Elastic Load Balancing, "Quotas for your Application Load
 // Balancers").
 const maxTargets = 1000
 
@@ -58,8 +58,8 @@ func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *el
 			}
 			g.Targets = append(g.Targets, target)
 		}
-		if len(g.Targets) > maxTargets {
-			return nil, aws.Errorf("TooManyTargets", "A target group may have %d targets at most", maxTargets)
+		if err := op.quotas.Room(elbv2.QuotaTargets, len(g.Targets)); err != nil {
+			return nil, err
 		}
 		return &elbv2.Empty{}, op.putTargetGroup(g)
 	})

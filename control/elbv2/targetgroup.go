@@ -13,12 +13,14 @@ import (
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
 	"pergola/aws/iam"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
 
 var (
 	targetGroups = store.NewKind[elbv2.TargetGroup](elbv2.KindTargetGroup)
+	ownedGroups  = ownership.Of(elbv2.KindTargetGroup, func(g *elbv2.TargetGroup) (string, string) { return g.Account, g.ID })
 	vpcs         = store.NewKind[resources.VPC](resources.KindVPC)
 )
 
@@ -64,20 +66,13 @@ func (op *call) putTargetGroup(g *elbv2.TargetGroup) error { return targetGroups
 
 // ownTargetGroups lists the target groups of the caller's account, in order of id.
 func (op *call) ownTargetGroups() ([]*elbv2.TargetGroup, error) {
-	entries, _, err := targetGroups.List(op.Tx, "", "", 0)
-	var own []*elbv2.TargetGroup
-	for _, entry := range entries {
-		if entry.Value.Account == op.account {
-			own = append(own, &entry.Value)
-		}
-	}
-	return own, err
+	return ownedGroups.All(op.Tx, op.account)
 }
 
 // usersOf are the load balancers that forward to a target group.
 func (op *call) usersOf(g *elbv2.TargetGroup) ([]*elbv2.LoadBalancer, error) {
 	own, err := op.ownLoadBalancers()
-	return slices.DeleteFunc(own, func(l *elbv2.LoadBalancer) bool { return !l.ForwardsTo(g.ID) }), err
+	return slices.DeleteFunc(slices.Clone(own), func(l *elbv2.LoadBalancer) bool { return !l.ForwardsTo(g.ID) }), err
 }
 
 // CreateTargetGroup makes a target group without targets. A repeated request with the same settings answers like the
@@ -112,10 +107,20 @@ func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *
 			return nil, err
 		}
 		if g == nil {
+			have, err := ownedGroups.Count(op.Tx, op.account)
+			if err != nil {
+				return nil, err
+			}
+			if err := op.quotas.Room(elbv2.QuotaTargetGroups, have+1); err != nil {
+				return nil, err
+			}
 			fresh := wanted // the function may run again
 			g = &fresh
 			g.ID, g.Account, g.Tags = op.newID(), op.account, tags
 			g.ARN = op.arn("targetgroup/" + g.Name + "/" + g.ID)
+			if err := ownedGroups.Add(op.Tx, g); err != nil {
+				return nil, err
+			}
 		}
 		description, err := op.describeGroup(g)
 		if err != nil {
@@ -344,6 +349,7 @@ func (c *Control) DeleteTargetGroup(ctx context.Context, caller iam.Caller, in *
 		if len(users) > 0 {
 			return nil, aws.Errorf("ResourceInUse", "Target group '%s' is currently in use by a listener of '%s'", g.ARN, users[0].ARN)
 		}
+		ownedGroups.Remove(op.Tx, g)
 		targetGroups.Delete(op.Tx, g.ID)
 		return &elbv2.Empty{}, nil
 	})

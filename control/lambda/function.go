@@ -59,7 +59,8 @@ func (c *Control) CreateFunction(ctx context.Context, caller iam.Caller, in *lam
 		if err := keep(&f.Latest); err != nil {
 			return nil, err
 		}
-		return op.changed(f, name, in.Publish)
+		answer, err := op.changed(f, name, in.Publish)
+		return roomed(op, answer, err)
 	})
 }
 
@@ -323,7 +324,8 @@ func (c *Control) updateCode(ctx context.Context, caller iam.Caller, in *lambda.
 		if in.DryRun {
 			return describe(f, &f.Latest, name), nil
 		}
-		return op.changed(f, name, in.Publish)
+		answer, err := op.changed(f, name, in.Publish)
+		return roomed(op, answer, err)
 	})
 }
 

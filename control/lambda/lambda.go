@@ -67,6 +67,8 @@ type Config struct {
 	Random io.Reader
 	// Logger hears of code that could not be removed; nil is silent.
 	Logger *slog.Logger
+	// Quotas replaces the defaults of quotas by their codes, such as "L-2ACBD22F".
+	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine.
@@ -86,12 +88,14 @@ type Control struct {
 	// changing is held for reading from the moment when code is kept until something refers to it, and for writing while
 	// code is removed to which nothing refers.
 	changing sync.RWMutex
+	quotas   aws.Quotas
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
 	c := &Control{
-		store: cfg.Store, region: cfg.Region, box: cfg.Box, codes: cfg.Codes, runner: cfg.Runner, elsewhere: cfg.Elsewhere,
+		quotas: cfg.Quotas,
+		store:  cfg.Store, region: cfg.Region, box: cfg.Box, codes: cfg.Codes, runner: cfg.Runner, elsewhere: cfg.Elsewhere,
 		now: cfg.Now, random: cfg.Random, log: cfg.Logger,
 	}
 	if c.now == nil {

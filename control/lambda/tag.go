@@ -74,6 +74,9 @@ func (c *Control) PutFunctionConcurrency(ctx context.Context, caller iam.Caller,
 		if err != nil {
 			return nil, err
 		}
+		if err := op.roomForConcurrency(f, in.Reserved); err != nil {
+			return nil, err
+		}
 		f.Concurrency = &in.Reserved
 		return &lambda.Concurrency{Reserved: f.Concurrency}, op.put(f)
 	})

@@ -67,7 +67,7 @@ func (op *call) publish(f *lambda.Function, description *string) (*lambda.Versio
 	}
 	f.LastVersion++
 	v.Number, v.Modified, v.Revision = strconv.FormatInt(f.LastVersion, 10), op.time(), op.revision()
-	return &v, op.putVersion(f, v)
+	return roomed(op, &v, op.putVersion(f, v))
 }
 
 // alike reports whether two versions have the same code and configuration.

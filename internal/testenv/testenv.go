@@ -72,6 +72,12 @@ func Start(t testing.TB) *Env {
 	return StartIn(t, deployment.Config{Dir: dir, NoSync: true})
 }
 
+// wide are quotas that have room for the estates of tests, which make more than the defaults allow. A test that looks at the
+// defaults gives Quotas that are empty and not nil.
+func wide() map[string]int {
+	return map[string]int{"L-F678F1CE": 1000, "L-1216C47A": 1000} // VPCs and instances
+}
+
 // StartIn starts a deployment with a configuration of the test's own, on the fabric that tests run on unless that names one.
 func StartIn(t testing.TB, cfg deployment.Config) *Env {
 	t.Helper()
@@ -80,6 +86,9 @@ func StartIn(t testing.TB, cfg deployment.Config) *Env {
 	cfg.Listen = "127.0.0.1:0"
 	if cfg.Network == "" {
 		cfg.Network = network()
+	}
+	if cfg.Quotas == nil {
+		cfg.Quotas = wide()
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))

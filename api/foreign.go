@@ -1,0 +1,158 @@
+package api
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"pergola/aws"
+	"pergola/lattice"
+)
+
+// What is asked of a service that is not served here is refused in that service's own protocol, so that its SDK shows the
+// message. The request tells the protocol, apart from that of the few services that answer in XML without being asked in
+// forms: those are known by their names.
+
+// refuser puts errors on the wire.
+type refuser interface {
+	refuse(w http.ResponseWriter, err error, requestID string)
+}
+
+// The services whose protocol is restXml, by the names that signatures have for them. S3 has an envelope of its own.
+var (
+	bucketServices  = []string{"s3", "s3express", "s3-object-lambda", "s3-outposts"}
+	restXMLServices = []string{"cloudfront", "route53"}
+)
+
+// bucketControl begins the paths of the control API of S3, which has the usual envelope, and the name of S3.
+const bucketControl = "/v20180820/"
+
+// protocolHeader names the protocol of requests of the newer protocols.
+const protocolHeader = "Smithy-Protocol"
+
+// refuserFor tells the protocol of a request that belongs to no service here. service is the one it was signed for, or "".
+func refuserFor(r *http.Request, service string) refuser {
+	target := r.Header.Get(targetHeader)
+	switch {
+	case r.Header.Get(protocolHeader) == cborProtocol:
+		return cbor{}
+	case slices.Contains(bucketServices, service) && !strings.HasPrefix(r.URL.Path, bucketControl):
+		return restXML{bucketFailure}
+	case slices.Contains(bucketServices, service), slices.Contains(restXMLServices, service):
+		return restXML{plainFailure}
+	case target != "":
+		return newAWSJSON(jsonStyle{invalid: "ValidationException", internal: "InternalFailure", version: jsonVersion(r)}, nil)
+	case isForm(r) && (service == "" || service == "ec2"):
+		return newQuery(ec2Style, nil)
+	case isForm(r):
+		return newQuery(style{failure: plainFailure, internal: "InternalFailure"}, nil)
+	}
+	return newRESTJSON(nil)
+}
+
+// refuseForeign answers a request that belongs to no service here.
+func refuseForeign(w http.ResponseWriter, r *http.Request, err error, requestID string) {
+	var unserved *notServed
+	if !errors.As(err, &unserved) {
+		refuserFor(r, "").refuse(w, err, requestID)
+		return
+	}
+	to := refuserFor(r, unserved.service)
+	to.refuse(w, unserved.inWordsOf(to), requestID)
+}
+
+// jsonVersion is the version of JSON 1.x that a request has.
+func jsonVersion(r *http.Request) string {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json-1.0") {
+		return "application/x-amz-json-1.0"
+	}
+	return awsJSONType
+}
+
+// notServed says that a service is not here, in the code that its protocol has for that.
+type notServed struct {
+	service string
+	there   []string
+}
+
+func (e *notServed) Error() string {
+	return fmt.Sprintf("the service %s is not served here; there are %s", quoted(e.service), strings.Join(e.there, ", "))
+}
+
+// as is the error with the code that a protocol has for it.
+func (e *notServed) as(code string, status int) *aws.Error {
+	return &aws.Error{Code: code, Status: status, Message: e.Error()}
+}
+
+// inWordsOf gives the error its code.
+func (e *notServed) inWordsOf(r refuser) error {
+	switch r.(type) {
+	case query:
+		return e.as("InvalidAction", http.StatusBadRequest)
+	case restXML:
+		return e.as("NotImplemented", http.StatusNotImplemented)
+	}
+	return e.as("UnknownOperationException", http.StatusNotFound)
+}
+
+// restXML is the protocol restXml, as far as errors go.
+type restXML struct {
+	failure func(f queryError, namespace, requestID string) any
+}
+
+func (p restXML) refuse(w http.ResponseWriter, err error, requestID string) {
+	f := query{style: style{internal: "InternalError"}}.errorOf(err)
+	body, err := xml.Marshal(p.failure(f, "", requestID))
+	if err != nil {
+		panic(fmt.Sprintf("api: an error cannot be encoded: %v", err)) // it has nothing but strings
+	}
+	w.Header().Set("X-Amz-Request-Id", requestID)
+	send(w, f.status, "application/xml", append([]byte(xml.Header), body...))
+}
+
+// bucketFailure is the envelope of S3.
+func bucketFailure(f queryError, _, requestID string) any {
+	return struct {
+		XMLName       xml.Name `xml:"Error"`
+		Code, Message string
+		RequestID     string `xml:"RequestId"`
+	}{Code: f.Code, Message: f.Message, RequestID: requestID}
+}
+
+// cbor is the protocol Smithy RPC v2 CBOR, as far as errors go.
+type cbor struct{}
+
+const cborProtocol = "rpc-v2-cbor"
+
+func (cbor) refuse(w http.ResponseWriter, err error, _ string) {
+	name, status, body := jsonError(err)
+	var known *lattice.Error
+	if errors.As(err, &known) && known.Kind == lattice.Internal {
+		status = http.StatusInternalServerError
+	}
+	const mapOfTwo = 0xa2 // RFC 8949 §3.1
+	encoded := []byte{mapOfTwo}
+	for _, text := range []string{"__type", name, "message", body.Message} {
+		encoded = appendCBOR(encoded, text)
+	}
+	w.Header().Set(protocolHeader, cborProtocol)
+	send(w, status, "application/cbor", encoded)
+}
+
+// appendCBOR writes a text string in the shortest form (RFC 8949 §3).
+func appendCBOR(to []byte, text string) []byte {
+	const textString = 0x60
+	switch n := len(text); {
+	case n < 24:
+		to = append(to, textString|byte(n))
+	case n < 1<<8:
+		to = append(to, textString|24, byte(n))
+	default:
+		text = text[:min(n, 1<<16-1)]
+		to = append(to, textString|25, byte(len(text)>>8), byte(len(text)))
+	}
+	return append(to, text...)
+}

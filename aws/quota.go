@@ -1,0 +1,31 @@
+package aws
+
+// Quota is a limit on how many of something an account may have, as Service Quotas names it.
+type Quota struct {
+	// Code names the quota, such as "L-F678F1CE".
+	Code string
+	// Name says what is counted, and Default how many there may be unless a deployment says otherwise.
+	Name    string
+	Default int
+	// Exceeded is the code of the error of what goes beyond.
+	Exceeded string
+}
+
+// Quotas are the quotas of which a deployment wants another value than the default, by their codes.
+type Quotas map[string]int
+
+// Limit is how many there may be.
+func (q Quotas) Limit(of Quota) int {
+	if limit, ok := q[of.Code]; ok {
+		return limit
+	}
+	return of.Default
+}
+
+// Room refuses what would make it more than the quota allows. wanted is how many there would be.
+func (q Quotas) Room(of Quota, wanted int) error {
+	if limit := q.Limit(of); wanted > limit {
+		return Errorf(of.Exceeded, "%s: the quota of %d is used up; raise quota %s or delete what is not needed", of.Name, limit, of.Code)
+	}
+	return nil
+}

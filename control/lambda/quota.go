@@ -1,0 +1,59 @@
+package lambda
+
+import (
+	"pergola/aws"
+	"pergola/aws/lambda"
+)
+
+// roomForCode refuses more code than an account may have. What the transaction has written counts.
+func (op *call) roomForCode() error {
+	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.caller.Account, ""), "", 0)
+	if err != nil {
+		return err
+	}
+	versions, _, err := versionObjects.List(op.Tx, lambda.ID(op.caller.Account, ""), "", 0)
+	if err != nil {
+		return err
+	}
+	var total int64
+	for _, f := range functions {
+		total += f.Value.Latest.CodeSize
+	}
+	for _, v := range versions {
+		total += v.Value.CodeSize
+	}
+	const megabyte = 1 << 20
+	return op.quotas.Room(lambda.QuotaCodeStorage, int((total+megabyte-1)/megabyte))
+}
+
+// roomed passes on the answer to a request that has brought code, if there is room for that.
+func roomed[R any](op *call, answer *R, err error) (*R, error) {
+	if err == nil {
+		err = op.roomForCode()
+	}
+	return answer, err
+}
+
+// unreserved is how much of the concurrency of an account stays for functions that reserve none (Lambda developer guide,
+// "Configuring reserved concurrency").
+const unreserved = 100
+
+// roomForConcurrency refuses to reserve for a function what would leave too little for the others.
+func (op *call) roomForConcurrency(f *lambda.Function, wanted int32) error {
+	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.caller.Account, ""), "", 0)
+	if err != nil {
+		return err
+	}
+	total := int(wanted)
+	for _, other := range functions {
+		if other.Value.Name != f.Name && other.Value.Concurrency != nil {
+			total += int(*other.Value.Concurrency)
+		}
+	}
+	if limit := op.quotas.Limit(lambda.QuotaConcurrency); total > max(0, limit-unreserved) {
+		return aws.Errorf(lambda.QuotaConcurrency.Exceeded,
+			"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d]; raise quota %s, which is %d, or reserve less",
+			unreserved, lambda.QuotaConcurrency.Code, limit)
+	}
+	return nil
+}
