@@ -221,7 +221,16 @@ func choose(kind string) (chosen, reason string, err error) {
 		}
 		return Netns, "", nil
 	}
-	return "", "", fmt.Errorf("fabric: unknown kind %q; use auto, netns or loopback", kind)
+	return "", "", CheckKind(kind)
+}
+
+// CheckKind refuses what is no kind of fabric.
+func CheckKind(kind string) error {
+	switch kind {
+	case Auto, Netns, Loopback, "":
+		return nil
+	}
+	return fmt.Errorf("fabric: unknown kind %q; use auto, netns or loopback", kind)
 }
 
 // Name is Netns or Loopback.

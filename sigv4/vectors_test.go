@@ -174,8 +174,8 @@ func wantComputed(t *testing.T, v *Verifier[string], r *Request, canonical, toSi
 	if e.Err != nil {
 		t.Errorf("refused: %v", e.Err)
 	}
-	if len(e.Attempts) != 1 {
-		t.Fatalf("%d attempts, want 1: %v", len(e.Attempts), e)
+	if len(e.Attempts) == 0 {
+		t.Fatalf("no attempts: %v", e)
 	}
 	wantText(t, "canonical request", e.Attempts[0].CanonicalRequest, canonical)
 	wantText(t, "string to sign", e.Attempts[0].StringToSign, toSign)

@@ -27,6 +27,9 @@ func serve(ctx context.Context, c *command, args []string) (int, error) {
 	if err := noArguments(set); err != nil {
 		return exitUsage, err
 	}
+	if err := fabric.CheckKind(*network); err != nil {
+		return exitFailure, err
+	}
 	if err := fabric.Enter(*network); err != nil {
 		return exitFailure, err
 	}
