@@ -13,17 +13,32 @@ import (
 	"pergola/operator"
 )
 
+// account is an account that exists: the one that is named, or for "" the management account.
+func (c *Control) account(ctx context.Context, named string) (string, error) {
+	if named == "" {
+		named = iam.ManagementAccount
+	}
+	exists, err := c.accounts.Exists(ctx, named)
+	if err == nil && !exists {
+		err = fmt.Errorf("account %s does not exist; aws organizations list-accounts tells which do, and create-account makes one", named)
+	}
+	return named, err
+}
+
+// RegisterIssuer makes an issuer of web identities known to an account.
+func (c *Control) RegisterIssuer(ctx context.Context, issuer operator.Issuer) (arn string, err error) {
+	account, err := c.account(ctx, issuer.Account)
+	if err != nil {
+		return "", err
+	}
+	return c.keys.RegisterIssuer(ctx, account, iam.IssuerKeys{URL: issuer.URL, ClientIDs: issuer.Audiences, Keys: issuer.Keys})
+}
+
 // Environment returns what a client needs to call the API as the administrator of an account.
 func (c *Control) Environment(ctx context.Context, account string) (operator.Environment, error) {
-	if account == "" {
-		account = iam.ManagementAccount
-	}
-	exists, err := c.accounts.Exists(ctx, account)
+	account, err := c.account(ctx, account)
 	if err != nil {
 		return operator.Environment{}, err
-	}
-	if !exists {
-		return operator.Environment{}, fmt.Errorf("account %s does not exist; aws organizations list-accounts tells which do, and create-account makes one", account)
 	}
 	credential, err := c.keys.Administrator(ctx, account)
 	if err != nil {

@@ -218,7 +218,7 @@ func denyUnixSockets() error {
 	architectures := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}
 	architecture, known := architectures[runtime.GOARCH]
 	if !known {
-		return fmt.Errorf("Unix sockets cannot be denied on %s", runtime.GOARCH)
+		return fmt.Errorf("sockets of Unix cannot be denied on %s", runtime.GOARCH)
 	}
 	// Where struct seccomp_data of linux/seccomp.h has the number of the call, the architecture, and the half of the first
 	// argument that counts.

@@ -100,6 +100,18 @@ func Explain(ctx context.Context, dir string, question Question) (Explanation, e
 	return *reply.Explanation, nil
 }
 
+// RegisterIssuer makes an issuer of web identities known to the deployment on a data directory, and returns its ARN.
+func RegisterIssuer(ctx context.Context, dir string, issuer Issuer) (arn string, err error) {
+	reply, err := ask(ctx, dir, Control, request{Issuer: &issuer})
+	if err != nil {
+		return "", err
+	}
+	if reply.Issuer == nil {
+		return "", errOtherVersion
+	}
+	return *reply.Issuer, nil
+}
+
 // Streams are the standard streams of a program.
 type Streams struct{ In, Out, Err *os.File }
 

@@ -75,6 +75,19 @@ type request struct {
 	Program     *Program            `json:"program,omitempty"`
 	Explain     *Question           `json:"explain,omitempty"`
 	Authority   *authorityRequest   `json:"authority,omitempty"`
+	Issuer      *Issuer             `json:"issuer,omitempty"`
+}
+
+// Issuer is an issuer of web identities whose keys are given rather than fetched.
+type Issuer struct {
+	// Account is whose roles may trust it; "" means the management account.
+	Account string `json:"account"`
+	// URL is the issuer as its tokens name it. It need not be one that can be reached.
+	URL string `json:"url"`
+	// Audiences are whom its tokens are for; none, for a new issuer, means sts.amazonaws.com.
+	Audiences []string `json:"audiences,omitempty"`
+	// Keys is a JSON Web Key Set (RFC 7517).
+	Keys []byte `json:"keys"`
 }
 
 // authorityRequest asks for the certificate of the built-in authority.
@@ -125,6 +138,7 @@ type answer struct {
 	ExitStatus  *int         `json:"exitStatus,omitempty"`
 	Explanation *Explanation `json:"explanation,omitempty"`
 	Authority   *string      `json:"authority,omitempty"`
+	Issuer      *string      `json:"issuer,omitempty"`
 }
 
 // conn speaks lines of JSON over a Unix socket, with descriptors beside the first line.

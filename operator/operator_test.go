@@ -67,6 +67,10 @@ func (f *fake) Explain(_ context.Context, q operator.Question) (operator.Explana
 
 func (f *fake) Authority(context.Context) (string, error) { return "PEM", nil }
 
+func (f *fake) RegisterIssuer(_ context.Context, issuer operator.Issuer) (string, error) {
+	return "arn of " + issuer.URL, nil
+}
+
 func dup(file *os.File) *os.File {
 	fd, err := syscall.Dup(int(file.Fd()))
 	if err != nil {

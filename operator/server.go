@@ -26,6 +26,8 @@ type ControlPart interface {
 	Environment(ctx context.Context, account string) (Environment, error)
 	// Authority returns the certificate of the built-in authority as PEM.
 	Authority(ctx context.Context) (string, error)
+	// RegisterIssuer makes an issuer of web identities known to an account, or gives it other keys, and returns its ARN.
+	RegisterIssuer(ctx context.Context, issuer Issuer) (arn string, err error)
 }
 
 // NodePart is what stands behind the door of the node.
@@ -100,6 +102,9 @@ func (c *conn) reply(ctx context.Context, req request, files []*os.File, answers
 	case req.Authority != nil && answers.Control != nil:
 		reply.Authority = new(string)
 		*reply.Authority, err = answers.Control.Authority(ctx)
+	case req.Issuer != nil && answers.Control != nil:
+		reply.Issuer = new(string)
+		*reply.Issuer, err = answers.Control.RegisterIssuer(ctx, *req.Issuer)
 	case req.Explain != nil && answers.Node != nil:
 		reply.Explanation = new(Explanation)
 		*reply.Explanation, err = answers.Node.Explain(ctx, *req.Explain)

@@ -35,8 +35,8 @@ func told(t *testing.T, w explain.World, q explain.Question) (answer explain.Ans
 	return answer, b.String()
 }
 
-// refusal is what connecting to a target that is down meets.
-var refusal = errors.New("connect: connection refused")
+// errRefused is what connecting to a target that is down meets.
+var errRefused = errors.New("connect: connection refused")
 
 // watched lets the health of the world's targets be checked.
 func watched(w explain.World) explain.World {
@@ -50,8 +50,8 @@ func watched(w explain.World) explain.World {
 func down(w explain.World) explain.World {
 	w = watched(w)
 	w.Health = map[string]lattice.TargetReport{"tg-1": {"10.0.1.10:8080": {Status: lattice.TargetInitial, ReasonCode: lattice.ReasonHealthCheckInProgress}}}
-	w.Last = func(string, string) explain.Finding { return explain.Finding{At: time.Unix(1, 0), Err: refusal} }
-	w.Connect = func(string, netip.AddrPort) error { return refusal }
+	w.Last = func(string, string) explain.Finding { return explain.Finding{At: time.Unix(1, 0), Err: errRefused} }
+	w.Connect = func(string, netip.AddrPort) error { return errRefused }
 	return w
 }
 
