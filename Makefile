@@ -63,7 +63,7 @@ FUZZ = \
 	snapshot:FuzzPattern \
 
 
-.PHONY: all build lint test race conformance fuzz bench bench-policy kills cross
+.PHONY: all build lint test race conformance fuzz bench bench-policy kills soak cross
 
 all: build lint test
 
@@ -104,3 +104,7 @@ bench-policy:
 # A thousand kills of a writing server; go test does a few of them.
 kills:
 	PERGOLA_KILLS=1000 go test ./store ./test -run Kill -v -timeout 60m
+
+# Half an hour of everything at once; go test takes half a minute of it.
+soak:
+	PERGOLA_SOAK=30m go test ./test/soak -v -timeout 60m

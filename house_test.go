@@ -80,7 +80,7 @@ var mayImport = map[string][]string{
 	"node":       {"lattice", "addressing", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
 	"operator":   {},
 	"supervisor": {},
-	"deployment": {"lattice", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "functions", "node", "operator"},
+	"deployment": {"lattice", "dataplane", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "functions", "node", "operator"},
 
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},

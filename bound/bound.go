@@ -13,8 +13,12 @@ import (
 // of all.
 const (
 	ofGroup       = 3
+	ofGroupFew    = 5
 	ofGroupLittle = 7
 	little        = 256
+	// fewest is how much is little where a small part of all is next to nothing, as of some eighty connections: what a
+	// single client of a service opens.
+	fewest = 12
 )
 
 // Pool is a quantity, such as a number of connections or of bytes, that is shared among groups, such as VPCs, and among the
@@ -22,7 +26,8 @@ const (
 //
 // A group may have three times as much as is free, and a member as much as its group may have beyond what it has. So one
 // member alone gets three fifths of all, and its group three quarters. Who has less than a 256th of all may have that much even
-// where its group has that, as long as the group does not have seven eighths. So who wants little gets it, however much others
+// where its group has that, as long as the group does not have seven eighths; and who has less than twelve, as long as it
+// does not have five sixths. So who wants little gets it, however much others
 // in its group want, and whatever other groups do. Nothing that was given is taken back. (The idea is that of Choudhury and
 // Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.)
 //
@@ -113,7 +118,8 @@ func (s *Share) Take(n int64) bool {
 func (s *Share) take(n int64) bool {
 	p, g := s.pool, s.group
 	free := p.most - p.taken
-	hasLittle := s.taken+n <= max(1, p.most/little) && g.taken <= ofGroupLittle*free
+	hasLittle := s.taken+n <= max(1, p.most/little) && g.taken <= ofGroupLittle*free ||
+		s.taken+n <= min(p.most/ofGroupLittle, fewest) && g.taken <= ofGroupFew*free
 	if n > free || s.taken+n > p.each || !hasLittle && s.taken > ofGroup*free-g.taken {
 		return false
 	}

@@ -35,6 +35,10 @@ func ForClients(descriptors int) int {
 	return max(descriptors-reserve, descriptors/2)
 }
 
+// Portion is how many descriptors one use of them may take: so many, and no more than a part of all that the process may
+// have. All uses together leave some for files and sockets of the process's own.
+func Portion(most, part int) int { return max(1, min(most, Descriptors()/part)) }
+
 // Crowd bounds the connections of a server. When one more comes, the one that has been quiet for longest gives way, so that
 // clients who only hold on keep nobody out. Its methods may be called at the same time.
 type Crowd struct {

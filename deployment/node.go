@@ -10,6 +10,7 @@ import (
 
 	"pergola/containment"
 	"pergola/control/lambda"
+	"pergola/dataplane"
 	"pergola/fabric"
 	"pergola/functions"
 	"pergola/lattice"
@@ -111,9 +112,9 @@ func (n *Node) openFunctions(box *sealing.Box) error {
 	return nil
 }
 
-// nodeConnections is how many connections of clients the data plane has at most. A client may take a second descriptor, for
-// the connection to its target.
-func nodeConnections() int { return containment.ForClients(containment.Descriptors()) / 2 }
+// nodeConnections is how many connections of clients to services the data plane has at most. Each may take a second
+// descriptor, for the connection to its target.
+func nodeConnections() int { return containment.Portion(dataplane.DefaultMaxConnections, 6) }
 
 // Await returns once the node serves what the store held when it started.
 func (n *Node) Await(ctx context.Context) error {

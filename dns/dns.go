@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"pergola/bound"
+	"pergola/containment"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -61,8 +62,8 @@ func New(config Config) *Server {
 		snapshot: config.Snapshot,
 		forward:  config.Forward,
 		log:      log,
-		forwards: bound.NewPool(maxForwards, maxClientForwards),
-		streams:  bound.NewPool(maxStreams, maxClientStreams),
+		forwards: bound.NewPool(int64(containment.Portion(maxForwards, 16)), maxClientForwards),
+		streams:  bound.NewPool(int64(containment.Portion(maxStreams, 16)), maxClientStreams),
 		zone:     zone,
 		below:    append([]byte("."), text(&zone)...),
 	}

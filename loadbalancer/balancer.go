@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pergola/bound"
 	"pergola/containment"
 	"pergola/dataplane/proxy"
 	"pergola/dataplane/security"
@@ -191,7 +192,15 @@ func (b *balancer) open(ctx context.Context, d door) error {
 	b.doors[d] = s
 	s.connections.Go(func() {
 		err := containment.Accept(s.finish, b.set.log, "a listener of a load balancer", listener.Accept, func(conn net.Conn) {
-			s.connections.Go(func() { b.admit(s, d, conn) })
+			seat := b.set.seats.Enter(b.vpc, bound.ClientOf(conn.RemoteAddr()))
+			if seat == nil {
+				_ = conn.Close()
+				return
+			}
+			s.connections.Go(func() {
+				defer seat.Leave()
+				b.admit(s, d, conn)
+			})
 		})
 		if err != nil {
 			b.set.log.Error("a listener of a load balancer has stopped", "address", b.places[d.place].Address, "port", d.port, "error", err)

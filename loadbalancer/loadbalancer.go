@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"pergola/bound"
 	"pergola/containment"
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -49,11 +50,16 @@ type Config struct {
 // drainTime is how long the requests of a listener that is gone may go on.
 const drainTime = 3 * time.Second
 
+// maxConnections is how many connections the load balancers of a node have open at once, shared out among VPCs and their
+// clients as bound.Pool says; further ones are closed.
+const maxConnections = 16384
+
 // Set is the load balancers of a node. Leave, Apply and Close must not be called at the same time; Report may be called at
 // any.
 type Set struct {
 	config Config
 	log    *slog.Logger
+	seats  *bound.Pool // the connections that are open
 
 	mu        sync.Mutex // guards balancers
 	balancers map[string]*balancer
@@ -62,6 +68,7 @@ type Set struct {
 // New makes a Set without load balancers. Close it.
 func New(config Config) *Set {
 	s := &Set{config: config, log: config.Logger, balancers: map[string]*balancer{}}
+	s.seats = bound.NewPool(int64(containment.Portion(maxConnections, 16)), 0) // each takes two descriptors
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"pergola/bound"
+	"pergola/containment"
 )
 
 // Address is where instances look for the service.
@@ -115,7 +116,7 @@ type Server struct {
 
 // New makes a Server.
 func New(cfg Config) *Server {
-	s := &Server{region: cfg.Region, describe: cfg.Describe, now: cfg.Now, log: cfg.Logger, streams: bound.NewPool(maxStreams, maxClientStreams)}
+	s := &Server{region: cfg.Region, describe: cfg.Describe, now: cfg.Now, log: cfg.Logger, streams: bound.NewPool(int64(containment.Portion(maxStreams, 16)), maxClientStreams)}
 	if s.now == nil {
 		s.now = time.Now
 	}

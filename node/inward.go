@@ -12,17 +12,18 @@ import (
 	"sync"
 	"time"
 
+	"pergola/bound"
 	"pergola/containment"
 )
 
 // APIAddress is where the deployment's API answers in every VPC, by plain HTTP.
 var APIAddress = netip.MustParseAddrPort("169.254.169.252:80")
 
-// Bounds on connections from within a VPC to the API: how many one address may have at once, and how many the VPC; further
-// ones are closed.
+// maxAPIConnections is how many connections from within VPCs to the API there may be at once, shared out as bound.Pool says,
+// and maxClientAPIConnections how many of one client; further ones are closed.
 const (
-	maxAPIConnections    = 32
-	maxVPCAPIConnections = 512
+	maxAPIConnections       = 2048
+	maxClientAPIConnections = 32
 )
 
 // apiIdle is how long such a connection may be silent in both directions.
@@ -75,13 +76,15 @@ func (r byteByByte) Read(b []byte) (int, error) { return r.Reader.Read(b[:min(1,
 type inward struct {
 	socket string
 	log    *slog.Logger
+	open   *bound.Pool
 }
 
 func newInward(cfg Config) *inward {
 	if cfg.API == "" {
 		return nil
 	}
-	return &inward{cfg.API, cfg.Logger}
+	// Each takes two descriptors.
+	return &inward{cfg.API, cfg.Logger, bound.NewPool(int64(containment.Portion(maxAPIConnections, 32)), maxClientAPIConnections)}
 }
 
 // serve carries the connections of one VPC until ctx ends.
@@ -91,16 +94,20 @@ func (i *inward) serve(ctx context.Context, vpcID string, listener net.Listener)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
-	open := callers{count: map[netip.Addr]int{}}
 	return containment.Accept(ctx, i.log, "the API in a VPC", listener.Accept, func(conn net.Conn) {
 		from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
 		source := Source{vpcID, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())}
-		if err != nil || !open.enter(source.Address.Addr()) {
+		if err != nil {
+			_ = conn.Close()
+			return
+		}
+		place := i.open.Enter(vpcID, source.Address.Addr())
+		if place == nil {
 			_ = conn.Close()
 			return
 		}
 		carrying.Go(func() {
-			defer open.leave(source.Address.Addr())
+			defer place.Leave()
 			_ = containment.Do(i.log, "a connection to the API", func() error { // it is logged there
 				i.carry(ctx, conn, source)
 				return nil
@@ -151,32 +158,5 @@ func copyAwake(to, from net.Conn, quiet *time.Timer) {
 			}
 			return
 		}
-	}
-}
-
-// callers counts connections by client.
-type callers struct {
-	mu    sync.Mutex
-	count map[netip.Addr]int
-	all   int
-}
-
-func (c *callers) enter(client netip.Addr) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.count[client] >= maxAPIConnections || c.all >= maxVPCAPIConnections {
-		return false
-	}
-	c.count[client]++
-	c.all++
-	return true
-}
-
-func (c *callers) leave(client netip.Addr) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.all--
-	if c.count[client]--; c.count[client] == 0 {
-		delete(c.count, client)
 	}
 }

@@ -131,7 +131,7 @@ func New(cfg Config) *Node {
 	})
 	n.plane = dataplane.New(dataplane.Config{
 		Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger, Closed: n.repair,
-		MaxConnections: min(cfg.MaxConnections, dataplane.DefaultMaxConnections),
+		MaxConnections: cfg.MaxConnections,
 		Hold: func(d dataplane.Door) bool {
 			return n.pass.isDown(d.VPC) || n.pass.holds(part{what: entry, vpc: d.VPC, port: d.Port})
 		},

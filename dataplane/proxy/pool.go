@@ -113,16 +113,21 @@ func (p *Proxy) openFirst(at place) (*http2.Stream, error) {
 // sweepEvery is how often kept connections are looked through, and how long one may be kept at most.
 const sweepEvery = 30 * time.Second
 
+// maxIdle is how many connections are kept to all targets together.
+const maxIdle = 16384
+
 // pool keeps connections to targets between requests. Those that serve one request at a time lie in it while they serve
 // none: the last one given is the first taken, so that those beyond need grow old and are closed. Those that many
 // requests share are in it as long as they take any.
 type pool struct {
 	perPlace int
+	most     int // of all places
 	lifetime time.Duration
 	log      *slog.Logger
 
 	mu     sync.Mutex // guards all below
 	idle   map[place][]*targetConn
+	kept   int // how many idle holds
 	common map[place]*shared
 	timer  *time.Timer // set while connections are kept
 	closed bool
@@ -147,7 +152,7 @@ type sharedConn struct {
 }
 
 func newPool(perPlace int, lifetime time.Duration, log *slog.Logger) *pool {
-	return &pool{perPlace: perPlace, lifetime: lifetime, log: log, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
+	return &pool{perPlace: perPlace, most: containment.Portion(maxIdle, 10), lifetime: lifetime, log: log, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
 }
 
 // take returns a kept connection, or nil.
@@ -162,6 +167,7 @@ func (p *pool) take(at place) *targetConn {
 	c := conns[last]
 	conns[last] = nil
 	p.idle[at] = conns[:last]
+	p.kept--
 	c.kept, c.continued = true, false
 	return c
 }
@@ -229,10 +235,11 @@ func (p *pool) keep(c *targetConn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	conns := p.idle[c.at]
-	if p.closed || len(conns) >= p.perPlace || c.since.Sub(c.born) >= p.lifetime {
+	if p.closed || len(conns) >= p.perPlace || p.kept >= p.most || c.since.Sub(c.born) >= p.lifetime {
 		return false
 	}
 	p.idle[c.at] = append(conns, c)
+	p.kept++
 	p.wake()
 	return true
 }
@@ -269,6 +276,7 @@ func (p *pool) unused() (old []*targetConn) {
 			kept = append(kept, c)
 		}
 		clear(conns[len(kept):])
+		p.kept -= len(conns) - len(kept)
 		p.idle[at] = kept
 		if len(kept) == 0 {
 			delete(p.idle, at)
@@ -313,6 +321,7 @@ func (p *pool) close() {
 		for _, c := range conns {
 			c.Close()
 		}
+		p.kept -= len(conns)
 		delete(p.idle, at)
 	}
 	var clients []*sharedConn

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"pergola/containment"
 	"pergola/dataplane/http1"
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -66,7 +67,7 @@ func New(cfg Config) *Set {
 	s := &Set{
 		dial: cfg.Dial, log: cfg.Logger, changed: cfg.Changed,
 		jitter: rand.Int64N,
-		slots:  make(chan struct{}, maxChecks),
+		slots:  make(chan struct{}, containment.Portion(maxChecks, 16)),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
