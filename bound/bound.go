@@ -13,11 +13,9 @@ import (
 // of all.
 const (
 	ofGroup       = 3
-	ofGroupFew    = 5
 	ofGroupLittle = 7
 	little        = 256
-	// fewest is how much is little where a small part of all is next to nothing, as of some eighty connections: what a
-	// single client of a service opens.
+	// fewest is how much is little where such a part of all is nothing: what a single client of a service opens.
 	fewest = 12
 )
 
@@ -26,8 +24,8 @@ const (
 //
 // A group may have three times as much as is free, and a member as much as its group may have beyond what it has. So one
 // member alone gets three fifths of all, and its group three quarters. Who has less than a 256th of all may have that much even
-// where its group has that, as long as the group does not have seven eighths; and who has less than twelve, as long as it
-// does not have five sixths. So who wants little gets it, however much others
+// where its group has that, as long as the group does not have seven eighths; where such a
+// part is nothing, as of some eighty connections, that is twelve. So who wants little gets it, however much others
 // in its group want, and whatever other groups do. Nothing that was given is taken back. (The idea is that of Choudhury and
 // Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.)
 //
@@ -115,11 +113,18 @@ func (s *Share) Take(n int64) bool {
 	return s.take(n)
 }
 
+// little is how much a member can have beside others that want all.
+func (p *Pool) little() int64 {
+	if p.most < little {
+		return min(p.most/ofGroupLittle, fewest)
+	}
+	return p.most / little
+}
+
 func (s *Share) take(n int64) bool {
 	p, g := s.pool, s.group
 	free := p.most - p.taken
-	hasLittle := s.taken+n <= max(1, p.most/little) && g.taken <= ofGroupLittle*free ||
-		s.taken+n <= min(p.most/ofGroupLittle, fewest) && g.taken <= ofGroupFew*free
+	hasLittle := s.taken+n <= max(1, p.little()) && g.taken <= ofGroupLittle*free
 	if n > free || s.taken+n > p.each || !hasLittle && s.taken > ofGroup*free-g.taken {
 		return false
 	}

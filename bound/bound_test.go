@@ -49,6 +49,18 @@ func TestManyHogsLeaveRoom(t *testing.T) {
 	}
 }
 
+// Of few connections, too, a newcomer gets what a client opens beside two that want all.
+func TestFewAreSharedOut(t *testing.T) {
+	p := bound.NewPool(85, 0)
+	grab(p, "a", "1")
+	grab(p, "a", "2")
+	for _, newcomer := range []string{"3", "4"} {
+		if got := grab(p, "a", newcomer); got < 5 {
+			t.Errorf("newcomer %s gets %d", newcomer, got)
+		}
+	}
+}
+
 func TestAMemberHasABoundOfItsOwn(t *testing.T) {
 	p := bound.NewPool(1000, 7)
 	if got := grab(p, "a", "1"); got != 7 {
