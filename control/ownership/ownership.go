@@ -13,7 +13,7 @@ import (
 // owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each kind of which
 // owned has every object, those from before there was the index included.
 var (
-	owned    = store.NewIndex("owned")
+	owned    = store.NewIndex("owned").Counted()
 	complete = store.NewIndex("owned-complete")
 )
 

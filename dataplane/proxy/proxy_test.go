@@ -22,6 +22,17 @@ const (
 	ok  = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 )
 
+// TestFault_D14_FixedResponsesHaveBodies lets a rule answer with each status that fixed responses can have.
+func TestFault_D14_FixedResponsesHaveBodies(t *testing.T) {
+	for status, body := range map[int]string{404: "Not Found", 500: "Internal Server Error"} {
+		w := newWorld(t)
+		w.listener().Rules[0].Action = snapshot.Action{FixedStatus: status}
+		if got := w.ask(get); got.status != status || got.body != body {
+			t.Errorf("%d %q, want %d %q", got.status, got.body, status, body)
+		}
+	}
+}
+
 // TestAnswers holds what a client is told, and what is recorded, for every way a request can go.
 func TestAnswers(t *testing.T) {
 	denied := func(level string) string {
