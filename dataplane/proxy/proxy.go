@@ -604,6 +604,10 @@ func (x *exchange) leave() {
 // giveBack gives up what the request occupies of the target, which has been between two messages since now.
 func (x *exchange) giveBack(now time.Time) {
 	x.client.occupy(nil)
+	if x.client.wasCut() { // and with it, perhaps, the connection
+		x.to.Close()
+		return
+	}
 	x.proxy.pool.give(x.to, now)
 }
 

@@ -569,6 +569,38 @@ func TestPoolClosesAside(t *testing.T) {
 	})
 }
 
+// cuttable is a peer that tells whether it was cut and closed.
+type cuttable struct {
+	peer
+	cut, closed bool
+}
+
+func (c *cuttable) Cut() { c.cut = true }
+
+func (c *cuttable) Close() error {
+	c.closed = true
+	return nil
+}
+
+// TestFault_A4_AConnectionThatWasCutIsNotKept has a client leave at the moment when the target's answer has been read whole:
+// the connection that was cut for that is of no use to anybody.
+func TestFault_A4_AConnectionThatWasCutIsNotKept(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		p := &Proxy{pool: newPool(1, DefaultLifetime, slog.New(slog.DiscardHandler))}
+		target := &cuttable{}
+		x := &exchange{proxy: p, client: &client{side: side{peer: &cuttable{}}}, to: &targetConn{side: side{peer: target}, born: time.Now()}}
+		x.client.occupy(x.to)
+		if leaves {
+			x.client.cut()
+		}
+		x.giveBack(time.Now())
+		if kept := p.pool.take(place{}) != nil; kept == leaves || target.cut != leaves || target.closed != leaves {
+			t.Errorf("a client that leaves: %t; the target's connection is kept: %t, cut: %t, closed: %t", leaves, kept, target.cut, target.closed)
+		}
+		p.pool.close()
+	}
+}
+
 func TestFinishAndCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
