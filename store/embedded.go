@@ -145,7 +145,7 @@ func newServer(cfg Config, words *lastWords) (server *etcdserver.EtcdServer, err
 	log := zap.New(zapCore{log: cfg.Logger}, zap.WithFatalHook(words), zap.WithPanicHook(words))
 	defer func() {
 		if p := recover(); p != nil {
-			err = givenUp(p)
+			err = givenUp(cfg.Dir, p)
 		}
 	}()
 	if err := verify(cfg.Dir); err != nil {
@@ -154,13 +154,16 @@ func newServer(cfg Config, words *lastWords) (server *etcdserver.EtcdServer, err
 	return etcdserver.NewServer(serverConfig(cfg, log))
 }
 
+// roomToRepair is how much must be free for the end of a log that a full disk cut to be mended, which writes a copy of it.
+const roomToRepair = segmentSize + 1<<20
+
 // givenUp tells damaged data from a disk that does not take what a start has to write.
-func givenUp(problem any) error {
+func givenUp(dir string, problem any) error {
 	err, ok := problem.(error)
 	if !ok {
 		err = fmt.Errorf("%v", problem)
 	}
-	if isFull(err) {
+	if free, _, unknown := space(dir); isFull(err) || unknown == nil && free < roomToRepair {
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -59,14 +59,15 @@ type wait context.CancelFunc
 func (w wait) Cut() { w() }
 
 // occupy notes what the request waits for; nil for nothing. Once it has returned, what was noted before is not touched any
-// more.
-func (c *client) occupy(it interface{ Cut() }) {
+// more. It reports whether the client was broken off, and what was noted before with it.
+func (c *client) occupy(it interface{ Cut() }) (cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.occupied = it
 	if c.isCut && it != nil {
 		it.Cut()
 	}
+	return c.isCut
 }
 
 // noteSent notes that the request under way has come whole: its client has nothing more to say.

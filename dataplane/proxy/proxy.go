@@ -603,8 +603,7 @@ func (x *exchange) leave() {
 
 // giveBack gives up what the request occupies of the target, which has been between two messages since now.
 func (x *exchange) giveBack(now time.Time) {
-	x.client.occupy(nil)
-	if x.client.wasCut() { // and with it, perhaps, the connection
+	if x.client.occupy(nil) {
 		x.to.Close()
 		return
 	}

@@ -215,7 +215,7 @@ func (w *world) processes() []process {
 
 // figures are what a process holds.
 type figures struct {
-	resident, descriptors, threads int // resident in KiB
+	memory, descriptors int // memory of its own, in KiB: files that it has mapped are not counted
 }
 
 func figuresOf(pid int) (f figures) {
@@ -224,10 +224,8 @@ func figuresOf(pid int) (f figures) {
 		name, value, _ := strings.Cut(line, ":")
 		number, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 		switch name {
-		case "VmRSS":
-			f.resident = number
-		case "Threads":
-			f.threads = number
+		case "RssAnon":
+			f.memory = number
 		}
 	}
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
