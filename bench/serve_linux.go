@@ -130,7 +130,10 @@ func servePergola(ctx context.Context, p plan) error {
 	if err := plane.Apply(ctx, compiled); err != nil {
 		return err
 	}
-	where := place{Front: <-sockets.opened, From: localhost, Host: generatedName, Target: p.Target}
+	where := place{Front: <-sockets.opened, From: localhost, Host: hostName, Target: p.Target}
+	if p.TLS {
+		where.Host = generatedName
+	}
 	if p.signed {
 		where.Signing = signing{userKey, userSecret}
 	}

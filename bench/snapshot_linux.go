@@ -33,10 +33,10 @@ const (
 	userSecret   = "a/secret/of/no/use/anywhere/else/0000000"
 )
 
-// hostName is the name that clients ask the peers for.
+// hostName is the name that clients ask every subject for.
 const hostName = "bench.example"
 
-// generatedName is the name that clients ask Pergola for: one that it certifies itself.
+// generatedName is the name that clients ask Pergola for over TLS, in its place: one that it certifies itself.
 var generatedName = lattice.DomainName("bench", serviceID, region)
 
 // plan is what is compiled: a service that forwards everything to a single target.
@@ -77,6 +77,7 @@ func (p plan) objects() map[string]any {
 		IdleTimeoutSeconds: lattice.DefaultIdleTimeoutSeconds, Status: lattice.StatusActive,
 	}
 	service.DNSEntry.DomainName = generatedName
+	service.CustomDomainName = hostName
 	group := lattice.TargetGroup{
 		ID: groupID, ARN: home.ARN(lattice.KindTargetGroup, groupID), Type: lattice.TargetIP, Status: lattice.StatusActive,
 		Config: &lattice.TargetGroupConfig{
