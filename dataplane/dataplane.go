@@ -40,7 +40,7 @@ type Config struct {
 	// bound.Pool says. A connection beyond a client's share is reset. 0 means DefaultMaxConnections; there are fewer where
 	// bound.Memory has not enough for as many.
 	MaxConnections int
-	// Hold reports whether a door that is missing is to stay so for now; Apply opens all others. Nil holds none.
+	// Hold reports whether Apply leaves a closed door closed, because it waits out a backoff. Nil holds none.
 	Hold func(Door) bool
 	// Closed is called when the network has closed a door that should be open: the next Apply opens it anew. It must
 	// return at once. Nil is for those who do not ask.

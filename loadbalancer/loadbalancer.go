@@ -40,8 +40,8 @@ type Config struct {
 	// Changed is called when what Report returns may have changed. It must return at once and must not call the Set. Nil
 	// is for those who do not ask.
 	Changed func()
-	// Hold reports whether a load balancer's doors that could not be opened are not to be tried for now; Apply tries all
-	// others. Nil holds none.
+	// Hold reports whether Apply leaves a load balancer's closed doors closed, because they wait out a backoff. Nil holds
+	// none.
 	Hold func(id string) bool
 	// Logger receives each change of a target's health, and what cannot be served. Nil discards it.
 	Logger *slog.Logger

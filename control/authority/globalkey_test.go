@@ -65,8 +65,8 @@ func TestFault_B4_GlobalKeys(t *testing.T) {
 				permissions := inline(`{"Effect":"Allow","Action":"*","Resource":"*","Condition":` + condition + `}`)
 				caller := w.user(account, "ada", permissions)
 				if who != "user" {
-					role := iam.Role{Entity: entity(account, "work", "AROAwork"), Permissions: permissions}
-					put(w, iam.KindRole, iam.ID(account, "work"), role)
+					role := iam.Role{Entity: entity(account, "batch", "AROAbatch"), Permissions: permissions}
+					put(w, iam.KindRole, iam.ID(account, "batch"), role)
 					caller = iam.Caller{Account: account, ARN: role.SessionARN("job"), UserID: role.UniqueID + ":job", Type: iam.TypeAssumedRole, RoleARN: role.ARN(),
 						Session: &iam.Session{Name: "job", SourceIdentity: "ada", Federation: "arn:x", Issued: time.Date(2026, 8, 1, 11, 0, 0, 0, time.UTC)}}
 				}

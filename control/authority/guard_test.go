@@ -15,21 +15,21 @@ import (
 
 // The parts of the questions about what has a policy of its own.
 const (
-	adaARN  = "arn:aws:iam::" + account + ":user/ada"
-	workARN = "arn:aws:iam::" + account + ":role/work"
-	jobARN  = "arn:aws:sts::" + account + ":assumed-role/work/job"
-	evaARN  = "arn:aws:iam::" + member + ":user/eva"
-	guarded = "arn:aws:lambda:us-west-2:" + account + ":function:f"
+	adaARN   = "arn:aws:iam::" + account + ":user/ada"
+	batchARN = "arn:aws:iam::" + account + ":role/batch"
+	jobARN   = "arn:aws:sts::" + account + ":assumed-role/batch/job"
+	evaARN   = "arn:aws:iam::" + member + ":user/eva"
+	guarded  = "arn:aws:lambda:us-west-2:" + account + ":function:f"
 )
 
 // callers are who asks in the tests of guards, by name. The permissions are those of the user or of the role.
 func (w *world) callers(p iam.Permissions) map[string]iam.Caller {
 	w.t.Helper()
-	role := iam.Role{Entity: entity(account, "work", "AROAwork"), Permissions: p}
-	put(w, iam.KindRole, iam.ID(account, "work"), role)
+	role := iam.Role{Entity: entity(account, "batch", "AROAbatch"), Permissions: p}
+	put(w, iam.KindRole, iam.ID(account, "batch"), role)
 	eva := w.user(member, "eva", p)
 	session := iam.Caller{
-		Account: account, ARN: jobARN, RoleARN: workARN, UserID: "AROAwork:job", Type: iam.TypeAssumedRole, Session: &iam.Session{Name: "job"},
+		Account: account, ARN: jobARN, RoleARN: batchARN, UserID: "AROAbatch:job", Type: iam.TypeAssumedRole, Session: &iam.Session{Name: "job"},
 	}
 	narrow := session
 	narrow.Session = &iam.Session{Name: "job", Policy: document(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)}
@@ -101,9 +101,9 @@ func TestFault_C1_AQuestionIsAskedWhole(t *testing.T) {
 		{`"*"`, ownAccount, "stranger", full, false, false},
 		{aws(jobARN), ownAccount, "session", own, true, true},
 		{aws(jobARN), ownAccount, "narrow", own, true, true},
-		{aws(workARN), ownAccount, "session", own, true, true},
-		{aws(workARN), ownAccount, "narrow", own, false, false}, // a role's session is limited by its own policies
-		{aws(workARN), ownAccount, "gone", own, false, false},
+		{aws(batchARN), ownAccount, "session", own, true, true},
+		{aws(batchARN), ownAccount, "narrow", own, false, false}, // a role's session is limited by its own policies
+		{aws(batchARN), ownAccount, "gone", own, false, false},
 		{`"*"`, none, "gone", full, false, false},
 		// Whose account is named needs the account's own policies.
 		{aws(account), none, "user", own, false, false},
@@ -152,7 +152,7 @@ func TestFault_C2_ADenyOfTheResourceCounts(t *testing.T) {
 		{aws("*"), "", []string{"user", "session", "root", "stranger"}},
 		{aws(account), "", []string{"user", "session", "root"}},
 		{aws(adaARN), "", []string{"user"}},
-		{aws(workARN), "", []string{"session"}},
+		{aws(batchARN), "", []string{"session"}},
 		{aws(jobARN), "", []string{"session"}},
 		{`"*"`, `"StringEquals":{"aws:PrincipalAccount":"` + account + `"}`, []string{"user", "session", "root"}},
 		{`"*"`, `"StringNotEquals":{"aws:PrincipalAccount":"` + account + `"}`, []string{"stranger"}},
@@ -194,7 +194,7 @@ func TestNamesAndLimits(t *testing.T) {
 		want              bool
 	}{
 		{aws(adaARN), "user", true}, {aws(account), "user", false}, {`"*"`, "user", true},
-		{aws(workARN), "session", false}, {aws(jobARN), "session", true}, {`"*"`, "session", true},
+		{aws(batchARN), "session", false}, {aws(jobARN), "session", true}, {`"*"`, "session", true},
 	} {
 		resource, trust := about("Allow", c.principal, "")
 		if err := w.assume(callers[c.caller], document(trust)); (err == nil) != c.want {
@@ -215,7 +215,7 @@ func TestPropertiesOfGuards(t *testing.T) {
 	names := []string{"user", "session", "narrow", "root", "stranger", "gone"}
 	statement := func(effect string) (resource, trust, identity string) {
 		condition := draw("", `"StringEquals":{"aws:PrincipalAccount":"`+draw(account, member)+`"}`, `"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:`+draw("user", "role")+`/*"}`)
-		resource, trust = about(effect, draw(`"*"`, aws("*"), aws(account), aws(member), aws(adaARN), aws(evaARN), aws(workARN), aws(jobARN)), condition)
+		resource, trust = about(effect, draw(`"*"`, aws("*"), aws(account), aws(member), aws(adaARN), aws(evaARN), aws(batchARN), aws(jobARN)), condition)
 		return resource, trust, `{"Effect":"` + effect + `","Action":"` + draw("*", "lambda:*", "sts:*", "s3:*") + `","Resource":"*","Condition":{` + condition + `}}`
 	}
 	for range 400 {
@@ -260,7 +260,7 @@ func TestFault_C4_PrincipalsOfTheDeployment(t *testing.T) {
 	w.organization() // which the member belongs to
 	for named, absent := range map[string]bool{
 		"*": false, account: false, member: false, "100000000009": false,
-		adaARN: false, workARN: false, jobARN: false, evaARN: false,
+		adaARN: false, batchARN: false, jobARN: false, evaARN: false,
 		"arn:aws:iam::" + account + ":root":                     false,
 		"arn:aws:iam::" + account + ":user/bob":                 true,
 		"arn:aws:iam::" + account + ":user/path/ada":            true,
@@ -270,7 +270,7 @@ func TestFault_C4_PrincipalsOfTheDeployment(t *testing.T) {
 		"arn:aws:sts::" + account + ":assumed-role/none/job":    true,
 		"arn:aws:sts::" + account + ":federated-user/somebody":  false,
 		"arn:aws:iam::100000000009:user/ada":                    false,
-		"arn:aws:iam::100000000009:role/work":                   false,
+		"arn:aws:iam::100000000009:role/batch":                  false,
 		"arn:aws:sts::100000000009:assumed-role/none/somewhere": false,
 	} {
 		for _, element := range []string{`"Effect":"Allow","Principal":{"AWS":["` + adaARN + `","` + named + `"]}`, `"Effect":"Deny","NotPrincipal":{"AWS":"` + named + `"}`} {
@@ -313,7 +313,7 @@ func TestFault_C3_WhatIsTemporaryDoesNotLast(t *testing.T) {
 		}
 	}
 	passed := w.store.View(w.ctx, func(tx *store.Tx) error { // by another service, which calls IAM itself
-		return authority.New(authority.Config{Service: "ec2"}).Ask(tx, ada, "RunInstances").MayAlso("iam:PassRole", workARN, nil)
+		return authority.New(authority.Config{Service: "ec2"}).Ask(tx, ada, "RunInstances").MayAlso("iam:PassRole", batchARN, nil)
 	})
 	w.expect(passed, "")
 }
