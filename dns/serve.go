@@ -32,8 +32,8 @@ const (
 )
 
 // ServePacket answers the questions that come to conn from clients in the VPC. It returns nil when ctx ends, or
-// net.ErrClosed if somebody else has closed conn; conn is closed then, and nothing is left running. Bind conn to a single address:
-// clients take a response only from where they sent the question.
+// net.ErrClosed if somebody else has closed conn; conn is closed then, and nothing is left running. Bind conn to a
+// single address: clients take a response only from where they sent the question.
 func (s *Server) ServePacket(ctx context.Context, vpcID string, conn net.PacketConn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var forwards sync.WaitGroup
@@ -166,8 +166,8 @@ func fit(query, response []byte) []byte {
 }
 
 // ServeStream answers the questions that come over the connections of a listener from clients in the VPC. It returns
-// nil when ctx ends, or net.ErrClosed if somebody else has closed the listener; the listener and all connections are closed
-// then, and nothing is left running.
+// nil when ctx ends, or net.ErrClosed if somebody else has closed the listener; the listener and all connections are
+// closed then, and nothing is left running.
 func (s *Server) ServeStream(ctx context.Context, vpcID string, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var streams sync.WaitGroup
@@ -184,16 +184,17 @@ func (s *Server) ServeStream(ctx context.Context, vpcID string, listener net.Lis
 		}
 		streams.Go(func() {
 			defer place.Leave()
-			defer s.contain(vpcID)
 			s.serveStream(ctx, origin{vpcID, client, "tcp"}, conn)
 		})
 	})
 	return unlessDone(ctx, err)
 }
 
-// serveStream answers the questions of one connection until the client has no more or does not behave.
+// serveStream answers the questions of one connection until the client has no more or does not behave. A panic ends
+// this connection and no other, and is counted before the client can see the end.
 func (s *Server) serveStream(ctx context.Context, from origin, conn net.Conn) {
 	defer conn.Close()
+	defer s.contain(from.vpc)
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	var forwards sync.WaitGroup
 	defer forwards.Wait()
