@@ -96,7 +96,8 @@ func constants(t *testing.T) map[string]string {
 				values := spec.(*ast.ValueSpec)
 				for i, value := range values.Values {
 					file := fset.File(value.Pos())
-					expression := string(s.code[file.Offset(value.Pos()):file.Offset(value.End())])
+					code := string(s.code[file.Offset(value.Pos()):file.Offset(value.End())])
+					expression := strings.Join(strings.Fields(code), " ") // a line of the table
 					all[fmt.Sprintf("%s.%s", s.pkg, values.Names[i].Name)] = strings.TrimSpace(expression)
 				}
 			}

@@ -19,8 +19,8 @@ import (
 	"pergola/store"
 )
 
-// TestFault_A1_AVPCThatCannotBeMadeFailsAlone has the network of one VPC fail for good. All that is another's works, what
-// was made in the VPC says why it does not, and can be deleted; a node that starts then gets ready.
+// TestFault_A1_AVPCThatCannotBeMadeFailsAlone has the network of one VPC fail for good. All that is another's works,
+// what was made in the VPC says why it does not, and can be deleted; a node that starts then gets ready.
 func TestFault_A1_AVPCThatCannotBeMadeFailsAlone(t *testing.T) {
 	w := newWorld(t)
 	network := w.network("mesh")
@@ -33,7 +33,11 @@ func TestFault_A1_AVPCThatCannotBeMadeFailsAlone(t *testing.T) {
 	w.eventually("the good VPC is associated", func() bool {
 		return w.associationOf(good).Status == lattice.StatusActive && w.instanceOf(good).State.Name == ec2.InstanceRunning
 	})
-	w.eventually("the service answers", func() bool { status, err := w.call(good, shop, 80); return err == nil && status == 500 })
+	w.eventually("the service answers", func() bool {
+		status, err := w.call(good, shop, 80)
+		return err == nil &&
+			status == 500
+	})
 
 	w.eventually("what is in the bad VPC has failed", func() bool {
 		state, _ := w.balancerState(balancer)
@@ -42,7 +46,8 @@ func TestFault_A1_AVPCThatCannotBeMadeFailsAlone(t *testing.T) {
 	})
 	_, reason := w.balancerState(balancer)
 	for what, got := range map[string]string{
-		"association": w.associationOf(bad).FailureMessage, "instance": w.instanceOf(bad).StateReason.Message, "load balancer": reason,
+		"association": w.associationOf(bad).FailureMessage, "instance": w.instanceOf(bad).StateReason.Message,
+		"load balancer": reason,
 	} {
 		if !strings.Contains(got, "made to fail") {
 			t.Errorf("the %s has failed because %q", what, got)
@@ -53,7 +58,8 @@ func TestFault_A1_AVPCThatCannotBeMadeFailsAlone(t *testing.T) {
 	}
 
 	if !w.inForce(func(ctx context.Context) error {
-		_, err := w.UpdateService(ctx, w.caller, &lattice.UpdateServiceRequest{ServiceIdentifier: shop.id, AuthType: lattice.AuthIAM})
+		_, err := w.UpdateService(ctx, w.caller, &lattice.UpdateServiceRequest{ServiceIdentifier: shop.id,
+			AuthType: lattice.AuthIAM})
 		return err
 	}) {
 		t.Error("a revocation waits for a VPC of somebody else")
@@ -69,7 +75,8 @@ func TestFault_A1_AVPCThatCannotBeMadeFailsAlone(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("a node that starts beside the bad VPC does not get ready")
 	}
-	w.eventually("the service answers again", func() bool { status, _ := w.call(good, shop, 80); return status == http.StatusForbidden })
+	w.eventually("the service answers again",
+		func() bool { status, _ := w.call(good, shop, 80); return status == http.StatusForbidden })
 	w.delete(bad, balancer)
 }
 
@@ -78,9 +85,11 @@ func (w *world) delete(p place, balancer string) {
 	w.t.Helper()
 	must(w.balancers.DeleteLoadBalancer(w.ctx, w.caller, &elbv2.LoadBalancerRequest{ARN: balancer}))
 	must(w.networks.TerminateInstances(w.ctx, w.caller, &ec2.TerminateInstancesRequest{IDs: []string{p.instance}}))
-	must(w.DeleteServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.DeleteServiceNetworkVPCAssociationRequest{Identifier: p.association}))
+	must(w.DeleteServiceNetworkVPCAssociation(w.ctx, w.caller,
+		&lattice.DeleteServiceNetworkVPCAssociationRequest{Identifier: p.association}))
 	w.eventually("the association is gone", func() bool {
-		_, err := w.GetServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkVPCAssociationRequest{Identifier: p.association})
+		_, err := w.GetServiceNetworkVPCAssociation(w.ctx, w.caller,
+			&lattice.GetServiceNetworkVPCAssociationRequest{Identifier: p.association})
 		return err != nil
 	})
 	w.eventually("the instance is terminated", func() bool { return w.instanceOf(p).State.Name == ec2.InstanceTerminated })
@@ -103,12 +112,18 @@ func TestFault_A1_EachPartFailsAndHeals(t *testing.T) {
 		instance    ec2.InstanceState
 		balancer    string
 	}{
-		"network":          {func(p place) string { return p.vpc }, lattice.StatusCreateFailed, ec2.InstanceTerminated, "failed"},
-		"instance":         {func(p place) string { return p.vpc + "/" + p.instance }, lattice.StatusActive, ec2.InstanceTerminated, "active"},
-		"resolver":         {func(p place) string { return p.vpc + " 10.0.0.2:53" }, lattice.StatusCreateFailed, ec2.InstanceRunning, "active"},
-		"metadata service": {func(p place) string { return p.vpc + " 169.254.169.254:80" }, lattice.StatusCreateFailed, ec2.InstanceRunning, "active"},
-		"door":             {func(p place) string { return p.vpc + " 169.254.171.1:81" }, lattice.StatusCreateFailed, ec2.InstanceRunning, "active"},
-		"load balancer":    {func(p place) string { return p.vpc + "/elb-" }, lattice.StatusActive, ec2.InstanceRunning, "failed"},
+		"network": {func(p place) string { return p.vpc }, lattice.StatusCreateFailed,
+			ec2.InstanceTerminated, "failed"},
+		"instance": {func(p place) string { return p.vpc + "/" + p.instance }, lattice.StatusActive,
+			ec2.InstanceTerminated, "active"},
+		"resolver": {func(p place) string { return p.vpc + " 10.0.0.2:53" }, lattice.StatusCreateFailed,
+			ec2.InstanceRunning, "active"},
+		"metadata service": {func(p place) string { return p.vpc + " 169.254.169.254:80" }, lattice.StatusCreateFailed,
+			ec2.InstanceRunning, "active"},
+		"door": {func(p place) string { return p.vpc + " 169.254.171.1:81" }, lattice.StatusCreateFailed,
+			ec2.InstanceRunning, "active"},
+		"load balancer": {func(p place) string { return p.vpc + "/elb-" }, lattice.StatusActive,
+			ec2.InstanceRunning, "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var mu sync.Mutex
@@ -128,7 +143,8 @@ func TestFault_A1_EachPartFailsAndHeals(t *testing.T) {
 			mu.Unlock()
 			w.eventually(name+" has failed alone", func() bool {
 				state, _ := w.balancerState(balancer)
-				return w.associationOf(p).Status == of.association && w.instanceOf(p).State.Name == of.instance && state == of.balancer
+				return w.associationOf(p).Status == of.association && w.instanceOf(p).State.Name == of.instance &&
+					state == of.balancer
 			})
 			if of.association == lattice.StatusCreateFailed && name == "door" {
 				if status, err := w.call(p, shop, 80); err != nil || status != 500 {
@@ -138,7 +154,8 @@ func TestFault_A1_EachPartFailsAndHeals(t *testing.T) {
 			w.set(nil)
 			w.eventually(name+" is mended", func() bool {
 				state, _ := w.balancerState(balancer)
-				return w.associationOf(p).Status == lattice.StatusActive && w.associationOf(p).FailureMessage == "" && state == "active" && w.vpcOf(p) == "available"
+				return w.associationOf(p).Status == lattice.StatusActive && w.associationOf(p).FailureMessage == "" &&
+					state == "active" && w.vpcOf(p) == "available"
 			})
 		})
 	}
@@ -160,7 +177,8 @@ func TestFault_A1_WhatWasActiveFailsToo(t *testing.T) {
 		ServiceIdentifier: shop.id, Name: "more", Protocol: lattice.ProtocolHTTP, Port: 81,
 		DefaultAction: lattice.RuleAction{FixedResponse: &lattice.FixedResponseAction{StatusCode: 500}},
 	}))
-	w.eventually("the association has failed", func() bool { return w.associationOf(p).Status == lattice.StatusUpdateFailed })
+	w.eventually("the association has failed",
+		func() bool { return w.associationOf(p).Status == lattice.StatusUpdateFailed })
 	if status, err := w.call(p, shop, 80); err != nil || status != 500 {
 		t.Errorf("the port that works: %d, %v", status, err)
 	}
@@ -171,9 +189,29 @@ func TestFault_A1_WhatWasActiveFailsToo(t *testing.T) {
 	}
 }
 
-// TestFault_A1_WhateverFailsTheRestIsInForce makes an estate while anything of it fails at random, once or for good, by an
-// error, a panic or silence. One VPC is spared, and works all the time; a revocation is in force when it is answered; and
-// when the failures are over everything heals.
+// closes closes a service to callers without a signature, and opens it at every other turn. Both have to be in force, as
+// seen from a place, when they are answered. It returns the status that everybody gets then.
+func (w *world) closes(turn int, s service, from place) (want int) {
+	w.t.Helper()
+	auth, want := lattice.AuthIAM, http.StatusForbidden
+	if turn%2 == 1 {
+		auth, want = lattice.AuthNone, http.StatusInternalServerError
+	}
+	if !w.inForce(func(ctx context.Context) error {
+		_, err := w.UpdateService(ctx, w.caller, &lattice.UpdateServiceRequest{ServiceIdentifier: s.id, AuthType: auth})
+		return err
+	}) {
+		w.t.Errorf("turn %d: a change was not in force in time", turn)
+	}
+	if status, err := w.call(from, s, 80); err != nil || status != want {
+		w.t.Errorf("turn %d: %d, %v, want %d", turn, status, err, want)
+	}
+	return want
+}
+
+// TestFault_A1_WhateverFailsTheRestIsInForce makes an estate while anything of it fails at random, once or for good, by
+// an error, a panic or silence. One VPC is spared, and works all the time; a revocation is in force when it is
+// answered; and when the failures are over everything heals.
 func TestFault_A1_WhateverFailsTheRestIsInForce(t *testing.T) {
 	seeds := uint64(4)
 	if testing.Short() {
@@ -196,19 +234,7 @@ func TestFault_A1_WhateverFailsTheRestIsInForce(t *testing.T) {
 				balancers = append(balancers, w.balancer(p, fmt.Sprint("lb-", i), int32(8000+i)))
 			}
 			for turn := range 6 {
-				auth, want := lattice.AuthIAM, http.StatusForbidden
-				if turn%2 == 1 {
-					auth, want = lattice.AuthNone, http.StatusInternalServerError
-				}
-				if !w.inForce(func(ctx context.Context) error {
-					_, err := w.UpdateService(ctx, w.caller, &lattice.UpdateServiceRequest{ServiceIdentifier: closed.id, AuthType: auth})
-					return err
-				}) {
-					t.Error("a change was not in force in time")
-				}
-				if status, err := w.call(spared, closed, 80); err != nil || status != want {
-					t.Errorf("turn %d: %d, %v, want %d", turn, status, err, want)
-				}
+				want := w.closes(turn, closed, spared)
 				if status, err := w.call(spared, open, 8080); err != nil || status != http.StatusInternalServerError {
 					t.Errorf("turn %d: %d, %v from another service", turn, status, err)
 				}
@@ -224,7 +250,8 @@ func TestFault_A1_WhateverFailsTheRestIsInForce(t *testing.T) {
 					a, instance := w.associationOf(p), w.instanceOf(p)
 					state, reason := w.balancerState(balancers[i])
 					if a.Status.InProgress() || a.Status.HasFailed() != (a.FailureMessage != "") ||
-						instance.State.Name == ec2.InstancePending || instance.State.Name == ec2.InstanceTerminated && instance.StateReason == nil ||
+						instance.State.Name == ec2.InstancePending || instance.State.Name == ec2.InstanceTerminated &&
+						instance.StateReason == nil ||
 						state == "provisioning" || (state == "active") != (reason == "") {
 						return false
 					}
@@ -267,22 +294,11 @@ func TestFault_A1_SlowNetworksDoNotHoldARevocation(t *testing.T) {
 	})
 	var more []string
 	for range 20 {
-		more = append(more, must(w.networks.CreateVPC(w.ctx, w.caller, &ec2.CreateVPCRequest{CIDRBlock: "10.0.0.0/16"})).VPC.ID)
+		more = append(more, must(w.networks.CreateVPC(w.ctx, w.caller,
+			&ec2.CreateVPCRequest{CIDRBlock: "10.0.0.0/16"})).VPC.ID)
 	}
 	for turn := range 4 {
-		auth, want := lattice.AuthIAM, http.StatusForbidden
-		if turn%2 == 1 {
-			auth, want = lattice.AuthNone, http.StatusInternalServerError
-		}
-		if !w.inForce(func(ctx context.Context) error {
-			_, err := w.UpdateService(ctx, w.caller, &lattice.UpdateServiceRequest{ServiceIdentifier: shop.id, AuthType: auth})
-			return err
-		}) {
-			t.Error("a revocation waits for networks")
-		}
-		if status, err := w.call(p, shop, 80); err != nil || status != want {
-			t.Errorf("%d, %v, want %d", status, err, want)
-		}
+		w.closes(turn, shop, p)
 	}
 	w.eventually("all VPCs are there", func() bool {
 		for _, vpc := range more {
@@ -315,9 +331,11 @@ func TestFault_A1_AVPCThatWasNotComeToIsPending(t *testing.T) {
 	p := w.place(network)
 	shop := w.service(network, "shop", 80)
 	w.eventually("the service is active", func() bool {
-		return must(w.GetService(w.ctx, w.caller, &lattice.GetServiceRequest{ServiceIdentifier: shop.id})).Status == lattice.StatusActive
+		return must(w.GetService(w.ctx, w.caller,
+			&lattice.GetServiceRequest{ServiceIdentifier: shop.id})).Status == lattice.StatusActive
 	})
-	if a, i := w.associationOf(p).Status, w.instanceOf(p).State.Name; a != lattice.StatusCreateInProgress || i != ec2.InstancePending {
+	if a, i := w.associationOf(p).Status, w.instanceOf(p).State.Name; a != lattice.StatusCreateInProgress ||
+		i != ec2.InstancePending {
 		t.Errorf("the association is %s and the instance %s", a, i)
 	}
 	free()
@@ -344,7 +362,8 @@ func TestFault_A11_ExplainWhileItsVPCGoes(t *testing.T) {
 			default:
 			}
 			if id := current.Load(); id != nil {
-				if _, err := w.node.Explain(*id, explain.Question{Method: "GET", URL: "http://shop/"}); errors.Is(err, containment.ErrPanicked) {
+				_, err := w.node.Explain(*id, explain.Question{Method: "GET", URL: "http://shop/"})
+				if errors.Is(err, containment.ErrPanicked) {
 					t.Error(err)
 				}
 			}
@@ -373,11 +392,13 @@ func TestABrokenObjectIsReported(t *testing.T) {
 	network := w.network("mesh")
 	shop, p, bad := w.service(network, "shop", 80), w.place(network), w.service(network, "bad", 80)
 	must(w.store.Update(w.ctx, func(tx *store.Tx) error {
-		return store.NewKind[map[string]any](lattice.KindService.Name).Put(tx, bad.id, map[string]any{"id": 7, "status": "CREATE_IN_PROGRESS"})
+		return store.NewKind[map[string]any](lattice.KindService.Name).Put(tx, bad.id,
+			map[string]any{"id": 7, "status": "CREATE_IN_PROGRESS"})
 	}))
 	w.start()
 	w.eventually("its association has failed", func() bool {
-		a := must(w.GetServiceNetworkServiceAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkServiceAssociationRequest{Identifier: bad.association}))
+		a := must(w.GetServiceNetworkServiceAssociation(w.ctx, w.caller,
+			&lattice.GetServiceNetworkServiceAssociationRequest{Identifier: bad.association}))
 		return a.Status == lattice.StatusCreateFailed && a.FailureCode == lattice.FailureInside
 	})
 	w.eventually("the VPC is associated", func() bool { return w.associationOf(p).Status == lattice.StatusActive })

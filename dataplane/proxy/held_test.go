@@ -23,8 +23,25 @@ import (
 // little lets all clients together hold so many bytes.
 func little(pool *bound.Pool) func(*Config) { return func(c *Config) { c.Held = pool } }
 
-// TestFault_A3_HeadsOfHTTP1AreBounded: clients whose heads wait hold no more than they may; one too many is told 503; another
-// client has room; and nothing counts in the end.
+// refuses sends a request on a connection of its own, and reports whether it is answered 503 at once. One with another
+// answer fails the test.
+func (w *world) refuses(request string) (net.Conn, bool) {
+	w.t.Helper()
+	conn := w.connect(inVPC)
+	go io.WriteString(conn, request)
+	synctest.Wait()
+	conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
+	defer conn.SetReadDeadline(time.Time{})
+	b := make([]byte, 64)
+	n, _ := io.ReadAtLeast(conn, b, 12)
+	if n >= 12 && !strings.HasPrefix(string(b), "HTTP/1.1 503") {
+		w.t.Fatalf("answered %q", b)
+	}
+	return conn, n >= 12
+}
+
+// TestFault_A3_HeadsOfHTTP1AreBounded: clients whose heads wait hold no more than they may; one too many is told 503;
+// another client has room; and nothing counts in the end.
 func TestFault_A3_HeadsOfHTTP1AreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := bound.NewPool(2<<20, 0)
@@ -34,19 +51,11 @@ func TestFault_A3_HeadsOfHTTP1AreBounded(t *testing.T) {
 		refused := 0
 		var conns []net.Conn
 		for range 40 {
-			conn := w.connect(inVPC)
-			go io.WriteString(conn, large)
+			conn, no := w.refuses(large)
 			conns = append(conns, conn)
-			synctest.Wait()
-			conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
-			b := make([]byte, 64)
-			if n, _ := io.ReadAtLeast(conn, b, 12); n >= 12 {
-				if !strings.HasPrefix(string(b), "HTTP/1.1 503") {
-					t.Fatalf("answered %q", b)
-				}
+			if no {
 				refused++
 			}
-			conn.SetReadDeadline(time.Time{})
 		}
 		if taken := pool.Taken(); taken > pool.Most()*3/4 || refused < 20 {
 			t.Errorf("%d bytes are held of %d, %d requests were refused", taken, pool.Most(), refused)
@@ -90,7 +99,8 @@ func TestWhatIsHeldIsGivenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pool := bound.NewPool(8<<20, 0)
 			w := newWorld(t, little(pool))
-			w.targets[targetA] = w.answers("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 30<<10) + "\r\nContent-Length: 307200\r\n\r\n" + body)
+			w.targets[targetA] = w.answers("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 30<<10) +
+				"\r\nContent-Length: 307200\r\n\r\n" + body)
 			ask(w)
 			w.finishAll()
 			w.serving.Wait()
@@ -111,8 +121,8 @@ func (alarming) SetDeadline(time.Time) error      { return nil }
 func (alarming) SetReadDeadline(time.Time) error  { return nil }
 func (alarming) SetWriteDeadline(time.Time) error { return nil }
 
-// TestFault_B11_ATargetOfAnotherProtocolIsNotWaitedFor: one that answers HTTP/1.1 with HTTP/2 or the other way round, or with
-// what is neither, and falls silent, is a 502 at once.
+// TestFault_B11_ATargetOfAnotherProtocolIsNotWaitedFor: one that answers HTTP/1.1 with HTTP/2 or the other way round,
+// or with what is neither, and falls silent, is a 502 at once.
 func TestFault_B11_ATargetOfAnotherProtocolIsNotWaitedFor(t *testing.T) {
 	for name, c := range map[string]struct{ answer, version string }{
 		"HTTP/2 for HTTP/1.1": {"\x00\x00\x12\x04\x00\x00\x00\x00\x00", ""},
@@ -141,7 +151,8 @@ func TestFault_B11_ATargetOfAnotherProtocolIsNotWaitedFor(t *testing.T) {
 				} else {
 					here, there := net.Pipe()
 					w.serving.Go(func() { w.proxy.ServeHTTP2(w.finish, w.cut, addressed{there}, inVPC) })
-					go writeHTTP2(t, here, []field{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"}, {Name: ":path", Value: "/"}, {Name: ":authority", Value: "s.example"}}, "", nil)
+					go writeHTTP2(t, here, []field{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "http"},
+						{Name: ":path", Value: "/"}, {Name: ":authority", Value: "s.example"}}, "", nil)
 					status = readHTTP2(here)
 					here.Close()
 				}
@@ -154,8 +165,8 @@ func TestFault_B11_ATargetOfAnotherProtocolIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestFault_A6_BodiesForFunctionsAreBounded: requests that wait for a function hold its event alone, and no more than their
-// client may; one too many is told 503; and who leaves is let go.
+// TestFault_A6_BodiesForFunctionsAreBounded: requests that wait for a function hold its event alone, and no more than
+// their client may; one too many is told 503; and who leaves is let go.
 func TestFault_A6_BodiesForFunctionsAreBounded(t *testing.T) {
 	const size, all = 1 << 20, 16 << 20
 	synctest.Test(t, func(t *testing.T) {
@@ -175,23 +186,16 @@ func TestFault_A6_BodiesForFunctionsAreBounded(t *testing.T) {
 		})
 		pool := bound.NewPool(all, 0)
 		w.proxy.config.Held = pool
-		request := "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Type: text/plain\r\nContent-Length: 1048576\r\n\r\n" + strings.Repeat("b", size)
+		request := "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Type: text/plain\r\nContent-Length: 1048576\r\n\r\n" +
+			strings.Repeat("b", size)
 		refused := 0
 		var conns []net.Conn
 		for range 20 {
-			conn := w.connect(inVPC)
-			go io.WriteString(conn, request)
+			conn, no := w.refuses(request)
 			conns = append(conns, conn)
-			synctest.Wait()
-			conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
-			b := make([]byte, 64)
-			if n, _ := io.ReadAtLeast(conn, b, 12); n >= 12 {
-				if !strings.HasPrefix(string(b), "HTTP/1.1 503") {
-					t.Fatalf("answered %q", b)
-				}
+			if no {
 				refused++
 			}
-			conn.SetReadDeadline(time.Time{})
 			if refused > 0 {
 				conn.Close()
 			}
@@ -212,8 +216,8 @@ func TestFault_A6_BodiesForFunctionsAreBounded(t *testing.T) {
 	})
 }
 
-// TestFault_A3_DeniedStreamsAreLetGo: requests that were denied leave nothing of themselves, though their client keeps its
-// windows shut, and are given up after the idle timeout.
+// TestFault_A3_DeniedStreamsAreLetGo: requests that were denied leave nothing of themselves, though their client keeps
+// its windows shut, and are given up after the idle timeout.
 func TestFault_A3_DeniedStreamsAreLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool := bound.NewPool(64<<20, 0)
@@ -248,13 +252,15 @@ func TestFault_A3_DeniedStreamsAreLetGo(t *testing.T) {
 		encoder := hpack.NewEncoder(&block)
 		for i := range uint32(120) {
 			block.Reset()
-			for _, f := range []field{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":path", Value: "/"}, {Name: ":authority", Value: "s.example"}} {
+			for _, f := range []field{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"},
+				{Name: ":path", Value: "/"}, {Name: ":authority", Value: "s.example"}} {
 				encoder.WriteField(f)
 			}
 			for range 14 {
 				encoder.WriteField(field{Name: "x", Value: strings.Repeat("y", 4000)})
 			}
-			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+			framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndHeaders: true,
+				EndStream: true})
 			synctest.Wait()
 		}
 		mu.Lock()
