@@ -40,11 +40,14 @@ var mayImport = map[string][]string{
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control":               {"lattice", "aws…", "certificate", "control/authority", "control/ownership", "control/settling", "policy", "store"},
-	"control/acm":           {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
-	"control/authority":     {"lattice", "aws…", "policy", "store"},
-	"control/ec2":           {"lattice", "addressing", "aws…", "control/authority", "control/ownership", "control/settling", "store"},
-	"control/elbv2":         {"lattice", "aws…", "control", "control/authority", "control/ec2", "control/ownership", "control/settling", "store"},
+	"control": {"lattice", "aws…", "certificate", "control/authority", "control/ownership",
+		"control/settling", "policy", "store"},
+	"control/acm":       {"lattice", "aws…", "certificate", "control/authority", "sealing", "store"},
+	"control/authority": {"lattice", "aws…", "policy", "store"},
+	"control/ec2": {"lattice", "addressing", "aws…", "control/authority", "control/ownership",
+		"control/settling", "store"},
+	"control/elbv2": {"lattice", "aws…", "control", "control/authority", "control/ec2", "control/ownership",
+		"control/settling", "store"},
 	"control/iam":           {"lattice", "aws…", "control/authority", "policy", "sealing", "sigv4", "store"},
 	"control/lambda":        {"lattice", "aws…", "control/authority", "functions", "policy", "sealing", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "policy", "store"},
@@ -61,13 +64,15 @@ var mayImport = map[string][]string{
 	"dataplane/access":  {"lattice", "aws…", "policy", "sealing", "sigv4", "snapshot", "dataplane/http1"},
 	"dataplane/explain": {"lattice", "policy", "sigv4", "snapshot", "dataplane/access", "dataplane/http1"},
 	"dataplane/event":   {},
-	"dataplane/proxy":   {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/descriptor", "dataplane/event", "dataplane/http1", "dataplane/http2", "dataplane/parking", "dataplane/security"},
-	"dataplane/target":  {"lattice", "snapshot…", "dataplane/http1", "dataplane/security"},
-	"dns":               {"lattice", "snapshot"},
-	"loadbalancer":      {"lattice", "aws/elbv2", "sigv4", "snapshot", "dataplane/proxy", "dataplane/security", "dataplane/target"},
-	"metadata":          {"lattice", "aws…", "sealing"},
-	"fabric":            {"addressing"},
-	"functions":         {"aws…", "fabric", "sigv4"},
+	"dataplane/proxy": {"lattice", "sigv4", "snapshot", "dataplane/access", "dataplane/descriptor", "dataplane/event",
+		"dataplane/http1", "dataplane/http2", "dataplane/parking", "dataplane/security"},
+	"dataplane/target": {"lattice", "snapshot…", "dataplane/http1", "dataplane/security"},
+	"dns":              {"lattice", "snapshot"},
+	"loadbalancer": {"lattice", "aws/elbv2", "sigv4", "snapshot", "dataplane/proxy", "dataplane/security",
+		"dataplane/target"},
+	"metadata":  {"lattice", "aws…", "sealing"},
+	"fabric":    {"addressing"},
+	"functions": {"aws…", "fabric", "sigv4"},
 
 	"dataplane/clienthello": {"dataplane/descriptor"},
 	"dataplane/descriptor":  {},
@@ -77,16 +82,19 @@ var mayImport = map[string][]string{
 	"dataplane/termination": {"aws/acm", "certificate", "sealing", "snapshot", "dataplane/security"},
 	"dataplane/passthrough": {"lattice", "snapshot", "dataplane/access", "dataplane/clienthello", "dataplane/descriptor"},
 
-	"node":       {"lattice", "addressing", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns", "fabric", "loadbalancer", "metadata"},
+	"node": {"lattice", "addressing", "aws…", "policy", "store", "sealing", "snapshot", "dataplane…", "dns",
+		"fabric", "loadbalancer", "metadata"},
 	"operator":   {},
 	"supervisor": {},
-	"deployment": {"lattice", "dataplane", "certificate", "store", "sealing", "api", "control…", "dataplane/explain", "fabric", "functions", "node", "operator"},
+	"deployment": {"lattice", "dataplane", "certificate", "store", "sealing", "api", "control…", "dataplane/explain",
+		"fabric", "functions", "node", "operator"},
 
 	"internal/apiclient": {"sigv4", "operator"},
 	"internal/inside":    {"fabric"},
 	"internal/trimmodel": {},
 	"internal/testenv":   {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
-	"cmd/pergola":        {"api", "deployment", "operator", "supervisor", "fabric", "functions", "lattice", "sigv4", "internal/apiclient", "internal/inside"},
+	"cmd/pergola": {"api", "deployment", "operator", "supervisor", "fabric", "functions", "lattice", "sigv4",
+		"internal/apiclient", "internal/inside"},
 }
 
 // onlyImporter names dependencies that a single package may import, so that they can be replaced in one place.
@@ -166,7 +174,8 @@ func TestImportsFollowTheTable(t *testing.T) {
 		}
 		for _, spec := range s.file.Imports {
 			imported, _ := strconv.Unquote(spec.Path.Value)
-			if own, ok := strings.CutPrefix(imported, "pergola/"); ok && own != "bound" && own != "containment" && !matches(allowed, own) {
+			if own, ok := strings.CutPrefix(imported, "pergola/"); ok && own != "bound" && own != "containment" &&
+				!matches(allowed, own) {
 				t.Errorf("%s: package %s may not import %s", s.path, s.pkg, own)
 			}
 			for prefix, importer := range onlyImporter {

@@ -1,8 +1,8 @@
 // Package addressing says which addresses a VPC, a subnet and an instance can have. The control plane asks it before it
 // accepts a range, and the fabric before it makes one: what one of them takes, the other takes too.
 //
-// It knows what follows from the numbers alone. Whether a range is free, and whether a host has room for one more VPC, is
-// known to others.
+// It knows what follows from the numbers alone. Whether a range is free, and whether a host has room for one more VPC,
+// is known to others.
 package addressing
 
 import (
@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// ErrSize and ErrSpecial are wrapped by the errors about ranges that nobody can have: too large or too small, and reserved
-// for something else than networks.
+// ErrSize and ErrSpecial are wrapped by the errors about ranges that nobody can have: too large or too small, and
+// reserved for something else than networks.
 var (
 	ErrSize    = errors.New("the block must be from /16 to /28")
 	ErrSpecial = errors.New("the block is not one for networks; choose another, such as 10.0.0.0/16")
@@ -26,8 +26,8 @@ const (
 	SmallestBits = 28
 )
 
-// How many addresses nobody can have at the start of a range, which are the network, the router, the resolver and a spare
-// one, and in the whole of it with the last (VPC user guide, "Subnet CIDR blocks").
+// How many addresses nobody can have at the start of a range, which are the network, the router, the resolver and a
+// spare one, and in the whole of it with the last (VPC user guide, "Subnet CIDR blocks").
 const (
 	ReservedHead = 4
 	Reserved     = ReservedHead + 1
@@ -36,8 +36,8 @@ const (
 // LinkLocal holds the addresses of the link, among them those that routers answer at in every VPC alike.
 var LinkLocal = netip.MustParsePrefix("169.254.0.0/16")
 
-// special are the ranges that no host gives to a network (RFC 6890 section 2.2.2, RFC 5771): this network, the host itself,
-// the link, multicast, and what is reserved, with the broadcast address.
+// special are the ranges that no host gives to a network (RFC 6890 section 2.2.2, RFC 5771): this network, the host
+// itself, the link, multicast, and what is reserved, with the broadcast address.
 var special = []struct {
 	block netip.Prefix
 	is    string
@@ -49,8 +49,8 @@ var special = []struct {
 	{netip.MustParsePrefix("240.0.0.0/4"), "future use"},
 }
 
-// CheckVPC says why a range cannot be a VPC's: the error is ErrSize or ErrSpecial, or of a prefix that is not one of IPv4
-// given by its first address.
+// CheckVPC says why a range cannot be a VPC's: the error is ErrSize or ErrSpecial, or of a prefix that is not one of
+// IPv4 given by its first address.
 func CheckVPC(block netip.Prefix) error {
 	if !block.IsValid() || !block.Addr().Is4() || block != block.Masked() {
 		return fmt.Errorf("%v is not an IPv4 block given by its first address", block)
@@ -66,8 +66,8 @@ func CheckVPC(block netip.Prefix) error {
 	return nil
 }
 
-// CheckSubnet says why a range cannot be that of a subnet in a VPC: the error is ErrSize, or of a range that is not within
-// the VPC's.
+// CheckSubnet says why a range cannot be that of a subnet in a VPC: the error is ErrSize, or of a range that is not
+// within the VPC's.
 func CheckSubnet(vpc, block netip.Prefix) error {
 	if err := CheckVPC(block); err != nil && !errors.Is(err, ErrSpecial) {
 		return err
@@ -84,7 +84,8 @@ func CheckInstance(block netip.Prefix, address netip.Addr) error {
 	case !block.Contains(address):
 		return fmt.Errorf("%v is not in %v", address, block)
 	case address.Less(first) || last.Less(address):
-		return fmt.Errorf("%v is one of the addresses of %v that nobody can have; there are %v to %v", address, block, first, last)
+		return fmt.Errorf("%v is one of the addresses of %v that nobody can have; there are %v to %v", address, block,
+			first, last)
 	}
 	return nil
 }
@@ -114,7 +115,8 @@ func Resolver(vpc netip.Prefix) netip.Addr { return Nth(vpc, 2) }
 // maxID is the longest id of a VPC or an instance.
 const maxID = 64
 
-// CheckID says why an id cannot be that of a VPC or an instance: it must be fit for file names, log lines and user names.
+// CheckID says why an id cannot be that of a VPC or an instance: it must be fit for file names, log lines and user
+// names.
 func CheckID(id string) error {
 	if id == "" || len(id) > maxID || id[0] == '-' || strings.Trim(id, idCharacters) != "" {
 		return fmt.Errorf("%q is not made of at most %d letters, digits and hyphens", id, maxID)

@@ -20,7 +20,8 @@ func TestWhichRangesAVPCCanHave(t *testing.T) {
 			t.Errorf("%s: %v, want %v", block, err, want)
 		}
 	}
-	for _, block := range []netip.Prefix{{}, netip.MustParsePrefix("fd00::/16"), netip.MustParsePrefix("10.0.0.1/16"), netip.MustParsePrefix("::ffff:10.0.0.0/112")} {
+	for _, block := range []netip.Prefix{{}, netip.MustParsePrefix("fd00::/16"), netip.MustParsePrefix("10.0.0.1/16"),
+		netip.MustParsePrefix("::ffff:10.0.0.0/112")} {
 		if err := CheckVPC(block); err == nil {
 			t.Errorf("%v is taken", block)
 		}
@@ -69,7 +70,8 @@ func TestInstancesHaveWhatIsNotReserved(t *testing.T) {
 }
 
 func TestIDsAreFitForFileNames(t *testing.T) {
-	for id, ok := range map[string]bool{"vpc-1": true, "i-0aB": true, "": false, "-x": false, "a/b": false, "..": false, "a b": false} {
+	for id, ok := range map[string]bool{"vpc-1": true, "i-0aB": true, "": false, "-x": false, "a/b": false, "..": false,
+		"a b": false} {
 		if err := CheckID(id); (err == nil) != ok {
 			t.Errorf("%q: %v", id, err)
 		}

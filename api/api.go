@@ -81,8 +81,8 @@ type Config struct {
 
 // InForce knows which changes all nodes serve, as *settling.Settler does.
 type InForce interface {
-	// Begin begins to watch what is committed with the context that it returns. wait waits, for no more than a few seconds,
-	// until all live nodes serve that, and reports whether they do.
+	// Begin begins to watch what is committed with the context that it returns. wait waits, for no more than a few
+	// seconds, until all live nodes serve that, and reports whether they do.
 	Begin(ctx context.Context) (watched context.Context, wait func() bool)
 }
 
@@ -127,12 +127,13 @@ func New(cfg Config) http.Handler {
 	return newDoor(cfg, protocols(cfg))
 }
 
-// protocols are the services behind the door, by the names that signatures have for them. The shapes of VPC Lattice have
-// every member of its model; what is newer than that is taken there, as AWS takes what it does not know.
+// protocols are the services behind the door, by the names that signatures have for them. The shapes of VPC Lattice
+// have every member of its model; what is newer than that is taken there, as AWS takes what it does not know.
 func protocols(cfg Config) map[string]protocol {
 	strangersOf := func(service string, refuse bool) strangers {
 		note := func(operation string, names []string) {
-			cfg.Logger.Info("parameters were taken without effect", "service", service, "operation", operation, "parameters", names)
+			cfg.Logger.Info("parameters were taken without effect", "service", service, "operation", operation,
+				"parameters", names)
 		}
 		return strangers{refuse, tolerated[service], note}
 	}
@@ -321,9 +322,10 @@ func (d *door) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]
 	return body, nil
 }
 
-// carryOut runs an operation and waits until what it has changed is in force, so that whoever has the answer can rely on it.
-// An operation whose result is a resource in progress is not waited for: its status tells.
-func (d *door) carryOut(ctx context.Context, op *operation, caller iam.Caller, input any) (output any, inForce bool, err error) {
+// carryOut runs an operation and waits until what it has changed is in force, so that a client with the answer can rely
+// on it. An operation whose result is a resource in progress is not waited for: its status tells.
+func (d *door) carryOut(ctx context.Context, op *operation, caller iam.Caller,
+	input any) (output any, inForce bool, err error) {
 	if d.inForce == nil || op.settles {
 		output, err = d.call(ctx, op, caller, input)
 		return output, true, err

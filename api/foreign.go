@@ -12,9 +12,9 @@ import (
 	"pergola/lattice"
 )
 
-// What is asked of a service that is not served here is refused in that service's own protocol, so that its SDK shows the
-// message. The request tells the protocol, apart from that of the few services that answer in XML without being asked in
-// forms: those are known by their names.
+// What is asked of a service that is not served here is refused in that service's own protocol, so that its SDK shows
+// the message. The request tells the protocol, apart from that of the few services that answer in XML without being
+// asked in forms: those are known by their names.
 
 // refuser puts errors on the wire.
 type refuser interface {
@@ -33,7 +33,8 @@ const bucketControl = "/v20180820/"
 // protocolHeader names the protocol of requests of the newer protocols.
 const protocolHeader = "Smithy-Protocol"
 
-// refuserFor tells the protocol of a request that belongs to no service here. service is the one it was signed for, or "".
+// refuserFor tells the protocol of a request that belongs to no service here. service is the one it was signed for, or
+// "".
 func refuserFor(r *http.Request, service string) refuser {
 	target := r.Header.Get(targetHeader)
 	switch {
@@ -44,7 +45,8 @@ func refuserFor(r *http.Request, service string) refuser {
 	case slices.Contains(bucketServices, service), slices.Contains(restXMLServices, service):
 		return restXML{plainFailure}
 	case target != "":
-		return newAWSJSON(jsonStyle{invalid: "ValidationException", internal: "InternalFailure", version: jsonVersion(r)}, nil)
+		return newAWSJSON(jsonStyle{invalid: "ValidationException", internal: "InternalFailure", version: jsonVersion(r)},
+			nil)
 	case isForm(r) && (service == "" || service == "ec2"):
 		return newQuery(ec2Style, nil)
 	case isForm(r):

@@ -19,19 +19,31 @@ func TestFault_D9_ForeignServicesAnswerInTheirProtocol(t *testing.T) {
 		contentType, want                   string
 	}{
 		{"S3", "GET", "/bucket/key", "s3", "", nil, 501, "application/xml",
-			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NotImplemented</Code><Message>the service &#34;s3&#34;" + there + "</Message><RequestId>" + id + "</RequestId></Error>"},
-		{"S3 uploads forms as anything", "PUT", "/bucket/key", "s3", "a=b", map[string]string{"Content-Type": formType}, 501, "application/xml",
-			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NotImplemented</Code><Message>the service &#34;s3&#34;" + there + "</Message><RequestId>" + id + "</RequestId></Error>"},
-		{"S3 control", "GET", "/v20180820/bucket", "s3", "", nil, 501, "application/xml", "<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code>"},
-		{"Route 53", "GET", "/2013-04-01/hostedzone", "route53", "", nil, 501, "application/xml", "<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code>"},
-		{"RDS", "POST", "/", "rds", "Action=DescribeDBInstances&Version=2014-10-31", map[string]string{"Content-Type": formType + "; charset=utf-8"}, 400, "text/xml;charset=UTF-8",
-			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code><Message>the service &#34;rds&#34;" + there + "</Message></Error><RequestId>" + id + "</RequestId></ErrorResponse>"},
-		{"DynamoDB", "POST", "/", "dynamodb", "{}", map[string]string{targetHeader: "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}, 400, "application/x-amz-json-1.0",
+			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NotImplemented</Code><Message>the service &#34;s3&#34;" +
+				there + "</Message><RequestId>" + id + "</RequestId></Error>"},
+		{"S3 uploads forms as anything", "PUT", "/bucket/key", "s3", "a=b", map[string]string{"Content-Type": formType}, 501,
+			"application/xml",
+			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NotImplemented</Code><Message>the service &#34;s3&#34;" +
+				there + "</Message><RequestId>" + id + "</RequestId></Error>"},
+		{"S3 control", "GET", "/v20180820/bucket", "s3", "", nil, 501, "application/xml",
+			"<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code>"},
+		{"Route 53", "GET", "/2013-04-01/hostedzone", "route53", "", nil, 501, "application/xml",
+			"<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code>"},
+		{"RDS", "POST", "/", "rds", "Action=DescribeDBInstances&Version=2014-10-31",
+			map[string]string{"Content-Type": formType + "; charset=utf-8"}, 400, "text/xml;charset=UTF-8",
+			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ErrorResponse><Error><Type>Sender</Type>" +
+				"<Code>InvalidAction</Code><Message>the service &#34;rds&#34;" + there + "</Message></Error>" +
+				"<RequestId>" + id + "</RequestId></ErrorResponse>"},
+		{"DynamoDB", "POST", "/", "dynamodb", "{}", map[string]string{targetHeader: "DynamoDB_20120810.ListTables",
+			"Content-Type": "application/x-amz-json-1.0"}, 400, "application/x-amz-json-1.0",
 			`{"__type":"UnknownOperationException","Message":"the service \"dynamodb\"` + there + `"}`},
-		{"ECS", "POST", "/", "ecs", "{}", map[string]string{targetHeader: "AmazonEC2ContainerServiceV20141113.ListClusters", "Content-Type": awsJSONType}, 400, awsJSONType,
+		{"ECS", "POST", "/", "ecs", "{}", map[string]string{targetHeader: "AmazonEC2ContainerServiceV20141113.ListClusters",
+			"Content-Type": awsJSONType}, 400, awsJSONType,
 			`{"__type":"UnknownOperationException","Message":"the service \"ecs\"` + there + `"}`},
-		{"EKS", "GET", "/clusters", "eks", "", nil, 404, "application/json", `{"message":"the service \"eks\"` + there + `"}`},
-		{"CloudWatch", "POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", "monitoring", "\xa0", map[string]string{protocolHeader: cborProtocol, "Content-Type": "application/cbor"}, 404, "application/cbor",
+		{"EKS", "GET", "/clusters", "eks", "", nil, 404, "application/json", `{"message":"the service \"eks\"` +
+			there + `"}`},
+		{"CloudWatch", "POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", "monitoring", "\xa0",
+			map[string]string{protocolHeader: cborProtocol, "Content-Type": "application/cbor"}, 404, "application/cbor",
 			"\xa2\x66__type\x78\x19UnknownOperationException\x67message\x78\x4cthe service \"monitoring\"" + there},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -42,8 +54,10 @@ func TestFault_D9_ForeignServicesAnswerInTheirProtocol(t *testing.T) {
 			}
 			response := serve(door, r)
 			body := bodyOf(t, response)
-			if response.StatusCode != c.status || response.Header.Get("Content-Type") != c.contentType || !strings.Contains(body, c.want) {
-				t.Errorf("%d %s %q\nwant %d %s %q", response.StatusCode, response.Header.Get("Content-Type"), body, c.status, c.contentType, c.want)
+			if response.StatusCode != c.status || response.Header.Get("Content-Type") != c.contentType ||
+				!strings.Contains(body, c.want) {
+				t.Errorf("%d %s %q\nwant %d %s %q", response.StatusCode, response.Header.Get("Content-Type"), body, c.status,
+					c.contentType, c.want)
 			}
 		})
 	}
@@ -52,14 +66,17 @@ func TestFault_D9_ForeignServicesAnswerInTheirProtocol(t *testing.T) {
 // TestFault_D9_TheCLIShowsWhatIsServed asks by AWS's own CLI, a service for each protocol.
 func TestFault_D9_TheCLIShowsWhatIsServed(t *testing.T) {
 	t.Parallel()
-	const there = "is not served here; there are acm, ec2, elasticloadbalancing, iam, lambda, organizations, sts, vpc-lattice"
+	const there = "is not served here; there are acm, ec2, elasticloadbalancing, iam, lambda, organizations, sts, " +
+		"vpc-lattice"
 	newCLI(t).runCLI(t, []step{
 		{"s3api list-buckets", "", "(NotImplemented) when calling the ListBuckets operation: the service \"s3\" " + there},
 		{"s3api get-object --bucket b --key k /dev/null", "", there},
 		{"route53 list-hosted-zones", "", there},
-		{"rds describe-db-instances", "", "(InvalidAction) when calling the DescribeDBInstances operation: the service \"rds\" " + there},
+		{"rds describe-db-instances", "", "(InvalidAction) when calling the DescribeDBInstances operation: the " +
+			"service \"rds\" " + there},
 		{"sns list-topics", "", there},
-		{"dynamodb list-tables", "", "(UnknownOperationException) when calling the ListTables operation: the service \"dynamodb\" " + there},
+		{"dynamodb list-tables", "", "(UnknownOperationException) when calling the ListTables operation: the service " +
+			"\"dynamodb\" " + there},
 		{"ecs list-clusters", "", there},
 		{"eks list-clusters", "", there},
 		{"cloudwatch list-metrics", "", there},

@@ -55,12 +55,14 @@ func TestFault_C1_TrustWithACondition(t *testing.T) {
 	ada := p.newUser(t, "ada")
 	role := p.makeRole(t, "vault", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+ada.ARN+
 		`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:PrincipalAccount":"`+ada.Account+`"}}}}`)
-	key, err := p.config.IAM.CreateAccessKey(t.Context(), rootCaller(), &iam.SubjectRequest{Subject: iam.Subject{UserName: "ada"}})
+	key, err := p.config.IAM.CreateAccessKey(t.Context(), rootCaller(),
+		&iam.SubjectRequest{Subject: iam.Subject{UserName: "ada"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := p.sts(awscredentials.NewStaticCredentialsProvider(key.Key.ID, key.Key.Secret, ""))
-	if _, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(role), RoleSessionName: aws.String("one")}); err != nil {
+	if _, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(role),
+		RoleSessionName: aws.String("one")}); err != nil {
 		t.Error(err)
 	}
 }

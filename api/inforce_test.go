@@ -27,7 +27,8 @@ func TestFault_B3_AnAnswerThatComesBeforeTheNodesSaysSo(t *testing.T) {
 		answer := serve(handler, signed(t, http.MethodPost, "/services", "vpc-lattice", `{"name":"abc"}`))
 		pending := answer.Header.Get(inForceHeader) == "pending"
 		if pending == inForce || answer.StatusCode != http.StatusCreated || told.waited != 1 || (log.Len() > 0) == inForce {
-			t.Errorf("in force %t: %d, pending %t, waited %d times, logged %q", inForce, answer.StatusCode, pending, told.waited, log)
+			t.Errorf("in force %t: %d, pending %t, waited %d times, logged %q", inForce, answer.StatusCode, pending,
+				told.waited, log)
 		}
 		serve(handler, signed(t, http.MethodGet, "/services/svc-00000000000000003", "vpc-lattice", ""))
 		if told.begun != 2 || told.waited != 1 {

@@ -72,7 +72,8 @@ func (p restJSON) decode(r *http.Request, body []byte) (*operation, any, error) 
 	}
 	found := append(strangersInQuery(query, op.input), inStructure(members, op.input, "")...)
 	if refused := p.judge(op.name, found); refused != "" {
-		return nil, nil, &lattice.Error{Kind: lattice.Validation, Message: "The member " + refused, Reason: lattice.ReasonOther}
+		return nil, nil, &lattice.Error{Kind: lattice.Validation, Message: "The member " + refused,
+			Reason: lattice.ReasonOther}
 	}
 	return op, input.Interface(), nil
 }

@@ -176,7 +176,8 @@ func TestDecodedInput(t *testing.T) {
 // TestRequestsOfTheSDK decodes one request for each operation, with every member set, as AWS's SDK sends it. The values
 // are placeholders, so patterns refuse them, but no value may be of the wrong type or in the wrong place.
 func TestRequestsOfTheSDK(t *testing.T) {
-	client := reflect.ValueOf(vpclattice.New(vpclattice.Options{Region: testRegion, BaseEndpoint: new("http://api.test"), RetryMaxAttempts: 1}))
+	client := reflect.ValueOf(vpclattice.New(vpclattice.Options{Region: testRegion, BaseEndpoint: new("http://api.test"),
+		RetryMaxAttempts: 1}))
 	for _, op := range latticeOperations(nil) {
 		call := client.MethodByName(op.name)
 		if !call.IsValid() {

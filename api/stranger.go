@@ -12,10 +12,10 @@ import (
 )
 
 // A stranger is a parameter of a request for which the shape of its operation has no member. AWS has many that mean
-// nothing here. None is lost in silence: it is refused, unless what it asks for is what happens anyway, or it is known to
-// make no difference here, which the log then says.
+// nothing here. None is lost in silence: it is refused, unless what it asks for is what happens anyway, or it is known
+// to make no difference here, which the log then says.
 
-// withoutEffect is the value of parameters in a tolerance that are taken whatever they say.
+// withoutEffect is the value, in a tolerance, of a parameter that is taken with any value.
 const withoutEffect = "*"
 
 // tolerance lists strangers that are taken, by operation and by name without the numbers of list elements; what lies
@@ -108,7 +108,7 @@ func inStructure(tree any, s *shape, path string) (found []stranger) {
 		from = inQuery
 	}
 	if len(s.members) == 0 {
-		return nil // of which it only matters that it is there
+		return nil // its presence alone matters
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		i := slices.IndexFunc(s.members, func(m member) bool { return m.name == name && m.place == from })

@@ -77,8 +77,8 @@ func (m *model) lacking(s *shape, name, path string, f func(path string, of mode
 }
 
 // TestFault_D8_EveryParameterOfTheModelsIsDecidedAbout goes through every member of every request of the published
-// models. The shape has it, or the door refuses it, or it is in the table of those that are taken; and those of the table
-// that change nothing are in docs/divergences.md.
+// models. The shape has it, or the door refuses it, or it is in the table of those that are taken; and those of the
+// table that change nothing are in docs/divergences.md.
 func TestFault_D8_EveryParameterOfTheModelsIsDecidedAbout(t *testing.T) {
 	divergences, err := os.ReadFile("../docs/divergences.md")
 	if err != nil {
@@ -100,7 +100,8 @@ func TestFault_D8_EveryParameterOfTheModelsIsDecidedAbout(t *testing.T) {
 				values, taken := tolerated[service].of(op.name, path)
 				listed := regexp.MustCompile("(?m)^- `" + op.name + "`: .*`" + regexp.QuoteMeta(path) + "`")
 				for entry := range left {
-					if operation, name, _ := strings.Cut(entry, "."); operation == op.name && (name == path || strings.HasPrefix(name, path+".")) {
+					if operation, name, _ := strings.Cut(entry, "."); operation == op.name &&
+						(name == path || strings.HasPrefix(name, path+".")) {
 						delete(left, entry)
 						taken = true
 					}
@@ -108,7 +109,8 @@ func TestFault_D8_EveryParameterOfTheModelsIsDecidedAbout(t *testing.T) {
 				if values == withoutEffect && !listed.MatchString(string(divergences)) {
 					t.Errorf("%s.%s is taken without effect, which docs/divergences.md does not say", op.name, path)
 				}
-				if refused := strangersOf(protocol).judge(op.name, []stranger{{path, "no value that is the default"}}); refused == "" && !taken && service != "vpc-lattice" {
+				if refused := strangersOf(protocol).judge(op.name,
+					[]stranger{{path, "no value that is the default"}}); refused == "" && !taken && service != "vpc-lattice" {
 					t.Errorf("%s.%s is neither a member nor refused nor in the table", op.name, path)
 				}
 				if service == "vpc-lattice" {
@@ -142,22 +144,39 @@ func TestFault_D8_StrangersAreRefusedOrNoted(t *testing.T) {
 	const run = "Action=RunInstances&Version=2016-11-15&ImageId=ami-1&MinCount=1&MaxCount=1"
 	for _, c := range []struct{ service, method, target, header, body, refused, noted string }{
 		{"ec2", "POST", "/", "", run, "", ""},
-		{"ec2", "POST", "/", "", run + "&EbsOptimized=false&DisableApiTermination=false&NetworkInterface.1.DeleteOnTermination=true&DryRun=false", "", ""},
-		{"ec2", "POST", "/", "", run + "&EbsOptimized=true", `UnknownParameter: The parameter "EbsOptimized" must be false here, or be left out`, ""},
-		{"ec2", "POST", "/", "", run + "&KeyName=k&BlockDeviceMapping.1.Ebs.VolumeSize=8", "", `"BlockDeviceMapping.1.Ebs.VolumeSize\" \"KeyName`},
-		{"ec2", "POST", "/", "", run + "&LaunchTemplate.LaunchTemplateName=x", `UnknownParameter: The parameter "LaunchTemplate.LaunchTemplateName" is not recognized here; leave it out`, ""},
-		{"ec2", "POST", "/", "", run + "&NetworkInterface.1.NetworkInterfaceId=eni-1", `"NetworkInterface.1.NetworkInterfaceId" is not recognized`, ""},
+		{"ec2", "POST", "/", "",
+			run + "&EbsOptimized=false&DisableApiTermination=false&NetworkInterface.1.DeleteOnTermination=true&DryRun=false", "",
+			""},
+		{"ec2", "POST", "/", "", run + "&EbsOptimized=true",
+			`UnknownParameter: The parameter "EbsOptimized" must be false here, or be left out`, ""},
+		{"ec2", "POST", "/", "", run + "&KeyName=k&BlockDeviceMapping.1.Ebs.VolumeSize=8", "",
+			`"BlockDeviceMapping.1.Ebs.VolumeSize\" \"KeyName`},
+		{"ec2", "POST", "/", "", run + "&LaunchTemplate.LaunchTemplateName=x",
+			`UnknownParameter: The parameter "LaunchTemplate.LaunchTemplateName" is not recognized here; leave it out`, ""},
+		{"ec2", "POST", "/", "", run + "&NetworkInterface.1.NetworkInterfaceId=eni-1",
+			`"NetworkInterface.1.NetworkInterfaceId" is not recognized`, ""},
 		{"ec2", "POST", "/", "", "Action=DescribeVpcs&Filter.Name=x", `"Filter.Name" is not recognized`, ""},
 		{"ec2", "GET", "/?Action=DescribeVpcs&X-Amz-Algorithm=a&X-Amz-Signature=b", "", "", "", ""},
-		{"iam", "POST", "/", "", "Action=CreateUser&UserName=ada&Nickname=a", `ValidationError: The parameter "Nickname" is not recognized`, ""},
-		{"iam", "POST", "/", "", "Action=CreateUser&UserName=ada&Tags.member.1.Key=a&Tags.member.1.Colour=red", `"Tags.member.1.Colour" is not recognized`, ""},
-		{"elasticloadbalancing", "POST", "/", "", "Action=DescribeTargetHealth&TargetGroupArn=a&Include.member.1=All", "", "DescribeTargetHealth"},
-		{"elasticloadbalancing", "POST", "/", "", "Action=SetSecurityGroups&LoadBalancerArn=a&SecurityGroups.member.1=sg-1&EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic=on", "is not recognized", ""},
-		{"acm", "POST", "/", "CertificateManager.RequestCertificate", `{"DomainName":"a.example.com","RootHierarchyType":"x"}`, `ValidationException: The member "RootHierarchyType" is not recognized`, ""},
-		{"acm", "POST", "/", "CertificateManager.RequestCertificate", `{"DomainName":"a.example.com","RootHierarchyType":null,"Options":{"ValidationMethod":"DNS"}}`, `"Options.ValidationMethod" is not recognized`, ""},
+		{"iam", "POST", "/", "", "Action=CreateUser&UserName=ada&Nickname=a",
+			`ValidationError: The parameter "Nickname" is not recognized`, ""},
+		{"iam", "POST", "/", "", "Action=CreateUser&UserName=ada&Tags.member.1.Key=a&Tags.member.1.Colour=red",
+			`"Tags.member.1.Colour" is not recognized`, ""},
+		{"elasticloadbalancing", "POST", "/", "", "Action=DescribeTargetHealth&TargetGroupArn=a&Include.member.1=All", "",
+			"DescribeTargetHealth"},
+		{"elasticloadbalancing", "POST", "/", "",
+			"Action=SetSecurityGroups&LoadBalancerArn=a&SecurityGroups.member.1=sg-1&" +
+				"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic=on", "is not recognized", ""},
+		{"acm", "POST", "/", "CertificateManager.RequestCertificate",
+			`{"DomainName":"a.example.com","RootHierarchyType":"x"}`,
+			`ValidationException: The member "RootHierarchyType" is not recognized`, ""},
+		{"acm", "POST", "/", "CertificateManager.RequestCertificate",
+			`{"DomainName":"a.example.com","RootHierarchyType":null,"Options":{"ValidationMethod":"DNS"}}`,
+			`"Options.ValidationMethod" is not recognized`, ""},
 		{"lambda", "GET", "/2015-03-31/functions/?MasterRegion=ALL", "", "", `"MasterRegion" is not recognized`, ""},
-		{"lambda", "PUT", "/2015-03-31/functions/f/configuration", "", `{"RuntimeConfig":{"UpdateRuntimeOn":"Auto"}}`, `"RuntimeConfig.UpdateRuntimeOn" is not recognized`, ""},
-		{"lambda", "PUT", "/2015-03-31/functions/f/configuration", "", `{"VpcConfig":{"Ipv6AllowedForDualStack":false},"TenancyConfig":{"TenantIsolationMode":"x"}}`, "", ""},
+		{"lambda", "PUT", "/2015-03-31/functions/f/configuration", "", `{"RuntimeConfig":{"UpdateRuntimeOn":"Auto"}}`,
+			`"RuntimeConfig.UpdateRuntimeOn" is not recognized`, ""},
+		{"lambda", "PUT", "/2015-03-31/functions/f/configuration", "",
+			`{"VpcConfig":{"Ipv6AllowedForDualStack":false},"TenancyConfig":{"TenantIsolationMode":"x"}}`, "", ""},
 		{"vpc-lattice", "POST", "/services", "", `{"name":"abc","colour":"red"}`, "", "colour"},
 	} {
 		log.Reset()
@@ -166,10 +185,12 @@ func TestFault_D8_StrangersAreRefusedOrNoted(t *testing.T) {
 			r.Header.Set(targetHeader, c.header)
 		}
 		_, _, err := all[c.service].decode(r, []byte(c.body))
-		if said := fmt.Sprint(err); (c.refused == "") != (err == nil) || !strings.Contains(said, c.refused) && c.refused != "" {
+		if said := fmt.Sprint(err); (c.refused == "") != (err == nil) || !strings.Contains(said, c.refused) &&
+			c.refused != "" {
 			t.Errorf("%s %s: %v, want %s", c.target, c.body, err, c.refused)
 		}
-		if noted := log.String(); (c.noted == "") != (noted == "") || !strings.Contains(strings.ReplaceAll(noted, `\`, ""), strings.ReplaceAll(c.noted, `\`, "")) {
+		if noted := log.String(); (c.noted == "") != (noted == "") || !strings.Contains(strings.ReplaceAll(noted, `\`, ""),
+			strings.ReplaceAll(c.noted, `\`, "")) {
 			t.Errorf("%s %s: the log says %q, want %s", c.target, c.body, noted, c.noted)
 		}
 	}
@@ -179,7 +200,8 @@ func TestFault_D8_StrangersAreRefusedOrNoted(t *testing.T) {
 var lookedAtAsAWhole = map[string]string{
 	"PathMatchType.Exact": "matches are kept whole", "PathMatch.CaseSensitive": "matches are kept whole",
 	"HeaderMatchType.Exact": "matches are kept whole", "HeaderMatch.CaseSensitive": "matches are kept whole",
-	"LaunchInterface.DeviceIndex": "may be 0 alone", "Placement.Tenancy": "may be default alone", "Certificate.IsDefault": "says what its place says",
+	"LaunchInterface.DeviceIndex": "may be 0 alone", "Placement.Tenancy": "may be default alone",
+	"Certificate.IsDefault":   "says what its place says",
 	"ActionDescription.Order": "there is one action", "ForwardStickiness.DurationSeconds": "stickiness is refused",
 	"Code.S3ObjectVersion": "code of S3 is refused", "FileSystem.Path": "file systems are refused",
 	"LoggingConfig.ApplicationLogLevel": "is kept whole", "LoggingConfig.SystemLogLevel": "is kept whole",

@@ -60,7 +60,7 @@ var toleratedByEC2 = tolerance{
 	"DescribeAvailabilityZones": {
 		"AllAvailabilityZones": "true|false", // all are available to everybody
 	},
-	"DescribeInstances":         {"IncludeManagedResources": "true|false"}, // AWS's own, of which there are none
+	"DescribeInstances":         {"IncludeManagedResources": "true|false"}, // AWS's own; there are none
 	"DescribeNetworkInterfaces": {"IncludeManagedResources": "true|false", "MaxResults": withoutEffect},
 	"DescribeVolumes": {
 		"Filter": withoutEffect, "MaxResults": withoutEffect, "IncludeManagedResources": "true|false", // there are no volumes
@@ -72,7 +72,7 @@ var toleratedByEC2 = tolerance{
 	"DescribeInstanceTypes": {
 		"MaxResults": withoutEffect, "IncludeUnsupportedInRegion": "true|false",
 	},
-	// These listings have one page, whatever its size.
+	// These listings have one page of any size.
 	"DescribeIamInstanceProfileAssociations": {"MaxResults": withoutEffect},
 	"DescribeInstanceCreditSpecifications":   {"MaxResults": withoutEffect},
 	"DescribeNetworkAcls":                    {"MaxResults": withoutEffect},

@@ -30,7 +30,8 @@ func outage(err error) *aws.Error {
 	case errors.Is(err, store.ErrDiskFull), errors.Is(err, store.ErrNoSpace):
 		return unavailable(err.Error())
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return unavailable(store.ErrDiskFull.Error() + ": remove what is not needed there, or enlarge the disk; " + err.Error())
+		return unavailable(store.ErrDiskFull.Error() + ": remove what is not needed there, or enlarge the disk; " +
+			err.Error())
 	case errors.Is(err, store.ErrUncertain):
 		return unavailable("The store did not answer, and the change may have been made or not: look before you try again")
 	case store.IsOutage(err), errors.Is(err, store.ErrClosed):
@@ -60,13 +61,14 @@ func retryLater(w http.ResponseWriter, err error) {
 	}
 }
 
-// Away answers every request in place of an API that is not there, in the form of the service that it is for: that it is
-// unavailable, with a message, and to be asked again.
+// Away answers every request in place of an API that is not there, in the form of the service that it is for: that it
+// is unavailable, with a message, and to be asked again.
 func Away(region, message string) http.Handler {
 	d := newDoor(Config{Region: region, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler)}, map[string]protocol{
 		"vpc-lattice": newRESTJSON(nil), "lambda": newRESTJSON(nil),
-		"ec2": newQuery(ec2Style, nil), "iam": newQuery(iamStyle, nil), "sts": newQuery(stsStyle, nil), "elasticloadbalancing": newQuery(elbv2Style, nil),
-		"acm": newAWSJSON(acmStyle, nil), "organizations": newAWSJSON(organizationsStyle, nil),
+		"ec2": newQuery(ec2Style, nil), "iam": newQuery(iamStyle, nil), "sts": newQuery(stsStyle, nil),
+		"elasticloadbalancing": newQuery(elbv2Style, nil),
+		"acm":                  newAWSJSON(acmStyle, nil), "organizations": newAWSJSON(organizationsStyle, nil),
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requestID := aws.NewUUID(d.random)

@@ -11,7 +11,7 @@ type Quota struct {
 	Exceeded string
 }
 
-// Quotas are the quotas of which a deployment wants another value than the default, by their codes.
+// Quotas are the values of a deployment that replace default quotas, by code.
 type Quotas map[string]int
 
 // Limit is how many there may be.
@@ -25,7 +25,8 @@ func (q Quotas) Limit(of Quota) int {
 // Room refuses what would make it more than the quota allows. wanted is how many there would be.
 func (q Quotas) Room(of Quota, wanted int) error {
 	if limit := q.Limit(of); wanted > limit {
-		return Errorf(of.Exceeded, "%s: the quota of %d is used up; raise quota %s or delete what is not needed", of.Name, limit, of.Code)
+		return Errorf(of.Exceeded, "%s: the quota of %d is used up; raise quota %s or delete what is not needed", of.Name,
+			limit, of.Code)
 	}
 	return nil
 }

@@ -160,7 +160,8 @@ func (c *comparer) measure(ctx context.Context, s *scenario, subject subject) ([
 	if err != nil {
 		return nil, err
 	}
-	p, where, err := subject.start(c.at, setup{Target: target, TLS: s.tls, GRPC: s.call.grpc(), Pairs: c.pairs, Profile: c.profile})
+	p, where, err := subject.start(c.at, setup{Target: target, TLS: s.tls, GRPC: s.call.grpc(), Pairs: c.pairs,
+		Profile: c.profile})
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // The peers are given one worker, connections that stay open on both sides, room for 10,000 of them, no log of
-// requests, the same kinds of certificates and cipher suite, tickets for sessions, and the forwarding headers that Pergola adds.
+// requests, the same kinds of certificates and cipher suite, tickets for sessions, and the forwarding headers that
+// Pergola adds.
 
 // nginxConfig gives nginx, beside that, room for 128 KiB of an answer in memory.
 func nginxConfig(dir string, front netip.AddrPort, s setup) string {
@@ -26,7 +27,8 @@ func nginxConfig(dir string, front netip.AddrPort, s setup) string {
     ssl_ciphers ECDHE-RSA-AES128-GCM-SHA256;
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
     ssl_prefer_server_ciphers on; # and with them the key on P-256
-    ssl_session_tickets on;`, front, s.Pairs.RSA.Certificate, s.Pairs.RSA.Key, s.Pairs.P256.Certificate, s.Pairs.P256.Key)
+    ssl_session_tickets on;`, front, s.Pairs.RSA.Certificate, s.Pairs.RSA.Key, s.Pairs.P256.Certificate,
+			s.Pairs.P256.Key)
 	}
 	forward, set := `proxy_pass http://target;
       proxy_http_version 1.1;

@@ -219,7 +219,7 @@ func serveReverseProxy(ctx context.Context, s setup) error {
 	return nil
 }
 
-// serveTLS serves with both certificates, of which crypto/tls shows the first that a client accepts.
+// serveTLS serves with both certificates; crypto/tls shows the first that a client accepts.
 func serveTLS(server *http.Server, listener net.Listener, pairs pairs) error {
 	server.TLSConfig = &tls.Config{}
 	for _, p := range []pair{pairs.P256, pairs.RSA} {

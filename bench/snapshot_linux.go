@@ -137,7 +137,8 @@ func (p plan) rule(i int) lattice.Rule {
 // certify makes the built-in authority.
 func certify(objects map[string]any, box *sealing.Box) error {
 	der, key, err := certificate.NewAuthority(time.Now())
-	objects[acm.KindAuthority+"/"+acm.AuthorityID] = acm.Authority{Certificate: der, SealedKey: box.SealKey(acm.AuthorityID, key)}
+	objects[acm.KindAuthority+"/"+acm.AuthorityID] = acm.Authority{Certificate: der,
+		SealedKey: box.SealKey(acm.AuthorityID, key)}
 	return err
 }
 

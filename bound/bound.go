@@ -1,6 +1,6 @@
-// Package bound shares out what there is only so much of, such as connections and memory, so that nobody takes it from the
-// others. What each may have follows what is free: who has much is refused while there is still room for those who have
-// little.
+// Package bound shares out what there is only so much of, such as connections and memory, so that nobody takes it from
+// the others. What each may have follows what is free: who has much is refused while there is still room for those who
+// have little.
 package bound
 
 import (
@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// What a group may have is so many times what is free, and more if it is for a member that has little, which is a small part
-// of all.
+// What a group may have is so many times what is free, and more if it is for a member that has little, which is a small
+// part of all.
 const (
 	ofGroup       = 3
 	ofGroupLittle = 7
@@ -19,15 +19,15 @@ const (
 	fewest = 12
 )
 
-// Pool is a quantity, such as a number of connections or of bytes, that is shared among groups, such as VPCs, and among the
-// members of each group, such as the clients in a VPC.
+// Pool is a quantity, such as a number of connections or of bytes, that is shared among groups, such as VPCs, and among
+// the members of each group, such as the clients in a VPC.
 //
-// A group may have three times as much as is free, and a member as much as its group may have beyond what it has. So one
-// member alone gets three fifths of all, and its group three quarters. Who has less than a 256th of all may have that much even
-// where its group has that, as long as the group does not have seven eighths; where such a
-// part is nothing, as of some eighty connections, that is twelve. So who wants little gets it, however much others
-// in its group want, and whatever other groups do. Nothing that was given is taken back. (The idea is that of Choudhury and
-// Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998.)
+// A group may have three times as much as is free, and a member as much as its group may have beyond what it has. So
+// one member alone gets three fifths of all, and its group three quarters. Who has less than a 256th of all may have
+// that much even where its group has that, as long as the group does not have seven eighths; where such a part is
+// nothing, as of some eighty connections, that is twelve. So a member that wants little gets it, however much its group
+// and other groups want. Nothing that was given is taken back. (The idea is that of Choudhury and Hahne, "Dynamic queue
+// length thresholds for shared-memory packet switches", 1998.)
 //
 // Its methods, and those of its Shares, may be called at the same time.
 type Pool struct {
@@ -44,7 +44,7 @@ type group struct {
 	members map[any]*Share
 }
 
-// NewPool makes a Pool of so much. No member gets more than each, whatever is free; 0 sets no such bound.
+// NewPool makes a Pool of so much. No member gets more than each; 0 sets no such bound.
 func NewPool(most, each int64) *Pool {
 	if each <= 0 {
 		each = most
@@ -168,7 +168,7 @@ func (s *Share) close() {
 	s.forget()
 }
 
-// forget forgets a share of which nothing is left.
+// forget forgets an empty share.
 func (s *Share) forget() {
 	if s.opened > 0 || s.taken > 0 {
 		return

@@ -34,9 +34,9 @@ type Authority struct {
 
 // NewAuthority makes an authority: its certificate in DER, and its key in PKCS #8.
 //
-// The key is on the curve P-256, whatever keys it certifies: the cipher suites of VPC Lattice ask for the kind of a
-// service's key and not for that of its authority. Such a key is made and signs within microseconds, so a deployment's
-// first start and a service's first connection do not wait for it.
+// The key is on the curve P-256, also where it certifies RSA keys: the cipher suites of VPC Lattice ask for the kind of
+// a service's key and not for that of its authority. Such a key is made and signs within microseconds, so a
+// deployment's first start and a service's first connection do not wait for it.
 func NewAuthority(now time.Time) (certificate, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -108,8 +108,8 @@ func (a *Authority) Certificate() []byte { return a.certificate.Raw }
 // longestCommonName is the limit of a Common Name (RFC 5280, appendix A.1, ub-common-name).
 const longestCommonName = 64
 
-// Issue issues a certificate for the owner of a key, RSA or ECDSA, good for some host names from now on, for Lifetime or
-// until the authority's own end. It is in DER.
+// Issue issues a certificate for the owner of a key, RSA or ECDSA, good for some host names from now on, for Lifetime
+// or until the authority's own end. It is in DER.
 func (a *Authority) Issue(key crypto.PublicKey, now time.Time, names ...string) ([]byte, error) {
 	if now.After(a.certificate.NotAfter) {
 		return nil, fmt.Errorf("the built-in authority has expired on %s", a.certificate.NotAfter.Format(time.DateOnly))

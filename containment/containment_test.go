@@ -56,7 +56,8 @@ func TestAcceptOutlivesALackOfDescriptors(t *testing.T) {
 			return 0, net.ErrClosed
 		}
 		began := time.Now()
-		err := containment.Accept(ctx, slog.New(slog.NewTextHandler(&out, nil)), "a door", accept, func(conn int) { admitted += conn })
+		err := containment.Accept(ctx, slog.New(slog.NewTextHandler(&out, nil)), "a door", accept,
+			func(conn int) { admitted += conn })
 		if err != nil || admitted != 7 {
 			t.Errorf("Accept returned %v after it admitted %d, want nil after 7", err, admitted)
 		}

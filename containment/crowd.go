@@ -22,8 +22,8 @@ const (
 	manyDescriptors = 1 << 20
 )
 
-// The part of its descriptors that a process keeps from its clients, for files and sockets of its own: an eighth, within
-// these bounds, but never more than half.
+// The part of its descriptors that a process keeps from its clients, for files and sockets of its own: an eighth,
+// within these bounds, but never more than half.
 const (
 	leastReserve = 64
 	mostReserve  = 4096
@@ -35,12 +35,12 @@ func ForClients(descriptors int) int {
 	return max(descriptors-reserve, descriptors/2)
 }
 
-// Portion is how many descriptors one use of them may take: so many, and no more than a part of all that the process may
-// have. All uses together leave some for files and sockets of the process's own.
+// Portion is how many descriptors one use of them may take: so many, and no more than a part of all that the process
+// may have. All uses together leave some for files and sockets of the process's own.
 func Portion(most, part int) int { return max(1, min(most, Descriptors()/part)) }
 
-// Crowd bounds the connections of a server. When one more comes, the one that has been quiet for longest gives way, so that
-// clients who only hold on keep nobody out. Its methods may be called at the same time.
+// Crowd bounds the connections of a server. When one more comes, the one that has been quiet for longest gives way, so
+// that clients who only hold on keep nobody out. Its methods may be called at the same time.
 type Crowd struct {
 	most int
 

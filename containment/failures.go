@@ -22,8 +22,8 @@ func Untried(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ErrUntried, context.Cause(ctx))
 }
 
-// Failures is what has failed of a work on many things, by what it has failed for; everything else has been done. Empty is
-// success, and nil is how that is returned. It is an error that is each of the errors in it.
+// Failures is what has failed of a work on many things, by what it has failed for; everything else has been done. Empty
+// is success, and nil is how that is returned. It is an error that is each of the errors in it.
 type Failures[K comparable] map[K]error
 
 // Note remembers that the work has failed for something. A nil error is none; of two the first stays.

@@ -16,7 +16,8 @@ func TestFailuresAreOfEachThing(t *testing.T) {
 	}
 	tries := 0
 	for of, work := range map[string]func() error{
-		"good": func() error { tries++; return nil }, "bad": func() error { tries++; return io.EOF }, "worse": func() error { tries++; panic("made to") },
+		"good": func() error { tries++; return nil }, "bad": func() error { tries++; return io.EOF },
+		"worse": func() error { tries++; panic("made to") },
 	} {
 		if ok := failed.Try(t.Context(), log, "a work", of, work); ok != (of == "good") {
 			t.Errorf("%s: %t", of, ok)
@@ -25,7 +26,8 @@ func TestFailuresAreOfEachThing(t *testing.T) {
 	if len(failed) != 2 || !errors.Is(failed["bad"], io.EOF) || !errors.Is(failed["worse"], ErrPanicked) || tries != 3 {
 		t.Errorf("after %d tries: %v", tries, failed)
 	}
-	if err := failed.Err(); !errors.Is(err, io.EOF) || !errors.Is(err, ErrPanicked) || err.Error() != "bad: EOF\nworse: "+failed["worse"].Error() {
+	if err := failed.Err(); !errors.Is(err, io.EOF) || !errors.Is(err, ErrPanicked) || err.Error() != "bad: EOF\nworse: "+
+		failed["worse"].Error() {
 		t.Errorf("as one error: %v", err)
 	}
 	failed.Note("bad", io.ErrUnexpectedEOF)

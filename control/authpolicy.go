@@ -68,7 +68,8 @@ func (c *Control) PutAuthPolicy(ctx context.Context, caller iam.Caller, in *latt
 
 // checkAuthPolicy refuses a document that says nothing that can be understood, or is about what cannot be asked.
 func checkAuthPolicy(document string) error {
-	if _, err := policy.ParseFor("vpc-lattice-svcs", []byte(document), policy.Resource, lattice.MaxAuthPolicySize); err != nil {
+	if _, err := policy.ParseFor("vpc-lattice-svcs", []byte(document), policy.Resource,
+		lattice.MaxAuthPolicySize); err != nil {
 		return lattice.Invalid("policy", "%v", err)
 	}
 	return nil

@@ -178,7 +178,8 @@ func (w *world) keys() (keys []string) {
 		_ = w.store.Follow(w.ctx, prefix, func(batch store.Batch) error {
 			for _, change := range batch.Changes {
 				// Users are the test's, and the marks of indexes that are complete are for ever.
-				if !strings.HasPrefix(change.Key, objectPrefix+iam.KindUser+"/") && !strings.HasPrefix(change.Key, "index/owned-complete/") {
+				if !strings.HasPrefix(change.Key, objectPrefix+iam.KindUser+"/") &&
+					!strings.HasPrefix(change.Key, "index/owned-complete/") {
 					keys = append(keys, change.Key)
 				}
 			}
@@ -207,7 +208,8 @@ func (w *world) vpc(name string) string {
 	w.write(func(tx *store.Tx) error {
 		return errors.Join(
 			vpcs.Put(tx, vpc, ec2.VPC{ID: vpc, Account: w.caller.Account, CIDR: netip.MustParsePrefix("10.0.0.0/16")}),
-			refer(tx, id("subnet-", name), vpc), subnets.Put(tx, id("subnet-", name), ec2.Subnet{ID: id("subnet-", name), VPC: vpc, CIDR: netip.MustParsePrefix("10.0.1.0/24")}),
+			refer(tx, id("subnet-", name), vpc),
+			subnets.Put(tx, id("subnet-", name), ec2.Subnet{ID: id("subnet-", name), VPC: vpc, CIDR: netip.MustParsePrefix("10.0.1.0/24")}),
 		)
 	})
 	return vpc

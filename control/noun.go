@@ -70,7 +70,10 @@ var (
 )
 
 func newNoun[T any](kind lattice.Kind, of func(*T) head) noun[T] {
-	owned := ownership.Of(kind.Name, func(value *T) (string, string) { return lattice.AccountOf(of(value).arn), of(value).path })
+	owned := ownership.Of(kind.Name, func(value *T) (string, string) {
+		return lattice.AccountOf(of(value).arn),
+			of(value).path
+	})
 	return noun[T]{Kind: kind, objects: store.NewKind[T](kind.Name), owned: owned, head: of}
 }
 
@@ -165,9 +168,9 @@ func (n noun[T]) put(tx *store.Tx, value *T) error {
 	return n.objects.Put(tx, n.head(value).path, *value)
 }
 
-// tokens remembers what was created with which idempotency token: by account, kind, the path of what the object is part of, and
-// token, the digest of the request and the path of the object, separated by a space. So the tokens of all parts of an object
-// go in one deletion with them.
+// tokens remembers what was created with which idempotency token: by account, kind, the path of what the object is part
+// of, and token, the digest of the request and the path of the object, separated by a space. So the tokens of all parts
+// of an object go in one deletion with them.
 var tokens = store.NewIndex("token")
 
 // order is a request to create something.

@@ -24,7 +24,8 @@ func TestFault_C4_PrincipalsOfAuthPolicies(t *testing.T) {
 	}
 	for principal, taken := range map[string]bool{
 		"*": true, own: true, "arn:aws:iam::" + own + ":user/ada": true, "arn:aws:iam::999999999999:role/anybody": true,
-		"arn:aws:iam::" + own + ":user/bob": false, "arn:aws:iam::" + own + ":role/ada": false, "arn:aws:sts::" + own + ":assumed-role/none/x": false,
+		"arn:aws:iam::" + own + ":user/bob": false, "arn:aws:iam::" + own + ":role/ada": false, "arn:aws:sts::" + own +
+			":assumed-role/none/x": false,
 	} {
 		policy := strings.Replace(authenticated, `"Principal":"*"`, `"Principal":{"AWS":"`+principal+`"}`, 1)
 		_, err := w.PutAuthPolicy(w.ctx, w.caller, &lattice.PutAuthPolicyRequest{ResourceIdentifier: id, Policy: policy})

@@ -9,12 +9,12 @@ import (
 	"pergola/store"
 )
 
-// drainTime is how long after its deregistration a target is given up, whatever the nodes say of it.
+// drainTime is how long a draining target is kept at most, even if nodes still use it.
 const drainTime = time.Minute
 
-// Rows are the kinds of VPC Lattice that are settled. In creation or update a resource becomes ACTIVE when every live node
-// has applied its last change, and one in deletion is gone, with all that was its own. A draining target is gone when no
-// node has requests with it any more, or a minute after its deregistration.
+// Rows are the kinds of VPC Lattice that are settled. In creation or update a resource becomes ACTIVE when every live
+// node has applied its last change, and one in deletion is gone, with all that was its own. A draining target is gone
+// when no node has requests with it any more, or a minute after its deregistration.
 func Rows() []settling.Row {
 	return []settling.Row{
 		rowOf(services, dropService), rowOf(targetGroups, dropTargetGroup),

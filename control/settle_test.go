@@ -208,7 +208,8 @@ func TestADrainingTargetIsGivenUp(t *testing.T) {
 	w.deregister(group, lattice.Target{ID: "10.0.1.10"})
 	began := time.Now()
 	almost := w.clock.Add(drainTime - 50*time.Millisecond)
-	w.background(settling.New(settling.Config{Store: w.store, Rows: Rows(), Now: func() time.Time { return almost.Add(time.Since(began)) }}).Run)
+	w.background(settling.New(settling.Config{Store: w.store, Rows: Rows(),
+		Now: func() time.Time { return almost.Add(time.Since(began)) }}).Run)
 	w.await("the target to be given up", func() bool { return len(w.health(group)) == 0 })
 }
 
@@ -258,11 +259,13 @@ func TestFault_A1_WhatNodesCannotMakeHasFailed(t *testing.T) {
 			return seen{got.Status, lattice.Failure{FailureCode: got.FailureCode, FailureMessage: got.FailureMessage}}
 		},
 		"service association": func() seen {
-			got := must(w.GetServiceNetworkServiceAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkServiceAssociationRequest{Identifier: ofService}))
+			got := must(w.GetServiceNetworkServiceAssociation(w.ctx, w.caller,
+				&lattice.GetServiceNetworkServiceAssociationRequest{Identifier: ofService}))
 			return seen{got.Status, lattice.Failure{FailureCode: got.FailureCode, FailureMessage: got.FailureMessage}}
 		},
 		"VPC association": func() seen {
-			got := must(w.GetServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkVPCAssociationRequest{Identifier: ofVPC}))
+			got := must(w.GetServiceNetworkVPCAssociation(w.ctx, w.caller,
+				&lattice.GetServiceNetworkVPCAssociationRequest{Identifier: ofVPC}))
 			return seen{got.Status, lattice.Failure{FailureCode: got.FailureCode, FailureMessage: got.FailureMessage}}
 		},
 	}
@@ -296,9 +299,11 @@ func TestFault_A1_WhatNodesCannotMakeHasFailed(t *testing.T) {
 		t.Errorf("an update that failed: %v", got)
 	}
 	w.settleAs(w.waiting(), failure)
-	must(w.DeleteServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.DeleteServiceNetworkVPCAssociationRequest{Identifier: ofVPC}))
+	must(w.DeleteServiceNetworkVPCAssociation(w.ctx, w.caller,
+		&lattice.DeleteServiceNetworkVPCAssociationRequest{Identifier: ofVPC}))
 	w.settleNow()
-	if _, err := w.GetServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkVPCAssociationRequest{Identifier: ofVPC}); err == nil {
+	if _, err := w.GetServiceNetworkVPCAssociation(w.ctx, w.caller,
+		&lattice.GetServiceNetworkVPCAssociationRequest{Identifier: ofVPC}); err == nil {
 		t.Error("an association that failed cannot be deleted")
 	}
 }
@@ -310,7 +315,8 @@ func TestFault_D2_ADeletionThatFailsSaysSo(t *testing.T) {
 	service := w.service("parking")
 	w.settleNow()
 	must(w.DeleteService(w.ctx, w.caller, &lattice.DeleteServiceRequest{ServiceIdentifier: service}))
-	row, broken := rows()[lattice.KindService.Name], lattice.Failure{FailureCode: lattice.FailureInside, FailureMessage: "too many"}
+	row, broken := rows()[lattice.KindService.Name], lattice.Failure{FailureCode: lattice.FailureInside,
+		FailureMessage: "too many"}
 	fail := func(revision int64) (changed bool) {
 		w.write(func(tx *store.Tx) (err error) {
 			changed, err = row.Fail(tx, service, settling.Verdict{Revision: revision, Failure: broken})

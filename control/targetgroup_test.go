@@ -18,19 +18,30 @@ func TestTargetGroupDefaults(t *testing.T) {
 		"IP": {lattice.TargetIP, `{"vpcIdentifier":"vpc-1"}`,
 			`{"port":443,"protocol":"HTTPS","protocolVersion":"HTTP1","ipAddressType":"IPV4",` + vpc + `,"healthCheck":{"enabled":true,"protocol":"HTTP","protocolVersion":"HTTP1","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
 		"INSTANCE with HTTP": {lattice.TargetInstance, `{"vpcIdentifier":"vpc-1","protocol":"HTTP"}`,
-			`{"port":80,"protocol":"HTTP","protocolVersion":"HTTP1","ipAddressType":"IPV4",` + vpc + `,"healthCheck":{"enabled":true,"protocol":"HTTP","protocolVersion":"HTTP1","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
+			`{"port":80,"protocol":"HTTP","protocolVersion":"HTTP1","ipAddressType":"IPV4",` + vpc +
+				`,"healthCheck":{"enabled":true,"protocol":"HTTP","protocolVersion":"HTTP1","path":"/",` + times +
+				`,"matcher":{"httpCode":"200"}}}`},
 		"HTTP2": {lattice.TargetInstance, `{"vpcIdentifier":"vpc-1","port":8443,"protocolVersion":"HTTP2"}`,
-			`{"port":8443,"protocol":"HTTPS","protocolVersion":"HTTP2","ipAddressType":"IPV4",` + vpc + `,"healthCheck":{"enabled":false,"protocol":"HTTP","protocolVersion":"HTTP2","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
+			`{"port":8443,"protocol":"HTTPS","protocolVersion":"HTTP2","ipAddressType":"IPV4",` + vpc +
+				`,"healthCheck":{"enabled":false,"protocol":"HTTP","protocolVersion":"HTTP2","path":"/",` + times +
+				`,"matcher":{"httpCode":"200"}}}`},
 		"GRPC": {lattice.TargetInstance, `{"vpcIdentifier":"vpc-1","protocolVersion":"GRPC"}`,
-			`{"port":443,"protocol":"HTTPS","protocolVersion":"GRPC","ipAddressType":"IPV4",` + vpc + `,"healthCheck":{"enabled":false,"protocol":"HTTP","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
+			`{"port":443,"protocol":"HTTPS","protocolVersion":"GRPC","ipAddressType":"IPV4",` + vpc +
+				`,"healthCheck":{"enabled":false,"protocol":"HTTP","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
 		"GRPC with health checks": {lattice.TargetInstance, `{"vpcIdentifier":"vpc-1","protocolVersion":"GRPC","healthCheck":{"enabled":true,"protocolVersion":"HTTP2"}}`,
-			`{"port":443,"protocol":"HTTPS","protocolVersion":"GRPC","ipAddressType":"IPV4",` + vpc + `,"healthCheck":{"enabled":true,"protocol":"HTTP","protocolVersion":"HTTP2","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
+			`{"port":443,"protocol":"HTTPS","protocolVersion":"GRPC","ipAddressType":"IPV4",` + vpc +
+				`,"healthCheck":{"enabled":true,"protocol":"HTTP","protocolVersion":"HTTP2","path":"/",` + times +
+				`,"matcher":{"httpCode":"200"}}}`},
 		"TCP": {lattice.TargetInstance, `{"vpcIdentifier":"vpc-1","protocol":"TCP","port":9000}`,
 			`{"port":9000,"protocol":"TCP","ipAddressType":"IPV4",` + vpc + `}`},
 		"HTTP2 with health checks": {lattice.TargetInstance, `{"vpcIdentifier":"vpc-1","protocolVersion":"HTTP2","healthCheck":{"enabled":true,"protocol":"HTTPS","protocolVersion":"HTTP1"}}`,
-			`{"port":443,"protocol":"HTTPS","protocolVersion":"HTTP2","ipAddressType":"IPV4",` + vpc + `,"healthCheck":{"enabled":true,"protocol":"HTTPS","protocolVersion":"HTTP1","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
+			`{"port":443,"protocol":"HTTPS","protocolVersion":"HTTP2","ipAddressType":"IPV4",` + vpc +
+				`,"healthCheck":{"enabled":true,"protocol":"HTTPS","protocolVersion":"HTTP1","path":"/",` + times +
+				`,"matcher":{"httpCode":"200"}}}`},
 		"TCP with health checks": {lattice.TargetInstance, `{"vpcIdentifier":"vpc-1","protocol":"TCP","port":9000,"healthCheck":{"enabled":true,"protocol":"HTTPS","protocolVersion":"HTTP2"}}`,
-			`{"port":9000,"protocol":"TCP","ipAddressType":"IPV4",` + vpc + `,"healthCheck":{"enabled":true,"protocol":"HTTPS","protocolVersion":"HTTP2","path":"/",` + times + `,"matcher":{"httpCode":"200"}}}`},
+			`{"port":9000,"protocol":"TCP","ipAddressType":"IPV4",` + vpc +
+				`,"healthCheck":{"enabled":true,"protocol":"HTTPS","protocolVersion":"HTTP2","path":"/",` + times +
+				`,"matcher":{"httpCode":"200"}}}`},
 		"ALB": {lattice.TargetALB, `{"vpcIdentifier":"vpc-1","protocol":"HTTPS"}`,
 			`{"port":443,"protocol":"HTTPS","protocolVersion":"HTTP1",` + vpc + `}`},
 		"LAMBDA": {lattice.TargetLambda, `null`, `{"lambdaEventStructureVersion":"V1"}`},

@@ -158,7 +158,8 @@ func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller
 		if err := updateDNS(association, in); err != nil {
 			return nil, err
 		}
-		association.Status, association.LastUpdatedAt, association.Failure = lattice.StatusUpdateInProgress, op.time(), lattice.Failure{}
+		association.Status, association.LastUpdatedAt, association.Failure = lattice.StatusUpdateInProgress, op.time(),
+			lattice.Failure{}
 		return project[lattice.UpdateServiceNetworkVPCAssociationResponse](association), vpcAssociations.put(op.tx, association)
 	})
 }

@@ -76,7 +76,8 @@ type Plane struct {
 // New makes a Plane that listens nowhere until Apply. Close it.
 func New(cfg Config) *Plane {
 	p := &Plane{
-		network: cfg.Network, serve: cfg.Serve, hold: cfg.Hold, closing: cfg.Closed, log: cfg.Logger, places: map[string]*place{},
+		network: cfg.Network, serve: cfg.Serve, hold: cfg.Hold, closing: cfg.Closed, log: cfg.Logger,
+		places: map[string]*place{},
 	}
 	if p.hold == nil {
 		p.hold = func(Door) bool { return false }
@@ -102,9 +103,9 @@ func (p *Plane) Snapshot() *snapshot.Snapshot { return p.current.Load() }
 // what the snapshot calls for is open and nothing else. Connections through a port that is closed finish the request they
 // are at; those of a VPC that is gone are cut.
 //
-// What could not be opened is in the result, each by its door. All else has been applied then, and the next Apply, of the
-// same snapshot too, tries these again. Doors that are not open when ctx ends have failed with containment.ErrUntried. IPv6 is served
-// where the network has it. A Plane that is closed fails at the zero Door.
+// What could not be opened is in the result, each by its door. All else has been applied then, and the next Apply, of
+// the same snapshot too, tries these again. Doors that are not open when ctx ends have failed with
+// containment.ErrUntried. IPv6 is served where the network has it. A Plane that is closed fails at the zero Door.
 func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed containment.Failures[Door]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

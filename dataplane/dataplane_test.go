@@ -301,7 +301,8 @@ func TestFault_A1_ADoorThatFailsIsHeldAndTheRestOpens(t *testing.T) {
 		r.network.refused[ipv4("vpc-a", 80)], r.network.panics[ipv6("vpc-b", 80)] = true, true
 		wanted := places(map[string][]uint16{"vpc-a": {80, 443}, "vpc-b": {80, 443}})
 		failed := r.Apply(t.Context(), wanted)
-		if len(failed) != 2 || failed[Door{"vpc-a", 80}] == nil || !errors.Is(failed[Door{"vpc-b", 80}], containment.ErrPanicked) {
+		if len(failed) != 2 || failed[Door{"vpc-a", 80}] == nil ||
+			!errors.Is(failed[Door{"vpc-b", 80}], containment.ErrPanicked) {
 			t.Errorf("failed: %v", failed)
 		}
 		if r.Snapshot() != wanted || len(r.network.sockets()) != 4 {

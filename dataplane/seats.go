@@ -8,9 +8,9 @@ import (
 	"pergola/bound"
 )
 
-// connectionCost is how much memory there should be for each connection that is open, in bytes, out of half of bound.Memory:
-// what one takes that carries a request by HTTP/1.1 whose head is small, or TLS that is passed through. An idle one takes a
-// quarter of it. What requests take beyond that is counted where it arises.
+// connectionCost is how much memory there should be for each connection that is open, in bytes, out of half of
+// bound.Memory: what one takes that carries a request by HTTP/1.1 whose head is small, or TLS that is passed through.
+// An idle one takes a quarter of it. What requests take beyond that is counted where it arises.
 const connectionCost = 32 << 10
 
 // seats bounds how many connections are open at once: of each client, from each VPC, and in all.
@@ -30,7 +30,8 @@ func (s *seats) take(vpcID string, conn net.Conn) *bound.Share {
 	client := bound.ClientOf(conn.RemoteAddr())
 	seat := s.pool.Enter(vpcID, client)
 	if seat == nil && !s.full.Swap(true) {
-		s.log.Warn("a client has as many connections open as it may while others have theirs; further ones are refused", "client", client, "vpc", vpcID, "open", s.taken(), "most", s.pool.Most())
+		s.log.Warn("a client has as many connections open as it may while others have theirs; further ones are refused",
+			"client", client, "vpc", vpcID, "open", s.taken(), "most", s.pool.Most())
 	}
 	return seat
 }

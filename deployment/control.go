@@ -97,9 +97,12 @@ func (c *Control) openStore(ctx context.Context) (err error) {
 	if c.box, err = makeBox(ctx, c.store, c.cfg.Dir); err != nil {
 		return err
 	}
-	c.accounts = organizations.New(organizations.Config{Store: c.store, FirstAccount: iam.ManagementAccount, Quotas: c.cfg.Quotas})
-	c.keys = iam.New(iam.Config{Store: c.store, Box: c.box, Quotas: c.cfg.Quotas, AllowLocalIssuers: c.cfg.AllowLocalIssuers})
-	c.certificates = acm.New(acm.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas, Box: c.box, Logger: c.cfg.Logger})
+	c.accounts = organizations.New(organizations.Config{Store: c.store, FirstAccount: iam.ManagementAccount,
+		Quotas: c.cfg.Quotas})
+	c.keys = iam.New(iam.Config{Store: c.store, Box: c.box, Quotas: c.cfg.Quotas,
+		AllowLocalIssuers: c.cfg.AllowLocalIssuers})
+	c.certificates = acm.New(acm.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas, Box: c.box,
+		Logger: c.cfg.Logger})
 	return c.writeTrust(ctx)
 }
 
@@ -115,7 +118,8 @@ func (c *Control) openFunctions(ctx context.Context) error {
 	runner := functions.NewClient(c.cfg.path(functionsSocket))
 	c.opened(runner.Close)
 	c.lambda = lambda.New(lambda.Config{
-		Store: c.store, Region: c.cfg.Region, Box: c.box, Codes: codes, Runner: runner, Quotas: c.cfg.Quotas, Logger: c.cfg.Logger,
+		Store: c.store, Region: c.cfg.Region, Box: c.box, Codes: codes, Runner: runner, Quotas: c.cfg.Quotas,
+		Logger: c.cfg.Logger,
 	})
 	return c.lambda.Collect(ctx)
 }
@@ -140,7 +144,8 @@ func EndpointOf(listener net.Listener) string { return "http://" + listener.Addr
 // openAPI makes the control plane and its front door.
 func (c *Control) openAPI(background context.Context) {
 	networks := control.New(control.Config{
-		Store: c.store, Region: c.cfg.Region, ForeignFunctions: c.cfg.LambdaEndpoint != "", Quotas: c.cfg.Quotas, Logger: c.cfg.Logger,
+		Store: c.store, Region: c.cfg.Region, ForeignFunctions: c.cfg.LambdaEndpoint != "", Quotas: c.cfg.Quotas,
+		Logger: c.cfg.Logger,
 	})
 	tokens := sts.New(sts.Config{
 		Store: c.store, Region: c.cfg.Region, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers, Logger: c.cfg.Logger,
@@ -154,8 +159,9 @@ func (c *Control) openAPI(background context.Context) {
 	c.run("certificates", func() error { return c.certificates.Renew(background) })
 	c.api = &http.Server{
 		Handler: api.New(api.Config{
-			Lattice: networks, EC2: vpcs, ELBv2: elbv2.New(elbv2.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas}),
-			IAM: c.keys, STS: tokens,
+			Lattice: networks, EC2: vpcs,
+			ELBv2: elbv2.New(elbv2.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas}),
+			IAM:   c.keys, STS: tokens,
 			Organizations: c.accounts, ACM: c.certificates, Lambda: c.lambda,
 			Keys: c.keys, Box: c.box, Region: c.cfg.Region, InForce: settler, Logger: c.cfg.Logger,
 		}),

@@ -1,13 +1,15 @@
-// Package deployment puts the packages together. It is the one place where they meet; everything it makes, it takes down.
+// Package deployment puts the packages together. It is the one place where they meet; everything it makes, it takes
+// down.
 //
-// A deployment has three parts, each of which may run in a process of its own, so that what can end is not in the process
-// that carries traffic:
+// A deployment has three parts. Each may run in a process of its own, so that what can end is not in the
+// process that carries traffic:
 //
 //   - Control is the store with its embedded etcd, the control plane and the API.
 //   - Node is the data plane, with the fabric.
 //   - Functions is what runs Lambda functions.
 //
-// They meet by Unix sockets in the data directory, also where all three run in one process, as in tests and in the demo.
+// They meet by Unix sockets in the data directory, also where all three run in one process, as in tests and in the
+// demo.
 package deployment
 
 import (
@@ -172,8 +174,8 @@ func prepare(dir string) error {
 	return os.MkdirAll(dir, 0o700)
 }
 
-// Passing reports whether the reason why a part does not start may go by itself: a store that is away, or a lack of what
-// others may give back. Anything else stays as it is until somebody mends it.
+// Passing reports whether the reason why a part does not start may go by itself: a store that is away, or a lack of
+// what others may give back. Anything else stays as it is until somebody mends it.
 func Passing(err error) bool {
 	for _, passing := range []error{
 		store.ErrUnavailable, store.ErrDiskFull, store.ErrClosed, context.Canceled, context.DeadlineExceeded,

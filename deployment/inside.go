@@ -17,12 +17,12 @@ import (
 	"pergola/node"
 )
 
-// insideSocket is the name, in the data directory, of the socket on which the API answers those in VPCs. Nodes say there who
-// calls, and are believed: it has mode 0600.
+// insideSocket is the name, in the data directory, of the socket on which the API answers those in VPCs. Nodes say
+// there who calls, and are believed: it has mode 0600.
 const insideSocket = "inside.sock"
 
-// listenInside opens the socket. One that an earlier process left behind is replaced: the operator's socket tells whether a
-// control plane lives.
+// listenInside opens the socket. One that an earlier process left behind is replaced: the operator's socket tells
+// whether a control plane lives.
 func (c *Control) listenInside() (net.Listener, error) {
 	path := c.cfg.path(insideSocket)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -83,8 +83,8 @@ func serveInside(door *http.Server) *http.Server {
 	}
 }
 
-// calling is the environment of a program that finds the API from within its VPC, and the region, as far as its caller has
-// not chosen otherwise. The endpoint that this host has is no choice: it cannot be reached from there.
+// calling is the environment of a program that finds the API from within its VPC, and the region, as far as its caller
+// has not chosen otherwise. The endpoint that this host has is no choice: it cannot be reached from there.
 func (n *Node) calling(env []string) []string {
 	set := func(name, value, replaced string) {
 		if now := valueIn(env, name); now == "" || now == replaced {

@@ -18,8 +18,8 @@ const (
 // Lock is the right to a data directory.
 type Lock struct{ owner, parts *os.File }
 
-// LockDir takes a data directory, which it makes. One that another deployment has is refused; one whose processes have lost
-// their supervisor is waited for, since they are about to end.
+// LockDir takes a data directory, which it makes. One that another deployment has is refused; one whose processes have
+// lost their supervisor is waited for, since they are about to end.
 func LockDir(ctx context.Context, dir string) (*Lock, error) {
 	if err := prepare(dir); err != nil {
 		return nil, err
@@ -38,7 +38,8 @@ func LockDir(ctx context.Context, dir string) (*Lock, error) {
 
 func inUse(dir string, err error) error {
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return fmt.Errorf("data directory %s: a deployment is running on it already; stop it or choose another one with --data", dir)
+		return fmt.Errorf("data directory %s: a deployment is running on it already; stop it or choose another one "+
+			"with --data", dir)
 	}
 	return err
 }

@@ -30,8 +30,8 @@ type Node struct {
 	bundle string // the file of what programs trust
 }
 
-// StartNode starts a node beside a control plane, which it waits for. It may serve nothing yet when it returns; see Await.
-// Close stops it.
+// StartNode starts a node beside a control plane, which it waits for. It may serve nothing yet when it returns; see
+// Await. Close stops it.
 func StartNode(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{}
 	if err := n.start(ctx, n.begin(cfg)); err != nil {
@@ -69,8 +69,9 @@ func (n *Node) start(ctx, background context.Context) error {
 		return err
 	}
 	n.node = node.New(node.Config{
-		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: n.cfg.Region, Store: n.store, Fabric: n.fabric, Box: box, Functions: n.lambda,
-		API: n.cfg.path(insideSocket), ResolvConf: n.cfg.ResolvConf, RequestsPerSecond: n.cfg.RequestsPerSecond,
+		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: n.cfg.Region, Store: n.store, Fabric: n.fabric, Box: box,
+		Functions: n.lambda,
+		API:       n.cfg.path(insideSocket), ResolvConf: n.cfg.ResolvConf, RequestsPerSecond: n.cfg.RequestsPerSecond,
 		MaxConnections: nodeConnections(), Logger: n.cfg.Logger,
 	})
 	n.run("node", func() error { return n.node.Run(background) })

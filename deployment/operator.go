@@ -20,7 +20,8 @@ func (c *Control) account(ctx context.Context, named string) (string, error) {
 	}
 	exists, err := c.accounts.Exists(ctx, named)
 	if err == nil && !exists {
-		err = fmt.Errorf("account %s does not exist; aws organizations list-accounts tells which do, and create-account makes one", named)
+		err = fmt.Errorf("account %s does not exist; aws organizations list-accounts tells which do, and "+
+			"create-account makes one", named)
 	}
 	return named, err
 }
@@ -31,7 +32,8 @@ func (c *Control) RegisterIssuer(ctx context.Context, issuer operator.Issuer) (a
 	if err != nil {
 		return "", err
 	}
-	return c.keys.RegisterIssuer(ctx, account, iam.IssuerKeys{URL: issuer.URL, ClientIDs: issuer.Audiences, Keys: issuer.Keys})
+	return c.keys.RegisterIssuer(ctx, account, iam.IssuerKeys{URL: issuer.URL, ClientIDs: issuer.Audiences,
+		Keys: issuer.Keys})
 }
 
 // Environment returns what a client needs to call the API as the administrator of an account.
@@ -51,7 +53,8 @@ func (c *Control) Environment(ctx context.Context, account string) (operator.Env
 }
 
 // Start runs a program in an instance, or in a short-lived instance of a VPC.
-func (n *Node) Start(ctx context.Context, program operator.Program, streams operator.Streams) (operator.Process, error) {
+func (n *Node) Start(ctx context.Context, program operator.Program,
+	streams operator.Streams) (operator.Process, error) {
 	place, err := n.place(program.Place)
 	if err != nil {
 		return nil, err
@@ -79,7 +82,8 @@ func (n *Node) Explain(_ context.Context, question operator.Question) (operator.
 		})
 	}
 	if since := n.store.Away(); !since.IsZero() {
-		explanation.Reason += fmt.Sprintf(" (the control plane has been away since %s, and this is as the node last knew it)", since.Format(time.TimeOnly))
+		explanation.Reason += fmt.Sprintf(" (the control plane has been away since %s, and this is as the node last knew it)",
+			since.Format(time.TimeOnly))
 	}
 	return explanation, err
 }

@@ -39,8 +39,8 @@ func openBox(ctx context.Context, s *store.Store, dir string) (*sealing.Box, err
 	})
 }
 
-// makeBox is openBox for the process that may make a deployment: for an empty store it makes a key. Of several that share a
-// store, the first one's key is that of the store.
+// makeBox is openBox for the process that may make a deployment: for an empty store it makes a key. Of several that
+// share a store, the first one's key is that of the store.
 func makeBox(ctx context.Context, s *store.Store, dir string) (*sealing.Box, error) {
 	path := filepath.Join(dir, keyFile)
 	empty, err := s.IsEmpty(ctx)
@@ -73,11 +73,14 @@ func makeBox(ctx context.Context, s *store.Store, dir string) (*sealing.Box, err
 
 func missingKey(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s is missing, and the store has secrets that are sealed with it: restore the file from its copy, or copy it from the process that shares the store; without it, only an empty data directory helps", ErrOtherKey, path)
+		return fmt.Errorf("%w: %s is missing, and the store has secrets that are sealed with it: restore the file from its "+
+			"copy, or copy it from the process that shares the store; without it, only an empty data directory helps",
+			ErrOtherKey, path)
 	}
 	return err
 }
 
 func otherKey(path string) error {
-	return fmt.Errorf("%w: %s is not the key with which it was made: restore the file from its copy, or copy it from the process that shares the store", ErrOtherKey, path)
+	return fmt.Errorf("%w: %s is not the key with which it was made: restore the file from its copy, or copy it from "+
+		"the process that shares the store", ErrOtherKey, path)
 }

@@ -65,8 +65,8 @@ func readFirst(paths []string) []byte {
 	return nil
 }
 
-// replaceFile writes a file that readers find whole, as it was or as it is now. One that is as it should be is left alone,
-// for the disk may be full.
+// replaceFile writes a file that readers find whole, as it was or as it is now. One that is as it should be is left
+// alone, for the disk may be full.
 func replaceFile(path string, content []byte) error {
 	if is, err := os.ReadFile(path); err == nil && bytes.Equal(is, content) {
 		return nil

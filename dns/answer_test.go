@@ -29,7 +29,8 @@ var (
 func twoVPCs() *snapshot.Snapshot {
 	service := &snapshot.Service{DomainName: parking, CustomDomainName: custom}
 	network := &snapshot.Network{Names: table.Of(map[string]*snapshot.Service{parking: service, custom: service})}
-	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1", Network: network}, "vpc-2": {ID: "vpc-2"}})}
+	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1", Network: network},
+		"vpc-2": {ID: "vpc-2"}})}
 }
 
 func newServer(forward func(context.Context, []byte, string) ([]byte, error)) *Server {

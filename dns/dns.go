@@ -32,8 +32,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// maxForwards is how many questions may be with the forwarder at once, over all VPCs, shared out as bound.Pool says, and
-// maxClientForwards how many of one client. Further ones are refused with SERVFAIL, and resolvers ask again.
+// maxForwards is how many questions may be with the forwarder at once, over all VPCs, shared out as bound.Pool says,
+// and maxClientForwards how many of one client. Further ones are refused with SERVFAIL, and resolvers ask again.
 const (
 	maxForwards       = 512
 	maxClientForwards = 128

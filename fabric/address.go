@@ -18,8 +18,8 @@ var (
 // ServiceAddress6 is the IPv6 form of a service network address: 169.254.171.33 is fd00:ec2:80::a9fe:ab21.
 func ServiceAddress6(a netip.Addr) netip.Addr { return embed(serviceNetwork6, a) }
 
-// InstanceAddress6 is the IPv6 address of the instance with the given IPv4 address: fd00:ec2:81:: and its four bytes. The
-// instance needs it to reach a service network's IPv6 address, and nobody else knows it: see ClientAddress.
+// InstanceAddress6 is the IPv6 address of the instance with the given IPv4 address: fd00:ec2:81:: and its four bytes.
+// The instance needs it to reach a service network's IPv6 address, and nobody else knows it: see ClientAddress.
 func InstanceAddress6(a netip.Addr) netip.Addr { return embed(instances6, a) }
 
 func embed(p netip.Prefix, a netip.Addr) netip.Addr {
@@ -28,9 +28,9 @@ func embed(p netip.Prefix, a netip.Addr) netip.Addr {
 	return netip.AddrFrom16(six)
 }
 
-// ClientAddress is the address of a client as its VPC knows it. A VPC has no IPv6 addresses, so who comes over IPv6 has the
-// one of its instance. Everything that asks who a client is asks here: each connection that Listen accepts has this address
-// as its other end, and so it is in policies, header fields, events, records and logs.
+// ClientAddress is the address of a client as its VPC knows it. A VPC has no IPv6 addresses, so who comes over IPv6 has
+// the one of its instance. Everything that asks who a client is asks here: each connection that Listen accepts has this
+// address as its other end, and so it is in policies, header fields, events, records and logs.
 func ClientAddress(a netip.Addr) netip.Addr {
 	if instances6.Contains(a) {
 		return embedded(a)

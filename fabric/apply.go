@@ -32,9 +32,10 @@ type instance struct {
 // not named goes, with its programs and sockets. A VPC whose CIDR changed, or an instance whose address changed, is made
 // anew. A short-lived instance ends when its address is wanted.
 //
-// What fails, fails alone: it is in the result, by the place that could not be made or removed, and all the rest has been
-// applied. The same call tries again what is missing. The instances of a VPC that failed are not tried and not named. What
-// has not been made when ctx ends has failed with containment.ErrUntried. A fabric that is closed fails at the zero Place.
+// What fails, fails alone: it is in the result, by the place that could not be made or removed, and all the rest has
+// been applied. The same call tries again what is missing. The instances of a VPC that failed are not tried and not
+// named. What has not been made when ctx ends has failed with containment.ErrUntried. A fabric that is closed fails at
+// the zero Place.
 func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Failures[Place]) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
@@ -48,7 +49,8 @@ func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Fail
 	}
 	for _, v := range f.all() {
 		if wanted[v.ID] != v.CIDR {
-			failed.Try(context.WithoutCancel(ctx), f.log, "removing a VPC", Place{VPC: v.ID}, func() error { return f.removeVPC(v) })
+			failed.Try(context.WithoutCancel(ctx), f.log, "removing a VPC", Place{VPC: v.ID},
+				func() error { return f.removeVPC(v) })
 		}
 	}
 	seen := make(map[string]bool, len(vpcs))
@@ -58,7 +60,8 @@ func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Fail
 			continue
 		}
 		seen[w.ID] = true
-		if f.vpc(w.ID) != nil || failed.Try(ctx, f.log, "making a VPC", Place{VPC: w.ID}, func() error { return f.addVPC(w) }) {
+		if f.vpc(w.ID) != nil || failed.Try(ctx, f.log, "making a VPC", Place{VPC: w.ID},
+			func() error { return f.addVPC(w) }) {
 			f.applyVPC(ctx, w, &failed)
 		}
 	}
@@ -71,7 +74,8 @@ func (f *Fabric) applyVPC(ctx context.Context, w VPC, failed *containment.Failur
 	ids, addresses := make(map[string]netip.Addr, len(w.Instances)), make(map[netip.Addr]bool, len(w.Instances))
 	for _, i := range w.Instances {
 		if ids[i.ID].IsValid() || addresses[i.Address] {
-			failed.Note(Place{w.ID, i.ID}, fmt.Errorf("fabric: instance %s or its address %v is in %s twice; give it once", i.ID, i.Address, w.ID))
+			failed.Note(Place{w.ID, i.ID}, fmt.Errorf("fabric: instance %s or its address %v is in %s twice; give it once", i.ID,
+				i.Address, w.ID))
 			continue
 		}
 		ids[i.ID], addresses[i.Address] = i.Address, true
@@ -80,7 +84,8 @@ func (f *Fabric) applyVPC(ctx context.Context, w VPC, failed *containment.Failur
 	for _, i := range present {
 		if i.shortLived && addresses[i.Address] || !i.shortLived && ids[i.ID] != i.Address {
 			delete(present, i.ID)
-			failed.Try(context.WithoutCancel(ctx), f.log, "removing an instance", Place{w.ID, i.ID}, func() error { return f.removeInstance(v, i) })
+			failed.Try(context.WithoutCancel(ctx), f.log, "removing an instance", Place{w.ID, i.ID},
+				func() error { return f.removeInstance(v, i) })
 		}
 	}
 	for _, i := range w.Instances {

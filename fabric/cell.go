@@ -13,9 +13,9 @@ import (
 	"pergola/containment"
 )
 
-// Cell is a network of its own for one program outside of all VPCs. Its loopback interface is the program's alone. What is
-// outside is reached by TCP over IPv4, and names by a resolver at 127.0.0.1: connections end in this process, which opens
-// those outside. This host is not outside, but for the addresses that a cell is made with.
+// Cell is a network of its own for one program outside of all VPCs. Its loopback interface is the program's alone. What
+// is outside is reached by TCP over IPv4, and names by a resolver at 127.0.0.1: connections end in this process, which
+// opens those outside. This host is not outside, but for the addresses that a cell is made with.
 type Cell struct {
 	fabric    *Fabric
 	seat      *seat
@@ -30,8 +30,8 @@ type Cell struct {
 	asked     chan struct{} // and for each question to the resolver
 }
 
-// Bounds on what one cell may have open at once: connections to the outside, and questions to the resolver; further ones are
-// refused and dropped.
+// Bounds on what one cell may have open at once: connections to the outside, and questions to the resolver; further
+// ones are refused and dropped.
 const (
 	maxCellConnections = 512
 	maxCellQuestions   = 64
@@ -46,8 +46,8 @@ const (
 // errNotOutside refuses a connection from a cell.
 var errNotOutside = errors.New("the address is not outside: it is of this host, of the link, or of no single machine")
 
-// MakeCell makes a cell from which, beside what is outside, some addresses of this host can be reached. The error says why
-// there can be none here. Close it.
+// MakeCell makes a cell from which, beside what is outside, some addresses of this host can be reached. The error says
+// why there can be none here. Close it.
 func (f *Fabric) MakeCell(ctx context.Context, reach ...netip.AddrPort) (*Cell, error) {
 	if err := f.begin(); err != nil {
 		return nil, err
@@ -133,20 +133,21 @@ func (c *Cell) Close() error {
 // relay carries the connections of a listener to where they are meant to go.
 func (c *Cell) relay(l net.Listener, target func(net.Conn) (netip.AddrPort, error)) {
 	c.relaying.Go(func() {
-		_ = containment.Accept(c.ctx, c.fabric.log, "a network of its own", l.Accept, func(conn net.Conn) { // the listener ends with the cell
-			select {
-			case c.connected <- struct{}{}:
-				c.relaying.Go(func() {
-					defer func() { <-c.connected }()
-					_ = containment.Do(c.fabric.log, "a connection to the outside", func() error { // it is logged there
-						c.carry(conn, target)
-						return nil
+		_ = containment.Accept(c.ctx, c.fabric.log, "a network of its own", l.Accept,
+			func(conn net.Conn) { // the listener ends with the cell
+				select {
+				case c.connected <- struct{}{}:
+					c.relaying.Go(func() {
+						defer func() { <-c.connected }()
+						_ = containment.Do(c.fabric.log, "a connection to the outside", func() error { // it is logged there
+							c.carry(conn, target)
+							return nil
+						})
 					})
-				})
-			default:
-				conn.Close()
-			}
-		})
+				default:
+					conn.Close()
+				}
+			})
 	})
 }
 

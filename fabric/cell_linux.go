@@ -58,7 +58,8 @@ func (f *Fabric) newCell() (place, error) {
 		}
 		openPorts()
 		return addRoute(h, &netlink.Route{
-			LinkIndex: lo.Attrs().Index, Dst: ipNet(netip.MustParsePrefix("0.0.0.0/0")), Src: ip(netip.MustParseAddr("127.0.0.1")),
+			LinkIndex: lo.Attrs().Index, Dst: ipNet(netip.MustParsePrefix("0.0.0.0/0")),
+			Src:  ip(netip.MustParseAddr("127.0.0.1")),
 			Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST,
 		})
 	})
@@ -73,7 +74,8 @@ func (c *Cell) lead(port uint16) error {
 	return c.seat.place.(cellPlace).space.do(context.Background(), func() error { return redirect(port) })
 }
 
-// redirect has the kernel's packet filter, in this thread's namespace, redirect what programs open by TCP (nft(8), "redirect").
+// redirect has the kernel's packet filter, in this thread's namespace, redirect what programs open by TCP (nft(8),
+// "redirect").
 func redirect(port uint16) error {
 	number := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 	name := func(s string) []byte { return nl.ZeroTerminated(s) }
@@ -81,7 +83,8 @@ func redirect(port uint16) error {
 		return nl.NewRtAttr(unix.NFTA_DATA_VALUE, b)
 	}
 	expression := func(kind string, attributes ...*nl.RtAttr) *nl.RtAttr {
-		return nested(unix.NFTA_LIST_ELEM, nl.NewRtAttr(unix.NFTA_EXPR_NAME, name(kind)), nested(unix.NFTA_EXPR_DATA, attributes...))
+		return nested(unix.NFTA_LIST_ELEM, nl.NewRtAttr(unix.NFTA_EXPR_NAME, name(kind)),
+			nested(unix.NFTA_EXPR_DATA, attributes...))
 	}
 	isTo := func(operator uint32, b byte) *nl.RtAttr {
 		return expression("cmp", nl.NewRtAttr(unix.NFTA_CMP_SREG, number(unix.NFT_REG_1)),
@@ -90,7 +93,8 @@ func redirect(port uint16) error {
 	const firstOfTarget = 16 // where an IPv4 header has its destination (RFC 791 §3.1)
 	const loopbackNet = 127
 	rule := nested(unix.NFTA_RULE_EXPRESSIONS,
-		expression("meta", nl.NewRtAttr(unix.NFTA_META_KEY, number(unix.NFT_META_L4PROTO)), nl.NewRtAttr(unix.NFTA_META_DREG, number(unix.NFT_REG_1))),
+		expression("meta", nl.NewRtAttr(unix.NFTA_META_KEY, number(unix.NFT_META_L4PROTO)),
+			nl.NewRtAttr(unix.NFTA_META_DREG, number(unix.NFT_REG_1))),
 		isTo(unix.NFT_CMP_EQ, unix.IPPROTO_TCP),
 		expression("payload", nl.NewRtAttr(unix.NFTA_PAYLOAD_DREG, number(unix.NFT_REG_1)),
 			nl.NewRtAttr(unix.NFTA_PAYLOAD_BASE, number(unix.NFT_PAYLOAD_NETWORK_HEADER)),
@@ -106,7 +110,8 @@ func redirect(port uint16) error {
 		{unix.NFT_MSG_NEWTABLE, []*nl.RtAttr{nl.NewRtAttr(unix.NFTA_TABLE_NAME, name("cell"))}},
 		{unix.NFT_MSG_NEWCHAIN, []*nl.RtAttr{
 			nl.NewRtAttr(unix.NFTA_CHAIN_TABLE, name("cell")), nl.NewRtAttr(unix.NFTA_CHAIN_NAME, name("out")),
-			nested(unix.NFTA_CHAIN_HOOK, nl.NewRtAttr(unix.NFTA_HOOK_HOOKNUM, number(hookOutput)), nl.NewRtAttr(unix.NFTA_HOOK_PRIORITY, number(uint32(priority)))),
+			nested(unix.NFTA_CHAIN_HOOK, nl.NewRtAttr(unix.NFTA_HOOK_HOOKNUM, number(hookOutput)),
+				nl.NewRtAttr(unix.NFTA_HOOK_PRIORITY, number(uint32(priority)))),
 			nl.NewRtAttr(unix.NFTA_CHAIN_TYPE, name("nat")),
 		}},
 		{unix.NFT_MSG_NEWRULE, []*nl.RtAttr{

@@ -12,8 +12,8 @@ type Means string
 
 // The means, the strongest first.
 const (
-	// ByNamespaces gives a program its own view of files and processes. What it is not to see is not there, and when it ends
-	// all that it has started ends with it, since the kernel says so.
+	// ByNamespaces gives a program its own view of files and processes. What it is not to see is not there, and when it
+	// ends all that it has started ends with it, since the kernel says so.
 	ByNamespaces Means = "namespaces"
 	// ByLandlock lets the kernel refuse what a program is not to open (landlock(7)). An init of this package ends what the
 	// program has started.
@@ -28,8 +28,9 @@ const CodeDir = "/var/task"
 // TemporaryDir is where a confined program finds its temporary directory with ByNamespaces.
 const TemporaryDir = "/tmp"
 
-// Confinement is what a program has that is to see little: its code, a temporary directory, and those files of the system
-// that interpreters and TLS need, all but the temporary directory for reading alone. It has no privileges and gains none.
+// Confinement is what a program has that is to see little: its code, a temporary directory, and those files of the
+// system that interpreters and TLS need, all but the temporary directory for reading alone. It has no privileges and
+// gains none.
 type Confinement struct {
 	// Means is how; see Fabric.Confines.
 	Means Means
@@ -44,8 +45,8 @@ type Confinement struct {
 	// Processes and Descriptors are how many the program may have; 0 is no limit. Processes are counted with ByNamespaces
 	// only, since elsewhere all of a user's would count.
 	Processes, Descriptors uint64
-	// Ports are the TCP ports that the program may connect to, on any address, where Landlock can tell (from Linux 6.7 on). It
-	// may listen on none then. With ByNamespaces none means that the network that its Place has is all its own.
+	// Ports are the TCP ports that the program may connect to, on any address, where Landlock can tell (from Linux 6.7
+	// on). It may listen on none then. With ByNamespaces none means that the network that its Place has is all its own.
 	Ports []uint16
 }
 

@@ -56,7 +56,7 @@ var escapes = map[string]string{
 	"many":        "for i in 1 2 3 4 5 6 7 8; do ( setsid sleep %[1]s & ) >/dev/null 2>&1; done; ",
 }
 
-// What a program has started ends with it, wherever it has gone; with its instance; and by SIGKILL.
+// What a program has started ends with it, also in another session; with its instance; and by SIGKILL.
 func TestFault_C9_WhatAProgramStartsEndsWithIt(t *testing.T) {
 	each(t, func(t *testing.T, f *Fabric) {
 		eachMeans(t, false, func(t *testing.T, means Means) {
@@ -182,14 +182,17 @@ func TestFault_C8_InstancesDoNotSeeWhatIsPrivate(t *testing.T) {
 				}
 				f.means = means
 				ours := fmt.Sprintf("/proc/%d/root", os.Getpid())
-				got := attempts(t, f, oneA, Command{}, "read", inside("sealing.key"), "write", inside("sealing.key"), "write", inside("new"),
-					"read", inside("bundle.pem"), "read", ours+inside("sealing.key"), "remount", private.Dir, "read", "/proc/1/root"+inside("sealing.key"))
+				got := attempts(t, f, oneA, Command{}, "read", inside("sealing.key"), "write", inside("sealing.key"), "write",
+					inside("new"),
+					"read", inside("bundle.pem"), "read", ours+inside("sealing.key"), "remount", private.Dir, "read", "/proc/1/root"+
+						inside("sealing.key"))
 				for i, line := range got {
 					if want := i == 3; want != (line == "could") {
 						t.Errorf("attempt %d: %s", i, line)
 					}
 				}
-				if got := attempts(t, f, oneA, Command{}, "dial", "unix", inside("door.sock")); means == ByNamespaces && got[0] == "could" {
+				if got := attempts(t, f, oneA, Command{}, "dial", "unix", inside("door.sock")); means == ByNamespaces &&
+					got[0] == "could" {
 					t.Error("a program connects to a socket in the private directory")
 				}
 			})
@@ -212,7 +215,8 @@ func TestFault_C8_InstancesDoNotReachTheHostsLoopback(t *testing.T) {
 	defer abstract.Close()
 	f := open(t, Config{Kind: Netns})
 	apply(t, f, testVPC("vpc-a"))
-	for _, line := range attempts(t, f, oneA, Command{}, "dial", "tcp", l.Addr().String(), "dial", "unix", abstract.Addr().String()) {
+	for _, line := range attempts(t, f, oneA, Command{}, "dial", "tcp", l.Addr().String(), "dial", "unix",
+		abstract.Addr().String()) {
 		if line == "could" {
 			t.Error("a program reaches a socket of the host")
 		}
@@ -230,7 +234,8 @@ func confined(t *testing.T, means Means) *Confinement {
 	if err := os.WriteFile(filepath.Join(code, "bootstrap"), content, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return &Confinement{Means: means, Code: code, Temporary: t.TempDir(), TemporarySize: 4 << 20, Descriptors: 100, Processes: 64}
+	return &Confinement{Means: means, Code: code, Temporary: t.TempDir(), TemporarySize: 4 << 20, Descriptors: 100,
+		Processes: 64}
 }
 
 // A confined program sees its code and the system, and nothing else.
@@ -313,8 +318,10 @@ func TestFault_C8_AConfinedProgramInheritsNothing(t *testing.T) {
 	defer unix.Close(inheritable)
 	eachMeans(t, true, func(t *testing.T, means Means) {
 		c := confined(t, means)
-		script := `grep -E '^(CapEff|CapPrm|CapInh|CapBnd|CapAmb|NoNewPrivs)' /proc/self/status; ls /proc/self/fd | tr '\n' ' '; env; ulimit -n; ulimit -c`
-		code, output := run(t, f, Place{}, Command{Args: []string{"/bin/sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Confined: c})
+		script := `grep -E '^(CapEff|CapPrm|CapInh|CapBnd|CapAmb|NoNewPrivs)' /proc/self/status
+			ls /proc/self/fd | tr '\n' ' '; env; ulimit -n; ulimit -c`
+		code, output := run(t, f, Place{}, Command{Args: []string{"/bin/sh", "-c", script},
+			Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Confined: c})
 		if code != 0 || strings.Contains(output, "secret") {
 			t.Fatalf("status %d: %s", code, output)
 		}
@@ -332,7 +339,8 @@ func TestFault_C8_AConfinedProgramInheritsNothing(t *testing.T) {
 	})
 }
 
-// A cell's program has a loopback interface of its own, reaches what it may of this host, and the outside by this process.
+// A cell's program has a loopback interface of its own, reaches what it may of this host, and the outside by this
+// process.
 func TestFault_C8_ACellReachesTheOutsideAndNotTheHost(t *testing.T) {
 	f := open(t, Config{Kind: Loopback})
 	listenHost := func(at string) string {
@@ -346,7 +354,8 @@ func TestFault_C8_ACellReachesTheOutsideAndNotTheHost(t *testing.T) {
 	allowed, forbidden := listenHost("127.0.0.1:0"), listenHost("127.0.0.1:0")
 	reach := []netip.AddrPort{netip.MustParseAddrPort(allowed)}
 	own := ownAddress(t)
-	ownAllowed, ownForbidden := listenHost(own+":0"), listenHost(own+":0") // which take the way that connections to the outside take
+	ownAllowed, ownForbidden := listenHost(own+":0"),
+		listenHost(own+":0") // which take the way that connections to the outside take
 	reach = append(reach, netip.MustParseAddrPort(ownAllowed))
 	c, err := f.MakeCell(t.Context(), reach...)
 	if err != nil {
@@ -448,7 +457,8 @@ func startReadyIn(t *testing.T, c *Cell, confinement *Confinement, words ...stri
 	}
 	defer read.Close()
 	p, err := c.Start(t.Context(), Command{
-		Args: append([]string{CodeDir + "/bootstrap"}, words...), Env: testEnv("attempt"), Dir: "/", Confined: confinement, Stdout: write, Stderr: write,
+		Args: append([]string{CodeDir + "/bootstrap"}, words...), Env: testEnv("attempt"), Dir: "/", Confined: confinement,
+		Stdout: write, Stderr: write,
 	})
 	write.Close()
 	if err != nil {
@@ -461,11 +471,12 @@ func startReadyIn(t *testing.T, c *Cell, confinement *Confinement, words ...stri
 	return line
 }
 
-// What is outside is told from what is of this host, whatever the address looks like.
+// What is outside is told from what is of this host, by any form of address.
 func TestIsOutside(t *testing.T) {
 	for a, want := range map[string]bool{
 		"8.8.8.8": true, "10.99.98.97": true, "127.0.0.1": false, "127.1.2.3": false, "0.0.0.0": false, "0.1.2.3": false,
-		"169.254.169.254": false, "224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false, "::1": false, "fe80::1": false,
+		"169.254.169.254": false, "224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false, "::1": false,
+		"fe80::1":          false,
 		"::ffff:127.0.0.1": false, "2001:db8::1": true,
 	} {
 		if got := isOutside(netip.MustParseAddr(a)); got != want {

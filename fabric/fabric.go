@@ -150,7 +150,8 @@ func Open(c Config) (*Fabric, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fabric{kind: kind, reason: reason, stateDir: c.StateDir, records: records, log: c.Logger, host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
+	f := &Fabric{kind: kind, reason: reason, stateDir: c.StateDir, records: records, log: c.Logger,
+		host: newSeat(hostPlace{}), vpcs: map[string]*vpc{}}
 	f.resolvers = func() []netip.AddrPort {
 		servers, _ := readResolv(hostResolv)
 		return servers
@@ -186,10 +187,12 @@ func (f *Fabric) hide(private Private) (err error) {
 		return nil
 	}
 	if f.means == ByNothing {
-		f.log.Warn("programs in instances can read the private directory: nothing here hides it", "directory", private.Dir, "reason", reason)
+		f.log.Warn("programs in instances can read the private directory: nothing here hides it", "directory", private.Dir,
+			"reason", reason)
 		return nil
 	}
-	f.log.Info("programs in instances do not see the private directory", "directory", private.Dir, "means", f.means, "reason", reason)
+	f.log.Info("programs in instances do not see the private directory", "directory", private.Dir, "means", f.means,
+		"reason", reason)
 	return nil
 }
 

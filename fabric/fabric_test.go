@@ -316,7 +316,8 @@ func TestFault_A1_WhatCannotBeMadeFailsAlone(t *testing.T) {
 		"instance last":     {vpc("10.0.0.0/24", at("10.0.0.255")), Place{"vpc-1", "i-1"}},
 		"no address":        {vpc("10.0.0.0/24", Instance{ID: "i-1"}), Place{"vpc-1", "i-1"}},
 		"instance twice":    {vpc("10.0.0.0/24", at("10.0.0.10"), at("10.0.0.11")), Place{"vpc-1", "i-1"}},
-		"address twice":     {vpc("10.0.0.0/24", at("10.0.0.10"), Instance{"i-2", netip.MustParseAddr("10.0.0.10")}), Place{"vpc-1", "i-2"}},
+		"address twice": {vpc("10.0.0.0/24", at("10.0.0.10"), Instance{"i-2", netip.MustParseAddr("10.0.0.10")}),
+			Place{"vpc-1", "i-2"}},
 	}
 	each(t, func(t *testing.T, f *Fabric) {
 		for name, test := range tests {
@@ -375,7 +376,8 @@ func TestFault_A1_WhatFailedIsMadeByTheNextApply(t *testing.T) {
 		three := VPC{"vpc-3", two.CIDR, two.Instances[:1]}
 		wanted := []VPC{testVPC("vpc-1"), two, three}
 		failed := f.Apply(t.Context(), wanted)
-		if len(failed) != 2 || failed[Place{VPC: "vpc-1"}] == nil || !errors.Is(failed[Place{"vpc-2", "i-2"}], containment.ErrPanicked) {
+		if len(failed) != 2 || failed[Place{VPC: "vpc-1"}] == nil || !errors.Is(failed[Place{"vpc-2", "i-2"}],
+			containment.ErrPanicked) {
 			t.Errorf("failed: %v", failed)
 		}
 		for _, place := range []Place{{"vpc-2", "i-1"}, {"vpc-3", "i-1"}} {

@@ -35,7 +35,8 @@ func (i *loopbackInstance) listen(ctx context.Context, _ string, at netip.AddrPo
 // owns reports whether an address is the router's: sockets of a place have its addresses only, as if it were a machine.
 func (r *loopbackRouter) owns(a netip.Addr) bool {
 	four := embedded(a)
-	return addressing.LinkLocal.Contains(four) || r.vpc.CIDR.Contains(four) && four.Less(addressing.Nth(r.vpc.CIDR, addressing.ReservedHead))
+	return addressing.LinkLocal.Contains(four) || r.vpc.CIDR.Contains(four) &&
+		four.Less(addressing.Nth(r.vpc.CIDR, addressing.ReservedHead))
 }
 
 func (i *loopbackInstance) owns(a netip.Addr) bool { return embedded(a) == i.address }

@@ -73,9 +73,9 @@ func get(url string) error {
 	return err
 }
 
-// attempt tries what it is told and prints what came of each: "could", or the error. The words are read PATH, write PATH,
-// list PATH, fill DIR (up to 8 MiB), dial NETWORK ADDRESS, ask ADDRESS (which must say something), question ADDRESS (by UDP)
-// and remount PATH.
+// attempt tries what it is told and prints what came of each: "could", or the error. The words are read PATH, write
+// PATH, list PATH, fill DIR (up to 8 MiB), dial NETWORK ADDRESS, ask ADDRESS (which must say something), question
+// ADDRESS (by UDP) and remount PATH.
 func attempt(words []string) {
 	for len(words) > 0 {
 		var err error

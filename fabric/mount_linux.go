@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What confined programs see of the system, for reading: programs and libraries, and those settings of /etc by which names are
-// found, certificates are trusted and libraries are loaded. Private keys and passwords are not among them.
+// What confined programs see of the system, for reading: programs and libraries, and those settings of /etc by which
+// names are found, certificates are trusted and libraries are loaded. Private keys and passwords are not among them.
 var (
 	systemDirs  = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"}
 	systemFiles = []string{
@@ -21,7 +21,8 @@ var (
 		"pki/tls/openssl.cnf", "pki/tls/cert.pem",
 	}
 	systemSettings = []string{
-		"ld.so.conf.d", "alternatives", "ssl/certs", "pki/tls/certs", "pki/ca-trust", "pki/java", "ca-certificates", "crypto-policies",
+		"ld.so.conf.d", "alternatives", "ssl/certs", "pki/tls/certs", "pki/ca-trust", "pki/java", "ca-certificates",
+		"crypto-policies",
 	}
 	devices = []string{"null", "zero", "full", "random", "urandom"}
 )
@@ -109,7 +110,8 @@ func (c *Confinement) tree(private Private, resolv string) error {
 		func() error { return os.MkdirAll(root+"/opt", 0o755) },
 		func() error { return os.MkdirAll(root+TemporaryDir, 0o700) },
 		func() error {
-			return mountMemory(root+TemporaryDir, fmt.Sprintf("size=%d,nr_inodes=%d,mode=700", c.TemporarySize, c.TemporarySize>>12))
+			return mountMemory(root+TemporaryDir, fmt.Sprintf("size=%d,nr_inodes=%d,mode=700", c.TemporarySize,
+				c.TemporarySize>>12))
 		},
 		func() error { return enterRoot(root) },
 		func() error { return readOnly("/", 0) },
@@ -185,7 +187,8 @@ func devicesIn(dir string) error {
 			return err
 		}
 	}
-	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"} {
+	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1",
+		"stderr": "fd/2"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			return err
 		}
@@ -193,8 +196,8 @@ func devicesIn(dir string) error {
 	return nil
 }
 
-// processes shows the processes of this namespace. Where the kernel refuses that, as in containers that hide some of the
-// host's, those are listed; a program without powers cannot look into them.
+// processes shows the processes of this namespace. Where the kernel refuses that, as in containers that hide some of
+// the host's, those are listed; a program without powers cannot look into them.
 func processes(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

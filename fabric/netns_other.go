@@ -20,7 +20,8 @@ func runProbeStage() int { return 1 }
 
 func openNetns(string, *slog.Logger) (network, error) { return nil, errLinuxOnly }
 
-// run turns this process into the command: here nothing can be shown or hidden, and the command is its own session's leader.
+// run turns this process into the command: here nothing can be shown or hidden, and the command is its own session's
+// leader.
 func (s *stage) run(_, report *os.File) int {
 	path, err := s.lookup()
 	if err == nil {

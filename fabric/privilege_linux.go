@@ -15,12 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// instanceCapabilities are what a program in an instance keeps of the powers that this process has: those over its own files
-// and processes and over its instance's network. It has none by which it could undo its view of files, look into other
-// processes, or reach devices.
+// instanceCapabilities are what a program in an instance keeps of the powers that this process has: those over its own
+// files and processes and over its instance's network. It has none by which it could undo its view of files, look into
+// other processes, or reach devices.
 var instanceCapabilities = setOf(
-	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETUID,
-	unix.CAP_SETPCAP, unix.CAP_SETFCAP, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_BROADCAST, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW,
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID,
+	unix.CAP_SETUID,
+	unix.CAP_SETPCAP, unix.CAP_SETFCAP, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_BROADCAST, unix.CAP_NET_ADMIN,
+	unix.CAP_NET_RAW,
 	unix.CAP_IPC_LOCK, unix.CAP_SYS_CHROOT, unix.CAP_SYS_NICE, unix.CAP_SYS_RESOURCE, unix.CAP_AUDIT_WRITE,
 )
 
@@ -69,7 +71,7 @@ func gainNothing() error {
 	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }
 
-// keep leaves this thread, and whatever it starts, those of its capabilities that are in a set.
+// keep drops all capabilities outside a set, from this thread and from what it starts.
 func keep(set capabilities) error {
 	for c := uintptr(0); ; c++ {
 		held, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
@@ -160,9 +162,9 @@ func prefixed(prefix string, names []string) []string {
 	return paths
 }
 
-// besides lets a program open everything but what is in a private directory. Landlock only allows, and what it allows of a
-// directory holds for all that is in it: so each neighbour of the directory, and of the directories above it, is allowed by
-// its own. In those directories themselves nothing can be made.
+// besides lets a program open everything but what is in a private directory. Landlock only allows, and what it allows
+// of a directory holds for all that is in it: so each neighbour of the directory, and of the directories above it, is
+// allowed by its own. In those directories themselves nothing can be made.
 func besides(p Private) (rules []landlock.Rule) {
 	for dir := p.Dir; dir != "/"; {
 		above := filepath.Dir(dir)
@@ -191,8 +193,8 @@ func everything(path string) landlock.Rule {
 	return landlock.RWFiles(path).IgnoreIfMissing()
 }
 
-// restrict has Landlock hold this thread, and what it starts, to rules. The kernel takes as much of the configuration as it
-// knows; a kernel that knows nothing is an error.
+// restrict has Landlock hold this thread, and what it starts, to rules. The kernel takes as much of the configuration
+// as it knows; a kernel that knows nothing is an error.
 func restrict(config landlock.Config, rules []landlock.Rule) error {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 || version == 0 {
@@ -212,8 +214,8 @@ func restrict(config landlock.Config, rules []landlock.Rule) error {
 	return nil
 }
 
-// denyUnixSockets keeps this thread, and what it starts, from making Unix sockets, which Landlock lets connect wherever
-// they want; pairs of them can be made. System calls by a foreign architecture's numbers are refused altogether.
+// denyUnixSockets keeps this thread, and what it starts, from making Unix sockets, since Landlock lets them connect
+// everywhere; pairs of them can be made. System calls by a foreign architecture's numbers are refused altogether.
 func denyUnixSockets() error {
 	architectures := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}
 	architecture, known := architectures[runtime.GOARCH]
@@ -244,7 +246,8 @@ func denyUnixSockets() error {
 		return err
 	}
 	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0))
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER,
+		uintptr(unsafe.Pointer(&filter)), 0, 0))
 }
 
 // isBelow reports whether a path is a directory's, or in it.

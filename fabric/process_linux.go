@@ -64,8 +64,8 @@ func startOf(pid int) (string, bool) {
 	return strconv.FormatUint(p.start, 10), ok
 }
 
-// endInit ends the init of a program with everything that the program has started. It lets the init do that by itself for a
-// moment, which it does once its fabric is gone.
+// endInit ends the init of a program with everything that the program has started. It lets the init do that by itself
+// for a moment, which it does once its fabric is gone.
 func endInit(pid int, start string) {
 	p, ok := readProcess(strconv.Itoa(pid))
 	if !ok || strconv.FormatUint(p.start, 10) != start || p.ends(killPatience) {
@@ -96,8 +96,8 @@ func killDescendants(pid int) {
 // killWhere ends all processes that match.
 func killWhere(match func(process) bool) { killAll(func() []process { return matching(match) }) }
 
-// killAll ends all processes that it finds. It looks again until there are none, since they may fork meanwhile; the bound is
-// for processes that fork without end. It gives up when none of those it finds can be ended.
+// killAll ends all processes that it finds. It looks again until there are none, since they may fork meanwhile; the
+// bound is for processes that fork without end. It gives up when none of those it finds can be ended.
 func killAll(find func() []process) {
 	for range 100 {
 		ended := false
@@ -143,8 +143,8 @@ func (p process) ends(within int) bool {
 	return p.hold(func(fd int) bool { return awaitEnd(fd, within) })
 }
 
-// hold holds a process by descriptor and looks a second time, so that a process that took over the id is not hit. One that
-// is gone has ended.
+// hold holds a process by descriptor and looks a second time, so that a process that took over the id is not hit. One
+// that is gone has ended.
 func (p process) hold(then func(fd int) bool) bool {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {

@@ -42,7 +42,8 @@ type Process struct {
 	err     error
 }
 
-// Pid is the id of the program's init as this process sees it. The program is its child, and orphans of the program are.
+// Pid is the id of the program's init as this process sees it. The program is its child, and orphans of the program
+// are.
 func (p *Process) Pid() int { return p.process.Pid }
 
 // Signal sends a signal to the program itself. SIGKILL ends all that it has started, too.
@@ -171,7 +172,8 @@ type spawning struct {
 // launch starts the program stage at a place, records it, lets it go on and waits until the command runs.
 func (f *Fabric) launch(ctx context.Context, at place, c Command) (*Process, error) {
 	s := &stage{
-		Args: c.Args, Env: slices.Clone(c.Env), Dir: c.Dir, Terminal: c.Terminal, Means: f.means, Private: f.private, Confined: c.Confined,
+		Args: c.Args, Env: slices.Clone(c.Env), Dir: c.Dir, Terminal: c.Terminal, Means: f.means, Private: f.private,
+		Confined: c.Confined,
 	}
 	if c.Confined != nil {
 		s.Means = c.Confined.Means
@@ -185,13 +187,15 @@ func (f *Fabric) launch(ctx context.Context, at place, c Command) (*Process, err
 			return nil, err
 		}
 	}
-	launched, err := launchStage(s, []*os.File{c.Stdin, c.Stdout, c.Stderr}, func(path string, attr *os.ProcAttr) (*os.Process, error) {
-		return at.spawn(&spawning{ctx, path, attr, s})
-	})
+	launched, err := launchStage(s, []*os.File{c.Stdin, c.Stdout, c.Stderr},
+		func(path string, attr *os.ProcAttr) (*os.Process, error) {
+			return at.spawn(&spawning{ctx, path, attr, s})
+		})
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{process: launched.process, means: s.Means, life: launched.life, exited: make(chan struct{}), done: make(chan struct{})}
+	p := &Process{process: launched.process, means: s.Means, life: launched.life, exited: make(chan struct{}),
+		done: make(chan struct{})}
 	if err = f.records.add(p.Pid()); err == nil { // so that a crash from here on leaves a trace
 		err = launched.begin(s, func(detail string) {
 			f.warn.Do(func() {
@@ -215,7 +219,8 @@ type launched struct {
 }
 
 // launchStage starts a stage. Streams that are nil, or not given, are /dev/null.
-func launchStage(s *stage, streams []*os.File, spawn func(path string, attr *os.ProcAttr) (*os.Process, error)) (*launched, error) {
+func launchStage(s *stage, streams []*os.File,
+	spawn func(path string, attr *os.ProcAttr) (*os.Process, error)) (*launched, error) {
 	self, err := ownPath()
 	if err != nil {
 		return nil, err

@@ -30,8 +30,8 @@ const (
 	reportDescriptor = 4 // write: what went wrong; it closes when the command runs
 )
 
-// isMainCalled says that this program carries out stages. One that does not would begin anew for each of them, and each of
-// these would begin its own.
+// isMainCalled says that this program carries out stages. One that does not would begin anew for each of them, and each
+// of these would begin its own.
 var isMainCalled atomic.Bool
 
 // Main must be the first statement of main, and of TestMain, of every program that opens a fabric. It carries out the stages

@@ -23,9 +23,9 @@ const killedStatus = 128 + int(syscall.SIGKILL)
 // failedStatus is the exit status of a stage whose report tells what went wrong.
 const failedStatus = 127
 
-// run starts the command and is its init: it passes signals on, reaps what is left to it, and ends with the command or when
-// the fabric is gone, and everything that the command has started ends with it. With ByNamespaces it is the first process
-// of a namespace, and the kernel sees to that; otherwise orphans come to it, and it ends them.
+// run starts the command and is its init: it passes signals on, reaps what is left to it, and ends with the command or
+// when the fabric is gone, and everything that the command has started ends with it. With ByNamespaces it is the first
+// process of a namespace, and the kernel sees to that; otherwise orphans come to it, and it ends them.
 func (s *stage) run(life, report *os.File) int {
 	inheritNothing()
 	runtime.LockOSThread() // the thread that gives its powers up is the one that starts the command
@@ -37,7 +37,8 @@ func (s *stage) run(life, report *os.File) int {
 		return 0
 	}
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGCONT, unix.SIGWINCH)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGCONT,
+		unix.SIGWINCH)
 	command, err := s.start()
 	if err != nil {
 		errno := syscall.ENOENT

@@ -23,8 +23,8 @@ const (
 	silentPeer     = "silent1"
 )
 
-// controlPlane is where a deployment's API answers in each VPC. AWS keeps the range for itself and has no use for this address
-// that it documents (169.254.169.123, .250, .251, .253 and .254 are taken).
+// controlPlane is where a deployment's API answers in each VPC. AWS keeps the range for itself and has no use for this
+// address that it documents (169.254.169.123, .250, .251, .253 and .254 are taken).
 var controlPlane = netip.MustParseAddr("169.254.169.252")
 
 // gateway6 is the router's address on every wire, the IPv6 next hop of instances.
@@ -50,7 +50,8 @@ func wireRouter(s *space, cidr netip.Prefix) error {
 		if err != nil {
 			return err
 		}
-		for _, a := range []netip.Addr{addressing.Router(cidr), addressing.Resolver(cidr), resolverLink, metadata, controlPlane} {
+		for _, a := range []netip.Addr{addressing.Router(cidr), addressing.Resolver(cidr), resolverLink, metadata,
+			controlPlane} {
 			if err := addAddress(h, lo, a); err != nil {
 				return err
 			}
@@ -140,7 +141,8 @@ func wireRouterEnd(h *netlink.Handle, instance *space, name string, cidr netip.P
 	if err := forward(index); err != nil {
 		return fmt.Errorf("forward from %s: %w", name, err)
 	}
-	if err := addRoute(h, &netlink.Route{LinkIndex: index, Dst: host(address), Src: ip(addressing.Router(cidr)), Scope: netlink.SCOPE_LINK}); err != nil {
+	if err := addRoute(h, &netlink.Route{LinkIndex: index, Dst: host(address), Src: ip(addressing.Router(cidr)),
+		Scope: netlink.SCOPE_LINK}); err != nil {
 		return err
 	}
 	if !hasIPv6() {
@@ -172,7 +174,8 @@ func wireInstanceEnd(h *netlink.Handle, cidr netip.Prefix, address netip.Addr) e
 		return err
 	}
 	index := link.Attrs().Index
-	if err := addRoute(h, &netlink.Route{LinkIndex: index, Gw: ip(addressing.Router(cidr)), Flags: int(netlink.FLAG_ONLINK)}); err != nil {
+	if err := addRoute(h, &netlink.Route{LinkIndex: index, Gw: ip(addressing.Router(cidr)),
+		Flags: int(netlink.FLAG_ONLINK)}); err != nil {
 		return err
 	}
 	if !hasIPv6() {

@@ -21,13 +21,14 @@ import (
 const (
 	// maxTemporary is how much the temporary directory holds, in bytes: the size of /tmp that a function has by default.
 	maxTemporary = 512 << 20
-	// maxProcesses and maxDescriptors are how many processes and threads a function may have, and files each may have open.
+	// maxProcesses and maxDescriptors are how many processes and threads a function may have, and files each may have
+	// open.
 	maxProcesses   = 1024
 	maxDescriptors = 1024
 )
 
-// dataFactor and dataBase make the hard limit out of a function's memory: what a process may allocate at all. It is wide,
-// because programs reserve much that they never use; within it, the memory in use is watched.
+// dataFactor and dataBase make the hard limit out of a function's memory: what a process may allocate at all. It is
+// wide, because programs reserve much that they never use; within it, the memory in use is watched.
 const (
 	dataFactor = 4
 	dataBase   = 512 << 20
@@ -80,7 +81,8 @@ func boundsBy(config *Config, means fabric.Means, reason string) bounds {
 	if b.means != fabric.ByNamespaces || !b.cells {
 		level = slog.LevelWarn
 	}
-	config.Logger.Log(context.Background(), level, "how functions are confined", "means", b.means, "network", network, "refused", b.err != nil, "reason", reason)
+	config.Logger.Log(context.Background(), level, "how functions are confined", "means", b.means, "network", network,
+		"refused", b.err != nil, "reason", reason)
 	return b
 }
 
@@ -123,7 +125,8 @@ func (e *environment) confinement(code string) *fabric.Confinement {
 	return c
 }
 
-// diskEvery is how often a temporary directory on disk is looked at. What a program can write meanwhile is beyond its bound.
+// diskEvery is how often a temporary directory on disk is looked at. What a program can write meanwhile is beyond its
+// bound.
 const diskEvery = 200 * time.Millisecond
 
 // watchDisk ends the process of an environment whose temporary directory is on disk once that has too much in it.
@@ -137,7 +140,8 @@ func (e *environment) watchDisk() {
 		case <-ticks.C:
 			if sizeOf(e.dir, maxTemporary) > maxTemporary {
 				e.mu.Lock()
-				e.failed = failure("Runtime.ExitError", fmt.Sprintf("Error: the temporary directory has more than %d MB in it", maxTemporary>>20))
+				e.failed = failure("Runtime.ExitError", fmt.Sprintf("Error: the temporary directory has more than %d MB in it",
+					maxTemporary>>20))
 				e.mu.Unlock()
 				e.kill()
 				return

@@ -34,10 +34,13 @@ func eachMeans(t *testing.T, test func(t *testing.T, w *world)) {
 	}
 }
 
-// A function does not see what lies beside its code, whichever means hide it, and runs where it can.
+// A function does not see what lies beside its code, by each means of hiding, and runs where it can.
 func TestFault_C8_AFunctionSeesItsCodeAndTheSystem(t *testing.T) {
 	t.Setenv("PERGOLA_TEST_SECRET", "secret")
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "CONNECTED") }))
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		io.WriteString(w, "CONNECTED")
+	}))
 	defer other.Close()
 	eachMeans(t, func(t *testing.T, w *world) {
 		data := filepath.Dir(w.codes.dir)
@@ -55,7 +58,8 @@ func TestFault_C8_AFunctionSeesItsCodeAndTheSystem(t *testing.T) {
 		if strings.Contains(got, "PERGOLA_TEST_SECRET") || strings.Contains(got, "NOTMP") {
 			t.Errorf("a function has %s", got)
 		}
-		hidden := !strings.Contains(got, "secretAWS") && !strings.Contains(got, "WROTE") && !strings.Contains(got, "CONNECTED")
+		hidden := !strings.Contains(got, "secretAWS") && !strings.Contains(got, "WROTE") &&
+			!strings.Contains(got, "CONNECTED")
 		if want := w.bounds.means != fabric.ByNothing; hidden != want {
 			t.Errorf("a function sees %s", got)
 		}
@@ -66,7 +70,8 @@ func TestFault_C8_AFunctionSeesItsCodeAndTheSystem(t *testing.T) {
 	})
 }
 
-// A function reaches the deployment's API, and by another port of the same host nothing where it has a network of its own.
+// A function reaches the deployment's API, and by another port of the same host nothing where it has a network of its
+// own.
 func TestFault_C8_AFunctionReachesTheAPI(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "7") }))
 	defer api.Close()
@@ -80,7 +85,8 @@ func TestFault_C8_AFunctionReachesTheAPI(t *testing.T) {
 func TestFault_C8_FunctionsAreRefusedWhereNothingConfinesThem(t *testing.T) {
 	w := newWorld(t, nil)
 	w.bounds = boundsBy(&w.config, fabric.ByNothing, "a test")
-	if _, err := w.Invoke(t.Context(), w.function(shell(respond+`1`)), Call{}); !errors.Is(err, ErrUnconfined) || !strings.Contains(err.Error(), "--allow-unconfined-functions") {
+	if _, err := w.Invoke(t.Context(), w.function(shell(respond+`1`)), Call{}); !errors.Is(err, ErrUnconfined) ||
+		!strings.Contains(err.Error(), "--allow-unconfined-functions") {
 		t.Errorf("got %v", err)
 	}
 	w.config.AllowUnconfined = true
@@ -93,7 +99,9 @@ func TestFault_C8_FunctionsAreRefusedWhereNothingConfinesThem(t *testing.T) {
 // A function that fills its temporary directory fails alone.
 func TestFault_A5_ATemporaryDirectoryDoesNotFillTheDisk(t *testing.T) {
 	eachMeans(t, func(t *testing.T, w *world) {
-		f := w.function(shell(`n=0; while [ $n -lt 700 ]; do head -c 1048576 /dev/zero > "$TMPDIR/$n" || break; n=$((n+1)); done; sleep 1; ` + respond + `"$n"`))
+		f := w.function(shell(`n=0
+			while [ $n -lt 700 ]; do head -c 1048576 /dev/zero > "$TMPDIR/$n" || break; n=$((n+1)); done
+			sleep 1; ` + respond + `"$n"`))
 		f.Memory = 1024
 		got := w.invoke(f, "{}")
 		if w.bounds.means == fabric.ByNamespaces {
@@ -111,7 +119,8 @@ func TestFault_A5_ATemporaryDirectoryDoesNotFillTheDisk(t *testing.T) {
 func TestFault_C9_AFunctionsProcessesEndAndCount(t *testing.T) {
 	eachMeans(t, func(t *testing.T, w *world) {
 		mark := fmt.Sprintf("1000.%d", time.Now().UnixNano())
-		f := w.function(shell(`( setsid sh -c '( setsid sleep ` + mark + ` & ) &' & ) >/dev/null 2>&1; sleep 0.05; ` + respond + `1`))
+		f := w.function(shell(`( setsid sh -c '( setsid sleep ` + mark + ` & ) &' & ) >/dev/null 2>&1; sleep 0.05; ` +
+			respond + `1`))
 		w.invoke(f, "{}")
 		if !runs(mark) {
 			t.Error("nothing was started")
@@ -120,7 +129,8 @@ func TestFault_C9_AFunctionsProcessesEndAndCount(t *testing.T) {
 		if runs(mark) {
 			t.Error("a process has left its function")
 		}
-		hungry := w.function(shell(`( setsid sh -c '( setsid tail -n 1 /dev/zero & ) &' & ) >/dev/null 2>&1; sleep 20; ` + respond + `1`))
+		hungry := w.function(shell(`( setsid sh -c '( setsid tail -n 1 /dev/zero & ) &' & ) >/dev/null 2>&1; sleep 20; ` +
+			respond + `1`))
 		hungry.ARN += "2"
 		if got := w.invoke(hungry, "{}"); !strings.Contains(string(got.Payload), "Runtime.OutOfMemory") {
 			t.Errorf("got %s", got.Payload)

@@ -18,9 +18,9 @@ const zipSuffix = ".zip"
 // ErrNoCode is wrapped when there is no such code. Code that was replaced is removed, also while invocations wait for it.
 var ErrNoCode = errors.New("the code is not in the data directory of this process")
 
-// Codes keeps the code of functions in a directory: each zip file once, under its SHA-256, with mode 0600. One process puts
-// them there and removes them, and one, which may be another, runs what is in them. The methods may be called at the same
-// time.
+// Codes keeps the code of functions in a directory: each zip file once, under its SHA-256, with mode 0600. One process
+// puts them there and removes them, and one, which may be another, runs what is in them. The methods may be called at
+// the same time.
 type Codes struct {
 	dir string
 
@@ -99,8 +99,8 @@ func (c *Codes) write(name string, content []byte) error {
 
 func (c *Codes) zip(name string) string { return filepath.Join(c.dir, name+zipSuffix) }
 
-// Keep removes the zip files whose names are not wanted, and what an interrupted Put has left. What has been unpacked of one
-// goes with the last environment that runs it, or when other code is unpacked.
+// Keep removes the zip files whose names are not wanted, and what an interrupted Put has left. What has been unpacked
+// of one goes with the last environment that runs it, or when other code is unpacked.
 func (c *Codes) Keep(wanted map[string]bool) error {
 	return c.each(func(e fs.DirEntry) error {
 		name, isZip := strings.CutSuffix(e.Name(), zipSuffix)

@@ -3,10 +3,10 @@
 // invocations at once, up to a limit (Lambda developer guide, "Using the Lambda runtime API for custom runtimes").
 //
 // An environment is one such process with what belongs to it: a server for its Runtime API on a port of its own at
-// 127.0.0.1, a temporary directory, and a pipe that takes what it writes to the log. It sees its code and the system's files,
-// and has a network of its own, as far as the host has the means (see boundsOf). It serves one invocation at a time, and
-// ends, with all that it has started, when it is not needed, when it fails, when it takes too long, too much memory or too
-// much of the disk, and with the fabric's process, however that ends.
+// 127.0.0.1, a temporary directory, and a pipe that takes what it writes to the log. It sees its code and the system's
+// files, and has a network of its own, as far as the host has the means (see boundsOf). It serves one invocation at a
+// time, and ends, with all that it has started, when it is not needed, when it fails, when it takes too long, too much
+// memory or too much of the disk, and with the fabric's process, however that ends.
 //
 // The package knows no store and asks for no permission: who invokes has found both the function and the right to.
 package functions
@@ -56,8 +56,8 @@ type Config struct {
 	Region string
 	// Endpoint is the URL that functions find in AWS_ENDPOINT_URL, so that their SDKs call this deployment; "" sets none.
 	Endpoint string
-	// AllowUnconfined lets functions run where nothing keeps them from the deployment's keys and sockets. Otherwise they are
-	// refused there, with ErrUnconfined.
+	// AllowUnconfined lets functions run where nothing keeps them from the deployment's keys and sockets. Otherwise they
+	// are refused there, with ErrUnconfined.
 	AllowUnconfined bool
 	// Concurrency is how many environments a function may have that states no number itself. 0 means DefaultConcurrency.
 	Concurrency int
@@ -114,8 +114,8 @@ type Result struct {
 // unhandled is the Error of every failure of a custom runtime.
 const unhandled = "Unhandled"
 
-// ErrThrottled says that the function already has as many invocations as it may, or that these were sent as much as they may
-// hold.
+// ErrThrottled says that the function already has as many invocations as it may, or that these were sent as much as
+// they may hold.
 var ErrThrottled = errors.New("the function has as many invocations at once, or as large ones, as it may")
 
 var errClosed = errors.New("functions: the runtime is closed")

@@ -339,8 +339,8 @@ func TestNotAllMayWait(t *testing.T) {
 	}
 }
 
-// TestFault_A6_PayloadsAreBounded: invocations that wait hold no more of what they were sent than they may, those of another
-// function have room, and what has left is let go.
+// TestFault_A6_PayloadsAreBounded: invocations that wait hold no more of what they were sent than they may, those of
+// another function have room, and what has left is let go.
 func TestFault_A6_PayloadsAreBounded(t *testing.T) {
 	const large = 6 << 20
 	w := newWorld(t, func(c *Config) { c.Concurrency = 1 })

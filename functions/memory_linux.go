@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// memoryOf is how much memory the descendants of a process have in use, in bytes, shared pages included; 0 when that cannot
-// be told. Of a function's init these are all of the function's processes, since orphans come to it.
+// memoryOf is how much memory the descendants of a process have in use, in bytes, shared pages included; 0 when that
+// cannot be told. Of a function's init these are all of the function's processes, since orphans come to it.
 func memoryOf(pid int) int64 {
 	total := int64(0)
 	threads, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children") // the pattern is good

@@ -17,13 +17,13 @@ type pool struct {
 	forgotten bool // environments that come back are closed
 }
 
-// maxWaiting is how many invocations of a function may wait. AWS refuses what is beyond 1,000 at once too (Lambda developer
-// guide, "Lambda quotas").
+// maxWaiting is how many invocations of a function may wait. AWS refuses what is beyond 1,000 at once too (Lambda
+// developer guide, "Lambda quotas").
 const maxWaiting = 1000
 
-// maxPayloads is how much all invocations may hold of what they were sent, in bytes: those that wait, and those whose program
-// has not taken it. It is shared out among accounts and their functions as bound.Pool says, and less where bound.Memory is
-// less than eight times that.
+// maxPayloads is how much all invocations may hold of what they were sent, in bytes: those that wait, and those whose
+// program has not taken it. It is shared out among accounts and their functions as bound.Pool says, and less where
+// bound.Memory is less than eight times that.
 const maxPayloads = 1 << 30
 
 // minPayloads is how much there is of it at least: for some of the largest payloads.

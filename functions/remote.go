@@ -21,7 +21,7 @@ import (
 // A Runtime is reached from other processes by HTTP/2 over a Unix socket: one connection carries all invocations, and a
 // caller that leaves resets its own. A message is the length of a head, in four bytes, the head as JSON, and a payload.
 const (
-	maxHead      = 1 << 20                       // of which the variables of a function are most
+	maxHead      = 1 << 20                       // mostly variables of a function
 	maxMessage   = 2*lambda.MaxPayload + maxHead // an event has a body of 6 MB in Base64
 	maxStreams   = 1 << 14
 	invokePath   = "/invoke"
@@ -82,7 +82,8 @@ func Serve(ctx context.Context, listener net.Listener, r *Runtime, log *slog.Log
 	server := &http.Server{
 		Handler: mux, Protocols: protocols(), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: remoteWindow, MaxReceiveBufferPerConnection: 8 * remoteWindow,
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: remoteWindow,
+			MaxReceiveBufferPerConnection: 8 * remoteWindow,
 		},
 	}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
@@ -200,7 +201,8 @@ func (c *Client) Invoke(ctx context.Context, f *Function, call Call) (Result, er
 	if err != nil {
 		return Result{}, err
 	}
-	response, err := c.post(ctx, invokePath, io.MultiReader(bytes.NewReader(start), bytes.NewReader(payload)), int64(len(start)+len(payload)))
+	response, err := c.post(ctx, invokePath, io.MultiReader(bytes.NewReader(start), bytes.NewReader(payload)),
+		int64(len(start)+len(payload)))
 	if err != nil {
 		return Result{}, err
 	}

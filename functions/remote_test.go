@@ -60,7 +60,8 @@ func TestARuntimeInAnotherProcess(t *testing.T) {
 	if left, _ := os.ReadDir(w.config.Dir); len(left) > 0 {
 		t.Errorf("%d temporary directories are left", len(left))
 	}
-	if _, err := client.Invoke(t.Context(), &Function{ARN: "g", Code: "none", Timeout: time.Second}, Call{}); !errors.Is(err, ErrNoCode) {
+	if _, err := client.Invoke(t.Context(), &Function{ARN: "g", Code: "none", Timeout: time.Second},
+		Call{}); !errors.Is(err, ErrNoCode) {
 		t.Errorf("got %v, want %v", err, ErrNoCode)
 	}
 }
@@ -81,7 +82,9 @@ func TestTheLargestPayloadsPass(t *testing.T) {
 	w := newWorld(t, nil)
 	client, _ := remote(t, w)
 	payload := bytes.Repeat([]byte("7"), lambda.MaxPayload)
-	result, err := client.Invoke(t.Context(), w.function(shell(`printf %s "$event" | `+strings.TrimSuffix(respond, "-d ")+`--data-binary @-`)), Call{Payload: payload})
+	result, err := client.Invoke(t.Context(),
+		w.function(shell(`printf %s "$event" | `+strings.TrimSuffix(respond, "-d ")+`--data-binary @-`)),
+		Call{Payload: payload})
 	if err != nil || !bytes.Equal(result.Payload, payload) {
 		t.Errorf("%d bytes came back of %d: %.100s, %v", len(result.Payload), len(payload), result.Payload, err)
 	}

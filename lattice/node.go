@@ -1,7 +1,8 @@
 package lattice
 
-// A node tells the control plane three things, under keys that vanish with it: which revision of the store it serves, what
-// of that it could not make, and how its targets are. The control plane's promises (ACTIVE, gone, HEALTHY) rest on these.
+// A node tells the control plane three things, under keys that vanish with it: which revision of the store it serves,
+// what of that it could not make, and how its targets are. The control plane's promises (ACTIVE, gone, HEALTHY) rest on
+// these.
 
 // NodePrefix begins the keys of all reports of nodes.
 const NodePrefix = "node/"
@@ -43,7 +44,8 @@ const (
 	FailureInside = "InternalFailure"
 )
 
-// FailureReport is the value of FailureReportKey: what a node could not do for one object, at the revision that it serves.
+// FailureReport is the value of FailureReportKey: what a node could not do for one object, at the revision that it
+// serves.
 type FailureReport struct {
 	Failure
 	// Revision is the one at which that was first so.

@@ -86,8 +86,8 @@ func (b *balancer) addresses() (addresses []netip.Addr) {
 	return addresses
 }
 
-// apply makes the load balancer what a snapshot says. Its targets go first, so that the first request finds them. While it
-// is held, doors that could not be opened before are not tried.
+// apply makes the load balancer what a snapshot says. Its targets go first, so that the first request finds them. While
+// it is held, doors that could not be opened before are not tried.
 func (b *balancer) apply(ctx context.Context, wanted *snapshot.LoadBalancer, held bool) error {
 	if now := b.current.Load(); b.done == wanted || held && now != nil && now.LoadBalancer == wanted {
 		return nil
@@ -254,7 +254,7 @@ func (s *served) drain() {
 	s.endAll()
 }
 
-// breakOff closes a door and its connections, whatever they are at.
+// breakOff closes a door and its connections at once.
 func (s *served) breakOff() {
 	s.close()
 	s.endAll()

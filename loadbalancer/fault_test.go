@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// say sends text on a new connection to the load balancer and returns the statuses of the answers, and whether the connection
-// goes on.
+// say sends text on a new connection to the load balancer and returns the statuses of the answers, and whether the
+// connection goes on.
 func (b *bench) say(text string, answers int) (statuses []int, goesOn bool) {
 	b.t.Helper()
 	conn, err := b.dial(b.t.Context(), vpc, caller, netip.AddrPortFrom(first, 80))
@@ -37,8 +37,8 @@ func (b *bench) say(text string, answers int) (statuses []int, goesOn bool) {
 	return statuses, goesOn
 }
 
-// TestFault_B9_WhatIsAmbiguousIsRefused, as on the way to a service: with 400, after which the connection ends and nothing has
-// reached the target.
+// TestFault_B9_WhatIsAmbiguousIsRefused, as on the way to a service: with 400, after which the connection ends and
+// nothing has reached the target.
 func TestFault_B9_WhatIsAmbiguousIsRefused(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nHost: shop.example\r\n"
 	for name, text := range map[string]string{
@@ -65,7 +65,8 @@ func TestFault_B9_WhatIsAmbiguousIsRefused(t *testing.T) {
 			b.apply(aBalancer(aGroup("g", "10.0.1.10")))
 			statuses, goesOn := b.say(text, 1)
 			if len(statuses) != 1 || statuses[0] != 400 || goesOn || reached.Load() != 0 {
-				t.Errorf("answered %v, the connection goes on: %v, %d requests reached the target", statuses, goesOn, reached.Load())
+				t.Errorf("answered %v, the connection goes on: %v, %d requests reached the target", statuses, goesOn,
+					reached.Load())
 			}
 		})
 	}
@@ -82,7 +83,8 @@ func TestFault_B9_WhatIsAmbiguousIsRefused(t *testing.T) {
 				}
 			})
 			b.apply(aBalancer(aGroup("g", "10.0.1.10")))
-			if statuses, goesOn := b.say(head+"Transfer-Encoding: chunked\r\n\r\n"+body, 1); len(statuses) != 1 || statuses[0] != 400 || goesOn {
+			if statuses, goesOn := b.say(head+"Transfer-Encoding: chunked\r\n\r\n"+body, 1); len(statuses) != 1 ||
+				statuses[0] != 400 || goesOn {
 				t.Errorf("answered %v, the connection goes on: %v", statuses, goesOn)
 			}
 		})
@@ -127,7 +129,8 @@ func TestFault_B9_PipelinedRequestsAreAnsweredInTurn(t *testing.T) {
 	b.target("10.0.1.10", says("one"))
 	b.apply(aBalancer(aGroup("g", "10.0.1.10")))
 	const get = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"
-	if statuses, goesOn := b.say(get+"HEAD"+strings.TrimPrefix(get, "GET")+get, 1); len(statuses) != 1 || statuses[0] != 200 || !goesOn {
+	if statuses, goesOn := b.say(get+"HEAD"+strings.TrimPrefix(get, "GET")+get, 1); len(statuses) != 1 ||
+		statuses[0] != 200 || !goesOn {
 		t.Errorf("%v, %v", statuses, goesOn)
 	}
 	if statuses, goesOn := b.say(get+get+get, 3); len(statuses) != 3 || !goesOn {
@@ -153,13 +156,15 @@ func TestFault_B2_NoneFailsBehindALoadBalancer(t *testing.T) {
 	})
 }
 
-// TestFault_B8_WhatATargetIsToldCannotBeForged: fields by which the load balancer tells who asks, in any spelling, are its own.
+// TestFault_B8_WhatATargetIsToldCannotBeForged: fields by which the load balancer tells who asks, in any spelling, are
+// its own.
 func TestFault_B8_WhatATargetIsToldCannotBeForged(t *testing.T) {
 	b := newBench(t, nil)
 	seen := make(chan http.Header, 1)
 	b.target("10.0.1.10", func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header })
 	b.apply(aBalancer(aGroup("g", "10.0.1.10")))
-	b.get("http://shop.example/", "X_Forwarded_For", "9.9.9.9", "X_Forwarded-Proto", "https", "X-Role", "a", "Connection", "x-role")
+	b.get("http://shop.example/", "X_Forwarded_For", "9.9.9.9", "X_Forwarded-Proto", "https", "X-Role", "a",
+		"Connection", "x-role")
 	header := <-seen
 	for name := range header {
 		if strings.Contains(name, "_") || name == "X-Role" {

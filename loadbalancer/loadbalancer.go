@@ -1,8 +1,8 @@
 // Package loadbalancer runs the load balancers of a node: real hops between VPC Lattice and the targets behind them.
 //
-// A load balancer listens at its addresses inside its VPC, and reaches its targets from there. It decides what becomes of a
-// request; requests are carried, read and refused by what does so for services: package dataplane/proxy. It speaks HTTP/1.1
-// on both sides. The health of its targets is checked, and the next one picked, by package dataplane/target.
+// A load balancer listens at its addresses inside its VPC, and reaches its targets from there. It decides what becomes
+// of a request; requests are carried, read and refused by what does so for services: package dataplane/proxy. It speaks
+// HTTP/1.1 on both sides. The health of its targets is checked, and the next one picked, by package dataplane/target.
 package loadbalancer
 
 import (
@@ -50,8 +50,8 @@ type Config struct {
 // drainTime is how long the requests of a listener that is gone may go on.
 const drainTime = 3 * time.Second
 
-// maxConnections is how many connections the load balancers of a node have open at once, shared out among VPCs and their
-// clients as bound.Pool says; further ones are closed.
+// maxConnections is how many connections the load balancers of a node have open at once, shared out among VPCs and
+// their clients as bound.Pool says; further ones are closed.
 const maxConnections = 16384
 
 // Set is the load balancers of a node. Leave, Apply and Close must not be called at the same time; Report may be called at
@@ -82,7 +82,8 @@ func New(config Config) *Set {
 // learns at once that there will be none.
 func (s *Set) Leave(snap *snapshot.Snapshot) {
 	for id, b := range s.all() {
-		if wanted := snap.LoadBalancers.Get(id); wanted == nil || wanted.VPC != b.vpc || !slices.Equal(wanted.Addresses, b.addresses()) {
+		if wanted := snap.LoadBalancers.Get(id); wanted == nil || wanted.VPC != b.vpc ||
+			!slices.Equal(wanted.Addresses, b.addresses()) {
 			s.forget(id)
 			b.close((*served).breakOff)
 		}
@@ -90,8 +91,8 @@ func (s *Set) Leave(snap *snapshot.Snapshot) {
 }
 
 // Apply makes the Set follow a snapshot that Leave has seen and whose networks exist. A load balancer that is the one
-// applied before costs a map lookup. What failed is in the result, by the ids of load balancers; the rest has been applied,
-// and the same call tries again what is missing. What is not open when ctx ends has failed with
+// applied before costs a map lookup. What failed is in the result, by the ids of load balancers; the rest has been
+// applied, and the same call tries again what is missing. What is not open when ctx ends has failed with
 // containment.ErrUntried.
 func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) (failed containment.Failures[string]) {
 	for id, wanted := range snap.LoadBalancers.All() {

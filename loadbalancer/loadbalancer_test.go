@@ -457,7 +457,8 @@ func TestFault_A1_ALoadBalancerThatFailsFailsAlone(t *testing.T) {
 	clear(b.refused)
 	held = true
 	changed := *one
-	changed.Listeners = append(changed.Listeners, snapshot.BalancerListener{Protocol: lattice.ProtocolHTTP, Port: 81, Fixed: &elbv2.FixedResponse{Status: 204}})
+	changed.Listeners = append(changed.Listeners, snapshot.BalancerListener{Protocol: lattice.ProtocolHTTP, Port: 81,
+		Fixed: &elbv2.FixedResponse{Status: 204}})
 	if failed := b.Apply(t.Context(), world(&changed, &other)); len(failed) > 0 || b.sockets() != 4 {
 		t.Errorf("while it is held, its new listener works: %v, %d sockets, want 4", failed, b.sockets())
 	}

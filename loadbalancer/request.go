@@ -71,8 +71,8 @@ const (
 	forwardedProto = "x-forwarded-proto"
 )
 
-// header is what a target is told: who has asked, and how (user guide for Application Load Balancers, "HTTP headers"). All
-// else goes on as it came, but what is about the client's connection.
+// header is what a target is told: who has asked, and how (user guide for Application Load Balancers, "HTTP headers").
+// All else goes on as it came, but what is about the client's connection.
 func header(asked proxy.Asked, l *snapshot.LoadBalancer, at *snapshot.BalancerListener) sigv4.Fields {
 	fields := sigv4.Fields{{Name: "host", Value: string(asked.Host)}}
 	var before []string

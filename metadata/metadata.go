@@ -116,7 +116,8 @@ type Server struct {
 
 // New makes a Server.
 func New(cfg Config) *Server {
-	s := &Server{region: cfg.Region, describe: cfg.Describe, now: cfg.Now, log: cfg.Logger, streams: bound.NewPool(int64(containment.Portion(maxStreams, 16)), maxClientStreams)}
+	s := &Server{region: cfg.Region, describe: cfg.Describe, now: cfg.Now, log: cfg.Logger,
+		streams: bound.NewPool(int64(containment.Portion(maxStreams, 16)), maxClientStreams)}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -29,8 +29,8 @@ const (
 )
 
 // Serve answers the instances of a VPC over the connections of a listener. It returns nil when ctx ends, or
-// net.ErrClosed if somebody else has closed the listener; the listener and all connections are closed then, and nothing is
-// left running.
+// net.ErrClosed if somebody else has closed the listener; the listener and all connections are closed then, and nothing
+// is left running.
 func (s *Server) Serve(ctx context.Context, vpcID string, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var open sync.WaitGroup

@@ -54,9 +54,10 @@ func newFixtures(cfg Config, current func() *snapshot.Snapshot, broken func()) *
 	}
 }
 
-// apply starts what new VPCs need and stops what was in those that are gone, or is broken. It leaves alone the VPCs that
-// hold says. What failed is in the result by VPC; all else runs.
-func (f *fixtures) apply(ctx context.Context, s *snapshot.Snapshot, hold func(vpc string) bool) (failed containment.Failures[string]) {
+// apply starts what new VPCs need and stops what was in those that are gone, or is broken. It leaves alone the VPCs
+// that hold says. What failed is in the result by VPC; all else runs.
+func (f *fixtures) apply(ctx context.Context, s *snapshot.Snapshot,
+	hold func(vpc string) bool) (failed containment.Failures[string]) {
 	for id, open := range f.open {
 		if s.VPCs.Get(id) == nil || open.broken.Load() {
 			f.stop(id)

@@ -19,8 +19,8 @@ import (
 // APIAddress is where the deployment's API answers in every VPC, by plain HTTP.
 var APIAddress = netip.MustParseAddrPort("169.254.169.252:80")
 
-// maxAPIConnections is how many connections from within VPCs to the API there may be at once, shared out as bound.Pool says,
-// and maxClientAPIConnections how many of one client; further ones are closed.
+// maxAPIConnections is how many connections from within VPCs to the API there may be at once, shared out as bound.Pool
+// says, and maxClientAPIConnections how many of one client; further ones are closed.
 const (
 	maxAPIConnections       = 2048
 	maxClientAPIConnections = 32
@@ -29,8 +29,8 @@ const (
 // apiIdle is how long such a connection may be silent in both directions.
 const apiIdle = 2 * time.Minute
 
-// Source is where a connection to the API comes from. A node writes it as a line before what the client sends, to a socket
-// that only the deployment's user can open: so the API may believe it.
+// Source is where a connection to the API comes from. A node writes it as a line before what the client sends, to a
+// socket that only the deployment's user can open: so the API may believe it.
 type Source struct {
 	VPC     string
 	Address netip.AddrPort
@@ -40,7 +40,8 @@ type Source struct {
 const maxSource = 128
 
 // errSource refuses a line that is no Source.
-var errSource = errors.New("a connection to the API from a VPC does not begin with a line that says where it comes from")
+var errSource = errors.New("a connection to the API from a VPC does not begin with a line that says where " +
+	"it comes from")
 
 // String is the line, without its end.
 func (s Source) String() string { return "from " + s.VPC + " " + s.Address.String() }
@@ -84,7 +85,8 @@ func newInward(cfg Config) *inward {
 		return nil
 	}
 	// Each takes two descriptors.
-	return &inward{cfg.API, cfg.Logger, bound.NewPool(int64(containment.Portion(maxAPIConnections, 32)), maxClientAPIConnections)}
+	return &inward{cfg.API, cfg.Logger, bound.NewPool(int64(containment.Portion(maxAPIConnections, 32)),
+		maxClientAPIConnections)}
 }
 
 // serve carries the connections of one VPC until ctx ends.

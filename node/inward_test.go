@@ -15,7 +15,8 @@ func TestASourceIsReadAndNothingBehindIt(t *testing.T) {
 	if got, err := ReadSource(stream); got != want || err != nil || stream.String() != "GET / HTTP/1.1\r\n" {
 		t.Errorf("got %+v, %v, and %q is left", got, err, stream)
 	}
-	for _, line := range []string{"", "\n", "GET / HTTP/1.1\r\n", "from vpc-1 10.0.0.1\n", "from  10.0.0.1:1\n", "from vpc-1 10.0.0.1:1 more\n", "from " + strings.Repeat("v", 200) + " 10.0.0.1:1\n"} {
+	for _, line := range []string{"", "\n", "GET / HTTP/1.1\r\n", "from vpc-1 10.0.0.1\n", "from  10.0.0.1:1\n",
+		"from vpc-1 10.0.0.1:1 more\n", "from " + strings.Repeat("v", 200) + " 10.0.0.1:1\n"} {
 		if got, err := ReadSource(strings.NewReader(line)); err == nil {
 			t.Errorf("%q is %+v", line, got)
 		}

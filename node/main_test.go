@@ -48,8 +48,8 @@ const (
 	patience = 60 * time.Second
 )
 
-// faulty is a fabric of which anything may fail: fault decides, by what is to be made, such as "vpc-1", "vpc-1/i-1" or
-// "vpc-1 169.254.171.1:80". It may also panic, or wait until ctx ends.
+// faulty is a fabric that can fail in each of its operations: fault decides, by what is to be made, such as "vpc-1",
+// "vpc-1/i-1" or "vpc-1 169.254.171.1:80". It may also panic, or wait until ctx ends.
 type faulty struct {
 	*fabric.Fabric
 
@@ -78,7 +78,8 @@ func (f *faulty) fails(ctx context.Context, what string) error {
 func (f *faulty) Apply(ctx context.Context, vpcs []fabric.VPC) (failed containment.Failures[fabric.Place]) {
 	made, wanted := map[fabric.Place]bool{}, make([]fabric.VPC, 0, len(vpcs))
 	try := func(at fabric.Place) bool {
-		if f.made[at] || failed.Try(ctx, slog.New(slog.DiscardHandler), "making", at, func() error { return f.fails(ctx, at.String()) }) {
+		if f.made[at] || failed.Try(ctx, slog.New(slog.DiscardHandler), "making", at,
+			func() error { return f.fails(ctx, at.String()) }) {
 			made[at] = true
 			return true
 		}
@@ -158,7 +159,8 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	w := &world{t: t, ctx: ctx, log: &logs{}, caller: iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account, Type: iam.TypeAccount}}
+	w := &world{t: t, ctx: ctx, log: &logs{}, caller: iam.Caller{Account: account, ARN: "arn:aws:iam::" + account +
+		":root", UserID: account, Type: iam.TypeAccount}}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	w.store = must(store.Open(ctx, store.Config{Dir: filepath.Join(dir, "store"), NoSync: true}))
 	t.Cleanup(func() { _ = w.store.Close() })
@@ -171,7 +173,8 @@ func newWorld(t testing.TB) *world {
 	w.faulty = &faulty{Fabric: opened, made: map[fabric.Place]bool{}}
 	w.box = must(sealing.Make(filepath.Join(dir, "sealing.key")))
 	w.Control = control.New(control.Config{Store: w.store, Region: region, Logger: log})
-	w.networks = ec2control.New(ec2control.Config{Store: w.store, Region: region, Logger: log, Quotas: map[string]int{"L-F678F1CE": 1000, "L-1216C47A": 1000}})
+	w.networks = ec2control.New(ec2control.Config{Store: w.store, Region: region, Logger: log,
+		Quotas: map[string]int{"L-F678F1CE": 1000, "L-1216C47A": 1000}})
 	w.balancers = elbcontrol.New(elbcontrol.Config{Store: w.store, Region: region})
 	w.settler = settling.New(settling.Config{
 		Store: w.store, Rows: slices.Concat(control.Rows(), w.networks.Rows(), elbcontrol.Rows()), Logger: log,
@@ -245,9 +248,10 @@ func (w *world) place(network string) place {
 	}
 	run := must(w.networks.RunInstances(w.ctx, w.caller, &ec2.RunInstancesRequest{SubnetID: p.subnets[0]})).Instances[0]
 	p.instance, p.address = run.ID, netip.MustParseAddr(run.PrivateAddress)
-	p.association = must(w.CreateServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkVPCAssociationRequest{
-		ServiceNetworkIdentifier: network, VPCIdentifier: vpc,
-	})).ID
+	p.association = must(w.CreateServiceNetworkVPCAssociation(w.ctx, w.caller,
+		&lattice.CreateServiceNetworkVPCAssociationRequest{
+			ServiceNetworkIdentifier: network, VPCIdentifier: vpc,
+		})).ID
 	return p
 }
 
@@ -266,18 +270,21 @@ func (w *world) service(network, name string, ports ...int32) service {
 			DefaultAction: lattice.RuleAction{FixedResponse: &lattice.FixedResponseAction{StatusCode: 500}},
 		}))
 	}
-	a := must(w.CreateServiceNetworkServiceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkServiceAssociationRequest{
-		ServiceIdentifier: s.ID, ServiceNetworkIdentifier: network,
-	}))
+	a := must(w.CreateServiceNetworkServiceAssociation(w.ctx, w.caller,
+		&lattice.CreateServiceNetworkServiceAssociationRequest{
+			ServiceIdentifier: s.ID, ServiceNetworkIdentifier: network,
+		}))
 	return service{s.ID, s.DNSEntry.DomainName, a.ID}
 }
 
 // balancer is a load balancer with a listener that answers by itself.
 func (w *world) balancer(p place, name string, port int32) string {
-	l := must(w.balancers.CreateLoadBalancer(w.ctx, w.caller, &elbv2.CreateLoadBalancerRequest{Name: name, Scheme: "internal", Subnets: p.subnets})).LoadBalancers[0]
+	l := must(w.balancers.CreateLoadBalancer(w.ctx, w.caller, &elbv2.CreateLoadBalancerRequest{Name: name,
+		Scheme: "internal", Subnets: p.subnets})).LoadBalancers[0]
 	must(w.balancers.CreateListener(w.ctx, w.caller, &elbv2.CreateListenerRequest{
 		LoadBalancerARN: l.ARN, ListenerSettings: elbv2.ListenerSettings{Protocol: "HTTP", Port: port},
-		DefaultActions: []elbv2.ActionDescription{{Type: "fixed-response", Fixed: &elbv2.FixedResponseConfig{StatusCode: "204"}}},
+		DefaultActions: []elbv2.ActionDescription{{Type: "fixed-response",
+			Fixed: &elbv2.FixedResponseConfig{StatusCode: "204"}}},
 	}))
 	return l.ARN
 }
@@ -287,7 +294,8 @@ func (w *world) call(p place, s service, port uint16) (status int, err error) {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return w.Dial(ctx, fabric.Place{VPC: p.vpc, Instance: p.instance}, netip.Addr{}, netip.AddrPortFrom(snapshot.ServiceAddress, port))
+			return w.Dial(ctx, fabric.Place{VPC: p.vpc, Instance: p.instance}, netip.Addr{},
+				netip.AddrPortFrom(snapshot.ServiceAddress, port))
 		},
 	}}
 	response, err := client.Get(fmt.Sprintf("http://%s:%d/", s.name, port))
@@ -310,11 +318,13 @@ func (w *world) inForce(change func(ctx context.Context) error) bool {
 }
 
 func (w *world) associationOf(p place) *lattice.GetServiceNetworkVPCAssociationResponse {
-	return must(w.GetServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.GetServiceNetworkVPCAssociationRequest{Identifier: p.association}))
+	return must(w.GetServiceNetworkVPCAssociation(w.ctx, w.caller,
+		&lattice.GetServiceNetworkVPCAssociationRequest{Identifier: p.association}))
 }
 
 func (w *world) instanceOf(p place) ec2.InstanceDescription {
-	return must(w.networks.DescribeInstances(w.ctx, w.caller, &ec2.DescribeInstancesRequest{IDs: []string{p.instance}})).Reservations[0].Instances[0]
+	return must(w.networks.DescribeInstances(w.ctx, w.caller,
+		&ec2.DescribeInstancesRequest{IDs: []string{p.instance}})).Reservations[0].Instances[0]
 }
 
 func (w *world) vpcOf(p place) string {
@@ -322,7 +332,8 @@ func (w *world) vpcOf(p place) string {
 }
 
 func (w *world) balancerState(arn string) (state, reason string) {
-	l := must(w.balancers.DescribeLoadBalancers(w.ctx, w.caller, &elbv2.DescribeLoadBalancersRequest{ARNs: []string{arn}})).LoadBalancers[0]
+	l := must(w.balancers.DescribeLoadBalancers(w.ctx, w.caller,
+		&elbv2.DescribeLoadBalancersRequest{ARNs: []string{arn}})).LoadBalancers[0]
 	return l.State, l.Reason
 }
 

@@ -39,8 +39,8 @@ const leaseTTL = 5 * time.Second
 // retryAfter is how long a node waits before it tries again to report what it could not.
 const retryAfter = time.Second
 
-// patience is how long a node makes networks, doors and load balancers before it looks at what else has changed: what it
-// has not come to by then it makes afterwards, and a revocation waits no longer than that.
+// patience is how long a node makes networks, doors and load balancers before it looks at what else has changed: what
+// it has not come to by then it makes afterwards, and a revocation waits no longer than that.
 const patience = 250 * time.Millisecond
 
 // Config is what a node needs.
@@ -164,8 +164,8 @@ func (n *Node) repair() {
 	}
 }
 
-// Ready is closed once the node has applied what the store held when it started, or has tried to: what failed is reported,
-// and tried again.
+// Ready is closed once the node has applied what the store held when it started, or has tried to: what failed is
+// reported, and tried again.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Run serves until the context ends, and then lets requests in flight finish for at most a few seconds.
@@ -201,7 +201,7 @@ func (n *Node) close() {
 }
 
 // work applies what arrives, as much of it at once as has arrived, and tries again what failed. It swaps in and reports
-// every revision, whatever fails: a revocation waits for nobody.
+// every revision, also when an object fails: a revocation waits for nobody.
 func (n *Node) work(ctx context.Context) {
 	var current *snapshot.Snapshot
 	again := time.NewTimer(0)
@@ -248,7 +248,8 @@ func (n *Node) tell() {
 	}
 }
 
-// compile makes the next snapshot. One that cannot be made at all leaves the one before, and so does not pass for applied.
+// compile makes the next snapshot. One that cannot be made at all leaves the one before, and so does not pass for
+// applied.
 func (n *Node) compile(batch store.Batch, current *snapshot.Snapshot) *snapshot.Snapshot {
 	_ = containment.Do(n.log, "compiling a snapshot", func() error {
 		compiled, err := n.compiler.Apply(batch.Revision, batch.Reset, changesOf(batch))
@@ -278,9 +279,9 @@ func (n *Node) health() map[string]lattice.TargetReport {
 }
 
 // apply makes this host serve a snapshot: networks first, then what listens in them. Health checks begin before the
-// first request can arrive, and load balancers serve before requests are forwarded to them. What ends with its network is
-// told so before. Last and always the snapshot is swapped in. It reports whether it has come to its end: not if a fault
-// of the node's own, which is logged, has ended one of its steps.
+// first request can arrive, and load balancers serve before requests are forwarded to them. What ends with its network
+// is told so before. Last and always the snapshot is swapped in. It reports whether it has come to its end: not if a
+// fault of the node's own, which is logged, has ended one of its steps.
 func (n *Node) apply(ctx context.Context, p *pass) (whole bool) {
 	n.pass = p
 	bounded, cancel := context.WithTimeout(ctx, patience)
@@ -414,5 +415,6 @@ func vpcOf(s *snapshot.Snapshot, id string) (*snapshot.VPC, error) {
 			return vpc, nil
 		}
 	}
-	return nil, fmt.Errorf("%s: no such VPC or instance; list them with: aws ec2 describe-vpcs, aws ec2 describe-instances", id)
+	return nil, fmt.Errorf("%s: no such VPC or instance; list them with: aws ec2 describe-vpcs, aws ec2 "+
+		"describe-instances", id)
 }

@@ -107,8 +107,8 @@ type written struct {
 	node  string
 }
 
-// update writes what differs. What failed and the health of targets go first: a resource must not be ACTIVE before these
-// are known.
+// update writes what differs. What failed and the health of targets go first: a resource must not be ACTIVE before
+// these are known.
 func (w *written) update(ctx context.Context, now said) error {
 	if err := w.updateFailures(ctx, now.failures); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 	"pergola/snapshot"
 )
 
-// The waits before something that failed is tried again. They double from the shortest to the longest, and each is cut by
-// up to a half at random, so that what failed together is not tried together.
+// The waits before something that failed is tried again. They double from the shortest to the longest, and each is cut
+// by up to a half at random, so that what failed together is not tried together.
 const (
 	shortestWait = time.Second
 	longestWait  = time.Minute
@@ -105,8 +105,8 @@ func (p *pass) isDown(vpc string) bool {
 	return p.failed[of] != nil || p.holds(of)
 }
 
-// end learns from the pass: what has failed waits longer, what has been made is forgotten, and so is what is not wanted any
-// more. When something has been made that had failed, the others are tried soon, since they may stand on it.
+// end learns from the pass: what has failed waits longer, what has been made is forgotten, and so is what is not wanted
+// any more. When something has been made that had failed, the others are tried soon, since they may stand on it.
 func (p *pass) end() {
 	mended := false
 	for of, err := range p.failed {
@@ -216,8 +216,8 @@ func balancerAt(s *snapshot.Snapshot, of part) string {
 	return ""
 }
 
-// reports are what the control plane is told of troubles and of what the snapshot leaves out: by the object that is not as
-// it should be, the first reason that there is. Without any it is nil.
+// reports are what the control plane is told of troubles and of what the snapshot leaves out: by the object that is not
+// as it should be, the first reason that there is. Without any it is nil.
 func (t *troubles) reports(s *snapshot.Snapshot) map[string]lattice.FailureReport {
 	if len(t.of)+len(s.LeftOut) == 0 {
 		clear(t.since)
@@ -239,7 +239,8 @@ func (t *troubles) reports(s *snapshot.Snapshot) map[string]lattice.FailureRepor
 		for _, key := range concerns(s, of) {
 			// A part that failed says more than one that was not come to, and of two that failed the same one is told of
 			// each time.
-			if other, ok := all[key]; !ok || other.Pending && !report.Pending || other.Pending == report.Pending && report.FailureMessage < other.FailureMessage {
+			if other, ok := all[key]; !ok || other.Pending && !report.Pending || other.Pending == report.Pending &&
+				report.FailureMessage < other.FailureMessage {
 				all[key] = report
 			}
 		}
@@ -254,7 +255,8 @@ func reportOf(code string, of *trouble) lattice.FailureReport {
 	if errors.Is(of.err, containment.ErrPanicked) {
 		code = lattice.FailureInside
 	}
-	return lattice.FailureReport{Failure: lattice.Failure{FailureCode: code, FailureMessage: of.err.Error()}, Revision: of.revision}
+	return lattice.FailureReport{Failure: lattice.Failure{FailureCode: code, FailureMessage: of.err.Error()},
+		Revision: of.revision}
 }
 
 // concerns are the objects, by their keys in the store, that are not as they should be without a part.

@@ -23,7 +23,8 @@ func dial(ctx context.Context, dir string, part Part) (*conn, error) {
 	}
 	if c, err := connect(ctx, dir, other); err == nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("the deployment on %s runs, but its %s does not: it is being started again, and the log of pergola serve says why; try again in a moment", dir, name)
+		return nil, fmt.Errorf("the deployment on %s runs, but its %s does not: it is being started again, and the log of "+
+			"pergola serve says why; try again in a moment", dir, name)
 	}
 	return nil, fmt.Errorf("no deployment is running on %s; start one with: pergola serve --data %s", dir, dir)
 }
@@ -45,7 +46,8 @@ const patience = 20 * time.Second
 
 // ask holds a conversation of one question and one answer.
 func ask(ctx context.Context, dir string, part Part, question request) (answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the deployment on %s does not answer; its log says more", dir))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the deployment on %s does not answer; its "+
+		"log says more", dir))
 	defer cancel()
 	c, err := dial(ctx, dir, part)
 	if err != nil {

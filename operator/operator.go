@@ -1,6 +1,7 @@
 // Package operator is the door for commands on the deployment's own machine: pergola env, ca, exec and explain
-// reach a running deployment through Unix sockets in its data directory, which only the user who started it may open. There
-// is one for each part of the deployment that answers: the control plane knows accounts, and the node knows instances.
+// reach a running deployment through Unix sockets in its data directory, which only the user who started it may open.
+// There is one for each part of the deployment that answers: the control plane knows accounts, and the node knows
+// instances.
 //
 // A conversation is one request, sent as a line of JSON, and lines of JSON in answer. A request to run a program
 // carries the caller's standard streams as descriptors beside the line, so that the program reads and writes them
@@ -216,8 +217,8 @@ func received(rights []byte) (files []*os.File) {
 	return files
 }
 
-// Listen opens the socket of a part in a data directory. A socket that a dead deployment left behind is replaced; a living
-// one is an error.
+// Listen opens the socket of a part in a data directory. A socket that a dead deployment left behind is replaced; a
+// living one is an error.
 func Listen(dir string, part Part) (*net.UnixListener, error) {
 	path := filepath.Join(dir, string(part))
 	if err := CheckPath(dir); err != nil {
@@ -244,7 +245,8 @@ func Listen(dir string, part Part) (*net.UnixListener, error) {
 // CheckPath says whether the path of a data directory is short enough for the sockets in it.
 func CheckPath(dir string) error {
 	if n := len(filepath.Join(dir, string(Control))); n > maxSocketPath {
-		return fmt.Errorf("data directory %s: its path is too long for a socket (%d bytes, at most %d); choose a shorter one with --data",
+		return fmt.Errorf("data directory %s: its path is too long for a socket (%d bytes, at most %d); choose a shorter "+
+			"one with --data",
 			dir, n, maxSocketPath)
 	}
 	return nil

@@ -134,7 +134,8 @@ func TestEnvironment(t *testing.T) {
 	if err != nil || environment.Endpoint != "http://127.0.0.1:4747" || environment.SecretAccessKey != "secret" {
 		t.Errorf("%+v, %v", environment, err)
 	}
-	if _, err := operator.Env(t.Context(), dir, "999999999999"); err == nil || !strings.Contains(err.Error(), "account 999999999999 does not exist") {
+	if _, err := operator.Env(t.Context(), dir, "999999999999"); err == nil ||
+		!strings.Contains(err.Error(), "account 999999999999 does not exist") {
 		t.Errorf("for an account that does not exist: %v", err)
 	}
 }
@@ -209,16 +210,20 @@ func TestRefusals(t *testing.T) {
 	if _, err := operator.Run(dir, operator.Program{Place: "i-2"}, operator.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, nil); err == nil || !strings.Contains(err.Error(), "no such instance") {
 		t.Errorf("a program in no instance: %v", err)
 	}
-	if _, err := operator.Listen(dir, operator.Control); err == nil || !strings.Contains(err.Error(), "is running on it already") {
+	if _, err := operator.Listen(dir, operator.Control); err == nil ||
+		!strings.Contains(err.Error(), "is running on it already") {
 		t.Errorf("a second deployment: %v", err)
 	}
-	if _, err := operator.Listen(strings.Repeat("/long", 30), operator.Control); err == nil || !strings.Contains(err.Error(), "too long") {
+	if _, err := operator.Listen(strings.Repeat("/long", 30), operator.Control); err == nil ||
+		!strings.Contains(err.Error(), "too long") {
 		t.Errorf("a path that is too long: %v", err)
 	}
-	if _, err := operator.Env(t.Context(), t.TempDir(), ""); err == nil || !strings.Contains(err.Error(), "pergola serve --data") {
+	if _, err := operator.Env(t.Context(), t.TempDir(), ""); err == nil ||
+		!strings.Contains(err.Error(), "pergola serve --data") {
 		t.Errorf("no deployment: %v", err)
 	}
-	if _, err := operator.Listen(dir, operator.Node); err == nil || !strings.Contains(err.Error(), "is running on it already") {
+	if _, err := operator.Listen(dir, operator.Node); err == nil ||
+		!strings.Contains(err.Error(), "is running on it already") {
 		t.Errorf("a second node: %v", err)
 	}
 	for _, said := range []string{"", "nonsense\n", "{}\n", `{"program":{"place":"i-1"}}` + "\n", strings.Repeat("x", 5<<20)} {
@@ -300,7 +305,8 @@ func TestFault_D3_AConversationThatHangsCanBeInterrupted(t *testing.T) {
 	if err := <-ended; !errors.Is(err, interrupted) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := operator.Explain(t.Context(), dir, operator.Question{}); err == nil || !strings.Contains(err.Error(), "its node does not") {
+	if _, err := operator.Explain(t.Context(), dir, operator.Question{}); err == nil ||
+		!strings.Contains(err.Error(), "its node does not") {
 		t.Errorf("a question to the part that is not there: %v", err)
 	}
 }
@@ -308,7 +314,8 @@ func TestFault_D3_AConversationThatHangsCanBeInterrupted(t *testing.T) {
 // TestFault_A11_APanicEndsOneConversation asks a question under which the deployment panics.
 func TestFault_A11_APanicEndsOneConversation(t *testing.T) {
 	dir, _ := serve(t)
-	if _, err := operator.Explain(t.Context(), dir, operator.Question{From: "panic"}); err == nil || !strings.Contains(err.Error(), "a fault inside") {
+	if _, err := operator.Explain(t.Context(), dir, operator.Question{From: "panic"}); err == nil ||
+		!strings.Contains(err.Error(), "a fault inside") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := operator.Explain(t.Context(), dir, operator.Question{From: "i-1"}); err != nil {

@@ -45,8 +45,8 @@ type Answers struct {
 	Logger  *slog.Logger
 }
 
-// maxConversations is how many callers a door has at once. A program that runs in an instance is one of them. Of those who
-// say nothing, the one that came first gives way.
+// maxConversations is how many callers a door has at once. A program that runs in an instance is one of them. Of those
+// who say nothing, the one that came first gives way.
 const maxConversations = 64
 
 // Serve answers the commands that come through the listener, until the context ends; then it closes the listener and
@@ -69,8 +69,8 @@ func Serve(ctx context.Context, listener *net.UnixListener, answers Answers) err
 // firstWord is how long a caller may take to say what it wants.
 const firstWord = 5 * time.Second
 
-// converse holds one conversation, and says when the caller has said what it wants. Its errors are the caller's to read, and
-// end with it.
+// converse holds one conversation, and says when the caller has said what it wants. Its errors are the caller's to
+// read, and end with it.
 func converse(ctx context.Context, c *conn, answers Answers, asked func()) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })

@@ -87,7 +87,8 @@ func arnOperands(values []string, s syntax) (operands, error) {
 func (a *arnPattern) read(text string, s syntax) error {
 	parts := splitARN(text)
 	if len(parts) < arnParts && !strings.HasSuffix(text, "*") {
-		return fmt.Errorf("%q has %d of the six parts of an ARN; write arn:partition:service:region:account:resource, or end it with *",
+		return fmt.Errorf("%q has %d of the six parts of an ARN; write arn:partition:service:region:account:resource, or "+
+			"end it with *",
 			text, len(parts))
 	}
 	if first := parts[0]; first != "arn" && first != "*" {

@@ -17,8 +17,8 @@ type condition struct {
 
 // compileCondition turns a condition of a statement with the given effect into what is evaluated.
 //
-// IAM leaves open what a condition means in three cases. The statement then grants as little as it can: a condition whose
-// meaning is open does not hold where the statement allows, and holds where it denies. They are
+// IAM leaves open what a condition means in three cases. The statement then grants as little as it can: a condition
+// whose meaning is open does not hold where the statement allows, and holds where it denies. They are
 //
 //   - an operator without ForAllValues or ForAnyValue and a key that has several values. To deny, it is enough that one
 //     of them satisfies the operator;

@@ -14,7 +14,7 @@ type Policy struct {
 type statement struct {
 	sid        string
 	effect     Effect
-	work       int           // of whom it is about, in steps
+	work       int           // of matching the principal, in steps
 	principal  *principalSet // nil when the kind implies it
 	action     *patternSet
 	resource   *patternSet // nil when the kind implies it
@@ -88,8 +88,8 @@ func (s *patternSet) covers(text string, r *Request) bool {
 	return s.not
 }
 
-// applies reports whether everything in the statement matches. Where that would cost too much, it is taken to match if the
-// statement denies, and not to if it allows.
+// applies reports whether everything in the statement matches. Where that would cost too much, it is taken to match if
+// the statement denies, and not to if it allows.
 func (s *statement) applies(r *Request) bool {
 	matches := s.matches(r)
 	if r.exhausted() {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFault_C5_WhatIsOpenGrantsLess holds that a condition of no certain meaning does not hold where a statement allows,
-// and holds where one denies. The cases are those of conditions.txt with "deny-only".
+// TestFault_C5_WhatIsOpenGrantsLess holds that a condition of no certain meaning does not hold where a statement
+// allows, and holds where one denies. The cases are those of conditions.txt with "deny-only".
 func TestFault_C5_WhatIsOpenGrantsLess(t *testing.T) {
 	open := 0
 	for _, row := range table(t, "conditions.txt") {
@@ -57,7 +57,8 @@ func TestFault_A7_ManyValuesAreLinear(t *testing.T) {
 		}
 		return "[" + strings.Join(all, ",") + "]"
 	}
-	same, different := values(func(int) string { return "1" }), values(func(i int) string { return string(rune('0' + i%10)) })
+	same, different := values(func(int) string { return "1" }),
+		values(func(i int) string { return string(rune('0' + i%10)) })
 	for _, c := range []struct {
 		condition string
 		context   Context
@@ -113,7 +114,8 @@ func TestFault_A8_WildcardsAreLinear(t *testing.T) {
 		{"arn:aws:vpc-lattice:*:*:" + stars + tail, long, true},
 	} {
 		r := &Request{Action: "a:b", Resource: c.resource, Context: Values{"t:a": {"aaaa"}, "t:c": {"c"}}}
-		document := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": %q}}`, c.pattern)
+		document := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": %q}}`,
+			c.pattern)
 		if _, got := work(t, document, Identity, r); (got == Allow) != c.want || r.exhausted() {
 			t.Errorf("%.80s and %.80s: %s after %d steps, want %v", c.pattern, c.resource, got, r.work, c.want)
 		}
@@ -132,13 +134,16 @@ func TestWhatTakesTooLongIsDenied(t *testing.T) {
 	if e := endless.Explain(&r); e.Effect != Deny || e.Statements != nil {
 		t.Errorf("Explain says %+v", e)
 	}
-	a := Access{Resource: []Level{{"network", []*Policy{allow, endless}}, {"service", []*Policy{allow}}}, Identity: []*Policy{allow}}
+	a := Access{Resource: []Level{{"network", []*Policy{allow, endless}}, {"service", []*Policy{allow}}},
+		Identity: []*Policy{allow}}
 	agreeAccess(t, &a, &r)
 	d, levels := a.Explain(&r)
-	if want := (Decision{Deny, "network", endless, -1}); d != want || levels[1].Effect != Allow || levels[2].Effect != Allow {
+	if want := (Decision{Deny, "network", endless, -1}); d != want || levels[1].Effect != Allow ||
+		levels[2].Effect != Allow {
 		t.Errorf("%+v, %+v", d, levels)
 	}
-	if got := d.Message(&r); !strings.HasSuffix(got, "because comparing the request with a network-based policy takes too long") {
+	if got := d.Message(&r); !strings.HasSuffix(got,
+		"because comparing the request with a network-based policy takes too long") {
 		t.Error(got)
 	}
 }
@@ -173,12 +178,13 @@ func TestFault_A9_BoundsComeBeforeReading(t *testing.T) {
 	if _, err := Parse([]byte(names(4_000)), Session, 0); err == nil || len(err.Error()) > 100_000 {
 		t.Errorf("%.200v", err)
 	}
-	if _, err := Parse([]byte(`{"Statement":"`+strings.Repeat("[", MaxBytes/2)+`"}`), Session, 0); err == nil || strings.Contains(err.Error(), "deep") {
+	if _, err := Parse([]byte(`{"Statement":"`+strings.Repeat("[", MaxBytes/2)+`"}`), Session, 0); err == nil ||
+		strings.Contains(err.Error(), "deep") {
 		t.Errorf("brackets in text: %.200v", err)
 	}
 }
 
-// TestFault_A9_SessionPolicies have 2,048 characters at most, whatever these are.
+// TestFault_A9_SessionPolicies have 2,048 characters at most, not bytes.
 func TestFault_A9_SessionPolicies(t *testing.T) {
 	of := func(n int) string {
 		text := document("Allow", "")
@@ -188,10 +194,12 @@ func TestFault_A9_SessionPolicies(t *testing.T) {
 		t.Error(err)
 	}
 	accents := strings.Replace(of(MaxSession), "*", "arn:aws:s3:::\u00e9", 1)
-	if _, err := ParseSession(strings.Replace(of(MaxSession-20), `"Resource": "*"`, `"Resource": "arn:aws:s3:::éééééé"`, 1)); err != nil {
+	accented := strings.Replace(of(MaxSession-20), `"Resource": "*"`, `"Resource": "arn:aws:s3:::éééééé"`, 1)
+	if _, err := ParseSession(accented); err != nil {
 		t.Error(err)
 	}
-	for _, document := range []string{of(MaxSession + 1), strings.Repeat("\xff", MaxBytes), strings.Repeat("é", MaxSession+1), accents + "  "} {
+	for _, document := range []string{of(MaxSession + 1), strings.Repeat("\xff", MaxBytes),
+		strings.Repeat("é", MaxSession+1), accents + "  "} {
 		if _, err := ParseSession(document); err == nil || !strings.Contains(err.Error(), "more than 2048 characters") {
 			t.Errorf("%.100q: %v", document, err)
 		}
@@ -234,7 +242,8 @@ func TestFault_C4_ActionsOfOneService(t *testing.T) {
 		}
 	}
 	for _, action := range []string{"*", "*:*", "vpc-lattice-svcs:Invoke", "VPC-Lattice-svcs:in*", "vpc-lattice-svcs:*"} {
-		if _, err := ParseFor("vpc-lattice-svcs", fmt.Appendf(nil, statement, action, `,"Resource":"*"`), Resource, 0); err != nil {
+		if _, err := ParseFor("vpc-lattice-svcs", fmt.Appendf(nil, statement, action, `,"Resource":"*"`), Resource,
+			0); err != nil {
 			t.Error(err)
 		}
 	}

@@ -48,7 +48,8 @@ func FuzzPattern(f *testing.F) {
 		{"", ""}, {"*", ""}, {"?", "é"}, {"*??", "é"}, {"a*b*c", "abcbc"}, {"**", "x"}, {"a?*", "ab"}, {"*a", "\xffa"}, {"$", "$"},
 		{"arn:aws:s3:::b/*", "arn:aws:s3:::b/k"}, {"arn:*:x", "arn:a:b:c:d:x"}, {"arn:a*b:c?d:*:x*y:z:*", "arn:aab:c:d:e:f:xy:z:q"},
 		{"arn:*:b*c:d", "arn:x:b1:bzc:d"}, {"arn:*:::::*:x", "arn:::::::x"}, {"arn:*:*:", "arn::::::"}, {"arn:a*?", "arn:a"}, {"KELVIN", "\u212aelvin"},
-		{"*a?b*", "xaab"}, {"*a?b*c", "aéaébac"}, {"*?a*?b?*", "\xe2\x82abx"}, {"*é?b*", "éab"}, {"arn:a:*a?b*:*:x:y:*", "arn:a:caab:c:x:y:z"},
+		{"*a?b*", "xaab"}, {"*a?b*c", "aéaébac"}, {"*?a*?b?*", "\xe2\x82abx"}, {"*é?b*", "éab"},
+		{"arn:a:*a?b*:*:x:y:*", "arn:a:caab:c:x:y:z"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

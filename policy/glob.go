@@ -6,9 +6,9 @@ import (
 )
 
 // glob is a pattern cut at its runs: the first segment matches the beginning of a text, the last one its end, and those
-// between are looked for one after the other, each where it first occurs. Taking the first is enough: whatever can follow
-// a later place can follow an earlier one, as a run reaches anywhere. So a match takes time by the length of the text,
-// save for long segments that hold ? or variables, which may be tried at many places.
+// between are looked for one after the other, each where it first occurs. Taking the first is enough, since a run
+// reaches from an earlier place as far as from a later one. So a match takes time by the length of the
+// text, save for long segments that hold ? or variables, which may be tried at many places.
 type glob []segment
 
 // segment is the pieces between two runs.
@@ -17,8 +17,8 @@ type segment struct {
 	shift  *shift // finds them, nil where another way does
 }
 
-// globOf cuts pieces at their runs, whose reach is left to the caller. A ? behind a run goes before it, which is the same
-// and leaves segments that begin with text.
+// globOf cuts pieces at their runs, whose reach is left to the caller. A ? behind a run goes before it, which is the
+// same and leaves segments that begin with text.
 func globOf(pieces []piece) glob {
 	g := glob{{}}
 	for _, p := range pieces {
@@ -269,9 +269,9 @@ func partOf(pieces []piece) part {
 	return p
 }
 
-// matchParts matches the parts of an ARN, and then the rest. Wildcards in a part match no colon, so a part covers what is
-// between one colon and the next. Only an open part may end at a later colon as well. So it is enough to keep, as a set
-// of bits, at which colons of s the parts so far can end: 0 is its beginning, and none can be beyond mostColons.
+// matchParts matches the parts of an ARN, and then the rest. Wildcards in a part match no colon, so a part covers what
+// is between one colon and the next. Only an open part may end at a later colon as well. So it is enough to keep, as a
+// set of bits, at which colons of s the parts so far can end: 0 is its beginning, and none can be beyond mostColons.
 func (m matcher) matchParts(parts []part, rest glob, s string) bool {
 	var colons [mostColons + 1]int // where what follows each colon begins
 	known := 1
@@ -309,11 +309,12 @@ func (m matcher) matchParts(parts []part, rest glob, s string) bool {
 	return false
 }
 
-// mostColons is how many colons of a text the first five parts of a pattern can cover: an open part reaches to the fifth,
-// and four others may follow it.
+// mostColons is how many colons of a text the first five parts of a pattern can cover: an open part reaches to the
+// fifth, and four others may follow it.
 const mostColons = 2*headParts - 1
 
-// endsOf is at which colons a part can end that begins behind colon number at, where text is what comes before the next.
+// endsOf is at which colons a part can end that begins behind colon number at, where text is what comes before the
+// next.
 func (m matcher) endsOf(p *part, text string, at, known int) (ends uint) {
 	if p.open && at < headParts && m.match(p.begins, text) {
 		for end := at + 1; end <= headParts && end < known; end++ {

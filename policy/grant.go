@@ -5,7 +5,7 @@ import "slices"
 // Guard is the policy of one resource, as services other than VPC Lattice combine it with the policies of who asks (IAM
 // user guide, "Policy evaluation for requests within a single account" and "Cross-account policy evaluation logic").
 //
-// An explicit deny counts wherever it stands. Beyond that, within the resource's own account either side suffices: the
+// An explicit deny counts in any policy. Beyond that, within the resource's own account either side suffices: the
 // principal's identity policies within what limits them, or the guard where it names the principal itself. A principal
 // of another account, or of none, needs the guard in any case, and the policies of its own side too if it has some.
 type Guard struct {
@@ -20,8 +20,8 @@ type Guard struct {
 	Required bool
 }
 
-// DecideGuarded combines the policies of who asks with the guard of one resource; a.Resource is not consulted. The request
-// is put to every policy as it is.
+// DecideGuarded combines the policies of who asks with the guard of one resource; a.Resource is not consulted. The
+// request is put to every policy as it is.
 func (a *Access) DecideGuarded(r *Request, g Guard) Decision {
 	j := judge{request: r, decision: Decision{Effect: Allow, Statement: -1}}
 	g.consult(a, &j)

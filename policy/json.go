@@ -99,7 +99,7 @@ func readJSON(p *problems) *node {
 }
 
 // measure finds where a document first opens more than deepest brackets or has more than MaxValues values. It looks at
-// brackets, commas and the ends of strings only, whatever stands between them.
+// brackets, commas and the ends of strings only.
 func measure(document []byte) (at int, beyond string) {
 	depth, values, inString := 0, 1, false
 	for i := 0; i < len(document); i++ {

@@ -1,7 +1,7 @@
 package policy
 
-// AWSPrincipals are all that a document names as AWS principals, in Principal and in NotPrincipal, as written and in order:
-// accounts, ARNs and "*". There are none in a document that is not JSON.
+// AWSPrincipals are all that a document names as AWS principals, in Principal and in NotPrincipal, as written and in
+// order: accounts, ARNs and "*". There are none in a document that is not JSON.
 func AWSPrincipals(document string) (all []string) {
 	root := readJSON(&problems{source: []byte(document)})
 	if root == nil {

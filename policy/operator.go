@@ -179,7 +179,7 @@ func boolOperands(values []string, s syntax) (operands, error) {
 	return stringOperands(ignoreCase)(values, s)
 }
 
-// series compares with values of a type of its own. It reads a value of the request once, whatever the number of operands.
+// series compares with values of a type of its own. It reads a value of the request once for all operands.
 type series[O, V any] struct {
 	operands []O
 	written  []string
@@ -275,7 +275,8 @@ func parseRange(text string) (netip.Prefix, error) {
 	if err != nil {
 		address, err := netip.ParseAddr(text)
 		if err != nil || address.Zone() != "" {
-			return prefix, fmt.Errorf("%q is not an address or a range of addresses; write it like 10.0.0.0/8 or 2001:db8::/32", text)
+			return prefix, fmt.Errorf("%q is not an address or a range of addresses; write it like 10.0.0.0/8 or 2001:db8::/32",
+				text)
 		}
 		prefix = netip.PrefixFrom(address, address.BitLen())
 	}
@@ -285,7 +286,8 @@ func parseRange(text string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-// longestAddress is how many characters an address takes at most: IPv6 with all its digits, the last four bytes as IPv4.
+// longestAddress is how many characters an address takes at most: IPv6 with all its digits, the last four bytes as
+// IPv4.
 const longestAddress = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 
 // parseAddress reads an address of a request. One with a zone is in no range.

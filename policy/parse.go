@@ -16,9 +16,9 @@ func Parse(document []byte, kind Kind, maxSize int) (*Document, error) {
 	return ParseFor("", document, kind, maxSize)
 }
 
-// ParseFor is Parse for a policy that only the actions of one service can be about, by its prefix: an auth policy, or with
-// "sts" a trust policy. It refuses other actions, and in a policy of a resource also canonical user ids, by which nobody
-// calls.
+// ParseFor is Parse for a policy that only the actions of one service can be about, by its prefix: an auth policy, or
+// with "sts" a trust policy. It refuses other actions, and in a policy of a resource also canonical user ids, by which
+// nobody calls.
 func ParseFor(service string, document []byte, kind Kind, maxSize int) (*Document, error) {
 	p := parser{problems: problems{source: document}, kind: kind, service: service}
 	if size := sizeOf(p.source); maxSize > 0 && size > maxSize {
@@ -205,7 +205,8 @@ func (p *parser) checkAction(text string) error {
 	case strings.EqualFold(prefix, p.service), p.kind == Resource && prefix == "*":
 		return nil
 	case p.kind == Trust:
-		return fmt.Errorf("%q is not an action that a trust policy can be about; write %s:AssumeRole or the like", text, p.service)
+		return fmt.Errorf("%q is not an action that a trust policy can be about; write %s:AssumeRole or the like",
+			text, p.service)
 	}
 	return fmt.Errorf("%q can never be asked for here; write %s: with the name of an action, or *", text, p.service)
 }

@@ -4,8 +4,8 @@ import "strings"
 
 // MaxWork bounds what one decision may cost, in steps of a few nanoseconds: what is beyond it is denied. Reading a
 // document and a request takes time by the size of either; comparing each of a document's patterns with each of a
-// request's values takes time by the product, which no order of comparing avoids. The largest documents that people write
-// take some thousand steps for the longest requests that they send.
+// request's values takes time by the product, which no order of comparing avoids. The largest documents that people
+// write take some thousand steps for the longest requests that they send.
 const MaxWork = 250_000
 
 // What the parts of an evaluation cost, in steps, as BenchmarkWork measures them.

@@ -208,8 +208,8 @@ func (c *canonicalizer) encodeAgain(s string) []byte {
 	return encoded
 }
 
-// spells reports whether a part of the query, as sent, means a name. Every look for a parameter is one for what it means,
-// or what is found in one place would be passed over in another.
+// spells reports whether a part of the query, as sent, means a name. Every look for a parameter is one for what it
+// means, or what is found in one place would be passed over in another.
 func spells(sent, name string) bool {
 	if strings.IndexByte(sent, '%') < 0 {
 		return sent == name // no name that is looked for has a space

@@ -20,7 +20,8 @@ type Explanation struct {
 	Attempts []Attempt
 }
 
-// Attempt is the computation for one form of the query and one of the path. A client whose own canonical request differs in a line is wrong in that line.
+// Attempt is the computation for one form of the query and one of the path. A client whose own canonical request
+// differs in a line is wrong in that line.
 type Attempt struct {
 	Path             PathForm
 	CanonicalRequest string
@@ -83,7 +84,8 @@ func (e Explanation) String() string {
 			shown(e.AccessKeyID), e.Scope.Algorithm, shown(e.Scope.Service), shown(e.Scope.Region), e.Timestamp)
 	}
 	for _, a := range e.Attempts {
-		fmt.Fprintf(&b, "canonical request, %v%v:\n%sstring to sign:\n%s", a.Path, a.Query, indented(a.CanonicalRequest), indented(a.StringToSign))
+		fmt.Fprintf(&b, "canonical request, %v%v:\n%sstring to sign:\n%s", a.Path, a.Query, indented(a.CanonicalRequest),
+			indented(a.StringToSign))
 	}
 	return b.String()
 }

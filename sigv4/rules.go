@@ -37,10 +37,10 @@ func ControlPlane(service string, regions ...string) Rules {
 }
 
 // DataPlane is the rules of a VPC Lattice service: the body is not signed, and the path may be encoded once or twice, since some clients
-// are told not to and others cannot be told. The price is that a signature of /a%20b, encoded twice, also fits /a%2520b, encoded once.
-// Empty segments may be left out, as the SDKs for Python and JavaScript and the Common Runtime do: /a//b stays below each path that is a
-// prefix of /a/b. Dot segments may not, or a signature of /b would fit /a/../b, which auth policies and listener rules take for something
-// else.
+// are told not to and others cannot be told. The price is that a signature of /a%20b, encoded twice, also fits
+// /a%2520b, encoded once. Empty segments may be left out, as the SDKs for Python and JavaScript and the Common Runtime
+// do: /a//b stays below each path that is a prefix of /a/b. Dot segments may not, or a signature of /b would fit
+// /a/../b, which auth policies and listener rules take for something else.
 func DataPlane(regions ...string) Rules {
 	return Rules{Service: "vpc-lattice-svcs", Regions: regions, Payload: PayloadUnsigned,
 		Paths: []PathForm{PathAsSent, PathEncoded, PathCollapsed, PathCollapsedEncoded}}

@@ -122,8 +122,8 @@ func (v *Verifier[P]) verify(r *Request, c *claim) (Identity[P], error) {
 	}, nil
 }
 
-// matches tries the accepted forms of query and path until the signature fits one. Nearly every request is the same in all
-// of them.
+// matches tries the accepted forms of query and path until the signature fits one. Nearly every request is the same in
+// all of them.
 func (v *Verifier[P]) matches(s *scratch, r *Request, c *claim, key *verifyingKey) bool {
 	for s.queryForm = range queryForms {
 		if s.queryForm == QueryPlus && strings.IndexByte(r.RawQuery, '+') < 0 {

@@ -268,7 +268,8 @@ func (c *identityCompiler) compile(f *faults) *Identities {
 	changed := len(c.staleManaged)+len(c.staleHolders)+len(c.staleKeys) > 0
 	if c.bounds.stale {
 		changed = true
-		err := f.try("compiling an organisation", organizations.KindOrganization, func() error { return c.bounds.compile(&next) })
+		err := f.try("compiling an organisation", organizations.KindOrganization,
+			func() error { return c.bounds.compile(&next) })
 		if errors.Is(err, containment.ErrPanicked) {
 			err = c.bounds.close(&next, err)
 		}

@@ -23,8 +23,8 @@ type Change struct {
 //
 // The snapshot is always complete and never nil. The error names what had to be left out of it: an object that cannot
 // be decoded counts as absent, a policy that cannot be read denies everything, and of two services with the same custom
-// domain name on the same port of a service network only the one that was associated first answers there. An object whose
-// compilation panics counts as absent too; that is logged and not in the error. See Snapshot.LeftOut.
+// domain name on the same port of a service network only the one that was associated first answers there. An object
+// whose compilation panics counts as absent too; that is logged and not in the error. See Snapshot.LeftOut.
 func Compile(region string, revision int64, objects []Change) (*Snapshot, error) {
 	return NewCompiler(region).Apply(revision, true, objects)
 }

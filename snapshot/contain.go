@@ -29,7 +29,7 @@ type faults struct {
 	// unread are objects that cannot be decoded or taken in, and uncompiled those that cannot be compiled.
 	unread, uncompiled map[string]error
 	log                *slog.Logger
-	// step is called before each step of which a panic is contained; nil but in tests.
+	// step is called before each contained step; nil but in tests.
 	step func(what, key string)
 }
 
@@ -102,10 +102,12 @@ func (c *Compiler) leftOut() map[string]error {
 		follow(ec2.KindInstance, id, ec2.KindVPC+"/"+i.VPC)
 	}
 	for id, l := range c.serviceLinks {
-		follow(lattice.KindServiceNetworkServiceAssociation.Name, id, lattice.KindService.Name+"/"+l.member.id, lattice.KindServiceNetwork.Name+"/"+l.network.id)
+		follow(lattice.KindServiceNetworkServiceAssociation.Name, id, lattice.KindService.Name+"/"+l.member.id,
+			lattice.KindServiceNetwork.Name+"/"+l.network.id)
 	}
 	for id, l := range c.vpcLinks {
-		follow(lattice.KindServiceNetworkVPCAssociation.Name, id, ec2.KindVPC+"/"+l.member.id, lattice.KindServiceNetwork.Name+"/"+l.network.id)
+		follow(lattice.KindServiceNetworkVPCAssociation.Name, id, ec2.KindVPC+"/"+l.member.id,
+			lattice.KindServiceNetwork.Name+"/"+l.network.id)
 	}
 	for id, l := range c.balancers.objects {
 		follow(elbv2.KindLoadBalancer, id, ec2.KindVPC+"/"+l.VPC)

@@ -45,7 +45,8 @@ func TestFault_A11_AnObjectWhoseCompilationPanicsIsLeftOut(t *testing.T) {
 		trips = false
 		s, err := c.Apply(2, true, everything)
 		s.Revision = 1
-		if got, want := dump(t, s)+findings(s), dump(t, whole)+findings(whole); err != nil || got != want || s.LeftOut != nil {
+		if got, want := dump(t, s)+findings(s), dump(t, whole)+findings(whole); err != nil || got != want ||
+			s.LeftOut != nil {
 			t.Errorf("%v: afterwards: %v, left out %v\n%s", panics, err, s.LeftOut, got)
 		}
 	}

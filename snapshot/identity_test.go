@@ -306,7 +306,8 @@ func TestUserIsRenamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := s.Identities.Principals.Get("AIDA1"); p == nil || p.Name != "carol" || s.Identities.Keys.Get("AKIA1").Principal != p {
+		if p := s.Identities.Principals.Get("AIDA1"); p == nil || p.Name != "carol" ||
+			s.Identities.Keys.Get("AKIA1").Principal != p {
 			t.Fatalf("the user is %+v", p)
 		}
 	}

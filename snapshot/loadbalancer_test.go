@@ -40,7 +40,8 @@ func TestATargetIsAtAllAddressesOfItsLoadBalancer(t *testing.T) {
 	if at.Address.String() != "10.0.1.4:80" || len(at.More) != 1 || at.More[0].String() != "10.0.2.4:80" {
 		t.Errorf("the target is at %v and %v", at.Address, at.More)
 	}
-	gone := build(t, group, target, aBalancer("elb-1", "vpc-1"), gone("loadbalancer/elb-1")).TargetGroups.Get("tg-1").Targets
+	gone := build(t, group, target, aBalancer("elb-1", "vpc-1"),
+		gone("loadbalancer/elb-1")).TargetGroups.Get("tg-1").Targets
 	for _, at := range gone {
 		if at.Key == balancerARN("elb-1")+":80" && (at.Address.IsValid() || at.More != nil) {
 			t.Errorf("the target of a load balancer that is gone is at %v", at)
@@ -54,7 +55,8 @@ func TestLoadBalancersFollowTheirInstances(t *testing.T) {
 	if got := l.TargetGroups.Get("group-1").Targets[0].Address.String(); got != "10.0.0.5:8080" {
 		t.Errorf("the target is at %s", got)
 	}
-	if forward := l.Listeners[0].Forward; len(forward) != 1 || l.Listeners[0].TotalWeight != 1 || forward[0].Group != l.TargetGroups.Get("group-1") {
+	if forward := l.Listeners[0].Forward; len(forward) != 1 || l.Listeners[0].TotalWeight != 1 ||
+		forward[0].Group != l.TargetGroups.Get("group-1") {
 		t.Errorf("the listener forwards to %v", forward)
 	}
 	moved := build(t, aBalancer("elb-1", "vpc-1", "group-1"), aBalancerGroup("group-1", "i-1"), anInstance("i-1", "vpc-1", "10.0.0.5", ec2.InstanceTerminated))

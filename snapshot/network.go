@@ -26,8 +26,8 @@ func (c *Compiler) compileNetworks() {
 // note notes a problem that the changes brought about.
 func (c *Compiler) note(problem error) { c.problems = append(c.problems, problem) }
 
-// compile makes the Network anew from the one before. It costs what changed: the names of the services that joined, left or
-// were compiled anew are entered again, and all else is shared.
+// compile makes the Network anew from the one before. It costs what changed: the names of the services that joined,
+// left or were compiled anew are entered again, and all else is shared.
 func (n *networkState) compile(note func(error)) *Network {
 	was := n.compiled
 	if n.object == nil {
@@ -120,13 +120,15 @@ func (e *nameEntry) add(name string, l *Listener) {
 		e.listeners = append(e.listeners, l)
 	case e.listeners[i].Service != l.Service:
 		first := e.listeners[i].Service.ID
-		e.conflicts = append(e.conflicts, fmt.Sprintf("services %s and %s share the name %s on port %d: only %s, associated first, answers there; dissociate one of them",
-			first, l.Service.ID, name, l.Port, first))
+		e.conflicts = append(e.conflicts,
+			fmt.Sprintf("services %s and %s share the name %s on port %d: only %s, associated first, answers there; "+
+				"dissociate one of them",
+				first, l.Service.ID, name, l.Port, first))
 	}
 }
 
-// rename brings up to date under which names a service is looked for in a network. The names that it has, had or shares are
-// entered anew.
+// rename brings up to date under which names a service is looked for in a network. The names that it has, had or shares
+// are entered anew.
 func (n *networkState) rename(l *link[serviceState]) {
 	for _, name := range l.names {
 		of := n.claimants[name]
@@ -153,8 +155,8 @@ func (n *networkState) rename(l *link[serviceState]) {
 	}
 }
 
-// ports are the ports of a network that is being compiled. Those that are its own already may be changed; the others belong
-// to the network before.
+// ports are the ports of a network that is being compiled. Those that are its own already may be changed; the others
+// belong to the network before.
 type ports struct {
 	of  map[uint16]*Port
 	own map[uint16]bool
@@ -194,8 +196,8 @@ func (p ports) remove(name string, l *Listener) {
 	}
 }
 
-// compileVPCs compiles the VPCs that changed and returns all VPCs. One of which only the service network changed keeps all
-// else.
+// compileVPCs compiles the VPCs that changed and returns all VPCs. If only the service network of one
+// changed, it keeps all else.
 func (c *Compiler) compileVPCs() table.Table[*VPC] {
 	all := c.current.VPCs
 	for v, stale := range c.staleVPCs {

@@ -149,8 +149,9 @@ func (ls *links[M]) remove(l *link[M]) {
 }
 
 // served reports whether what has the status takes part in serving. A resource is served from the moment it is
-// created, since its creation ends only when the nodes serve it, until its deletion begins. What has failed is tried again,
-// so a failed creation goes on; and a failed deletion has failed in the store, after the nodes have forgotten the resource.
+// created, since its creation ends only when the nodes serve it, until its deletion begins. What has failed is tried
+// again, so a failed creation goes on; and a failed deletion has failed in the store, after the nodes have forgotten
+// the resource.
 func served(s lattice.Status) bool {
 	return s != lattice.StatusDeleteInProgress && s != lattice.StatusDeleteFailed
 }

@@ -17,8 +17,8 @@ func WithCommits(ctx context.Context) (context.Context, *Commits) {
 	return context.WithValue(ctx, commitsKey{}, commits), commits
 }
 
-// Newest is the newest revision that was committed, 0 if none was. Only commits that put or delete objects count: nobody
-// follows what is in indexes.
+// Newest is the newest revision that was committed, 0 if none was. Only commits that put or delete objects count:
+// nobody follows what is in indexes.
 func (c *Commits) Newest() int64 { return c.newest.Load() }
 
 // noteCommit notes a commit for who watches.

@@ -33,7 +33,8 @@ func TestExternal(t *testing.T) {
 	conformance(t, 25, 128, func(t *testing.T) *store.Store {
 		s := open(t, store.Config{Endpoints: endpoints, Logger: testLog(t)})
 		update(t, s, func(tx *store.Tx) error { // the members are shared by the tests: begin with nothing
-			return errors.Join(counted.things.DeletePrefix(tx, ""), others.DeletePrefix(tx, ""), names.DeletePrefix(tx, ""), counted.refs.DeletePrefix(tx, ""))
+			return errors.Join(counted.things.DeletePrefix(tx, ""), others.DeletePrefix(tx, ""), names.DeletePrefix(tx, ""),
+				counted.refs.DeletePrefix(tx, ""))
 		})
 		return s
 	})

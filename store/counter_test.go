@@ -32,7 +32,8 @@ func testCounters(t *testing.T, s *store.Store) {
 		return err
 	}
 	update(t, s, func(tx *store.Tx) error { // before anybody has counted
-		return errors.Join(refs.Put(tx, "a/1", ""), refs.Put(tx, "a/2", ""), refs.Put(tx, "a/deep/1", ""), refs.Put(tx, "b/1", ""))
+		return errors.Join(refs.Put(tx, "a/1", ""), refs.Put(tx, "a/2", ""), refs.Put(tx, "a/deep/1", ""),
+			refs.Put(tx, "b/1", ""))
 	})
 	want("a/", 2)
 	update(t, s, func(tx *store.Tx) error { // the first count that is kept

@@ -20,8 +20,8 @@ import (
 const (
 	// lowSpace is what must be free for writes to be taken: the next file of etcd's log, and as much for its database.
 	lowSpace = 2 * segmentSize
-	// reserveSize is the length of the file that is let go when the disk is full, so that the store can be opened and read,
-	// and that objects can be deleted.
+	// reserveSize is the length of the file that is let go when the disk is full, so that the store can be opened and
+	// read, and that objects can be deleted.
 	reserveSize = 64 << 20
 	// reserveShare is the largest part of a small disk that the reserve takes; lowSpace is half of it there.
 	reserveShare = 8
@@ -32,8 +32,8 @@ const (
 // ErrDiskFull is wrapped when the disk of the data directory has no room for a write. Nothing was written.
 var ErrDiskFull = errors.New("the disk of the data directory is full")
 
-// MakingRoom marks a context for Update: what is written with it is taken on a full disk too, out of the reserve, because
-// it deletes, or completes what was begun.
+// MakingRoom marks a context for Update: what is written with it is taken on a full disk too, out of the reserve,
+// because it deletes, or completes what was begun.
 func MakingRoom(ctx context.Context) context.Context {
 	return context.WithValue(ctx, makingRoom{}, true)
 }
@@ -55,8 +55,8 @@ type disk struct {
 	starved bool // nothing was free at the last look
 }
 
-// openDisk begins to watch a disk, and takes the reserve if there is room. What is full already lends the reserve to the
-// start.
+// openDisk begins to watch a disk, and takes the reserve if there is room. What is full already lends the reserve to
+// the start.
 func openDisk(cfg Config) *disk {
 	d := &disk{dir: cfg.Dir, log: cfg.Logger, low: lowSpace, reserve: reserveSize, stop: make(chan struct{})}
 	if _, total, err := space(cfg.Dir); err == nil {
@@ -174,7 +174,8 @@ func (d *disk) admit(ctx context.Context) error {
 
 // text says how full the disk is, and what to do.
 func (d *disk) text(free int64) string {
-	return fmt.Sprintf("%d MiB are free at %s, and writes are taken again when there are %d: remove what is not needed there, or enlarge the disk; objects can be read and deleted meanwhile",
+	return fmt.Sprintf("%d MiB are free at %s, and writes are taken again when there are %d: remove what is not needed "+
+		"there, or enlarge the disk; objects can be read and deleted meanwhile",
 		free>>20, d.dir, (2*d.low+d.reserve)>>20)
 }
 
@@ -189,5 +190,6 @@ func space(dir string) (free, total int64, err error) {
 
 // isFull reports whether an error says that a disk is full. That of etcd may have it as text only.
 func isFull(err error) bool {
-	return errors.Is(err, ErrDiskFull) || errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
+	return errors.Is(err, ErrDiskFull) || errors.Is(err, syscall.ENOSPC) ||
+		strings.Contains(err.Error(), syscall.ENOSPC.Error())
 }

@@ -44,8 +44,8 @@ const (
 // setSegmentSize sets it once, since it is one for all members of a process.
 var setSegmentSize = sync.OnceFunc(func() { wal.SegmentSizeBytes = segmentSize })
 
-// member is the etcd server inside this process. It is the server alone, without the listeners that etcd's own embedding
-// starts: a single member has no peers, and its clients are in the process, or reach it by a Unix socket.
+// member is the etcd server inside this process. It is the server alone, without the listeners that etcd's own
+// embedding starts: a single member has no peers, and its clients are in the process, or reach it by a Unix socket.
 type member struct {
 	server *etcdserver.EtcdServer
 	lock   *fileutil.LockedFile
@@ -154,7 +154,8 @@ func newServer(cfg Config, words *lastWords) (server *etcdserver.EtcdServer, err
 	return etcdserver.NewServer(serverConfig(cfg, log))
 }
 
-// roomToRepair is how much must be free for the end of a log that a full disk cut to be mended, which writes a copy of it.
+// roomToRepair is how much must be free for the end of a log that a full disk cut to be mended, which writes a copy of
+// it.
 const roomToRepair = segmentSize + 1<<20
 
 // givenUp tells damaged data from a disk that does not take what a start has to write.

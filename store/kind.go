@@ -23,9 +23,9 @@ type Entry[T any] struct {
 // NewKind names a kind. It panics if the name is empty or contains '/', since kinds are fixed when the program is written.
 func NewKind[T any](name string) Kind[T] { return Kind[T]{newSet("object/", name)} }
 
-// Counted is the same kind with counters: what a Count costs does not depend on how many there are. Then a prefix that is
-// counted names a directory, all of "" or up to a slash, and the count is that of the ids directly in it; a Put of a new
-// object, and a Delete, write the counter of its directory too, if that has been counted before.
+// Counted is the same kind with counters: what a Count costs does not depend on how many there are. Then a prefix that
+// is counted names a directory, all of "" or up to a slash, and the count is that of the ids directly in it; a Put of a
+// new object, and a Delete, write the counter of its directory too, if that has been counted before.
 func (k Kind[T]) Counted() Kind[T] {
 	k.set.counted = true
 	return k
@@ -78,7 +78,8 @@ func (k Kind[T]) List(tx *Tx, prefix, after string, limit int) (entries []Entry[
 	return entries, more, nil
 }
 
-// Count returns how many objects have an id that begins with prefix. Unless the kind is Counted, etcd reads all of them.
+// Count returns how many objects have an id that begins with prefix. Unless the kind is Counted, etcd reads all of
+// them.
 func (k Kind[T]) Count(tx *Tx, prefix string) (int, error) { return k.set.count(tx, prefix) }
 
 func (k Kind[T]) decode(tx *Tx, id, raw string) (value T, err error) {

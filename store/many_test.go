@@ -36,7 +36,8 @@ func TestGetMany(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if len(entries) != len(ids)-1 || entries[0].ID != "0" || entries[1].Value != -2 || entries[len(entries)-1].Value != len(ids)-1 {
+		if len(entries) != len(ids)-1 || entries[0].ID != "0" || entries[1].Value != -2 ||
+			entries[len(entries)-1].Value != len(ids)-1 {
 			t.Errorf("got %d entries, %+v first", len(entries), entries[:2])
 		}
 		return nil

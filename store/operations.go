@@ -8,9 +8,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// MaxOperations is how many keys and ranges one transaction may write, and how many it may read. What has more to do takes
-// several transactions, in an order in which each leaves things whole. The marks of kinds that lose objects are among the
-// writes: one for each kind.
+// MaxOperations is how many keys and ranges one transaction may write, and how many it may read. What has more to do
+// takes several transactions, in an order in which each leaves things whole. The marks of kinds that lose objects are
+// among the writes: one for each kind.
 func (s *Store) MaxOperations() int { return s.most }
 
 // probeOperations asks etcd how much it takes, by transactions that compare and write nothing.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// silence is how long a request to etcd waits without a sign of life. It goes on waiting, for up to longestSilence, while
-// others are answered, or while a member on this host keeps its connection: that is slow then, and not away.
+// silence is how long a request to etcd waits without a sign of life. It goes on waiting, for up to longestSilence,
+// while others are answered, or while a member on this host keeps its connection: that is slow then, and not away.
 const (
 	silence        = 2 * time.Second
 	longestSilence = 10 * time.Second
@@ -51,7 +51,8 @@ func (o *outage) guard(cancel context.CancelCauseFunc) (done func()) {
 func (o *outage) note(log *slog.Logger, err error) {
 	away := errors.Is(err, ErrUnavailable)
 	if !away {
-		if err != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrClosed)) {
+		if err != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+			errors.Is(err, ErrClosed)) {
 			return // it says nothing of etcd
 		}
 		o.answered.Store(time.Now().UnixNano())

@@ -57,7 +57,8 @@ func (s set) delete(tx *Tx, id string) {
 func (s set) deletePrefix(tx *Tx, prefix string) error {
 	if s.counted {
 		if prefix != "" && !strings.HasSuffix(prefix, "/") {
-			return tx.fail(fmt.Errorf("store: delete %s%s…: of a counted set, whole directories can be deleted", s.path, prefix))
+			return tx.fail(fmt.Errorf("store: delete %s%s…: of a counted set, whole directories can be deleted",
+				s.path, prefix))
 		}
 		if err := tx.clear(under(counters + s.path + prefix)); err != nil {
 			return err

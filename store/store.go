@@ -29,8 +29,9 @@
 // # Limits
 //
 // etcd bounds a transaction: by default 128 compares or writes and 1.5 MiB. The embedded member accepts 4,096 and
-// 1.5 MiB; start an external etcd with --max-txn-ops=4096 to have the same. MaxOperations says how many there may be. What
-// goes beyond is ErrTooManyOps or ErrTooLarge, and nothing is written. DeletePrefix counts as one write whatever it removes.
+// 1.5 MiB; start an external etcd with --max-txn-ops=4096 to have the same. MaxOperations says how many there may be.
+// What goes beyond is ErrTooManyOps or ErrTooLarge, and nothing is written. DeletePrefix counts as one write,
+// however much it removes.
 //
 // The embedded member refuses writes before its disk is full, with ErrDiskFull; see MakingRoom.
 package store
@@ -116,8 +117,8 @@ type Store struct {
 }
 
 // Open connects to the etcd at cfg.Endpoints, which it waits for, or starts the embedded member on cfg.Dir. It returns
-// once the store answers, or when ctx ends. The embedded member listens on nothing but cfg.Socket: its client calls it in
-// process.
+// once the store answers, or when ctx ends. The embedded member listens on nothing but cfg.Socket: its client calls it
+// in process.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -129,7 +130,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.end()
 		return nil, err
 	}
-	local := s.member != nil || slices.ContainsFunc(cfg.Endpoints, func(e string) bool { return strings.HasPrefix(e, socketScheme) })
+	local := s.member != nil ||
+		slices.ContainsFunc(cfg.Endpoints, func(e string) bool { return strings.HasPrefix(e, socketScheme) })
 	s.outage.isHere = func() bool {
 		return local && (s.member != nil || s.client.ActiveConnection().GetState() == connectivity.Ready)
 	}
@@ -229,8 +231,8 @@ func (s *Store) do(ctx context.Context, what string, op clientv3.Op) (clientv3.O
 	return call(ctx, s, what, func(ctx context.Context) (clientv3.OpResponse, error) { return s.client.Do(ctx, op) })
 }
 
-// call makes one request to etcd: never on a closed store, interrupted by Close and by silence, its error in this package's
-// words.
+// call makes one request to etcd: never on a closed store, interrupted by Close and by silence, its error in this
+// package's words.
 func call[R any](ctx context.Context, s *Store, what string, request func(context.Context) (R, error)) (R, error) {
 	s.busy.RLock()
 	defer s.busy.RUnlock()
@@ -257,7 +259,8 @@ func call[R any](ctx context.Context, s *Store, what string, request func(contex
 func (s *Store) IsEmpty(ctx context.Context) (bool, error) {
 	for _, prefix := range []string{"object/", "index/"} {
 		in := under(root + prefix)
-		resp, err := s.do(ctx, "look whether the store is empty", clientv3.OpGet(in.start, clientv3.WithRange(in.end), clientv3.WithLimit(1), clientv3.WithKeysOnly()))
+		resp, err := s.do(ctx, "look whether the store is empty", clientv3.OpGet(in.start, clientv3.WithRange(in.end),
+			clientv3.WithLimit(1), clientv3.WithKeysOnly()))
 		if err != nil {
 			return false, err
 		}

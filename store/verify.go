@@ -17,14 +17,15 @@ import (
 	"go.uber.org/zap"
 )
 
-// ErrDamaged is wrapped when the files of the embedded member cannot be what it has written. Nothing is changed or removed.
+// ErrDamaged is wrapped when the files of the embedded member cannot be what it has written. Nothing is changed or
+// removed.
 var ErrDamaged = errors.New("the data is damaged; restore a backup, or move the directory away to start empty")
 
 // boltPatience is how long another process may hold the database.
 const boltPatience = 2 * time.Second
 
-// verify compares the log of a member with its database. etcd itself starts with a log that ends too early, and then waits
-// for ever for what it does not have.
+// verify compares the log of a member with its database. etcd itself starts with a log that ends too early, and then
+// waits for ever for what it does not have.
 func verify(dir string) (err error) {
 	database := datadir.ToBackendFileName(dir)
 	if _, err := os.Stat(database); errors.Is(err, fs.ErrNotExist) {
@@ -41,7 +42,8 @@ func verify(dir string) (err error) {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, datadir.ToWALDir(dir), err)
 	}
 	if logged < applied {
-		return fmt.Errorf("%w: %s: the log ends at entry %d, and the database has %d", ErrDamaged, datadir.ToWALDir(dir), logged, applied)
+		return fmt.Errorf("%w: %s: the log ends at entry %d, and the database has %d", ErrDamaged, datadir.ToWALDir(dir),
+			logged, applied)
 	}
 	return nil
 }

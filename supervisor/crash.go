@@ -17,7 +17,8 @@ const (
 	maxLine  = 64 << 10
 )
 
-// crashes passes on what a process writes, up to a crash: that goes to a file, since it is for those who mend the program.
+// crashes passes on what a process writes, up to a crash: that goes to a file, since it is for those who mend the
+// program.
 type crashes struct {
 	to    io.Writer
 	path  string

@@ -2,8 +2,8 @@ package supervisor
 
 import "syscall"
 
-// attributes make a process a group of its own, so that a terminal's Ctrl-C reaches the supervisor alone, and end it with
-// the supervisor.
+// attributes make a process a group of its own, so that a terminal's Ctrl-C reaches the supervisor alone, and end it
+// with the supervisor.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -1,9 +1,9 @@
-// Package supervisor runs the processes of one program: this program again, once for each part of it. A process that ends is
-// started again, after a pause that grows; the others go on meanwhile. When the supervisor ends, however it does, its
-// processes end.
+// Package supervisor runs the processes of one program: this program again, once for each part of it. A process that
+// ends is started again, after a pause that grows; the others go on meanwhile. When the supervisor ends, however it
+// does, its processes end.
 //
-// A process reads its configuration from a pipe, whose end tells it that the supervisor is gone, and says by another how it
-// is. Neither arguments nor the environment carry anything.
+// A process reads its configuration from a pipe, whose end tells it that the supervisor is gone, and says by another
+// how it is. Neither arguments nor the environment carry anything.
 package supervisor
 
 import (
@@ -109,8 +109,8 @@ func (p *Process) Stop() {
 	<-p.done
 }
 
-// keep starts the process again and again. The kernel ends a process with the thread that started it, which therefore is
-// this goroutine's own.
+// keep starts the process again and again. The kernel ends a process with the thread that started it, which therefore
+// is this goroutine's own.
 func (p *Process) keep(ctx context.Context) {
 	defer close(p.done)
 	runtime.LockOSThread()
@@ -266,8 +266,8 @@ const (
 	firstFile        = 5
 )
 
-// Attach returns what the process was told, and what tells the supervisor how it is. When the supervisor ends, so does the
-// process.
+// Attach returns what the process was told, and what tells the supervisor how it is. When the supervisor ends, so does
+// the process.
 func Attach() (config []byte, tell func(State), err error) {
 	syscall.CloseOnExec(configDescriptor)
 	syscall.CloseOnExec(stateDescriptor)

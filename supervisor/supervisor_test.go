@@ -49,7 +49,8 @@ func start(t *testing.T, name string, changed func(bool)) (*Process, *bytes.Buff
 	t.Helper()
 	var log bytes.Buffer
 	dir := t.TempDir()
-	p := Start(Part{Name: name, Config: []byte(`"hello"`)}, Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil)), Changed: changed})
+	p := Start(Part{Name: name, Config: []byte(`"hello"`)},
+		Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil)), Changed: changed})
 	t.Cleanup(p.Stop)
 	return p, &log, dir
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFault_A5_AFailingDiskEndsTheStoreAlone lets the writes of the process with the store fail from a moment on. It ends and
-// comes back, with all that was acknowledged, and the node goes on.
+// TestFault_A5_AFailingDiskEndsTheStoreAlone lets the writes of the process with the store fail from a moment on. It
+// ends and comes back, with all that was acknowledged, and the node goes on.
 func TestFault_A5_AFailingDiskEndsTheStoreAlone(t *testing.T) {
 	s := newWorkplace(t).launch("", nil, "--network", "loopback")
 	s.ready()
@@ -28,7 +28,10 @@ func TestFault_A5_AFailingDiskEndsTheStoreAlone(t *testing.T) {
 		}
 		s.until("another process has the store", func() bool { return s.process("control") != control })
 		for _, id := range kept {
-			s.until(id+" is there", func() bool { return api.Lattice(t.Context(), "GET", "/servicenetworks/"+id, nil, nil) == nil })
+			s.until(id+" is there", func() bool {
+				return api.Lattice(t.Context(), "GET", "/servicenetworks/"+id, nil,
+					nil) == nil
+			})
 		}
 	}
 	if s.process("node") != node {

@@ -67,15 +67,19 @@ func TestFault_D3_AnEtcdThatIsAwayIsSaidSoon(t *testing.T) {
 		"ec2":         func() error { return api.Query(t.Context(), "ec2", "DescribeVpcs", nil, nil) },
 		"iam":         func() error { return api.Query(t.Context(), "iam", "ListUsers", nil, nil) },
 		"sts":         func() error { return api.Query(t.Context(), "sts", "GetCallerIdentity", nil, nil) },
-		"elb":         func() error { return api.Query(t.Context(), "elasticloadbalancing", "DescribeLoadBalancers", nil, nil) },
-		"acm":         func() error { return api.Certificates(t.Context(), "ListCertificates", struct{}{}, nil) },
+		"elb": func() error {
+			return api.Query(t.Context(), "elasticloadbalancing", "DescribeLoadBalancers",
+				nil, nil)
+		},
+		"acm": func() error { return api.Certificates(t.Context(), "ListCertificates", struct{}{}, nil) },
 		"of a session": func() error {
 			return session.Lattice(t.Context(), "GET", "/servicenetworks/"+made.ID, nil, nil)
 		},
 	} {
 		noted := &noting{}
 		api.HTTP, session.HTTP = &http.Client{Transport: noted}, &http.Client{Transport: noted}
-		if err := call(); statusOf(err) != http.StatusServiceUnavailable || !strings.Contains(err.Error(), "try again in a moment") || noted.retryAfter == "" {
+		if err := call(); statusOf(err) != http.StatusServiceUnavailable ||
+			!strings.Contains(err.Error(), "try again in a moment") || noted.retryAfter == "" {
 			t.Errorf("%s answers %v, Retry-After %q", service, err, noted.retryAfter)
 		}
 	}
@@ -85,7 +89,8 @@ func TestFault_D3_AnEtcdThatIsAwayIsSaidSoon(t *testing.T) {
 	if _, err := operator.Env(t.Context(), s.data, ""); err == nil || !strings.Contains(err.Error(), "unavailable") {
 		t.Errorf("pergola env answers %v", err)
 	}
-	if _, err := operator.Explain(t.Context(), s.data, operator.Question{From: "vpc-0", Method: "GET", URL: "http://x/"}); err == nil || !strings.Contains(err.Error(), "no such VPC") {
+	if _, err := operator.Explain(t.Context(), s.data, operator.Question{From: "vpc-0", Method: "GET",
+		URL: "http://x/"}); err == nil || !strings.Contains(err.Error(), "no such VPC") {
 		t.Errorf("the node answers %v", err)
 	}
 
@@ -126,7 +131,8 @@ func sessionOf(t *testing.T, api *apiclient.Client) *apiclient.Client {
 		t.Fatal(err)
 	}
 	environment := api.Environment
-	environment.AccessKeyID, environment.SecretAccessKey, environment.SessionToken = session.Key, session.Secret, session.Token
+	environment.AccessKeyID, environment.SecretAccessKey, environment.SessionToken = session.Key, session.Secret,
+		session.Token
 	return &apiclient.Client{Environment: environment}
 }
 
@@ -137,7 +143,8 @@ func TestFault_C7_ProcessesOfOneStoreShareItsKey(t *testing.T) {
 	first := newWorkplace(t).launch("", nil, "--network", "loopback", "--etcd", "http://"+client)
 	first.ready()
 	second := newWorkplace(t)
-	if said := refusedStart(t, second, "--etcd", "http://"+client); !strings.Contains(said, "sealing.key is missing") || !strings.Contains(said, "copy it from the process") {
+	if said := refusedStart(t, second, "--etcd", "http://"+client); !strings.Contains(said, "sealing.key is missing") ||
+		!strings.Contains(said, "copy it from the process") {
 		t.Errorf("the second says %s", said)
 	}
 }

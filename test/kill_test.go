@@ -28,8 +28,8 @@ func kills() int {
 	return 3
 }
 
-// TestKillDuringTheStart kills a server at a random moment of its start, or one of its processes. The next start finds what
-// was acknowledged, and nothing says that it is ready and is not.
+// TestKillDuringTheStart kills a server at a random moment of its start, or one of its processes. The next start finds
+// what was acknowledged, and nothing says that it is ready and is not.
 func TestKillDuringTheStart(t *testing.T) {
 	w := newWorkplace(t)
 	first := w.start(t)
@@ -58,8 +58,8 @@ func TestKillDuringTheStart(t *testing.T) {
 }
 
 // TestKill kills a server again and again, at random moments and without warning, while a client writes through the
-// API: all of it, or the process with the store. Each time it starts again, every write that it has acknowledged must be
-// there.
+// API: all of it, or the process with the store. Each time it starts again, every write that it has acknowledged must
+// be there.
 func TestKill(t *testing.T) {
 	kills := kills()
 	w := newWorkplace(t)

@@ -51,7 +51,8 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// launch runs pergola serve, through a shell that does something first, until the test ends. Where data is not, nobody looks.
+// launch runs pergola serve, through a shell that does something first, until the test ends. Where data is not, nobody
+// looks.
 func (w *workplace) launch(before string, attributes *syscall.SysProcAttr, args ...string) *served {
 	w.t.Helper()
 	s := &served{workplace: w, data: filepath.Join(w.dir, "data"), ended: make(chan struct{})}
@@ -217,7 +218,8 @@ func refusedStart(t *testing.T, w *workplace, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	cmd := w.command(ctx, program, append([]string{"serve", "--data", "data", "--listen", "127.0.0.1:0", "--network", "loopback"}, args...)...)
+	cmd := w.command(ctx, program, append([]string{"serve", "--data", "data", "--listen", "127.0.0.1:0", "--network",
+		"loopback"}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -255,7 +257,8 @@ func TestFault_C7_TheKeyBelongsToTheStore(t *testing.T) {
 	key, err := os.ReadFile(path)
 	w.must(err)
 	w.must(os.Remove(path))
-	if said := refusedStart(t, w); !strings.Contains(said, "sealing.key is missing") || !strings.Contains(said, "restore") {
+	if said := refusedStart(t, w); !strings.Contains(said, "sealing.key is missing") ||
+		!strings.Contains(said, "restore") {
 		t.Errorf("without the key: %s", said)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
@@ -288,7 +291,8 @@ func TestFault_D5_DamagedDataIsNamed(t *testing.T) {
 		{"a database that was cut", database, func(b []byte) []byte { return b[:5*4096+100] }},
 		{"an empty database", database, func([]byte) []byte { return nil }},
 		{"a database without its head", database, func(b []byte) []byte { return append(make([]byte, 8192), b[8192:]...) }},
-		{"a database with bad pages", database, func(b []byte) []byte { return append(b[:8192:8192], bytes.Repeat([]byte{0xa5}, len(b)-8192)...) }},
+		{"a database with bad pages", database,
+			func(b []byte) []byte { return append(b[:8192:8192], bytes.Repeat([]byte{0xa5}, len(b)-8192)...) }},
 	} {
 		content, err := os.ReadFile(damage.file)
 		w.must(err)
@@ -320,7 +324,8 @@ func TestFault_A2_DescriptorsRunOut(t *testing.T) {
 				}
 			}
 		}
-		for _, at := range []string{endpoint.Host, filepath.Join(s.data, "operator.sock"), filepath.Join(s.data, "node.sock")} {
+		for _, at := range []string{endpoint.Host, filepath.Join(s.data, "operator.sock"),
+			filepath.Join(s.data, "node.sock")} {
 			network := "tcp"
 			if strings.HasPrefix(at, "/") {
 				network = "unix"
@@ -330,12 +335,14 @@ func TestFault_A2_DescriptorsRunOut(t *testing.T) {
 		fresh := *api
 		fresh.HTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		for i := range 20 {
-			s.must(fresh.Lattice(t.Context(), "POST", tagPath(made.ARN), map[string]any{"tags": map[string]string{"key": fmt.Sprint(i)}}, nil))
+			s.must(fresh.Lattice(t.Context(), "POST", tagPath(made.ARN),
+				map[string]any{"tags": map[string]string{"key": fmt.Sprint(i)}}, nil))
 		}
 		if again := s.api(); again.Environment != api.Environment {
 			t.Error("pergola env says something else during the flood")
 		}
-		if _, err := operator.Explain(t.Context(), s.data, operator.Question{From: "vpc-0", Method: "GET", URL: "http://x/"}); err == nil || !strings.Contains(err.Error(), "no such VPC") {
+		if _, err := operator.Explain(t.Context(), s.data, operator.Question{From: "vpc-0", Method: "GET",
+			URL: "http://x/"}); err == nil || !strings.Contains(err.Error(), "no such VPC") {
 			t.Errorf("the node answers %v", err)
 		}
 		if said := s.stderr.String(); strings.Contains(said, "is started again") {
@@ -352,7 +359,8 @@ func TestFault_A5_AFullDiskEndsNothing(t *testing.T) {
 	if !ok {
 		t.Skip("no mounts of a test's own on this system")
 	}
-	s := newWorkplace(t).launch("mkdir data && mount -t tmpfs -o size=200m none data || exit 77; ", attributes, "--network", "loopback")
+	s := newWorkplace(t).launch("mkdir data && mount -t tmpfs -o size=200m none data || exit 77; ", attributes,
+		"--network", "loopback")
 	s.until("it is ready", func() bool {
 		return strings.Contains(s.stdout.String(), "pergola is ready") || processEnded(s)
 	})
@@ -370,7 +378,9 @@ func TestFault_A5_AFullDiskEndsNothing(t *testing.T) {
 			_, refused = makeNetwork(api, fmt.Sprintf("refused-%d-%d", round, time.Now().UnixNano()%1e6))
 			return refused != nil
 		})
-		if statusOf(refused) != http.StatusServiceUnavailable || !strings.Contains(refused.Error(), "the disk of the data directory is full") || !freeSpace.MatchString(refused.Error()) {
+		if statusOf(refused) != http.StatusServiceUnavailable ||
+			!strings.Contains(refused.Error(), "the disk of the data directory is full") ||
+			!freeSpace.MatchString(refused.Error()) {
 			t.Errorf("a write is refused with %v", refused)
 		}
 		s.must(api.Lattice(t.Context(), "GET", "/servicenetworks/"+made.ID, nil, nil))
@@ -381,7 +391,8 @@ func TestFault_A5_AFullDiskEndsNothing(t *testing.T) {
 			s.until("the API answers again", func() bool {
 				return api.Lattice(t.Context(), "GET", "/servicenetworks/"+made.ID, nil, nil) == nil
 			})
-			if err := api.Lattice(t.Context(), "GET", "/servicenetworks/"+gone.ID, nil, nil); statusOf(err) != http.StatusNotFound {
+			if err := api.Lattice(t.Context(), "GET", "/servicenetworks/"+gone.ID, nil,
+				nil); statusOf(err) != http.StatusNotFound {
 				t.Errorf("what was deleted on the full disk: %v", err)
 			}
 		}

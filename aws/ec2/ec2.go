@@ -17,12 +17,12 @@ const (
 	KindInstance      = "instance"
 )
 
-// ReferenceIndex is the index in which the store keeps what refers to VPCs, subnets and security groups, so that they are
-// not deleted: "<referenced id>/<referrer id>".
+// ReferenceIndex is the index in which the store keeps what refers to VPCs, subnets and security groups, so that they
+// are not deleted: "<referenced id>/<referrer id>".
 const ReferenceIndex = "ec2-reference"
 
-// AddressIndex is the index in which the store keeps who has which address: "<vpc id>/<address>" and the id of an instance,
-// or of what another service keeps in the VPC.
+// AddressIndex is the index in which the store keeps who has which address: "<vpc id>/<address>" and the id of an
+// instance, or of what another service keeps in the VPC.
 const AddressIndex = "ec2-address"
 
 // VPC is a network of its own: its addresses mean nothing outside of it, and two VPCs may have the same ones.

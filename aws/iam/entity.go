@@ -110,8 +110,8 @@ type Provider struct {
 	// Thumbprints are the SHA-1 sums, in hexadecimal digits, of certificates that vouch for the issuer's where no public
 	// authority does.
 	Thumbprints []string `json:"thumbprints,omitempty"`
-	// Keys is the issuer's JSON Web Key Set, where whoever runs the deployment has given it; then nothing is fetched. It is
-	// "" elsewhere.
+	// Keys is the issuer's JSON Web Key Set, if the operator gave it; then nothing is fetched. "" is for
+	// all other issuers.
 	Keys string `json:"keys,omitempty"`
 }
 

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Facts are what is known of a request wherever it is authorised, by the API as by the data plane. They answer the global
-// condition keys (IAM user guide, "AWS global condition context keys"), but for those that follow from the principal
-// itself, which package policy answers, and the tags, of which each side has its own form.
+// Facts are what is known of a request when the API or the data plane authorises it. They answer the
+// global condition keys (IAM user guide, "AWS global condition context keys"), but for those that follow from the
+// principal itself, which package policy answers, and the tags; the API and the data plane each have their own form of
+// those.
 type Facts struct {
 	// Time is when the request came.
 	Time time.Time
@@ -28,14 +29,14 @@ type Facts struct {
 	ResourceAccount, ResourceOrganization, ResourceOrganizationPath string
 }
 
-// GlobalKeys are the condition keys that Facts answer, in lower case. Those whose value AWS has for some requests alone are
-// absent for all others:
+// GlobalKeys are the condition keys that Facts answer, in lower case. Those whose value AWS has for some requests alone
+// are absent for all others:
 //
-//   - keys of a session, with a long-term key and for nobody. aws:MultiFactorAuthPresent is false in every session, as there
-//     are no devices, and so aws:MultiFactorAuthAge never has a value;
+//   - keys of a session, with a long-term key and for nobody. aws:MultiFactorAuthPresent is false in every session, as
+//     there are no devices, and so aws:MultiFactorAuthAge never has a value;
 //   - keys of an organisation, outside of one;
-//   - aws:SourceVpc and aws:VpcSourceIp, for calls that come from a VPC to the API, as through an endpoint; these have no
-//     aws:SourceIp.
+//   - aws:SourceVpc and aws:VpcSourceIp, for calls that come from a VPC to the API, as through an endpoint; these have
+//     no aws:SourceIp.
 //
 // Services call nothing in a caller's name: aws:ViaAWSService is false, and aws:CalledVia absent.
 var GlobalKeys = []string{
@@ -45,8 +46,8 @@ var GlobalKeys = []string{
 	"aws:tokenissuetime", "aws:useragent", "aws:viaawsservice", "aws:vpcsourceip",
 }
 
-// AppendValue appends the value of a global condition key to b, and nothing where the request does not have the key. All of
-// them have one value at most.
+// AppendValue appends the value of a global condition key to b, and nothing where the request does not have the key.
+// All of them have one value at most.
 func (f *Facts) AppendValue(b []byte, key string) []byte {
 	switch key {
 	case "aws:currenttime":

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// internal are the networks that no issuer for everybody is in: the host's own, those of an organisation, and those that
-// lead into such by translation (IANA, special-purpose address registries).
+// internal are the networks that no issuer for everybody is in: the host's own, those of an organisation, and those
+// that lead into such by translation (IANA, special-purpose address registries).
 var internal = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
 	"192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
@@ -145,7 +145,8 @@ func (k jsonKey) public() (PublicKey, bool) {
 	return PublicKey{}, false
 }
 
-// The sizes of RSA keys that are taken (RFC 7518 §3.3 asks for 2048 bits). The limit spares us the arithmetic of giants.
+// The sizes of RSA keys that are taken (RFC 7518 §3.3 asks for 2048 bits). The limit spares us the arithmetic of
+// giants.
 const (
 	minRSABits = 2048
 	maxRSABits = 8192

@@ -2,8 +2,8 @@ package iam
 
 import "pergola/lattice"
 
-// The quotas of an account, and of one entity, as IAM has them by default (IAM user guide, "IAM and AWS STS quotas"). The
-// names are those of IAM's errors, the codes those of Service Quotas; a quota without a code cannot be changed.
+// The quotas of an account, and of one entity, as IAM has them by default (IAM user guide, "IAM and AWS STS quotas").
+// The names are those of IAM's errors, the codes those of Service Quotas; a quota without a code cannot be changed.
 var (
 	QuotaUsers            = quota("L-F55AF5E4", "UsersPerAccount", 5000)
 	QuotaGroups           = quota("L-F4A5425F", "GroupsPerAccount", 300)

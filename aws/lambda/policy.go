@@ -108,8 +108,8 @@ func (p *Policy) Check() error {
 	return err
 }
 
-// Guard is the policy that belongs to a qualifier of the function, nil where there is none. One that cannot be read denies
-// everything.
+// Guard is the policy that belongs to a qualifier of the function, nil where there is none. One that cannot be read
+// denies everything.
 func (f *Function) Guard(qualifier string) *policy.Policy {
 	p, ok := f.Policies[qualifier]
 	if !ok {

@@ -27,12 +27,12 @@ type GetAccessKeyInfoResponse struct {
 	Account string `xml:"Account"`
 }
 
-// MaxSessionPolicy is how many characters the policies of a session may have as they are passed: the document, and the ARNs
-// of managed policies (IAM user guide, "IAM and AWS STS quotas").
+// MaxSessionPolicy is how many characters the policies of a session may have as they are passed: the document, and the
+// ARNs of managed policies (IAM user guide, "IAM and AWS STS quotas").
 const MaxSessionPolicy = 2048
 
-// RoleSession is what is asked of a session of a role, whatever the way in. The length of Policy is checked before it is
-// read, with the code that AWS has for the way.
+// RoleSession is what every operation that makes a session of a role takes. The length of Policy is checked before it
+// is read, with the error code that AWS has for the operation.
 type RoleSession struct {
 	RoleARN    string             `query:"RoleArn" check:"required,len=20..2048"`
 	Name       string             `query:"RoleSessionName" check:"required,len=2..64,pattern=entity"`

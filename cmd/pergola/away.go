@@ -13,8 +13,8 @@ import (
 	"pergola/api"
 )
 
-// away answers at the API's address while the control plane does not, so that clients learn to come back soon. The listener
-// is the supervisor's; the control plane inherits it, and takes over what comes next.
+// away answers at the API's address while the control plane does not, so that clients learn to come back soon. The
+// listener is the supervisor's; the control plane inherits it, and takes over what comes next.
 type away struct {
 	listener *net.TCPListener
 	server   *http.Server
@@ -41,15 +41,16 @@ func serveAway(listener *net.TCPListener, region string, log *slog.Logger) *away
 	}
 	a.server.SetKeepAlivesEnabled(false)
 	a.serving.Go(func() {
-		if err := a.server.Serve(awayListener{a, make(chan struct{}, awayConnections)}); !errors.Is(err, http.ErrServerClosed) {
+		err := a.server.Serve(awayListener{a, make(chan struct{}, awayConnections)})
+		if !errors.Is(err, http.ErrServerClosed) {
 			log.Error("nobody answers while the control plane is away", "error", err)
 		}
 	})
 	return a
 }
 
-// inheritable is a listener for processes to inherit. Package os makes a file one that blocks when it is passed on, unless
-// it takes it for one already; and what the file does, the listener does, since they are one socket.
+// inheritable is a listener for processes to inherit. Package os makes a file one that blocks when it is passed on,
+// unless it takes it for one already; and what the file does, the listener does, since they are one socket.
 func inheritable(listener *net.TCPListener) (file *os.File, err error) {
 	raw, err := listener.SyscallConn()
 	if err != nil {

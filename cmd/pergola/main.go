@@ -34,12 +34,15 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"serve", "[--data DIR] [--listen 127.0.0.1:4747] [--region us-west-2] [--network auto|netns|loopback] [--etcd URL,…] [--requests-per-second N] [--lambda-endpoint URL] [--quota CODE=N] [--allow-local-issuers] [--allow-unconfined-functions]", "run a deployment until SIGTERM or SIGINT", serve},
+		{"serve", "[--data DIR] [--listen 127.0.0.1:4747] [--region us-west-2] [--network auto|netns|loopback] [--etcd " +
+			"URL,…] [--requests-per-second N] [--lambda-endpoint URL] [--quota CODE=N] [--allow-local-issuers] " +
+			"[--allow-unconfined-functions]", "run a deployment until SIGTERM or SIGINT", serve},
 		{"env", "[--data DIR] [--account ID] [--format shell|json]", "print the environment with which AWS tools reach the deployment", env},
 		{"ca", "[--data DIR]", "print the certificate of the authority behind generated names, as PEM", ca},
 		{"exec", "[--data DIR] (i-… | vpc-…) -- COMMAND …", "run a command inside an instance, or in a short-lived instance of a VPC", execute},
 		{"explain", "[--data DIR] --from (i-… | vpc-…) [--as ARN | --anonymous] [--header FIELD] METHOD URL", "tell every gate on a request's way and its verdict", explain},
-		{"issuer", "[--data DIR] --keys FILE [--account ID] [--audience NAME] URL", "register an issuer of web identities with its keys, such as a cluster's", issuer},
+		{"issuer", "[--data DIR] --keys FILE [--account ID] [--audience NAME] URL",
+			"register an issuer of web identities with its keys, such as a cluster's", issuer},
 		{"demo", "[--network auto|netns|loopback] [--exit]", "play the story of the README in a throwaway deployment", demo},
 		{"version", "", "print the version", version},
 	}

@@ -19,8 +19,8 @@ const (
 	partFunctions = "functions"
 )
 
-// supervise runs a deployment until the context ends: the control plane first, and what follows it when it answers. What
-// cannot be started for a reason that no restart mends ends it.
+// supervise runs a deployment until the context ends: the control plane first, and what follows it when it answers.
+// What cannot be started for a reason that no restart mends ends it.
 func supervise(ctx context.Context, cfg deployment.Config, log *slog.Logger) (int, error) {
 	lock, err := deployment.LockDir(ctx, cfg.Dir)
 	if err != nil {
@@ -51,7 +51,8 @@ func supervise(ctx context.Context, cfg deployment.Config, log *slog.Logger) (in
 	defer control.Stop()
 	if _, err := awaitReady(ctx, control); err != nil || ctx.Err() != nil {
 		if errors.Is(err, supervisor.ErrCrashed) && len(cfg.Etcd) == 0 {
-			err = fmt.Errorf("the control plane does not start: %w; if the data in %s is damaged, restore a backup, or move the directory away to start empty", err, deployment.StoreDir(cfg.Dir))
+			err = fmt.Errorf("the control plane does not start: %w; if the data in %s is damaged, restore a backup, or move "+
+				"the directory away to start empty", err, deployment.StoreDir(cfg.Dir))
 		}
 		return statusOf(err), err
 	}
@@ -63,13 +64,14 @@ func supervise(ctx context.Context, cfg deployment.Config, log *slog.Logger) (in
 	if err != nil || ctx.Err() != nil {
 		return statusOf(err), err
 	}
-	fmt.Printf("pergola is ready on %s (%s fabric); in another shell: eval \"$(pergola env --data %s)\"\n", cfg.Endpoint, kind, cfg.Dir)
+	fmt.Printf("pergola is ready on %s (%s fabric); in another shell: eval \"$(pergola env --data %s)\"\n", cfg.Endpoint,
+		kind, cfg.Dir)
 	<-ctx.Done()
 	return exitSuccess, nil
 }
 
-// awaitReady waits until processes do their work, and returns what the first of them says. An error is one that no restart
-// mends.
+// awaitReady waits until processes do their work, and returns what the first of them says. An error is one that no
+// restart mends.
 func awaitReady(ctx context.Context, processes ...*supervisor.Process) (detail string, err error) {
 	for i, p := range processes {
 		select {

@@ -68,7 +68,8 @@ type Control struct {
 
 // New makes the service. Certificates are renewed only while Renew runs, here or in another process.
 func New(cfg Config) *Control {
-	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, box: cfg.Box, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
+	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, box: cfg.Box, now: cfg.Now, random: cfg.Random,
+		log: cfg.Logger}
 	if c.now == nil {
 		c.now = time.Now
 	}

@@ -14,7 +14,8 @@ func TestFault_A10_CertificatesHaveAQuota(t *testing.T) {
 	request := nouns.RequestCertificateRequest{DomainName: "a.example.com", Token: "t"}
 	must(w, w.RequestCertificate, request)
 	must(w, w.RequestCertificate, request) // which is the same one
-	refused(w, w.RequestCertificate, nouns.RequestCertificateRequest{DomainName: "b.example.com"}, "LimitExceededException", "L-F141DD1D")
+	refused(w, w.RequestCertificate, nouns.RequestCertificateRequest{DomainName: "b.example.com"},
+		"LimitExceededException", "L-F141DD1D")
 	w.caller = root("200000000002")
 	must(w, w.RequestCertificate, request)
 }

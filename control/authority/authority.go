@@ -1,7 +1,7 @@
 // Package authority decides what callers of the control plane may do. Whoever calls needs the permission of their own
 // side: identity policies within a permissions boundary, a session's own policies, and the service control policies above
-// their account (IAM user guide, "Policy evaluation logic"). Of resources only roles and functions have policies of their
-// own; what else another account owns is out of reach.
+// their account (IAM user guide, "Policy evaluation logic"). Of resources only roles and functions have policies of
+// their own; what else another account owns is out of reach.
 //
 // An Inquiry belongs to one transaction of the store and reads the caller's policies in it. So a decision is as fresh as
 // what the operation itself reads, and of an operation and a change of its caller's policies that race, one comes first: a
@@ -161,16 +161,17 @@ func (q *Inquiry) ask(action, resource string, tags map[string]string) error {
 }
 
 // MayAssume asks whether the caller may perform an action such as "sts:AssumeRole" on a role of any account. The role's
-// trust policy must allow it, and so must the caller's own policies, unless the trust policy names the caller itself within
-// one account.
+// trust policy must allow it, and so must the caller's own policies, unless the trust policy names the caller itself
+// within one account.
 func (q *Inquiry) MayAssume(action string, role *iam.Role) error {
 	trust := q.authority.library.compileTrust(role)
-	return q.put(question{action, role.ARN(), role.Tags}, &policy.Guard{Policy: trust, Account: role.Account, Required: true})
+	return q.put(question{action, role.ARN(), role.Tags}, &policy.Guard{Policy: trust, Account: role.Account,
+		Required: true})
 }
 
-// MayBy asks whether the caller may perform another action on a resource of any account that may have a policy of its own;
-// nil is none. Within an account either side suffices: the caller's own policies, or that of the resource where it names the
-// caller itself. A caller of another account needs both.
+// MayBy asks whether the caller may perform another action on a resource of any account that may have a policy of its
+// own; nil is none. Within an account either side suffices: the caller's own policies, or that of the resource where it
+// names the caller itself. A caller of another account needs both.
 func (q *Inquiry) MayBy(own *policy.Policy, action, resource string, tags map[string]string) error {
 	return q.put(question{action, resource, tags}, &policy.Guard{Policy: own, Account: lattice.AccountOf(resource)})
 }
@@ -181,8 +182,8 @@ type question struct {
 	tags             map[string]string // of the resource
 }
 
-// put asks one question, once and as a whole, of all policies that have a say: those of the caller's side, and that of the
-// resource where it is of a kind that has one.
+// put asks one question, once and as a whole, of all policies that have a say: those of the caller's side, and that of
+// the resource where it is of a kind that has one.
 func (q *Inquiry) put(asked question, guard *policy.Guard) error {
 	if err := q.fits(); err != nil {
 		return err
@@ -213,9 +214,9 @@ func (q *Inquiry) put(asked question, guard *policy.Guard) error {
 	return &Denied{decision.Message(request)}
 }
 
-// fits refuses the sessions that users have of themselves where AWS does: they may call nothing of IAM, since no device has
-// proved who is there, and of STS only what tells who they are or makes them a role (IAM user guide, "Compare AWS STS
-// credentials"). So what is temporary cannot make itself last. The errors are as AWS answers.
+// fits refuses the sessions that users have of themselves where AWS does: they may call nothing of IAM, since no device
+// has proved who is there, and of STS only what tells who they are or makes them a role (IAM user guide, "Compare AWS
+// STS credentials"). So what is temporary cannot make itself last. The errors are as AWS answers.
 func (q *Inquiry) fits() error {
 	if q.caller.Session == nil || q.caller.Type == iam.TypeAssumedRole {
 		return nil

@@ -15,7 +15,8 @@ const absent = "-"
 // globalKeys are what each global condition key is for a call by a user's key, by a session of a role, by that in an
 // organisation, and by that from inside a VPC; dataplane/access has the same table for requests to services.
 var globalKeys = map[string][4]string{
-	"aws:currenttime":            {"2026-08-01T12:00:00Z", "2026-08-01T12:00:00Z", "2026-08-01T12:00:00Z", "2026-08-01T12:00:00Z"},
+	"aws:currenttime": {"2026-08-01T12:00:00Z", "2026-08-01T12:00:00Z", "2026-08-01T12:00:00Z",
+		"2026-08-01T12:00:00Z"},
 	"aws:epochtime":              {"1785585600", "1785585600", "1785585600", "1785585600"},
 	"aws:federatedprovider":      {absent, "arn:x", "arn:x", "arn:x"},
 	"aws:multifactorauthpresent": {absent, "false", "false", "false"},
@@ -57,8 +58,10 @@ func TestFault_B4_GlobalKeys(t *testing.T) {
 		w := newWorld(t)
 		if who == "organisation" {
 			root := organizations.Root{ID: "r-1"}
-			put(w, organizations.KindOrganization, "o-1", organizations.Organization{ID: "o-1", Management: "100000000009", Root: root})
-			put(w, organizations.KindAccount, account, organizations.Account{ID: account, Parent: "r-1", Policies: []string{organizations.FullAccessID}})
+			put(w, organizations.KindOrganization, "o-1", organizations.Organization{ID: "o-1", Management: "100000000009",
+				Root: root})
+			put(w, organizations.KindAccount, account, organizations.Account{ID: account, Parent: "r-1",
+				Policies: []string{organizations.FullAccessID}})
 		}
 		for key, want := range globalKeys {
 			ask := func(condition string) error {
@@ -67,11 +70,14 @@ func TestFault_B4_GlobalKeys(t *testing.T) {
 				if who != "user" {
 					role := iam.Role{Entity: entity(account, "batch", "AROAbatch"), Permissions: permissions}
 					put(w, iam.KindRole, iam.ID(account, "batch"), role)
-					caller = iam.Caller{Account: account, ARN: role.SessionARN("job"), UserID: role.UniqueID + ":job", Type: iam.TypeAssumedRole, RoleARN: role.ARN(),
-						Session: &iam.Session{Name: "job", SourceIdentity: "ada", Federation: "arn:x", Issued: time.Date(2026, 8, 1, 11, 0, 0, 0, time.UTC)}}
+					caller = iam.Caller{Account: account, ARN: role.SessionARN("job"), UserID: role.UniqueID + ":job",
+						Type: iam.TypeAssumedRole, RoleARN: role.ARN(),
+						Session: &iam.Session{Name: "job", SourceIdentity: "ada", Federation: "arn:x",
+							Issued: time.Date(2026, 8, 1, 11, 0, 0, 0, time.UTC)}}
 				}
 				caller.Tags = map[string]string{"team": "blue"}
-				caller.Origin = iam.Origin{Address: netip.MustParseAddr("::ffff:192.0.2.7"), Secure: true, UserAgent: "test/1", Referer: "me"}
+				caller.Origin = iam.Origin{Address: netip.MustParseAddr("::ffff:192.0.2.7"), Secure: true, UserAgent: "test/1",
+					Referer: "me"}
 				if who == "inside a VPC" {
 					caller.Origin.VPC = "vpc-1"
 				}

@@ -29,7 +29,8 @@ func (w *world) callers(p iam.Permissions) map[string]iam.Caller {
 	put(w, iam.KindRole, iam.ID(account, "batch"), role)
 	eva := w.user(member, "eva", p)
 	session := iam.Caller{
-		Account: account, ARN: jobARN, RoleARN: batchARN, UserID: "AROAbatch:job", Type: iam.TypeAssumedRole, Session: &iam.Session{Name: "job"},
+		Account: account, ARN: jobARN, RoleARN: batchARN, UserID: "AROAbatch:job", Type: iam.TypeAssumedRole,
+		Session: &iam.Session{Name: "job"},
 	}
 	narrow := session
 	narrow.Session = &iam.Session{Name: "job", Policy: document(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)}
@@ -61,7 +62,8 @@ func (w *world) invoke(caller iam.Caller, document string) error {
 func (w *world) assume(caller iam.Caller, trust string) error {
 	w.t.Helper()
 	role := &iam.Role{Entity: entity(account, "vault", "AROAvault"), Trust: trust}
-	return w.store.View(w.ctx, func(tx *store.Tx) error { return w.Ask(tx, caller, "AssumeRole").MayAssume("sts:AssumeRole", role) })
+	return w.store.View(w.ctx,
+		func(tx *store.Tx) error { return w.Ask(tx, caller, "AssumeRole").MayAssume("sts:AssumeRole", role) })
 }
 
 // statements about everything that has a policy of its own, of a resource and of a role.
@@ -72,7 +74,8 @@ func about(effect, principal, condition string) (resource, trust string) {
 
 func aws(arn string) string { return `{"AWS":"` + arn + `"}` }
 
-// TestFault_C1_AQuestionIsAskedWhole asks with policies that name callers in every way, and with conditions on who calls.
+// TestFault_C1_AQuestionIsAskedWhole asks with policies that name callers in every way, and with conditions on who
+// calls.
 func TestFault_C1_AQuestionIsAskedWhole(t *testing.T) {
 	const (
 		ownAccount   = `"StringEquals":{"aws:PrincipalAccount":"` + account + `"}`
@@ -90,7 +93,7 @@ func TestFault_C1_AQuestionIsAskedWhole(t *testing.T) {
 		permissions          iam.Permissions
 		assumes, invokes     bool
 	}{
-		// Who is named itself needs nothing else within the account, whatever the conditions ask about the account.
+		// A principal that is named itself needs nothing else within the account, even if conditions ask for the account.
 		{aws(adaARN), none, "user", own, true, true},
 		{aws(adaARN), ownAccount, "user", own, true, true},
 		{aws(adaARN), resourceOwn, "user", own, true, true},
@@ -178,7 +181,8 @@ func TestFault_C2_ADenyOfTheResourceCounts(t *testing.T) {
 	w.expect(w.invoke(callers["session"], document(spared)), explicit)
 	// Nothing that cannot be read lets anybody pass.
 	w.expect(w.store.View(w.ctx, func(tx *store.Tx) error {
-		return w.Ask(tx, callers["user"], "Invoke").MayBy(policy.Refusal("of f", policy.Resource), "lambda:InvokeFunction", guarded, nil)
+		return w.Ask(tx, callers["user"], "Invoke").MayBy(policy.Refusal("of f", policy.Resource), "lambda:InvokeFunction",
+			guarded, nil)
 	}), explicit)
 }
 
@@ -186,7 +190,10 @@ func TestFault_C2_ADenyOfTheResourceCounts(t *testing.T) {
 func TestNamesAndLimits(t *testing.T) {
 	w := newWorld(t)
 	put(w, iam.KindPolicy, iam.ID(account, "narrow"), iam.ManagedPolicy{
-		Entity: entity(account, "narrow", "ANPA"), Versions: []iam.PolicyVersion{{ID: "v1", Document: document(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)}}, DefaultVersion: "v1",
+		Entity: entity(account, "narrow", "ANPA"),
+		Versions: []iam.PolicyVersion{{ID: "v1",
+			Document: document(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)}},
+		DefaultVersion: "v1",
 	})
 	callers := w.callers(iam.Permissions{Boundary: "arn:aws:iam::" + account + ":policy/narrow"})
 	for _, c := range []struct {
@@ -206,17 +213,20 @@ func TestNamesAndLimits(t *testing.T) {
 	}
 }
 
-// TestPropertiesOfGuards draws documents at random. A deny that applies denies, wherever it stands; what allows never takes
-// anything away, and what denies never gives anything.
+// TestPropertiesOfGuards draws documents at random. A deny that applies denies, in any policy; a statement that allows
+// never takes anything away, and one that denies never gives anything.
 func TestPropertiesOfGuards(t *testing.T) {
 	w := newWorld(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	draw := func(from ...string) string { return from[random.IntN(len(from))] }
 	names := []string{"user", "session", "narrow", "root", "stranger", "gone"}
 	statement := func(effect string) (resource, trust, identity string) {
-		condition := draw("", `"StringEquals":{"aws:PrincipalAccount":"`+draw(account, member)+`"}`, `"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:`+draw("user", "role")+`/*"}`)
-		resource, trust = about(effect, draw(`"*"`, aws("*"), aws(account), aws(member), aws(adaARN), aws(evaARN), aws(batchARN), aws(jobARN)), condition)
-		return resource, trust, `{"Effect":"` + effect + `","Action":"` + draw("*", "lambda:*", "sts:*", "s3:*") + `","Resource":"*","Condition":{` + condition + `}}`
+		condition := draw("", `"StringEquals":{"aws:PrincipalAccount":"`+draw(account, member)+`"}`,
+			`"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:`+draw("user", "role")+`/*"}`)
+		resource, trust = about(effect, draw(`"*"`, aws("*"), aws(account), aws(member), aws(adaARN), aws(evaARN),
+			aws(batchARN), aws(jobARN)), condition)
+		return resource, trust, `{"Effect":"` + effect + `","Action":"` + draw("*", "lambda:*", "sts:*", "s3:*") +
+			`","Resource":"*","Condition":{` + condition + `}}`
 	}
 	for range 400 {
 		var guards, trusts, identities []string
@@ -238,12 +248,14 @@ func TestPropertiesOfGuards(t *testing.T) {
 			allows := strings.Contains(moreGuard, `"Allow"`)
 			for i := range before {
 				if allows && before[i] && !after[i] || !allows && !before[i] && after[i] {
-					t.Fatalf("%s: %v became %v by %s\n%s", name, before, after, moreGuard, fmt.Sprint(guards, trusts, identities, moreIdentity))
+					t.Fatalf("%s: %v became %v by %s\n%s", name, before, after, moreGuard,
+						fmt.Sprint(guards, trusts, identities, moreIdentity))
 				}
 			}
 		}
 		deny, denyTrust := about("Deny", `"*"`, "")
-		if got := ask(append(slices.Clone(guards), deny), append(slices.Clone(trusts), denyTrust), identities); got != [2]bool{} {
+		if got := ask(append(slices.Clone(guards), deny), append(slices.Clone(trusts), denyTrust),
+			identities); got != [2]bool{} {
 			t.Fatalf("%s: a deny of everybody lets %v pass: %v", name, got, guards)
 		}
 		denyAll := `{"Effect":"Deny","Action":"*","Resource":"*"}`
@@ -273,7 +285,8 @@ func TestFault_C4_PrincipalsOfTheDeployment(t *testing.T) {
 		"arn:aws:iam::100000000009:role/batch":                  false,
 		"arn:aws:sts::100000000009:assumed-role/none/somewhere": false,
 	} {
-		for _, element := range []string{`"Effect":"Allow","Principal":{"AWS":["` + adaARN + `","` + named + `"]}`, `"Effect":"Deny","NotPrincipal":{"AWS":"` + named + `"}`} {
+		for _, element := range []string{`"Effect":"Allow","Principal":{"AWS":["` + adaARN + `","` + named + `"]}`,
+			`"Effect":"Deny","NotPrincipal":{"AWS":"` + named + `"}`} {
 			var got string
 			err := w.store.View(w.ctx, func(tx *store.Tx) (err error) {
 				got, err = authority.AbsentPrincipal(tx, document(`{`+element+`,"Action":"*","Resource":"*"}`))
@@ -286,8 +299,8 @@ func TestFault_C4_PrincipalsOfTheDeployment(t *testing.T) {
 	}
 }
 
-// TestFault_C3_WhatIsTemporaryDoesNotLast asks for users with a session of their own, of the services that would let them
-// keep what they may.
+// TestFault_C3_WhatIsTemporaryDoesNotLast asks for users with a session of their own, of the services that would let
+// them keep what they may.
 func TestFault_C3_WhatIsTemporaryDoesNotLast(t *testing.T) {
 	w := newWorld(t)
 	ada := w.user(account, "ada", inline(allowAll))
@@ -313,7 +326,8 @@ func TestFault_C3_WhatIsTemporaryDoesNotLast(t *testing.T) {
 		}
 	}
 	passed := w.store.View(w.ctx, func(tx *store.Tx) error { // by another service, which calls IAM itself
-		return authority.New(authority.Config{Service: "ec2"}).Ask(tx, ada, "RunInstances").MayAlso("iam:PassRole", batchARN, nil)
+		return authority.New(authority.Config{Service: "ec2"}).Ask(tx, ada, "RunInstances").MayAlso("iam:PassRole",
+			batchARN, nil)
 	})
 	w.expect(passed, "")
 }

@@ -12,8 +12,8 @@ var (
 	policyObjects       = store.NewKind[organizations.Policy](organizations.KindPolicy)
 )
 
-// membershipOf is what the organisation means for an account; the zero value outside of one. It reads the account and what
-// is above it.
+// membershipOf is what the organisation means for an account; the zero value outside of one. It reads the account and
+// what is above it.
 func membershipOf(tx *store.Tx, id string) (organizations.Membership, error) {
 	var none organizations.Membership
 	if id == "" {
@@ -47,7 +47,7 @@ func membershipOf(tx *store.Tx, id string) (organizations.Membership, error) {
 	return member, nil
 }
 
-// attachedPolicies reads policies, each of which may be attached at several levels.
+// attachedPolicies reads policies. The same one may be attached at several levels.
 func attachedPolicies(tx *store.Tx, ids []string) (all []organizations.Policy, err error) {
 	read := map[string]bool{organizations.FullAccessID: true} // it is built in
 	for _, id := range ids {

@@ -46,7 +46,8 @@ func conclude[O Operation, R any](op O, f func(O) (*R, error)) (*R, error) {
 }
 
 // TooMuch tells who asked for more than one transaction of the store can do. Trying again does not help.
-const TooMuch = "The request would change more at once than the store takes in one transaction; ask for less at a time, or give etcd a higher --max-txn-ops"
+const TooMuch = "The request would change more at once than the store takes in one transaction; ask for less at a " +
+	"time, or give etcd a higher --max-txn-ops"
 
 // tooMuch is the code of that, where a service has no other.
 const tooMuch = "InvalidParameterValue"
@@ -60,7 +61,8 @@ func Explained(err error, refused, unavailable aws.Error) error {
 		refused.Message += denied.Message
 		return &refused
 	case errors.Is(err, store.ErrUnavailable):
-		unavailable.Message, unavailable.Status = "The store does not answer; try again in a moment", http.StatusServiceUnavailable
+		unavailable.Message, unavailable.Status = "The store does not answer; try again in a moment",
+			http.StatusServiceUnavailable
 		if errors.Is(err, store.ErrUncertain) {
 			unavailable.Message = "The store did not answer, and the change may have been made or not: look before you try again"
 		}

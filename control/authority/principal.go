@@ -36,8 +36,8 @@ func UniqueID(tx *store.Tx, arn string) (string, error) {
 	return id, err
 }
 
-// AbsentPrincipal is the first of a document's principals that would have to be in this deployment and is not: a user, a
-// role, or the role of a session, whose account is the deployment's own. It is "" if there is none such. Of accounts
+// AbsentPrincipal is the first of a document's principals that would have to be in this deployment and is not: a user,
+// a role, or the role of a session, whose account is the deployment's own. It is "" if there is none such. Of accounts
 // elsewhere nothing is known, and all that they may have is taken.
 func AbsentPrincipal(tx *store.Tx, document string) (string, error) {
 	for _, named := range policy.AWSPrincipals(document) {

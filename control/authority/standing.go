@@ -68,7 +68,8 @@ func factsOf(caller *iam.Caller) (f iam.Facts) {
 		f.Origin = &caller.Origin
 	}
 	if session := caller.Session; session != nil {
-		f.Temporary, f.Issued, f.SourceIdentity, f.Federation = true, session.Issued, session.SourceIdentity, session.Federation
+		f.Temporary, f.Issued, f.SourceIdentity, f.Federation = true, session.Issued, session.SourceIdentity,
+			session.Federation
 	}
 	return f
 }

@@ -8,8 +8,8 @@
 // # Statuses
 //
 // An instance is pending until every live node has applied the revision at which it was launched, and shutting-down
-// until every live node has forgotten it. A settling.Settler with Rows, which runs beside the operations, moves it on. A terminated instance
-// is described for a minute more, because clients wait to see it.
+// until every live node has forgotten it. A settling.Settler with Rows, which runs beside the operations, moves it on.
+// A terminated instance is described for a minute more, because clients wait to see it.
 package ec2
 
 import (
@@ -59,7 +59,8 @@ type Control struct {
 
 // New makes the service. States of instances move only while they are settled, here or in another process.
 func New(cfg Config) *Control {
-	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random, log: cfg.Logger}
+	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random,
+		log: cfg.Logger}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -76,7 +77,8 @@ func New(cfg Config) *Control {
 // prepare brings a store up to date that is older than some index.
 func (c *Control) prepare(ctx context.Context) error {
 	return c.completed.Ensure(ctx, c.store,
-		vpcs.owned.Complete(nil), subnets.owned.Complete(nil), groups.owned.Complete(nil), instances.owned.Complete(nil), c.completeLattice)
+		vpcs.owned.Complete(nil), subnets.owned.Complete(nil), groups.owned.Complete(nil), instances.owned.Complete(nil),
+		c.completeLattice)
 }
 
 // call is one operation under way: for whom, in which transaction, and what it asks about the caller.

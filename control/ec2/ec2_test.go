@@ -636,7 +636,8 @@ func (w *world) settle() {
 	ctx, cancel := context.WithCancel(w.ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		settler := settling.New(settling.Config{Store: w.store, Rows: w.Rows(), Now: w.now, Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
+		settler := settling.New(settling.Config{Store: w.store, Rows: w.Rows(), Now: w.now,
+			Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
 		if err := settler.Run(ctx); err != nil {
 			w.t.Error(err)
 		}
@@ -721,7 +722,8 @@ func TestFault_A1_RangesThatNoHostCanGiveAreRefused(t *testing.T) {
 	}
 	subnet := w.subnet(vpc, "100.64.1.0/28")
 	for _, address := range []string{"100.64.1.3", "100.64.1.15", "100.64.1.16", "127.0.0.5", "fd00::5"} {
-		refused(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet, PrivateAddress: address}, "InvalidParameterValue")
+		refused(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet, PrivateAddress: address},
+			"InvalidParameterValue")
 	}
 }
 
@@ -750,8 +752,10 @@ func TestFault_A1_InstancesThatCannotBeMadeAreTerminated(t *testing.T) {
 	node.applies()
 	w.until(good, nouns.InstanceRunning)
 	w.until(bad, nouns.InstanceTerminated)
-	described := must(w, w.DescribeInstances, nouns.DescribeInstancesRequest{IDs: []string{bad}}).Reservations[0].Instances[0]
-	if described.StateReason == nil || described.StateReason.Code != "Server.InternalError" || !strings.Contains(described.StateReason.Message, "no room") {
+	described := must(w, w.DescribeInstances,
+		nouns.DescribeInstancesRequest{IDs: []string{bad}}).Reservations[0].Instances[0]
+	if described.StateReason == nil || described.StateReason.Code != "Server.InternalError" ||
+		!strings.Contains(described.StateReason.Message, "no room") {
 		t.Errorf("the reason is %+v", described.StateReason)
 	}
 	must(w, w.TerminateInstances, nouns.TerminateInstancesRequest{IDs: []string{bad}})

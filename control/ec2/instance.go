@@ -159,7 +159,8 @@ func checkUserData(encoded string) error {
 // isIn refuses a placement that contradicts the subnet, which also says the zone.
 func isIn(p ec2.Placement, subnet *ec2.Subnet) error {
 	if p.AvailabilityZone != "" && p.AvailabilityZone != subnet.AvailabilityZone {
-		return aws.Errorf("InvalidParameterValue", "The availability zone '%s' is not that of the subnet '%s', which is '%s'", p.AvailabilityZone, subnet.ID, subnet.AvailabilityZone)
+		return aws.Errorf("InvalidParameterValue", "The availability zone '%s' is not that of the subnet '%s', which is '%s'",
+			p.AvailabilityZone, subnet.ID, subnet.AvailabilityZone)
 	}
 	return nil
 }
@@ -201,7 +202,8 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 			ID: op.newID("i-"), Account: op.account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
 			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
-			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options, UserData: l.UserData,
+			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
+			UserData: l.UserData,
 		}
 		if err := op.putNewInstance(instance); err != nil {
 			return nil, err

@@ -8,14 +8,15 @@ import (
 	"pergola/store"
 )
 
-// What joins VPCs to service networks belongs to VPC Lattice, which says itself what of EC2 it refers to. What is older than
-// that is read here, once.
+// What joins VPCs to service networks belongs to VPC Lattice, which says itself what of EC2 it refers to. What is older
+// than that is read here, once.
 var (
 	vpcAssociations = store.NewKind[lattice.ServiceNetworkVPCAssociation](lattice.KindServiceNetworkVPCAssociation.Name)
 	targetGroups    = store.NewKind[lattice.TargetGroup](lattice.KindTargetGroup.Name)
 )
 
-// latticeReferences is the referrer that stands in references for that all of VPC Lattice's are there. Nothing has its id.
+// latticeReferences is the referrer that stands in references for that all of VPC Lattice's are there. Nothing has its
+// id.
 const latticeReferences = "vpc-lattice/complete"
 
 // completeLattice writes the references of VPC Lattice, unless it has been done.

@@ -34,22 +34,26 @@ type head struct {
 
 var (
 	vpcs = noun[ec2.VPC]{
-		store.NewKind[ec2.VPC](ec2.KindVPC), ownership.Of(ec2.KindVPC, func(o *ec2.VPC) (string, string) { return o.Account, o.ID }),
+		store.NewKind[ec2.VPC](ec2.KindVPC),
+		ownership.Of(ec2.KindVPC, func(o *ec2.VPC) (string, string) { return o.Account, o.ID }),
 		"vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed",
 		func(v *ec2.VPC) head { return head{v.ID, v.Account, &v.Tags} }, vpcAttributes,
 	}
 	subnets = noun[ec2.Subnet]{
-		store.NewKind[ec2.Subnet](ec2.KindSubnet), ownership.Of(ec2.KindSubnet, func(o *ec2.Subnet) (string, string) { return o.Account, o.ID }),
+		store.NewKind[ec2.Subnet](ec2.KindSubnet),
+		ownership.Of(ec2.KindSubnet, func(o *ec2.Subnet) (string, string) { return o.Account, o.ID }),
 		"subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed",
 		func(s *ec2.Subnet) head { return head{s.ID, s.Account, &s.Tags} }, subnetAttributes,
 	}
 	groups = noun[ec2.SecurityGroup]{
-		store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup), ownership.Of(ec2.KindSecurityGroup, func(o *ec2.SecurityGroup) (string, string) { return o.Account, o.ID }),
+		store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup),
+		ownership.Of(ec2.KindSecurityGroup, func(o *ec2.SecurityGroup) (string, string) { return o.Account, o.ID }),
 		"sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed",
 		func(g *ec2.SecurityGroup) head { return head{g.ID, g.Account, &g.Tags} }, groupAttributes,
 	}
 	instances = noun[ec2.Instance]{
-		store.NewKind[ec2.Instance](ec2.KindInstance), ownership.Of(ec2.KindInstance, func(o *ec2.Instance) (string, string) { return o.Account, o.ID }),
+		store.NewKind[ec2.Instance](ec2.KindInstance),
+		ownership.Of(ec2.KindInstance, func(o *ec2.Instance) (string, string) { return o.Account, o.ID }),
 		"i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed",
 		func(i *ec2.Instance) head { return head{i.ID, i.Account, &i.Tags} }, instanceAttributes,
 	}

@@ -79,8 +79,8 @@ func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.Perm
 	})
 }
 
-// weightOf is what permissions of one direction count as: each one, but for prefix lists (VPC user guide, "AWS-managed prefix
-// lists").
+// weightOf is what permissions of one direction count as: each one, but for prefix lists (VPC user guide, "AWS-managed
+// prefix lists").
 func weightOf(permissions []ec2.Permission) (weight int) {
 	for _, p := range permissions {
 		if weight++; p.PrefixList != "" {

@@ -17,8 +17,8 @@ import (
 // "AWS-managed prefix lists").
 const prefixListWeight = 10
 
-// prefixLists are those that every account has: of the addresses at which VPC Lattice is reached. There are no others. Nothing
-// but the region says which they are.
+// prefixLists are those that every account has: of the addresses at which VPC Lattice is reached. There are no others.
+// Nothing but the region says which they are.
 func (c *Control) prefixLists() []ec2.PrefixList {
 	lists := []ec2.PrefixList{
 		{Name: "com.amazonaws." + c.region + ".vpc-lattice", Family: "IPv4", CIDRs: ec2.Set[string]{"169.254.171.0/24"}},
@@ -44,8 +44,9 @@ func (op *call) prefixList(id string) (ec2.PrefixList, error) {
 	return all[i], nil
 }
 
-// DescribePrefixLists lists the prefix lists of AWS's services, of which VPC Lattice has two.
-func (c *Control) DescribePrefixLists(ctx context.Context, caller iam.Caller, in *ec2.DescribePrefixListsRequest) (*ec2.DescribePrefixListsResponse, error) {
+// DescribePrefixLists lists the prefix lists of AWS's services; VPC Lattice has two.
+func (c *Control) DescribePrefixLists(ctx context.Context, caller iam.Caller,
+	in *ec2.DescribePrefixListsRequest) (*ec2.DescribePrefixListsResponse, error) {
 	return view(ctx, c, caller, "DescribePrefixLists", func(*call) (*ec2.DescribePrefixListsResponse, error) {
 		picked, err := c.pickLists(in)
 		answer := &ec2.DescribePrefixListsResponse{}
@@ -57,22 +58,25 @@ func (c *Control) DescribePrefixLists(ctx context.Context, caller iam.Caller, in
 }
 
 // DescribeManagedPrefixLists lists the same lists, as managed prefix lists.
-func (c *Control) DescribeManagedPrefixLists(ctx context.Context, caller iam.Caller, in *ec2.DescribePrefixListsRequest) (*ec2.DescribeManagedPrefixListsResponse, error) {
-	return view(ctx, c, caller, "DescribeManagedPrefixLists", func(*call) (*ec2.DescribeManagedPrefixListsResponse, error) {
-		picked, err := c.pickLists(in)
-		answer := &ec2.DescribeManagedPrefixListsResponse{}
-		for _, list := range picked {
-			answer.Lists = append(answer.Lists, ec2.ManagedPrefixList{
-				ID: list.ID, Name: list.Name, Family: list.Family, State: "create-complete", OwnerID: "AWS", Version: 1,
-				ARN: lattice.ARN{Service: "ec2", Region: c.region, Account: "aws", Resource: "prefix-list/" + list.ID}.String(),
-			})
-		}
-		return answer, err
-	})
+func (c *Control) DescribeManagedPrefixLists(ctx context.Context, caller iam.Caller,
+	in *ec2.DescribePrefixListsRequest) (*ec2.DescribeManagedPrefixListsResponse, error) {
+	return view(ctx, c, caller, "DescribeManagedPrefixLists",
+		func(*call) (*ec2.DescribeManagedPrefixListsResponse, error) {
+			picked, err := c.pickLists(in)
+			answer := &ec2.DescribeManagedPrefixListsResponse{}
+			for _, list := range picked {
+				answer.Lists = append(answer.Lists, ec2.ManagedPrefixList{
+					ID: list.ID, Name: list.Name, Family: list.Family, State: "create-complete", OwnerID: "AWS", Version: 1,
+					ARN: lattice.ARN{Service: "ec2", Region: c.region, Account: "aws", Resource: "prefix-list/" + list.ID}.String(),
+				})
+			}
+			return answer, err
+		})
 }
 
 // GetManagedPrefixListEntries lists what a prefix list has.
-func (c *Control) GetManagedPrefixListEntries(ctx context.Context, caller iam.Caller, in *ec2.GetPrefixListEntriesRequest) (*ec2.GetPrefixListEntriesResponse, error) {
+func (c *Control) GetManagedPrefixListEntries(ctx context.Context, caller iam.Caller,
+	in *ec2.GetPrefixListEntriesRequest) (*ec2.GetPrefixListEntriesResponse, error) {
 	return view(ctx, c, caller, "GetManagedPrefixListEntries", func(op *call) (*ec2.GetPrefixListEntriesResponse, error) {
 		if err := op.May(op.arn("prefix-list/"+in.ID), nil); err != nil {
 			return nil, err
@@ -88,7 +92,8 @@ func (c *Control) GetManagedPrefixListEntries(ctx context.Context, caller iam.Ca
 
 func (c *Control) pickLists(in *ec2.DescribePrefixListsRequest) ([]ec2.PrefixList, error) {
 	return pick(c.prefixLists(), in.IDs, "InvalidPrefixListID.NotFound", func(l ec2.PrefixList) (string, bool, error) {
-		match, err := matches(in.Filters, map[string][]string{"prefix-list-id": {l.ID}, "prefix-list-name": {l.Name}, "owner-id": {"AWS"}}, nil)
+		match, err := matches(in.Filters, map[string][]string{"prefix-list-id": {l.ID}, "prefix-list-name": {l.Name},
+			"owner-id": {"AWS"}}, nil)
 		return l.ID, match, err
 	})
 }

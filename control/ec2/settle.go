@@ -12,10 +12,10 @@ import (
 // terminatedFor is how long a terminated instance is still described.
 const terminatedFor = time.Minute
 
-// Rows are the kinds of EC2 that are settled. Instances go from pending to running, and from shutting-down to terminated,
-// when every live node has applied the change, and from terminated to gone after a minute. A pending instance that a node
-// cannot make is terminated, with the reason (EC2 user guide, "Troubleshoot instance launch issues"); a running one, which
-// it may make again, has the reason beside its state. VPCs have the reason alone.
+// Rows are the kinds of EC2 that are settled. Instances go from pending to running, and from shutting-down to
+// terminated, when every live node has applied the change, and from terminated to gone after a minute. A pending
+// instance that a node cannot make is terminated, with the reason (EC2 user guide, "Troubleshoot instance launch
+// issues"); a running one, which it may make again, has the reason beside its state. VPCs have the reason alone.
 func (c *Control) Rows() []settling.Row {
 	return []settling.Row{
 		{Kind: ec2.KindInstance, Waits: instanceWaits, Settle: c.settleInstance},
@@ -36,7 +36,8 @@ func instanceWaits(object []byte) (settling.Wait, error) {
 
 // settleInstance moves an instance to its next state.
 func (c *Control) settleInstance(tx *store.Tx, id string, verdict settling.Verdict) error {
-	instance, err := settling.Read(tx, instances.objects, id, verdict, func(i *ec2.Instance) bool { return i.State != ec2.InstanceRunning })
+	instance, err := settling.Read(tx, instances.objects, id, verdict,
+		func(i *ec2.Instance) bool { return i.State != ec2.InstanceRunning })
 	if instance == nil {
 		return err
 	}

@@ -73,7 +73,8 @@ func vpcAttributes(_ *call, v *ec2.VPC) map[string][]string {
 	cidr := []string{v.CIDR.String()}
 	return map[string][]string{
 		"vpc-id": {v.ID}, "cidr": cidr, "cidrBlock": cidr, "cidr-block-association.cidr-block": cidr,
-		"state": {vpcState(v)}, "owner-id": {v.Account}, "is-default": {"false"}, "isDefault": {"false"}, "dhcp-options-id": {"default"},
+		"state": {vpcState(v)}, "owner-id": {v.Account}, "is-default": {"false"}, "isDefault": {"false"},
+		"dhcp-options-id": {"default"},
 		"ipv6-cidr-block-association.association-id": nil, "ipv6-cidr-block-association.ipv6-cidr-block": nil,
 	}
 }

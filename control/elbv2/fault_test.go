@@ -18,11 +18,14 @@ func TestFault_A10_LoadBalancersHaveQuotas(t *testing.T) {
 	}})
 	l := w.balancer(p, "one")
 	w.balancer(p, "one") // which is the same one
-	refused(w, w.CreateLoadBalancer, nouns.CreateLoadBalancerRequest{Name: "two", Scheme: "internal", Subnets: p.subnets}, "TooManyLoadBalancers")
+	refused(w, w.CreateLoadBalancer, nouns.CreateLoadBalancerRequest{Name: "two", Scheme: "internal", Subnets: p.subnets},
+		"TooManyLoadBalancers")
 	g := w.group(p, "one")
-	refused(w, w.CreateTargetGroup, nouns.CreateTargetGroupRequest{Name: "two", Protocol: "HTTP", Port: 80, VPCID: p.vpc}, "TooManyTargetGroups")
+	refused(w, w.CreateTargetGroup, nouns.CreateTargetGroupRequest{Name: "two", Protocol: "HTTP", Port: 80, VPCID: p.vpc},
+		"TooManyTargetGroups")
 	listener := func(port int32) nouns.CreateListenerRequest {
-		return nouns.CreateListenerRequest{LoadBalancerARN: l.ARN, ListenerSettings: nouns.ListenerSettings{Protocol: "HTTP", Port: port}, DefaultActions: forwardTo(g)}
+		return nouns.CreateListenerRequest{LoadBalancerARN: l.ARN, ListenerSettings: nouns.ListenerSettings{Protocol: "HTTP",
+			Port: port}, DefaultActions: forwardTo(g)}
 	}
 	must(w, w.CreateListener, listener(80))
 	refused(w, w.CreateListener, listener(81), "TooManyListeners")

@@ -21,8 +21,9 @@ import (
 
 // The load balancers, and the certificates of their listeners, which are only read here.
 var (
-	loadBalancers      = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
-	ownedBalancers     = ownership.Of(elbv2.KindLoadBalancer, func(l *elbv2.LoadBalancer) (string, string) { return l.Account, l.ID })
+	loadBalancers  = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+	ownedBalancers = ownership.Of(elbv2.KindLoadBalancer,
+		func(l *elbv2.LoadBalancer) (string, string) { return l.Account, l.ID })
 	certificateObjects = store.NewKind[acm.Certificate](acm.KindCertificate)
 )
 
@@ -65,8 +66,8 @@ func (op *call) putLoadBalancer(l *elbv2.LoadBalancer) error {
 	return loadBalancers.Put(op.Tx, l.ID, *l)
 }
 
-// ownLoadBalancers lists the load balancers of the caller's account, in order of id. They are read once for an operation, and
-// the list is not to be changed.
+// ownLoadBalancers lists the load balancers of the caller's account, in order of id. They are read once for an
+// operation, and the list is not to be changed.
 func (op *call) ownLoadBalancers() ([]*elbv2.LoadBalancer, error) {
 	if op.balancers == nil {
 		own, err := ownedBalancers.All(op.Tx, op.account)

@@ -12,7 +12,8 @@ func Rows() []settling.Row {
 }
 
 func settle(tx *store.Tx, path string, verdict settling.Verdict) error {
-	l, err := settling.Read(tx, loadBalancers, path, verdict, func(l *elbv2.LoadBalancer) bool { return l.Status.InProgress() })
+	l, err := settling.Read(tx, loadBalancers, path, verdict,
+		func(l *elbv2.LoadBalancer) bool { return l.Status.InProgress() })
 	if l == nil || !verdict.Judge(&l.Status, &l.Failure, true) {
 		return err
 	}

@@ -21,7 +21,8 @@ func TestFault_A1_LoadBalancersThatCannotBeMadeHaveFailed(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return row.Settle(tx, entries[0].ID, settling.Verdict{Revision: entries[0].Revision, Failure: lattice.Failure{FailureMessage: reason}})
+			return row.Settle(tx, entries[0].ID, settling.Verdict{Revision: entries[0].Revision,
+				Failure: lattice.Failure{FailureMessage: reason}})
 		})
 	}
 	for _, step := range []struct{ fails, state string }{

@@ -22,8 +22,8 @@ var instances = store.NewKind[resources.Instance](resources.KindInstance)
 // codeTarget is the code of errors about targets.
 const codeTarget = "InvalidTarget"
 
-// maxTargets is the default of how many targets a target group may have (Elastic Load Balancing, "Quotas for your Application Load
-// Balancers").
+// maxTargets is the default of how many targets a target group may have (Elastic Load Balancing, "Quotas for your
+// Application Load Balancers").
 const maxTargets = 1000
 
 // resolve spells a target as the store does: with its port, and an address in its shortest form.

@@ -20,8 +20,9 @@ import (
 
 var (
 	targetGroups = store.NewKind[elbv2.TargetGroup](elbv2.KindTargetGroup)
-	ownedGroups  = ownership.Of(elbv2.KindTargetGroup, func(g *elbv2.TargetGroup) (string, string) { return g.Account, g.ID })
-	vpcs         = store.NewKind[resources.VPC](resources.KindVPC)
+	ownedGroups  = ownership.Of(elbv2.KindTargetGroup,
+		func(g *elbv2.TargetGroup) (string, string) { return g.Account, g.ID })
+	vpcs = store.NewKind[resources.VPC](resources.KindVPC)
 )
 
 // trafficPort is how a health check says that it uses the port on which a target receives requests.

@@ -10,8 +10,8 @@ import (
 	"pergola/policy"
 )
 
-// maxManagedPolicy is how many characters other than white space a managed policy may have (IAM user guide, "IAM and AWS
-// STS quotas").
+// maxManagedPolicy is how many characters other than white space a managed policy may have (IAM user guide, "IAM and
+// AWS STS quotas").
 const maxManagedPolicy = 6144
 
 // checkPermissions refuses what is no policy for identities. Like all of these, it is for documents whose size has been

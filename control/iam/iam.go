@@ -54,7 +54,8 @@ type Control struct {
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, box: cfg.Box, now: cfg.Now, random: cfg.Random, quotas: cfg.Quotas, allowLocalIssuers: cfg.AllowLocalIssuers}
+	c := &Control{store: cfg.Store, box: cfg.Box, now: cfg.Now, random: cfg.Random, quotas: cfg.Quotas,
+		allowLocalIssuers: cfg.AllowLocalIssuers}
 	if c.now == nil {
 		c.now = time.Now
 	}

@@ -40,8 +40,8 @@ type holder[T any] struct {
 	inlineSize int
 }
 
-// How many characters all inline policies of a user, a group or a role may have together (IAM user guide, "IAM and AWS STS
-// quotas").
+// How many characters all inline policies of a user, a group or a role may have together (IAM user guide, "IAM and AWS
+// STS quotas").
 const (
 	maxUserInline  = 2048
 	maxGroupInline = 5120
@@ -51,19 +51,23 @@ const (
 var (
 	users = holder[iam.User]{noun[iam.User]{
 		store.NewKind[iam.User](iam.KindUser), iam.KindUser, "user", "userName", "User", "user",
-		func(s iam.Subject) string { return s.UserName }, func(u *iam.User) *iam.Entity { return &u.Entity }, func(u *iam.User) string { return u.Boundary }, iam.QuotaUsers,
+		func(s iam.Subject) string { return s.UserName }, func(u *iam.User) *iam.Entity { return &u.Entity },
+		func(u *iam.User) string { return u.Boundary }, iam.QuotaUsers,
 	}, func(u *iam.User) *iam.Permissions { return &u.Permissions }, iam.QuotaUserPolicies, maxUserInline}
 	groups = holder[iam.Group]{noun[iam.Group]{
 		store.NewKind[iam.Group](iam.KindGroup), iam.KindGroup, "group", "groupName", "Group", "group",
-		func(s iam.Subject) string { return s.GroupName }, func(g *iam.Group) *iam.Entity { return &g.Entity }, nil, iam.QuotaGroups,
+		func(s iam.Subject) string { return s.GroupName }, func(g *iam.Group) *iam.Entity { return &g.Entity }, nil,
+		iam.QuotaGroups,
 	}, func(g *iam.Group) *iam.Permissions { return &g.Permissions }, iam.QuotaGroupPolicies, maxGroupInline}
 	roles = holder[iam.Role]{noun[iam.Role]{
 		store.NewKind[iam.Role](iam.KindRole), iam.KindRole, "role", "roleName", "Role", "role",
-		func(s iam.Subject) string { return s.RoleName }, func(r *iam.Role) *iam.Entity { return &r.Entity }, func(r *iam.Role) string { return r.Boundary }, iam.QuotaRoles,
+		func(s iam.Subject) string { return s.RoleName }, func(r *iam.Role) *iam.Entity { return &r.Entity },
+		func(r *iam.Role) string { return r.Boundary }, iam.QuotaRoles,
 	}, func(r *iam.Role) *iam.Permissions { return &r.Permissions }, iam.QuotaRolePolicies, maxRoleInline}
 	profiles = noun[iam.InstanceProfile]{
 		store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile), iam.KindInstanceProfile, "instance profile", "instanceProfileName", "InstanceProfile", "instance-profile",
-		func(s iam.Subject) string { return s.InstanceProfileName }, func(p *iam.InstanceProfile) *iam.Entity { return &p.Entity }, nil, iam.QuotaInstanceProfiles,
+		func(s iam.Subject) string { return s.InstanceProfileName },
+		func(p *iam.InstanceProfile) *iam.Entity { return &p.Entity }, nil, iam.QuotaInstanceProfiles,
 	}
 	policies = noun[iam.ManagedPolicy]{
 		store.NewKind[iam.ManagedPolicy](iam.KindPolicy), iam.KindPolicy, "policy", "", "Policy", "policy",

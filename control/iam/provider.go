@@ -51,8 +51,8 @@ func issuerName(raw string) (string, error) {
 	return name, nil
 }
 
-// fetchable refuses the URL of an issuer from which keys are not fetched: one that is not https, and one that says itself
-// that it is in here. Where local issuers are allowed, one on this host may be http.
+// fetchable refuses the URL of an issuer from which keys are not fetched: one that is not https, and one that says
+// itself that it is in here. Where local issuers are allowed, one on this host may be http.
 func (c *Control) fetchable(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -63,7 +63,9 @@ func (c *Control) fetchable(raw string) error {
 	case u.Scheme != "https" && !(c.allowLocalIssuers && internal):
 		return aws.Errorf("InvalidInput", "Invalid Open ID Connect Provider URL: it must begin with https://")
 	case internal && !c.allowLocalIssuers:
-		return aws.Errorf("InvalidInput", "Invalid Open ID Connect Provider URL: %s is in this host or in a private network, from which nothing is fetched; register the issuer with its keys (pergola issuer), or start with --allow-local-issuers", u.Host)
+		return aws.Errorf("InvalidInput",
+			"Invalid Open ID Connect Provider URL: %s is in this host or in a private network, from which nothing is fetched; "+
+				"register the issuer with its keys (pergola issuer), or start with --allow-local-issuers", u.Host)
 	}
 	return nil
 }
@@ -73,8 +75,8 @@ const maxKeySet = 64 << 10
 
 // IssuerKeys are the keys of an issuer that are given rather than fetched.
 type IssuerKeys struct {
-	// URL is the issuer as its tokens name it, such as https://kubernetes.default.svc.cluster.local. It need not be one that
-	// can be reached.
+	// URL is the issuer as its tokens name it, such as https://kubernetes.default.svc.cluster.local. It need not be one
+	// that can be reached.
 	URL string
 	// ClientIDs are audiences to add; none, for a new provider, means sts.amazonaws.com.
 	ClientIDs []string
@@ -83,18 +85,20 @@ type IssuerKeys struct {
 }
 
 // RegisterIssuer gives an account a provider whose keys are known, so that nothing is ever fetched from its issuer; a
-// provider that there is gets other keys. It returns the provider's ARN. Who runs the deployment may do this, and no policy
-// is asked. The errors are those of CreateOpenIDConnectProvider.
+// provider that there is gets other keys. It returns the provider's ARN. Who runs the deployment may do this, and no
+// policy is asked. The errors are those of CreateOpenIDConnectProvider.
 func (c *Control) RegisterIssuer(ctx context.Context, account string, given IssuerKeys) (arn string, err error) {
 	name, err := issuerName(given.URL)
 	if err != nil {
 		return "", err
 	}
 	if len(given.Keys) > maxKeySet {
-		return "", aws.Errorf("InvalidInput", "The keys of an issuer may have %d bytes, these have %d", maxKeySet, len(given.Keys))
+		return "", aws.Errorf("InvalidInput", "The keys of an issuer may have %d bytes, these have %d", maxKeySet,
+			len(given.Keys))
 	}
 	if keys, err := iam.ReadKeys(given.Keys); err != nil || len(keys) == 0 {
-		return "", aws.Errorf("InvalidInput", "No key of the issuer can be used: want a JSON Web Key Set with RSA keys of 2048 bits or more, or keys on the curve P-256 (%v)", err)
+		return "", aws.Errorf("InvalidInput", "No key of the issuer can be used: want a JSON Web Key Set with RSA keys of "+
+			"2048 bits or more, or keys on the curve P-256 (%v)", err)
 	}
 	_, err = c.store.Update(ctx, func(tx *store.Tx) error {
 		op := &call{Control: c, Tx: tx, account: account}
@@ -231,8 +235,9 @@ func (c *Control) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, c
 }
 
 func (c *Control) changeClientIDs(ctx context.Context, caller iam.Caller, action string, in *iam.ClientIDRequest, f func([]string) []string) (*iam.Empty, error) {
-	return c.Providers().change(ctx, caller, edit{action: action, subject: iam.Subject{ProviderARN: in.ProviderARN}}, func(op *call, p *iam.Provider) error {
-		p.ClientIDs = f(p.ClientIDs)
-		return op.room(iam.QuotaClientIDs, len(p.ClientIDs)-1)
-	})
+	return c.Providers().change(ctx, caller, edit{action: action, subject: iam.Subject{ProviderARN: in.ProviderARN}},
+		func(op *call, p *iam.Provider) error {
+			p.ClientIDs = f(p.ClientIDs)
+			return op.room(iam.QuotaClientIDs, len(p.ClientIDs)-1)
+		})
 }

@@ -18,7 +18,8 @@ func TestFault_A10_QuotasOfIAM(t *testing.T) {
 	const few = 3
 	quotas := map[string]int{}
 	for _, q := range []lattice.Quota{
-		nouns.QuotaUsers, nouns.QuotaGroups, nouns.QuotaRoles, nouns.QuotaInstanceProfiles, nouns.QuotaPolicies, nouns.QuotaProviders,
+		nouns.QuotaUsers, nouns.QuotaGroups, nouns.QuotaRoles, nouns.QuotaInstanceProfiles, nouns.QuotaPolicies,
+		nouns.QuotaProviders,
 		nouns.QuotaUserPolicies, nouns.QuotaGroupPolicies, nouns.QuotaRolePolicies, nouns.QuotaAccessKeys,
 	} {
 		quotas[q.Code] = few
@@ -50,7 +51,8 @@ func TestFault_A10_QuotasOfIAM(t *testing.T) {
 			return err
 		},
 		nouns.QuotaProviders: func(ctx context.Context, name string) error {
-			_, err := w.CreateOpenIDConnectProvider(ctx, w.caller, &nouns.CreateProviderRequest{URL: "https://" + name + ".example.com"})
+			_, err := w.CreateOpenIDConnectProvider(ctx, w.caller, &nouns.CreateProviderRequest{URL: "https://" + name +
+				".example.com"})
 			return err
 		},
 	} {
@@ -94,8 +96,8 @@ func exceeded(t *testing.T, err error, q lattice.Quota, limit int) {
 	}
 }
 
-// TestFault_A9_DocumentsAreMeasuredFirst puts documents that are too long and no policies: that they are too long is said
-// alone, since nothing reads them.
+// TestFault_A9_DocumentsAreMeasuredFirst puts documents that are too long and no policies: that they are too long is
+// said alone, since nothing reads them.
 func TestFault_A9_DocumentsAreMeasuredFirst(t *testing.T) {
 	w := newWorldWith(t, iam.Config{Quotas: map[string]int{nouns.QuotaTrustPolicy.Code: 4096}})
 	w.createUser("ada")
@@ -103,7 +105,8 @@ func TestFault_A9_DocumentsAreMeasuredFirst(t *testing.T) {
 	arn := w.createPolicy("own")
 	junk := func(n int) string { return strings.Repeat("x", n) }
 	put := func(s nouns.Subject, n int) nouns.PutPolicyRequest {
-		return nouns.PutPolicyRequest{InlinePolicyRequest: nouns.InlinePolicyRequest{Subject: s, Name: "p"}, Document: junk(n)}
+		return nouns.PutPolicyRequest{InlinePolicyRequest: nouns.InlinePolicyRequest{Subject: s, Name: "p"},
+			Document: junk(n)}
 	}
 	for n, code := range map[int]string{0: "MalformedPolicyDocument", 1: "LimitExceeded"} {
 		refused(w, w.Users().PutPolicy, put(user("ada"), 2048+n), code)
@@ -119,8 +122,10 @@ func TestFault_A9_DocumentsAreMeasuredFirst(t *testing.T) {
 func TestFault_C6_IssuersInHere(t *testing.T) {
 	w, open := newWorldWith(t, iam.Config{}), newWorld(t)
 	for _, host := range []string{
-		"127.0.0.1", "127.9.9.9:8443", "localhost", "LOCALHOST.", "a.localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254",
-		"10.0.0.1:6443", "172.31.0.1", "192.168.1.1", "100.64.0.1", "[fe80::1]", "[fd00::1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "224.0.0.1", "255.255.255.255",
+		"127.0.0.1", "127.9.9.9:8443", "localhost", "LOCALHOST.", "a.localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0",
+		"169.254.169.254",
+		"10.0.0.1:6443", "172.31.0.1", "192.168.1.1", "100.64.0.1", "[fe80::1]", "[fd00::1]", "[64:ff9b::7f00:1]",
+		"[2002:7f00:1::]", "224.0.0.1", "255.255.255.255",
 	} {
 		in := nouns.CreateProviderRequest{URL: "https://" + host + "/id"}
 		refused(w, w.CreateOpenIDConnectProvider, in, "InvalidInput")
@@ -129,7 +134,8 @@ func TestFault_C6_IssuersInHere(t *testing.T) {
 		refused(w, w.CreateOpenIDConnectProvider, in, "InvalidInput")
 		must(open, open.CreateOpenIDConnectProvider, in)
 	}
-	for _, host := range []string{"issuer.example.com", "192.0.9.1", "8.8.8.8", "[2606:4700::1]", "localhost.example.com"} {
+	for _, host := range []string{"issuer.example.com", "192.0.9.1", "8.8.8.8", "[2606:4700::1]",
+		"localhost.example.com"} {
 		must(w, w.CreateOpenIDConnectProvider, nouns.CreateProviderRequest{URL: "https://" + host})
 		refused(open, open.CreateOpenIDConnectProvider, nouns.CreateProviderRequest{URL: "http://" + host}, "InvalidInput")
 	}
@@ -157,7 +163,8 @@ func TestFault_C4_TrustedPrincipalsExist(t *testing.T) {
 				return err
 			},
 			"UpdateAssumeRolePolicy": func() error {
-				_, err := w.UpdateAssumeRolePolicy(w.ctx, w.caller, &nouns.UpdateAssumeRolePolicyRequest{Name: "worker", Trust: trusting(principal)})
+				_, err := w.UpdateAssumeRolePolicy(w.ctx, w.caller, &nouns.UpdateAssumeRolePolicyRequest{Name: "worker",
+					Trust: trusting(principal)})
 				return err
 			},
 		} {
@@ -166,11 +173,13 @@ func TestFault_C4_TrustedPrincipalsExist(t *testing.T) {
 			switch {
 			case want == "" && err != nil:
 				t.Errorf("%s: %s: %v", name, principal, err)
-			case want != "" && (!errors.As(err, &refusal) || refusal.Code != "MalformedPolicyDocument" || refusal.Message != `Invalid principal in policy: "AWS":"`+principal+`"`):
+			case want != "" && (!errors.As(err, &refusal) || refusal.Code != "MalformedPolicyDocument" ||
+				refusal.Message != `Invalid principal in policy: "AWS":"`+principal+`"`):
 				t.Errorf("%s: %s: %v", name, principal, err)
 			}
 		}
-		if _, err := w.DeleteRole(w.ctx, w.caller, &nouns.SubjectRequest{Subject: role("itself")}); (err == nil) != (want == "") {
+		if _, err := w.DeleteRole(w.ctx, w.caller,
+			&nouns.SubjectRequest{Subject: role("itself")}); (err == nil) != (want == "") {
 			t.Errorf("a role that trusts %s: %v", principal, err)
 		}
 	}

@@ -48,8 +48,8 @@ func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.Cre
 	})
 }
 
-// setTrust gives a role a trust policy. Whom it names and who is in this deployment must exist, and is known by its unique id
-// from then on.
+// setTrust gives a role a trust policy. Whom it names and who is in this deployment must exist, and is known by its
+// unique id from then on.
 func (op *call) setTrust(role *iam.Role, document string) error {
 	absent, err := authority.AbsentPrincipal(op.Tx, document)
 	switch {

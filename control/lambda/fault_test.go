@@ -14,8 +14,11 @@ func TestFault_A10_CodeAndConcurrencyHaveQuotas(t *testing.T) {
 	w.create("one")
 	w.Control.quotas[lambda.QuotaCodeStorage.Code] = 0
 	refused(w, w.CreateFunction, lambda.CreateFunctionRequest{
-		FunctionName: "two", Runtime: "provided.al2023", Handler: "bootstrap", Role: "arn:aws:iam::" + account + ":role/" + roleName, Code: w.code("two"),
+		FunctionName: "two", Runtime: "provided.al2023", Handler: "bootstrap", Role: "arn:aws:iam::" + account + ":role/" +
+			roleName, Code: w.code("two"),
 	}, "CodeStorageExceededException")
-	must(w, w.PutFunctionConcurrency, lambda.PutConcurrencyRequest{FunctionName: "one", Reserved: int32(lambda.QuotaConcurrency.Default - unreserved)})
-	refused(w, w.PutFunctionConcurrency, lambda.PutConcurrencyRequest{FunctionName: "one", Reserved: int32(lambda.QuotaConcurrency.Default - unreserved + 1)}, "InvalidParameterValueException")
+	must(w, w.PutFunctionConcurrency, lambda.PutConcurrencyRequest{FunctionName: "one",
+		Reserved: int32(lambda.QuotaConcurrency.Default - unreserved)})
+	refused(w, w.PutFunctionConcurrency, lambda.PutConcurrencyRequest{FunctionName: "one",
+		Reserved: int32(lambda.QuotaConcurrency.Default - unreserved + 1)}, "InvalidParameterValueException")
 }

@@ -59,7 +59,8 @@ func checkInvocation(in *lambda.InvokeRequest) (clientContext string, err error)
 	const badContent = "InvalidRequestContentException"
 	switch {
 	case in.Tenant != "" || in.Execution != "":
-		return "", invalid("Neither tenant isolation nor durable executions are served here; leave out X-Amz-Tenant-Id and X-Amz-Durable-Execution-Name")
+		return "", invalid("Neither tenant isolation nor durable executions are served here; leave out X-Amz-Tenant-Id and " +
+			"X-Amz-Durable-Execution-Name")
 	case in.InvocationType == lambda.InvokeDryRun:
 		return "", nil
 	case in.InvocationType == lambda.InvokeEvent:

@@ -279,12 +279,14 @@ func TestFault_C4_PrincipalsOfPermissions(t *testing.T) {
 	w.create("spots")
 	n := 0
 	for principal, taken := range map[string]bool{
-		"*": true, account: true, "999999999999": true, "arn:aws:iam::999999999999:user/anybody": true, lambda.LatticeService: true,
+		"*": true, account: true, "999999999999": true, "arn:aws:iam::999999999999:user/anybody": true,
+		lambda.LatticeService:                      true,
 		"arn:aws:iam::" + account + ":user/nobody": false, "arn:aws:sts::" + account + ":assumed-role/nobody/x": false,
 	} {
 		n++
 		_, err := w.AddPermission(w.ctx, w.caller, &lambda.AddPermissionRequest{
-			Reference: lambda.Reference{FunctionName: "spots"}, StatementID: fmt.Sprint("s", n), Action: lambda.InvokeAction, Principal: principal,
+			Reference: lambda.Reference{FunctionName: "spots"}, StatementID: fmt.Sprint("s", n), Action: lambda.InvokeAction,
+			Principal: principal,
 		})
 		var named *aws.Error
 		if taken && err != nil || !taken && (!errors.As(err, &named) || named.Code != "InvalidParameterValueException") {

@@ -37,8 +37,10 @@ func (c *Control) AddPermission(ctx context.Context, caller iam.Caller, in *lamb
 		if err := (&lambda.Policy{Statements: []lambda.Statement{added}}).Check(); err != nil || !isPrincipal(in.Principal) {
 			return nil, invalid("The provided principal was invalid. Please check the principal and try again: %q must be *, an account, the ARN of a user or a role, or a service such as %s", in.Principal, lambda.LatticeService)
 		}
-		if absent, err := authority.AbsentPrincipal(op.Tx, (&lambda.Policy{Statements: []lambda.Statement{added}}).Document()); err != nil || absent != "" {
-			return nil, cmp.Or(err, invalid("The provided principal was invalid. Please check the principal and try again: %q does not exist", in.Principal))
+		if absent, err := authority.AbsentPrincipal(op.Tx,
+			(&lambda.Policy{Statements: []lambda.Statement{added}}).Document()); err != nil || absent != "" {
+			return nil, cmp.Or(err, invalid("The provided principal was invalid. Please check the principal and try again: %q "+
+				"does not exist", in.Principal))
 		}
 		p.Statements = append(slices.Clone(p.Statements), added)
 		if n := len(p.Document()); n > lambda.MaxPolicy {

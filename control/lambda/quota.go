@@ -34,8 +34,8 @@ func roomed[R any](op *call, answer *R, err error) (*R, error) {
 	return answer, err
 }
 
-// unreserved is how much of the concurrency of an account stays for functions that reserve none (Lambda developer guide,
-// "Configuring reserved concurrency").
+// unreserved is how much of the concurrency of an account stays for functions that reserve none (Lambda developer
+// guide, "Configuring reserved concurrency").
 const unreserved = 100
 
 // roomForConcurrency refuses to reserve for a function what would leave too little for the others.
@@ -52,7 +52,8 @@ func (op *call) roomForConcurrency(f *lambda.Function, wanted int32) error {
 	}
 	if limit := op.quotas.Limit(lambda.QuotaConcurrency); total > max(0, limit-unreserved) {
 		return aws.Errorf(lambda.QuotaConcurrency.Exceeded,
-			"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d]; raise quota %s, which is %d, or reserve less",
+			"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "+
+				"minimum value of [%d]; raise quota %s, which is %d, or reserve less",
 			unreserved, lambda.QuotaConcurrency.Code, limit)
 	}
 	return nil

@@ -13,8 +13,8 @@ type target struct{ function, group string }
 // maxRemembered is how many functions of target groups are remembered. Beyond it one of them is forgotten.
 const maxRemembered = 1000
 
-// remembered are the functions that were invoked for target groups, as they were last found, so that traffic to them goes
-// on while the store is away.
+// remembered are the functions that were invoked for target groups, as they were last found, so that traffic to them
+// goes on while the store is away.
 type remembered struct {
 	mu   sync.Mutex
 	last map[target]*functions.Function

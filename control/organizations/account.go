@@ -68,7 +68,8 @@ func (c *Control) CreateAccount(ctx context.Context, caller iam.Caller, in *orga
 			creation.State = organizations.CreationSucceeded
 			creation.Account, err = op.createAccount(in, tags)
 		}
-		return &organizations.CreateAccountResponse{Status: describeCreation(creation)}, errors.Join(err, op.remember(creation))
+		return &organizations.CreateAccountResponse{Status: describeCreation(creation)},
+			errors.Join(err, op.remember(creation))
 	})
 }
 

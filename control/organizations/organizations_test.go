@@ -54,7 +54,8 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = objects.Close() }) // a test may have closed it
-	c := New(Config{Store: objects, FirstAccount: management, Now: func() time.Time { return testNow }, Quotas: map[string]int{accountsQuota: 100}})
+	c := New(Config{Store: objects, FirstAccount: management, Now: func() time.Time { return testNow },
+		Quotas: map[string]int{accountsQuota: 100}})
 	return &world{c, t, ctx, root(management)}
 }
 

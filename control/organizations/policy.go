@@ -102,7 +102,8 @@ func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *organ
 // policyNames are the ids of the policies by their names.
 var policyNames = store.NewIndex("service-control-policy-name")
 
-// putPolicy writes a policy, new or changed, if its content is good and no other one has its name. was is its name so far.
+// putPolicy writes a policy, new or changed, if its content is good and no other one has its name. was is its name so
+// far.
 func (op *call) putPolicy(policy organizations.Policy, was string) (*organizations.PolicyResponse, error) {
 	if err := checkDocument(policy.Content); err != nil {
 		return nil, err
@@ -120,7 +121,8 @@ func (op *call) putPolicy(policy organizations.Policy, was string) (*organizatio
 	if was != "" && was != policy.Name {
 		policyNames.Delete(op.Tx, was)
 	}
-	return op.describePolicy(policy), errors.Join(policyNames.Put(op.Tx, policy.Name, policy.ID), policyObjects.Put(op.Tx, policy.ID, policy))
+	return op.describePolicy(policy), errors.Join(policyNames.Put(op.Tx, policy.Name, policy.ID),
+		policyObjects.Put(op.Tx, policy.ID, policy))
 }
 
 func (op *call) describePolicy(p organizations.Policy) *organizations.PolicyResponse {

@@ -74,7 +74,8 @@ func TestFault_D4_RequestsForAccountsAreForgotten(t *testing.T) {
 		for n := range maxCreations {
 			at := testNow.Add(time.Duration(n-maxCreations) * time.Second)
 			key := fmt.Sprintf("%020d/%s", at.UnixNano(), id(n))
-			if err := errors.Join(creationsByTime.Put(tx, key, ""), creationObjects.Put(tx, id(n), nouns.AccountCreation{ID: id(n), Requested: at})); err != nil {
+			if err := errors.Join(creationsByTime.Put(tx, key, ""),
+				creationObjects.Put(tx, id(n), nouns.AccountCreation{ID: id(n), Requested: at})); err != nil {
 				return err
 			}
 		}

@@ -10,8 +10,8 @@ import (
 	"pergola/store"
 )
 
-// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each kind of which
-// owned has every object, those from before there was the index included.
+// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each kind of
+// which owned has every object, those from before there was the index included.
 var (
 	owned    = store.NewIndex("owned").Counted()
 	complete = store.NewIndex("owned-complete")
@@ -48,8 +48,8 @@ func (k Kind[T]) Count(tx *store.Tx, account string) (int, error) {
 	return owned.Count(tx, k.prefix(account))
 }
 
-// List returns the objects that an account owns, in order of id, as the lists of the store do: after an id, so many at most,
-// and whether there are more. A limit of 0 means all.
+// List returns the objects that an account owns, in order of id, as the lists of the store do: after an id, so many at
+// most, and whether there are more. A limit of 0 means all.
 func (k Kind[T]) List(tx *store.Tx, account, after string, limit int) (entries []store.Entry[T], more bool, err error) {
 	prefix := k.prefix(account)
 	if after != "" {

@@ -16,10 +16,11 @@ import (
 // patience is how long the answer to a change waits at most for the nodes to apply it.
 const patience = 2 * time.Second
 
-// Begin begins to watch what is committed with the context that it returns. What has been committed is in force when wait
-// returns true: every live node serves it then, and has for every request that comes from now on. After two seconds, or
-// when ctx ends, wait returns false; the nodes apply the change all the same, as soon as they can. With nothing committed
-// that a node serves by, and with no live node, it does not wait. Late counts how often it has waited in vain.
+// Begin begins to watch what is committed with the context that it returns. What has been committed is in force when
+// wait returns true: every live node serves it then, and has for every request that comes from now on. After two
+// seconds, or when ctx ends, wait returns false; the nodes apply the change all the same, as soon as they can. With
+// nothing committed that a node serves by, and with no live node, it does not wait. Late counts how often it has waited
+// in vain.
 func (s *Settler) Begin(ctx context.Context) (watched context.Context, wait func() bool) {
 	watched, commits := store.WithCommits(ctx)
 	return watched, func() bool { return s.applied.await(ctx, commits.Newest()) }
@@ -28,8 +29,8 @@ func (s *Settler) Begin(ctx context.Context) (watched context.Context, wait func
 // Late is how many changes were answered before all live nodes had applied them.
 func (s *Settler) Late() int64 { return s.applied.late.Load() }
 
-// watermark is the revision that every live node serves, with those who wait for it to rise. It is told of reports by who
-// reads them, and not by who settles: many changes may be settled between two reports.
+// watermark is the revision that every live node serves, with those who wait for it to rise. It is told of reports by
+// who reads them, and not by who settles: many changes may be settled between two reports.
 type watermark struct {
 	late atomic.Int64
 

@@ -36,7 +36,7 @@ type ledger struct {
 type entry struct {
 	Wait
 	kind, path string
-	revision   int64 // of the change that the nodes have to apply; 0 for whichever is the last
+	revision   int64 // of the change that the nodes have to apply; 0 for the last one
 	// tries are those that have failed, and next is when there may be another.
 	tries int
 	next  time.Time
@@ -169,7 +169,8 @@ func (l *ledger) noteFailure(node, key string, value []byte) (err error) {
 	}
 	var report lattice.FailureReport
 	if err = json.Unmarshal(value, &report); err != nil {
-		report = lattice.FailureReport{Failure: lattice.Failure{FailureCode: lattice.FailureInside, FailureMessage: "the node's report cannot be read"}}
+		report = lattice.FailureReport{Failure: lattice.Failure{FailureCode: lattice.FailureInside,
+			FailureMessage: "the node's report cannot be read"}}
 	}
 	if l.failures[key] == nil {
 		l.failures[key] = map[string]lattice.FailureReport{}
@@ -178,7 +179,7 @@ func (l *ledger) noteFailure(node, key string, value []byte) (err error) {
 	return err
 }
 
-// lookAt has an object settled again, in whatever state it is.
+// lookAt has an object settled again.
 func (l *ledger) lookAt(key string) {
 	if _, waits := l.waiting[key]; waits {
 		return
@@ -247,7 +248,8 @@ func (l *ledger) isAnswering(node, path string) bool {
 	return ok && !health.Drained
 }
 
-// next is when something will be due though nothing has changed: its time comes, or it is tried again. Zero if nothing will.
+// next is when something will be due though nothing has changed: its time comes, or it is tried again. Zero if nothing
+// will.
 func (l *ledger) next(now time.Time) time.Time {
 	var next time.Time
 	for key, e := range l.waiting {

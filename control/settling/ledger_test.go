@@ -72,35 +72,62 @@ func TestWhatIsDue(t *testing.T) {
 		at   time.Time
 		due  []string
 	}{
-		"no node":                          {[]string{creating}, noon, nil},
-		"a node that has applied it":       {[]string{creating, `6 lease/node/report/a {"applied":5}`}, noon, []string{svc}},
-		"a node that is behind":            {[]string{creating, `6 lease/node/report/a {"applied":4}`}, noon, nil},
-		"one node of two is behind":        {[]string{creating, `6 lease/node/report/a {"applied":9}`, `7 lease/node/report/b {"applied":4}`}, noon, nil},
-		"the one behind vanishes":          {[]string{creating, `6 lease/node/report/a {"applied":9}`, `7 lease/node/report/b {"applied":4}`, `8 lease/node/report/b`}, noon, []string{svc}},
-		"the last node vanishes":           {[]string{creating, `6 lease/node/report/a {"applied":9}`, `7 lease/node/report/a`}, noon, nil},
-		"the report came first":            {[]string{`6 lease/node/report/a {"applied":5}`, creating}, noon, []string{svc}},
-		"it has changed again":             {[]string{`6 lease/node/report/a {"applied":5}`, creating, `7 object/service/svc-1 {"status":"DELETE_IN_PROGRESS"}`}, noon, nil},
-		"it is active":                     {[]string{`6 lease/node/report/a {"applied":5}`, `5 object/service/svc-1 {"status":"ACTIVE"}`}, noon, nil},
-		"it is gone":                       {[]string{`6 lease/node/report/a {"applied":9}`, creating, `7 object/service/svc-1`}, noon, nil},
-		"a kind that never waits":          {[]string{`6 lease/node/report/a {"applied":9}`, `5 object/vpc/vpc-1 {"status":"CREATE_IN_PROGRESS"}`}, noon, nil},
-		"a target nobody mentions":         {[]string{draining, `6 lease/node/report/a {"applied":5}`}, noon, []string{target}},
-		"a target, a node is behind":       {[]string{draining, `6 lease/node/report/a {"applied":4}`}, noon, nil},
-		"a target that still answers":      {[]string{draining, `6 lease/node/targets/tg-1/a {"10.0.0.9:80":{"status":"DRAINING"}}`, `7 lease/node/report/a {"applied":5}`}, noon, nil},
-		"a target that has drained":        {[]string{draining, `6 lease/node/targets/tg-1/a {"10.0.0.9:80":{"status":"DRAINING","drained":true}}`, `7 lease/node/report/a {"applied":5}`}, noon, []string{target}},
-		"drained on one node of two":       {[]string{draining, `6 lease/node/targets/tg-1/a {"10.0.0.9:80":{"drained":true}}`, `6 lease/node/targets/tg-1/b {"10.0.0.9:80":{}}`, `7 lease/node/report/a {"applied":5}`, `7 lease/node/report/b {"applied":5}`}, noon, nil},
-		"the answering node vanishes":      {[]string{draining, `6 lease/node/targets/tg-1/b {"10.0.0.9:80":{}}`, `7 lease/node/report/a {"applied":5}`, `7 lease/node/report/b {"applied":5}`, `8 lease/node/targets/tg-1/b`, `8 lease/node/report/b`}, noon, []string{target}},
-		"59 seconds of draining":           {[]string{draining}, noon.Add(59 * time.Second), nil},
-		"a minute of draining":             {[]string{draining}, noon.Add(time.Minute), []string{target}},
-		"a target that is registered":      {[]string{`5 object/target/tg-1/10.0.0.9:80 {}`}, noon.Add(time.Hour), nil},
-		"a target that was revived":        {[]string{draining, `6 object/target/tg-1/10.0.0.9:80 {}`}, noon.Add(time.Hour), nil},
-		"it has failed":                    {[]string{`5 object/service/svc-1 {"status":"CREATE_FAILED"}`, `6 lease/node/report/a {"applied":5}`}, noon, []string{svc}},
-		"a node could not make it":         {[]string{creating, `6 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`, `7 lease/node/report/a {"applied":5}`}, noon, []string{svc}},
-		"a node has not come to it":        {[]string{creating, `6 lease/node/failures/a/service/svc-1 {"pending":true}`, `7 lease/node/report/a {"applied":5}`}, noon, nil},
-		"a node has come to it":            {[]string{creating, `6 lease/node/failures/a/service/svc-1 {"pending":true}`, `7 lease/node/report/a {"applied":5}`, `8 lease/node/failures/a/service/svc-1`}, noon, []string{svc}},
-		"an active one fails":              {[]string{`5 object/service/svc-1 {"status":"ACTIVE"}`, `6 lease/node/report/a {"applied":5}`, `7 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`}, noon, []string{svc}},
-		"an active one fails, and changes": {[]string{`6 lease/node/report/a {"applied":5}`, `7 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`, `8 object/service/svc-1 {"status":"ACTIVE"}`}, noon, nil},
-		"what nobody settles fails":        {[]string{`6 lease/node/report/a {"applied":5}`, `7 lease/node/failures/a/rule/svc-1/x {"failureMessage":"no"}`}, noon, nil},
-		"another report of a future kind":  {[]string{creating, `6 lease/node/else/a {}`}, noon, nil},
+		"no node":                    {[]string{creating}, noon, nil},
+		"a node that has applied it": {[]string{creating, `6 lease/node/report/a {"applied":5}`}, noon, []string{svc}},
+		"a node that is behind":      {[]string{creating, `6 lease/node/report/a {"applied":4}`}, noon, nil},
+		"one node of two is behind": {[]string{creating, `6 lease/node/report/a {"applied":9}`,
+			`7 lease/node/report/b {"applied":4}`}, noon, nil},
+		"the one behind vanishes": {[]string{creating, `6 lease/node/report/a {"applied":9}`,
+			`7 lease/node/report/b {"applied":4}`, `8 lease/node/report/b`}, noon, []string{svc}},
+		"the last node vanishes": {[]string{creating, `6 lease/node/report/a {"applied":9}`,
+			`7 lease/node/report/a`}, noon, nil},
+		"the report came first": {[]string{`6 lease/node/report/a {"applied":5}`, creating}, noon, []string{svc}},
+		"it has changed again": {[]string{`6 lease/node/report/a {"applied":5}`, creating,
+			`7 object/service/svc-1 {"status":"DELETE_IN_PROGRESS"}`}, noon, nil},
+		"it is active": {[]string{`6 lease/node/report/a {"applied":5}`,
+			`5 object/service/svc-1 {"status":"ACTIVE"}`}, noon, nil},
+		"it is gone": {[]string{`6 lease/node/report/a {"applied":9}`, creating,
+			`7 object/service/svc-1`}, noon, nil},
+		"a kind that never waits": {[]string{`6 lease/node/report/a {"applied":9}`,
+			`5 object/vpc/vpc-1 {"status":"CREATE_IN_PROGRESS"}`}, noon, nil},
+		"a target nobody mentions": {[]string{draining, `6 lease/node/report/a {"applied":5}`}, noon,
+			[]string{target}},
+		"a target, a node is behind": {[]string{draining, `6 lease/node/report/a {"applied":4}`}, noon, nil},
+		"a target that still answers": {[]string{draining,
+			`6 lease/node/targets/tg-1/a {"10.0.0.9:80":{"status":"DRAINING"}}`, `7 lease/node/report/a {"applied":5}`},
+			noon, nil},
+		"a target that has drained": {[]string{draining,
+			`6 lease/node/targets/tg-1/a {"10.0.0.9:80":{"status":"DRAINING","drained":true}}`,
+			`7 lease/node/report/a {"applied":5}`}, noon, []string{target}},
+		"drained on one node of two": {[]string{draining,
+			`6 lease/node/targets/tg-1/a {"10.0.0.9:80":{"drained":true}}`, `6 lease/node/targets/tg-1/b {"10.0.0.9:80":{}}`,
+			`7 lease/node/report/a {"applied":5}`, `7 lease/node/report/b {"applied":5}`}, noon, nil},
+		"the answering node vanishes": {[]string{draining, `6 lease/node/targets/tg-1/b {"10.0.0.9:80":{}}`,
+			`7 lease/node/report/a {"applied":5}`, `7 lease/node/report/b {"applied":5}`, `8 lease/node/targets/tg-1/b`,
+			`8 lease/node/report/b`}, noon, []string{target}},
+		"59 seconds of draining":      {[]string{draining}, noon.Add(59 * time.Second), nil},
+		"a minute of draining":        {[]string{draining}, noon.Add(time.Minute), []string{target}},
+		"a target that is registered": {[]string{`5 object/target/tg-1/10.0.0.9:80 {}`}, noon.Add(time.Hour), nil},
+		"a target that was revived": {[]string{draining, `6 object/target/tg-1/10.0.0.9:80 {}`},
+			noon.Add(time.Hour), nil},
+		"it has failed": {[]string{`5 object/service/svc-1 {"status":"CREATE_FAILED"}`,
+			`6 lease/node/report/a {"applied":5}`}, noon, []string{svc}},
+		"a node could not make it": {[]string{creating,
+			`6 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`, `7 lease/node/report/a {"applied":5}`}, noon,
+			[]string{svc}},
+		"a node has not come to it": {[]string{creating, `6 lease/node/failures/a/service/svc-1 {"pending":true}`,
+			`7 lease/node/report/a {"applied":5}`}, noon, nil},
+		"a node has come to it": {[]string{creating, `6 lease/node/failures/a/service/svc-1 {"pending":true}`,
+			`7 lease/node/report/a {"applied":5}`, `8 lease/node/failures/a/service/svc-1`}, noon, []string{svc}},
+		"an active one fails": {[]string{`5 object/service/svc-1 {"status":"ACTIVE"}`,
+			`6 lease/node/report/a {"applied":5}`, `7 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`}, noon,
+			[]string{svc}},
+		"an active one fails, and changes": {[]string{`6 lease/node/report/a {"applied":5}`,
+			`7 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`, `8 object/service/svc-1 {"status":"ACTIVE"}`},
+			noon, nil},
+		"what nobody settles fails": {[]string{`6 lease/node/report/a {"applied":5}`,
+			`7 lease/node/failures/a/rule/svc-1/x {"failureMessage":"no"}`}, noon, nil},
+		"another report of a future kind": {[]string{creating, `6 lease/node/else/a {}`}, noon, nil},
 	} {
 		t.Run(what, func(t *testing.T) {
 			if due := told(t, test.told...).due(test.at); !slices.Equal(due, test.due) {
@@ -111,7 +138,8 @@ func TestWhatIsDue(t *testing.T) {
 }
 
 func TestAResetReplacesWhatWasKnown(t *testing.T) {
-	l := told(t, `5 object/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`, `6 lease/node/report/a {"applied":9}`, `6 lease/node/targets/tg-1/a {}`)
+	l := told(t, `5 object/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`, `6 lease/node/report/a {"applied":9}`,
+		`6 lease/node/targets/tg-1/a {}`)
 	for _, err := range []error{l.noteObjects(store.Batch{Reset: true}), l.noteNodes(store.Batch{Reset: true})} {
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +174,8 @@ func TestWhatCannotBeReadIsLeftOut(t *testing.T) {
 
 func TestNextIsWhenATimeComes(t *testing.T) {
 	l := told(t, `5 object/target/tg-1/10.0.0.9:80 {"deregisteredAt":"2026-08-01T12:00:10.000Z"}`,
-		`5 object/target/tg-1/10.0.0.8:80 {"deregisteredAt":"2026-08-01T12:00:00.000Z"}`, `5 object/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`)
+		`5 object/target/tg-1/10.0.0.8:80 {"deregisteredAt":"2026-08-01T12:00:00.000Z"}`,
+		`5 object/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`)
 	noon := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 	if want := noon.Add(time.Minute); !l.next(noon).Equal(want) {
 		t.Errorf("the next time is %v, want %v", l.next(noon), want)
@@ -158,14 +187,16 @@ func TestNextIsWhenATimeComes(t *testing.T) {
 
 // Of several nodes that failed, the same one is told of each time.
 func TestTheFailureOfAnObject(t *testing.T) {
-	l := told(t, `6 lease/node/failures/b/service/svc-1 {"failureMessage":"b"}`, `6 lease/node/failures/c/service/svc-1 {"failureMessage":"c"}`,
+	l := told(t, `6 lease/node/failures/b/service/svc-1 {"failureMessage":"b"}`,
+		`6 lease/node/failures/c/service/svc-1 {"failureMessage":"c"}`,
 		`6 lease/node/failures/a/service/svc-1 {"pending":true}`)
 	for range 10 {
 		if got := l.failureOf("object/service/svc-1").FailureMessage; got != "b" {
 			t.Fatalf("the failure is %q", got)
 		}
 	}
-	tell(t, l, `7 lease/node/failures/b/service/svc-1`, `7 lease/node/failures/c/service/svc-1`, `7 lease/node/failures/a/service/svc-1`)
+	tell(t, l, `7 lease/node/failures/b/service/svc-1`, `7 lease/node/failures/c/service/svc-1`,
+		`7 lease/node/failures/a/service/svc-1`)
 	if got := l.failureOf("object/service/svc-1"); got != (lattice.Failure{}) || len(l.failures) != 0 {
 		t.Errorf("the failure is %v, %v are known", got, l.failures)
 	}
@@ -179,7 +210,8 @@ func FuzzNotes(f *testing.F) {
 	f.Add("lease/node/failures/a/service/svc-1", []byte(`{"failureMessage":"no"}`))
 	f.Fuzz(func(_ *testing.T, key string, value []byte) {
 		l := newLedger(rows(), slog.New(slog.DiscardHandler))
-		batch := store.Batch{Changes: []store.Change{{Key: key, Value: value, Revision: 1}, {Key: lattice.NodeReportKey("b"), Value: value}}}
+		batch := store.Batch{Changes: []store.Change{{Key: key, Value: value, Revision: 1},
+			{Key: lattice.NodeReportKey("b"), Value: value}}}
 		_, _ = l.noteObjects(batch), l.noteNodes(batch)
 		for _, key := range l.due(time.Time{}) {
 			if _, ok := l.rows[l.waiting[key].kind]; !ok {

@@ -1,9 +1,10 @@
-// Package settling moves what is in progress to its end. Operations leave an object in progress; nodes report which revision
-// they serve, and what of it they could not make; and a Settler completes the change of an object when every live node has
-// applied it, or says that it has failed and why. What has failed is settled again when the nodes mend it.
+// Package settling moves what is in progress to its end. Operations leave an object in progress; nodes report which
+// revision they serve, and what of it they could not make; and a Settler completes the change of an object when every
+// live node has applied it, or says that it has failed and why. What has failed is settled again when the nodes mend
+// it.
 //
-// The kinds of objects that are settled are rows, each of the package that owns the kind. A Settler knows what waits and
-// what the nodes have said, and no noun.
+// The kinds of objects that are settled are rows, each of the package that owns the kind. A Settler knows what waits
+// and what the nodes have said, and no noun.
 //
 // It also tells when a change that has no status is in force: see Begin.
 package settling
@@ -28,8 +29,8 @@ type Row struct {
 	Kind string
 	// Waits tells what an object, as the store has it, waits for.
 	Waits func(object []byte) (Wait, error)
-	// Settle completes the last change of the object with a path, or says in it that it has failed. It may be asked about an
-	// object that is settled already, and leaves that as it is. It must have no effect but through tx.
+	// Settle completes the last change of the object with a path, or says in it that it has failed. It may be asked about
+	// an object that is settled already, and leaves that as it is. It must have no effect but through tx.
 	Settle func(tx *store.Tx, path string, verdict Verdict) error
 	// Fail says in the object that it could not be settled, and reports whether it has changed the object for that. Settle
 	// is tried again all the same, later. Nil is for kinds that have no word for it; the log has.
@@ -40,24 +41,24 @@ type Row struct {
 type Wait struct {
 	// Nodes is whether it waits for all live nodes to apply its last change.
 	Nodes bool
-	// Drains is whether it waits for the nodes' requests with it to end, too. It is a target then, whose path is its target
-	// group's id and its key.
+	// Drains is whether it waits for the nodes' requests with it to end, too. It is a target then, whose path is its
+	// target group's id and its key.
 	Drains bool
-	// Until is when it waits no longer, whatever the nodes say; zero for never.
+	// Until is when it stops waiting for nodes; zero for never.
 	Until time.Time
 }
 
 // Verdict is what nodes say of an object that waits no longer.
 type Verdict struct {
-	// Revision is that of the object's change that the nodes were asked about: the verdict is void if the object has changed
-	// since. 0 is for no change: the nodes were asked how the object is by now.
+	// Revision is that of the object's change that the nodes were asked about: the verdict is void if the object has
+	// changed since. 0 is for no change: the nodes were asked how the object is by now.
 	Revision int64
 	// Failure is why a node could not make the object, zero if all have; for Row.Fail why it could not be settled.
 	Failure lattice.Failure
 }
 
-// Read reads the object that a verdict is about, for a Row. It is nil if there is none, or if the verdict is void: the object
-// has changed since, or it is in progress and the nodes were not asked about that.
+// Read reads the object that a verdict is about, for a Row. It is nil if there is none, or if the verdict is void: the
+// object has changed since, or it is in progress and the nodes were not asked about that.
 func Read[T any](tx *store.Tx, kind store.Kind[T], path string, v Verdict, inProgress func(*T) bool) (*T, error) {
 	entries, _, err := kind.List(tx, path, "", 1)
 	if err != nil || len(entries) == 0 || entries[0].ID != path {
@@ -70,8 +71,8 @@ func Read[T any](tx *store.Tx, kind store.Kind[T], path string, v Verdict, inPro
 	return &of.Value, nil
 }
 
-// StatusWaits is the Waits of objects with a member "status": what is in progress waits for the nodes, and what has failed
-// for them to mend it.
+// StatusWaits is the Waits of objects with a member "status": what is in progress waits for the nodes, and what has
+// failed for them to mend it.
 func StatusWaits(object []byte) (Wait, error) {
 	var of struct {
 		Status lattice.Status `json:"status"`
@@ -80,8 +81,8 @@ func StatusWaits(object []byte) (Wait, error) {
 	return Wait{Nodes: of.Status.InProgress() || of.Status.HasFailed()}, err
 }
 
-// Judge brings a status that is not of a deletion, and the failure beside it, in line with the verdict, and reports whether
-// that has changed them. Kinds without updates, which have no status for those, stay ACTIVE once they were.
+// Judge brings a status that is not of a deletion, and the failure beside it, in line with the verdict, and reports
+// whether that has changed them. Kinds without updates, which have no status for those, stay ACTIVE once they were.
 func (v Verdict) Judge(status *lattice.Status, failure *lattice.Failure, updates bool) (changed bool) {
 	before, why := *status, *failure
 	*failure = v.Failure
@@ -98,8 +99,8 @@ func (v Verdict) Judge(status *lattice.Status, failure *lattice.Failure, updates
 	return *status != before || *failure != why
 }
 
-// The waits before an object that could not be settled is tried again. They double from the shortest to the longest, and
-// each is cut by up to a half at random.
+// The waits before an object that could not be settled is tried again. They double from the shortest to the longest,
+// and each is cut by up to a half at random.
 const (
 	shortestWait = time.Second
 	longestWait  = time.Minute
@@ -121,8 +122,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Settler settles. Several may run at once, in one process or in many: each change is one transaction that holds only if
-// nothing has happened to the object since the nodes' reports were judged.
+// Settler settles. Several may run at once, in one process or in many: each change is one transaction that holds only
+// if nothing has happened to the object since the nodes' reports were judged.
 type Settler struct {
 	store *store.Store
 	now   func() time.Time
@@ -149,9 +150,9 @@ func New(cfg Config) *Settler {
 	return s
 }
 
-// Run settles until ctx ends. Nothing settles while no node is alive, but for what waits for a time alone. What a Settler
-// knows is read from the store when it starts, so it can be stopped at any time; it runs once. It returns an error when the
-// store is closed.
+// Run settles until ctx ends. Nothing settles while no node is alive, but for what waits for a time alone. What a
+// Settler knows is read from the store when it starts, so it can be stopped at any time; it runs once. It returns an
+// error when the store is closed.
 func (s *Settler) Run(ctx context.Context) error {
 	running, end := context.WithCancelCause(ctx)
 	var followers sync.WaitGroup
@@ -178,7 +179,7 @@ func (s *Settler) Run(ctx context.Context) error {
 	return context.Cause(running)
 }
 
-// settleAsToldBy keeps a ledger of what it receives and settles whatever is due, until ctx ends.
+// settleAsToldBy keeps a ledger of what it receives and settles what is due, until ctx ends.
 func (s *Settler) settleAsToldBy(ctx context.Context, objects, nodes <-chan store.Batch) {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
@@ -246,7 +247,11 @@ func (s *Settler) settle(ctx context.Context, key string) error {
 		return err
 	}
 	changed := false
-	revision, failed := s.update(ctx, key, func(tx *store.Tx) (err error) { changed, err = row.Fail(tx, w.path, verdict); return err })
+	revision, failed := s.update(ctx, key, func(tx *store.Tx) (err error) {
+		changed,
+			err = row.Fail(tx, w.path, verdict)
+		return err
+	})
 	if failed == nil && changed {
 		w.revision = revision // which is our own doing, and no reason to try at once
 		s.ledger.waiting[key] = w

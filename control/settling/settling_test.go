@@ -50,7 +50,8 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = opened.Close() })
-	w := &world{t: t, ctx: ctx, store: opened, clock: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC), breaks: map[string]func() error{}}
+	w := &world{t: t, ctx: ctx, store: opened, clock: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC),
+		breaks: map[string]func() error{}}
 	w.Settler = New(Config{
 		Store: opened, Now: func() time.Time { return w.clock }, Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Rows: []Row{{Kind: "thing", Waits: StatusWaits, Settle: w.settleThing, Fail: failThing}},
@@ -96,7 +97,8 @@ func (w *world) put(id string, status lattice.Status) (revision int64) {
 
 func (w *world) get(id string) (value thing) {
 	w.t.Helper()
-	if err := w.store.View(w.ctx, func(tx *store.Tx) (err error) { value, err = things.Get(tx, id); return err }); err != nil {
+	if err := w.store.View(w.ctx,
+		func(tx *store.Tx) (err error) { value, err = things.Get(tx, id); return err }); err != nil {
 		w.t.Fatal(err)
 	}
 	return value
@@ -166,7 +168,8 @@ func TestFault_D2_WhatCannotSettleIsTriedAgainLaterAndLoggedOnce(t *testing.T) {
 			if w.get("good").Status != lattice.StatusActive {
 				t.Error("the other object did not settle")
 			}
-			if got := w.get("bad"); got.Status != lattice.StatusDeleteFailed || got.FailureCode != lattice.FailureInside || got.FailureMessage == "" {
+			if got := w.get("bad"); got.Status != lattice.StatusDeleteFailed || got.FailureCode != lattice.FailureInside ||
+				got.FailureMessage == "" {
 				t.Errorf("the object is %+v", got)
 			}
 			if tries < 60 || tries > 140 {
@@ -263,7 +266,8 @@ func TestFault_A11_APanicInARowEndsOneObject(t *testing.T) {
 	w := newWorld(t)
 	before := containment.Panics()
 	w.rows["bad"] = Row{Kind: "bad", Waits: func([]byte) (Wait, error) { panic("made to") }, Settle: w.settleThing}
-	w.rows["worse"] = Row{Kind: "worse", Waits: StatusWaits, Settle: func(*store.Tx, string, Verdict) error { panic("made to") }}
+	w.rows["worse"] = Row{Kind: "worse", Waits: StatusWaits,
+		Settle: func(*store.Tx, string, Verdict) error { panic("made to") }}
 	value := []byte(`{"status":"CREATE_IN_PROGRESS"}`)
 	err := w.ledger.noteObjects(store.Batch{Changes: []store.Change{
 		{Key: "object/bad/x", Value: value, Revision: 1}, {Key: "object/worse/x", Value: value, Revision: 1},
@@ -357,14 +361,16 @@ func BenchmarkWaitThatNeedNot(b *testing.B) {
 // TestReportsAreRead reads what nodes write.
 func TestReportsAreRead(t *testing.T) {
 	w := newWorld(t)
-	report := lattice.FailureReport{Failure: lattice.Failure{FailureCode: lattice.FailureOnNode, FailureMessage: "no"}, Revision: 7}
+	report := lattice.FailureReport{Failure: lattice.Failure{FailureCode: lattice.FailureOnNode, FailureMessage: "no"},
+		Revision: 7}
 	encoded, err := json.Marshal(report)
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := strings.TrimPrefix(lattice.FailureReportKey("a", "thing/x/y"), lattice.NodePrefix)
 	w.nodeSays(key, string(encoded))
-	if got := fmt.Sprint(w.ledger.failures); got != fmt.Sprint(map[string]map[string]lattice.FailureReport{"object/thing/x/y": {"a": report}}) {
+	if got := fmt.Sprint(w.ledger.failures); got != fmt.Sprint(map[string]map[string]lattice.FailureReport{
+		"object/thing/x/y": {"a": report}}) {
 		t.Errorf("read %s", got)
 	}
 }

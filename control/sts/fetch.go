@@ -101,17 +101,20 @@ func (f *fetcher) fetch(ctx context.Context, raw string, provider *iam.Provider)
 	return body, err
 }
 
-// mayFetch reports whether a document may be at a place: on https, or on this host where that is allowed and the issuer is
-// registered so. So an issuer elsewhere cannot have us look around here.
+// mayFetch reports whether a document may be at a place: on https, or on this host where that is allowed and the issuer
+// is registered so. So an issuer elsewhere cannot have us look around here.
 func (f *fetcher) mayFetch(u *url.URL, provider *iam.Provider) bool {
-	plain := u.Scheme == "http" && f.allowInternal && iam.IsInternalHost(u.Hostname()) && strings.HasPrefix(provider.URL, "http://")
+	plain := u.Scheme == "http" && f.allowInternal && iam.IsInternalHost(u.Hostname()) &&
+		strings.HasPrefix(provider.URL, "http://")
 	return u.Host != "" && (u.Scheme == "https" || plain)
 }
 
 // errInternal refuses a connection before it is made.
-var errInternal = errors.New("the issuer's address is this host's, or in a private network; give its keys with pergola issuer, or start with --allow-local-issuers")
+var errInternal = errors.New("the issuer's address is this host's, or in a private network; give its keys with " +
+	"pergola issuer, or start with --allow-local-issuers")
 
-// dialer makes connections that last as long as a fetch does. The transport would go on with them when the fetch is over.
+// dialer makes connections that last as long as a fetch does. The transport would go on with them when the fetch is
+// over.
 func (f *fetcher) dialer(fetch context.Context) func(ctx context.Context, network, address string) (net.Conn, error) {
 	dial := f.dial
 	if dial == nil {
@@ -151,10 +154,10 @@ func refuseInternal(address string) error {
 	return nil
 }
 
-// tls verifies an issuer's certificate: with the public authorities, and where these do not know it with the thumbprints
-// that its provider is registered with. A thumbprint is that of the last certificate that the issuer shows, which signs the
-// others (IAM user guide, "Obtain the thumbprint for an OpenID Connect identity provider"). The name and the time must fit
-// in either case.
+// tls verifies an issuer's certificate: with the public authorities, and where these do not know it with the
+// thumbprints that its provider is registered with. A thumbprint is that of the last certificate that the issuer shows,
+// which signs the others (IAM user guide, "Obtain the thumbprint for an OpenID Connect identity provider"). The name
+// and the time must fit in either case.
 func (f *fetcher) tls(host string, thumbprints []string) *tls.Config {
 	verify := func(state tls.ConnectionState) error {
 		chain := state.PeerCertificates
@@ -181,5 +184,6 @@ func (f *fetcher) tls(host string, thumbprints []string) *tls.Config {
 
 func isPinned(certificate *x509.Certificate, thumbprints []string) bool {
 	sum := sha1.Sum(certificate.Raw) //nolint:gosec // see the import
-	return slices.ContainsFunc(thumbprints, func(t string) bool { return strings.EqualFold(t, hex.EncodeToString(sum[:])) })
+	return slices.ContainsFunc(thumbprints,
+		func(t string) bool { return strings.EqualFold(t, hex.EncodeToString(sum[:])) })
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // The bounds of what is fetched from issuers, and how often. Anybody can make us ask a registered issuer, with a token
-// that names an unknown key, so that is done seldom: nothing is asked again so soon, whatever came of it.
+// that names an unknown key, so fetches are rare, failed ones too.
 const (
 	keysGoodFor    = time.Hour
 	betweenFetches = 10 * time.Second
@@ -29,8 +29,8 @@ const (
 	maxAccountIssuers = 128
 )
 
-// Why there is no key. What has kept an issuer from answering is for the log alone: callers who have proved nothing could
-// tell from it what there is in our networks.
+// Why there is no key. What has kept an issuer from answering is for the log alone: callers who have proved nothing
+// could tell from it what there is in our networks.
 var (
 	errNoKey   = errors.New("the issuer publishes no key that the token names")
 	errNoReply = errors.New("the issuer could not be reached, or did not answer as it should")
@@ -66,9 +66,9 @@ func newIssuers(f fetcher, now func() time.Time, log *slog.Logger) *issuers {
 	return &issuers{fetcher: f, now: now, log: log, known: map[registration]*issuer{}, fetching: map[string]int{}}
 }
 
-// key finds the key of a provider's issuer that a token names. Keys that were given are never fetched. Others are fetched
-// once an hour, and when an unknown one is named; those who need them meanwhile wait for the same fetch. Where that fails,
-// those that are known stay good for their hour. The error is errNoKey, errNoReply or that of ctx.
+// key finds the key of a provider's issuer that a token names. Keys that were given are never fetched. Others are
+// fetched once an hour, and when an unknown one is named; those who need them meanwhile wait for the same fetch. Where
+// that fails, those that are known stay good for their hour. The error is errNoKey, errNoReply or that of ctx.
 func (i *issuers) key(ctx context.Context, provider *iam.Provider, id, algorithm string) (iam.PublicKey, error) {
 	if provider.Keys != "" {
 		keys, _ := iam.ReadKeys([]byte(provider.Keys)) // which has been read before it was kept
@@ -94,8 +94,8 @@ func (i *issuers) key(ctx context.Context, provider *iam.Provider, id, algorithm
 	}
 }
 
-// look looks for a key among those that are known. Where a fetch may bring it, that is begun unless it is under way, and
-// the channel is closed when it ends: the caller is waiting, and must leave.
+// look looks for a key among those that are known. Where a fetch may bring it, that is begun unless it is under way,
+// and the channel is closed when it ends: the caller is waiting, and must leave.
 func (i *issuers) look(provider *iam.Provider, id, algorithm string) (iam.PublicKey, <-chan struct{}, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -140,7 +140,8 @@ func (i *issuers) begin(known *issuer, provider *iam.Provider) {
 			return err
 		}, "issuer", provider.URL)
 		if err != nil {
-			i.log.Warn("the keys of an issuer of web identities could not be fetched", "issuer", provider.URL, "account", provider.Account, "error", err)
+			i.log.Warn("the keys of an issuer of web identities could not be fetched", "issuer", provider.URL, "account",
+				provider.Account, "error", err)
 		}
 		i.mu.Lock()
 		defer i.mu.Unlock()
@@ -159,7 +160,8 @@ func (i *issuers) begin(known *issuer, provider *iam.Provider) {
 
 // issuer is what is known of a provider's issuer.
 func (i *issuers) issuer(provider *iam.Provider) *issuer {
-	r := registration{provider.Account, provider.URL, strings.Join(slices.Sorted(slices.Values(provider.Thumbprints)), " ")}
+	r := registration{provider.Account, provider.URL,
+		strings.Join(slices.Sorted(slices.Values(provider.Thumbprints)), " ")}
 	if known := i.known[r]; known != nil {
 		return known
 	}

@@ -77,7 +77,8 @@ func keySet(t testing.TB) string {
 		t.Fatal(err)
 	}
 	encode := base64.RawURLEncoding.EncodeToString
-	return `{"keys":[{"kty":"EC","crv":"P-256","kid":"one","x":"` + encode(point[1:33]) + `","y":"` + encode(point[33:]) + `"}]}`
+	return `{"keys":[{"kty":"EC","crv":"P-256","kid":"one","x":"` + encode(point[1:33]) + `","y":"` +
+		encode(point[33:]) + `"}]}`
 }
 
 // issuersOn are issuers of a network in memory, on which they may be internal so that they may be http.
@@ -274,7 +275,8 @@ func (c *certified) thumbprint() string {
 // TestFault_D15_ThumbprintsDecide has issuers show certificates that no public authority knows.
 func TestFault_D15_ThumbprintsDecide(t *testing.T) {
 	authority := x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	named := x509.Certificate{DNSNames: []string{"issuer.example.com"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	named := x509.Certificate{DNSNames: []string{"issuer.example.com"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	misnamed, past := named, named
 	misnamed.DNSNames = []string{"another.example.com"}
 	past.NotBefore, past.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
@@ -293,21 +295,27 @@ func TestFault_D15_ThumbprintsDecide(t *testing.T) {
 		roots       *x509.CertPool
 		want        bool
 	}{
-		"a public authority":                 {[]*certified{leaf}, nil, public, true},
-		"a public authority, and a wrong":    {[]*certified{leaf}, []string{other.thumbprint()}, public, true},
-		"the root":                           {[]*certified{leaf, root}, []string{root.thumbprint()}, nil, true},
-		"in upper case":                      {[]*certified{leaf, root}, []string{other.thumbprint(), strings.ToUpper(root.thumbprint())}, nil, true},
-		"the top intermediate":               {[]*certified{under, intermediate}, []string{intermediate.thumbprint()}, nil, true},
-		"the certificate, alone":             {[]*certified{self}, []string{self.thumbprint()}, nil, true},
-		"none":                               {[]*certified{leaf, root}, nil, nil, false},
-		"another":                            {[]*certified{leaf, root}, []string{other.thumbprint()}, nil, false},
-		"that of the server, below another":  {[]*certified{leaf, root}, []string{leaf.thumbprint()}, nil, false},
-		"of one that did not sign":           {[]*certified{leaf, other}, []string{other.thumbprint()}, nil, false},
-		"of one, by way of one in between":   {[]*certified{under, intermediate, root}, []string{root.thumbprint()}, nil, true},
-		"for another name":                   {[]*certified{certify(t, misnamed, root), root}, []string{root.thumbprint()}, nil, false},
-		"for another name, publicly":         {[]*certified{certify(t, misnamed, root)}, nil, public, false},
-		"past its time":                      {[]*certified{certify(t, past, root), root}, []string{root.thumbprint()}, nil, false},
-		"the root that is not an authority":  {[]*certified{certify(t, named, self), self}, []string{self.thumbprint()}, nil, false},
+		"a public authority":              {[]*certified{leaf}, nil, public, true},
+		"a public authority, and a wrong": {[]*certified{leaf}, []string{other.thumbprint()}, public, true},
+		"the root":                        {[]*certified{leaf, root}, []string{root.thumbprint()}, nil, true},
+		"in upper case": {[]*certified{leaf, root},
+			[]string{other.thumbprint(), strings.ToUpper(root.thumbprint())}, nil, true},
+		"the top intermediate": {[]*certified{under, intermediate}, []string{intermediate.thumbprint()},
+			nil, true},
+		"the certificate, alone":            {[]*certified{self}, []string{self.thumbprint()}, nil, true},
+		"none":                              {[]*certified{leaf, root}, nil, nil, false},
+		"another":                           {[]*certified{leaf, root}, []string{other.thumbprint()}, nil, false},
+		"that of the server, below another": {[]*certified{leaf, root}, []string{leaf.thumbprint()}, nil, false},
+		"of one that did not sign":          {[]*certified{leaf, other}, []string{other.thumbprint()}, nil, false},
+		"of one, by way of one in between": {[]*certified{under, intermediate, root}, []string{root.thumbprint()},
+			nil, true},
+		"for another name": {[]*certified{certify(t, misnamed, root), root}, []string{root.thumbprint()},
+			nil, false},
+		"for another name, publicly": {[]*certified{certify(t, misnamed, root)}, nil, public, false},
+		"past its time": {[]*certified{certify(t, past, root), root}, []string{root.thumbprint()},
+			nil, false},
+		"the root that is not an authority": {[]*certified{certify(t, named, self), self}, []string{self.thumbprint()},
+			nil, false},
 		"of the last, where it is not above": {[]*certified{self, root}, []string{root.thumbprint()}, nil, false},
 	} {
 		if c.roots == nil {

@@ -158,7 +158,8 @@ func restricted(in *sts.RoleSession) (*roleSession, error) {
 		size += utf8.RuneCountInString(d.ARN)
 	}
 	if size > sts.MaxSessionPolicy {
-		return nil, aws.Errorf("PackedPolicyTooLarge", "The session policies have %d characters together, and may have %d; shorten them, or attach policies to the role", size, sts.MaxSessionPolicy)
+		return nil, aws.Errorf("PackedPolicyTooLarge", "The session policies have %d characters together, and may have %d; "+
+			"shorten them, or attach policies to the role", size, sts.MaxSessionPolicy)
 	}
 	s := &roleSession{name: in.Name, proof: authority.Keys{}}
 	if in.Policy != "" {

@@ -26,7 +26,8 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, caller iam.Call
 		return nil, aws.Errorf("ValidationError", "ProviderId is for OAuth 2.0 access tokens; leave it out with an OpenID Connect token")
 	}
 	if utf8.RuneCountInString(in.Policy) > sts.MaxSessionPolicy {
-		return nil, aws.Errorf("ValidationError", "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length less than or equal to %d", sts.MaxSessionPolicy)
+		return nil, aws.Errorf("ValidationError", "1 validation error detected: Value at 'policy' failed to satisfy "+
+			"constraint: Member must have length less than or equal to %d", sts.MaxSessionPolicy)
 	}
 	session, err := restricted(&in.RoleSession)
 	if err != nil {
@@ -71,9 +72,10 @@ func (c *Control) AssumeRoleWithWebIdentity(ctx context.Context, caller iam.Call
 	}, err
 }
 
-// roleFor is the role that a request names, if it lets in whom the issuer vouches for. The same is said of one that does not
-// exist.
-func (c *Control) roleFor(ctx context.Context, vouched iam.Caller, in *sts.AssumeRoleWithWebIdentityRequest, session *roleSession) (*iam.Role, error) {
+// roleFor is the role that a request names, if it lets in whom the issuer vouches for. The same is said of one that
+// does not exist.
+func (c *Control) roleFor(ctx context.Context, vouched iam.Caller, in *sts.AssumeRoleWithWebIdentityRequest,
+	session *roleSession) (*iam.Role, error) {
 	role, err := c.role(ctx, &in.RoleSession)
 	if err != nil {
 		return nil, err
@@ -92,14 +94,16 @@ func (c *Control) verify(ctx context.Context, provider *iam.Provider, t *webToke
 	case errors.Is(err, errNoKey):
 		return aws.Errorf("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider: %v", err)
 	case err != nil:
-		return aws.Errorf("IDPCommunicationError", "Couldn't retrieve verification key from your identity provider: %v; try again", errNoReply)
+		return aws.Errorf("IDPCommunicationError",
+			"Couldn't retrieve verification key from your identity provider: %v; try again", errNoReply)
 	}
 	now := c.now()
 	switch {
 	case !key.Verify(t.signed, t.signature):
 		return aws.Errorf("InvalidIdentityToken", "The ID Token provided is not a valid JWT. Its signature does not fit.")
 	case !now.Before(t.expires):
-		return aws.Errorf("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), t.expires.Unix())
+		return aws.Errorf("ExpiredTokenException",
+			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), t.expires.Unix())
 	case now.Add(maxSkew).Before(t.notBefore):
 		return aws.Errorf("InvalidIdentityToken", "The web identity token is not good yet")
 	case !slices.ContainsFunc(t.audiences, func(a string) bool { return slices.Contains(provider.ClientIDs, a) }):

@@ -209,7 +209,9 @@ func TestRefusedWebIdentities(t *testing.T) {
 		{"no token", "none", "InvalidIdentityToken: The web identity token is malformed: it has 1 parts"},
 		{"no signature", good[:cut+1], "InvalidIdentityToken: The ID Token provided is not a valid JWT"},
 		{"altered", good[:cut] + "." + good[cut+2:] + "A", "InvalidIdentityToken: The ID Token provided is not a valid JWT"},
-		{"claims of another", strings.Join([]string{strings.Split(good, ".")[0], strings.Split(changed("sub", "root"), ".")[1], strings.Split(good, ".")[2]}, "."), "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		{"claims of another", strings.Join([]string{strings.Split(good, ".")[0],
+			strings.Split(changed("sub", "root"), ".")[1], strings.Split(good, ".")[2]}, "."),
+			"AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 		{"none", encoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + strings.Split(good, ".")[1] + ".", "InvalidIdentityToken: The web identity token is malformed: header: alg"},
 		{"symmetric", i.sign(object{"alg": "HS256", "kid": "one"}, i.claims()), "InvalidIdentityToken: The web identity token is malformed: header: alg"},
 		{"critical", i.sign(object{"alg": "RS256", "kid": "one", "crit": []string{"x"}}, i.claims()), "InvalidIdentityToken: The web identity token is malformed: header: crit"},
@@ -239,7 +241,8 @@ func TestRefusedWebIdentities(t *testing.T) {
 		}
 	}
 	anyone := in
-	anyone.RoleARN = w.role("of-the-issuer", trust(`{"Federated":"arn:aws:iam::`+account+`:oidc-provider/`+strings.TrimPrefix(i.url, "http://")+`"}`, `"sts:AssumeRoleWithWebIdentity"`, ""))
+	anyone.RoleARN = w.role("of-the-issuer", trust(`{"Federated":"arn:aws:iam::`+account+`:oidc-provider/`+
+		strings.TrimPrefix(i.url, "http://")+`"}`, `"sts:AssumeRoleWithWebIdentity"`, ""))
 	anyone.Token = changed("aud", "other")
 	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, anyone, "InvalidIdentityToken: Incorrect token audience")
 	in.Token = good
@@ -354,11 +357,13 @@ func TestFault_C6_TheRoleComesFirst(t *testing.T) {
 	stranger := i.claims()
 	stranger["sub"] = "repo:evil/app"
 	in.Token = i.sign(object{"alg": "RS256", "kid": "one"}, stranger)
-	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in,
+		"AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
 	absent := in
 	absent.RoleARN = strings.Replace(in.RoleARN, "deployer", "nobody", 1)
 	absent.Token = i.token()
-	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, absent, "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
+	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, absent,
+		"AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity")
 	if got := i.fetches.Load(); got != 0 {
 		t.Errorf("the issuer was asked %d times", got)
 	}
@@ -366,8 +371,8 @@ func TestFault_C6_TheRoleComesFirst(t *testing.T) {
 	ok(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in)
 }
 
-// TestFault_C6_OneText has issuers on ports that are open and closed, that speak and do not: all that is said of them is
-// the same, also where local issuers are allowed.
+// TestFault_C6_OneText has issuers on ports that are open and closed, that speak and do not: all that is said of them
+// is the same, also where local issuers are allowed.
 func TestFault_C6_OneText(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -396,12 +401,16 @@ func TestFault_C6_OneText(t *testing.T) {
 		w, i := newWorld(t), newIssuer(t)
 		w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now, AllowLocalIssuers: allowed})
 		texts := map[string]bool{}
-		for k, url := range []string{"http://" + silent.Addr().String(), "http://" + closed.Addr().String(), speaking.URL, "https://" + silent.Addr().String(), "https://" + closed.Addr().String() + "/x", "https://no-such-name.invalid"} {
-			created := ok(w, w.iam.CreateOpenIDConnectProvider, root(account), iam.CreateProviderRequest{URL: url + fmt.Sprint("/", k), ClientIDs: []string{"sts.example.com"}})
+		for k, url := range []string{"http://" + silent.Addr().String(), "http://" + closed.Addr().String(), speaking.URL,
+			"https://" + silent.Addr().String(), "https://" + closed.Addr().String() + "/x", "https://no-such-name.invalid"} {
+			created := ok(w, w.iam.CreateOpenIDConnectProvider, root(account),
+				iam.CreateProviderRequest{URL: url + fmt.Sprint("/", k), ClientIDs: []string{"sts.example.com"}})
 			claims := i.claims()
 			claims["iss"] = url + fmt.Sprint("/", k)
-			in := nouns.AssumeRoleWithWebIdentityRequest{Token: i.sign(object{"alg": "RS256", "kid": "one"}, claims), RoleSession: nouns.RoleSession{Name: "deploy",
-				RoleARN: w.role(fmt.Sprint("deployer", k), trust(`{"Federated":"`+created.ARN+`"}`, `"sts:AssumeRoleWithWebIdentity"`, ""))}}
+			in := nouns.AssumeRoleWithWebIdentityRequest{Token: i.sign(object{"alg": "RS256", "kid": "one"}, claims),
+				RoleSession: nouns.RoleSession{Name: "deploy",
+					RoleARN: w.role(fmt.Sprint("deployer", k), trust(`{"Federated":"`+created.ARN+`"}`,
+						`"sts:AssumeRoleWithWebIdentity"`, ""))}}
 			_, err := w.AssumeRoleWithWebIdentity(w.ctx, iam.Caller{}, &in)
 			texts[described(err)] = true
 		}
@@ -425,7 +434,8 @@ func TestFault_D15_KeysThatAreGiven(t *testing.T) {
 		return raw
 	}
 	arn, err := w.iam.RegisterIssuer(w.ctx, account, iamcontrol.IssuerKeys{URL: url, Keys: set(i.rsaKey("one"))})
-	if want := "arn:aws:iam::" + account + ":oidc-provider/kubernetes.default.svc.cluster.local"; err != nil || arn != want {
+	if want := "arn:aws:iam::" + account + ":oidc-provider/kubernetes.default.svc.cluster.local"; err != nil ||
+		arn != want {
 		t.Fatalf("registered %s, %v; want %s", arn, err, want)
 	}
 	claims := i.claims()
@@ -438,7 +448,8 @@ func TestFault_D15_KeysThatAreGiven(t *testing.T) {
 	in.Token = i.sign(object{"alg": "RS256", "kid": "two"}, claims)
 	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "InvalidIdentityToken: Couldn't retrieve verification key")
 
-	if _, err := w.iam.RegisterIssuer(w.ctx, account, iamcontrol.IssuerKeys{URL: url, ClientIDs: []string{"sts.example.com"}, Keys: set(i.rsaKey("two"))}); err != nil {
+	if _, err := w.iam.RegisterIssuer(w.ctx, account,
+		iamcontrol.IssuerKeys{URL: url, ClientIDs: []string{"sts.example.com"}, Keys: set(i.rsaKey("two"))}); err != nil {
 		t.Fatal(err)
 	}
 	ok(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in)
@@ -450,7 +461,8 @@ func TestFault_D15_KeysThatAreGiven(t *testing.T) {
 		t.Error("something was fetched")
 	}
 	for name, bad := range map[string]iamcontrol.IssuerKeys{
-		"no keys": {URL: url, Keys: set()}, "no JSON": {URL: url, Keys: []byte("-----BEGIN")}, "no URL": {URL: "cluster", Keys: set(i.rsaKey("one"))},
+		"no keys": {URL: url, Keys: set()}, "no JSON": {URL: url, Keys: []byte("-----BEGIN")},
+		"no URL":   {URL: "cluster", Keys: set(i.rsaKey("one"))},
 		"too long": {URL: url, Keys: append(set(i.rsaKey("one")), bytes.Repeat([]byte(" "), 64<<10)...)},
 	} {
 		if _, err := w.iam.RegisterIssuer(w.ctx, account, bad); !strings.HasPrefix(described(err), "InvalidInput") {
@@ -466,8 +478,9 @@ func TestFault_A9_SessionPoliciesAreMeasuredFirst(t *testing.T) {
 	signed := request(w.role("reader", trust(anyone, assume, "")))
 	web.Token = i.token()
 	for n, c := range map[int]struct{ web, signed string }{
-		2048:    {"MalformedPolicyDocument", "MalformedPolicyDocument"},
-		2049:    {"ValidationError: 1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length less than or equal to 2048", "PackedPolicyTooLarge"},
+		2048: {"MalformedPolicyDocument", "MalformedPolicyDocument"},
+		2049: {"ValidationError: 1 validation error detected: Value at 'policy' failed to satisfy constraint: Member " +
+			"must have length less than or equal to 2048", "PackedPolicyTooLarge"},
 		131_072: {"ValidationError", "PackedPolicyTooLarge"},
 	} {
 		web.Policy, signed.Policy = strings.Repeat("{", n), strings.Repeat("{", n)
@@ -488,7 +501,8 @@ func TestFault_C3_SessionsOfUsers(t *testing.T) {
 	refused(w, w.iam.CreateUser, session, iam.CreateUserRequest{Name: "lasting"}, invalid)
 	refused(w, w.iam.CreateAccessKey, session, iam.SubjectRequest{}, invalid)
 	refused(w, w.iam.GetUser, session, iam.SubjectRequest{}, invalid)
-	refused(w, w.GetAccessKeyInfo, session, nouns.GetAccessKeyInfoRequest{ID: "AKIAIOSFODNN7EXAMPLE"}, "AccessDenied: Cannot call GetAccessKeyInfo with session credentials")
+	refused(w, w.GetAccessKeyInfo, session, nouns.GetAccessKeyInfoRequest{ID: "AKIAIOSFODNN7EXAMPLE"},
+		"AccessDenied: Cannot call GetAccessKeyInfo with session credentials")
 	ok(w, w.GetCallerIdentity, session, nouns.GetCallerIdentityRequest{})
 	ok(w, w.AssumeRole, session, request(arn))
 }

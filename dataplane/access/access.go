@@ -72,8 +72,8 @@ type Request struct {
 	Secure bool
 	// HTTP is the request itself. Policies are asked about the path as it was sent, which is also what rules match.
 	HTTP sigv4.Request
-	// Passed are the fields that the target gets, which is what policies are asked about; see Header. Nil means that all of
-	// HTTP.Header is passed on.
+	// Passed are the fields that the target gets, which is what policies are asked about; see Header. Nil means that all
+	// of HTTP.Header is passed on.
 	Passed sigv4.Fields
 
 	// opaque says that this is a Connection, of which HTTP knows nothing.

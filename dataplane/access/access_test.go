@@ -359,7 +359,8 @@ func TestConditions(t *testing.T) {
 		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/X-Team":"blue"}`, true, true},
 		{`"ForAllValues:StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":["1","2"]}`, true, true},
 		{`"ForAllValues:StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":"1"}`, false, false},
-		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":["1","2"]}`, false, false}, // what that means, IAM leaves open
+		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/x-twice":["1","2"]}`, false,
+			false}, // what that means, IAM leaves open
 		{`"StringEquals":{"vpc-lattice-svcs:RequestHeader/Host":"parking.example"}`, true, true},
 		{`"Null":{"vpc-lattice-svcs:RequestHeader/x-none":"true"}`, true, true},
 		{`"ForAnyValue:StringEquals":{"vpc-lattice-svcs:RequestQueryString/quux":"grault"}`, true, true},

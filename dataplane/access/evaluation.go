@@ -233,9 +233,9 @@ func (e *evaluation) circumstances() *iam.Facts {
 	return f
 }
 
-// header is the i-th value of a field, as the target gets it. Each field line of a repeated field is a value, and so is one
-// whose name has underscores for hyphens, which some targets take for the same. Values that are asked for one after the other
-// are answered from where the last was found.
+// header is the i-th value of a field, as the target gets it. Each field line of a repeated field is a value, and so is
+// one whose name has underscores for hyphens, which some targets take for the same. Values that are asked for one after
+// the other are answered from where the last was found.
 func (e *evaluation) header(name string, i int) (string, bool) {
 	if name == "host" {
 		return e.request.HTTP.Host, i == 0

@@ -14,12 +14,14 @@ import (
 // absent stands for a key without a value.
 const absent = "-"
 
-// globalKeys are what each global condition key is for a request by nobody, by a user's key, by a session of a role, and by
-// that in an organisation; control/authority has the same table for the API.
+// globalKeys are what each global condition key is for a request by nobody, by a user's key, by a session of a role,
+// and by that in an organisation; control/authority has the same table for the API.
 var globalKeys = map[string][4]string{
-	"aws:currenttime":            {"2026-01-02T12:00:00Z", "2026-01-02T12:00:00Z", "2026-01-02T12:00:00Z", "2026-01-02T12:00:00Z"},
-	"aws:epochtime":              {"1767355200", "1767355200", "1767355200", "1767355200"},
-	"aws:federatedprovider":      {absent, absent, "arn:aws:iam::111122223333:oidc-provider/x", "arn:aws:iam::111122223333:oidc-provider/x"},
+	"aws:currenttime": {"2026-01-02T12:00:00Z", "2026-01-02T12:00:00Z", "2026-01-02T12:00:00Z",
+		"2026-01-02T12:00:00Z"},
+	"aws:epochtime": {"1767355200", "1767355200", "1767355200", "1767355200"},
+	"aws:federatedprovider": {absent, absent, "arn:aws:iam::111122223333:oidc-provider/x",
+		"arn:aws:iam::111122223333:oidc-provider/x"},
 	"aws:multifactorauthpresent": {absent, absent, "false", "false"},
 	"aws:principalorgid":         {absent, absent, absent, "o-12345678"},
 	"aws:principalorgpaths":      {absent, absent, absent, "o-12345678/r-ab12/ou-1/"},
@@ -70,9 +72,11 @@ func TestFault_B4_GlobalKeys(t *testing.T) {
 	for key, want := range globalKeys {
 		for i, who := range []string{"nobody", "user", "session", "organisation"} {
 			w := newWorld(t)
-			w.service.Tags, w.user.Tags = snapshot.Tags{{Key: "tier", Value: "gold"}}, snapshot.Tags{{Key: "team", Value: "blue"}}
+			w.service.Tags, w.user.Tags = snapshot.Tags{{Key: "tier", Value: "gold"}},
+				snapshot.Tags{{Key: "team", Value: "blue"}}
 			if who == "organisation" {
-				w.current.Identities.Accounts[account] = &snapshot.Account{Organization: "o-12345678", Path: "o-12345678/r-ab12/ou-1/"}
+				w.current.Identities.Accounts[account] = &snapshot.Account{Organization: "o-12345678",
+					Path: "o-12345678/r-ab12/ou-1/"}
 			}
 			fields := sigv4.Fields{{Name: "User-Agent", Value: "test/1"}, {Name: "Referer", Value: "me"}}
 			var r *Request
@@ -118,7 +122,8 @@ func TestFault_B4_DenyWithoutDevice(t *testing.T) {
 		if d := w.guard.Authorize(w.signed(alice(), "/")); d.Allowed != c.user {
 			t.Errorf("%s: a user is allowed: %t", c.condition, d.Allowed)
 		}
-		if d := w.guard.Authorize(w.signed(signerOf(w.session()), "/")); !d.Allowed && (d.Policy.Effect != policy.Deny || !strings.Contains(d.Refusal, "explicit deny")) {
+		if d := w.guard.Authorize(w.signed(signerOf(w.session()), "/")); !d.Allowed &&
+			(d.Policy.Effect != policy.Deny || !strings.Contains(d.Refusal, "explicit deny")) {
 			t.Errorf("%+v", d)
 		}
 	}

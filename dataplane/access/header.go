@@ -10,8 +10,8 @@ import (
 )
 
 // Header is the header of a request as its target gets it, without what is added once the request has been let pass.
-// Policies and rules are asked about the same fields, so that nothing is decided by what the target never sees. Its memory
-// is used again for the next request.
+// Policies and rules are asked about the same fields, so that nothing is decided by what the target never sees. Its
+// memory is used again for the next request.
 type Header struct {
 	// Fields hold as long as the request does: host, the sender's fields that go end to end, and the x-forwarded fields.
 	Fields sigv4.Fields
@@ -25,9 +25,10 @@ type Origin struct {
 	Secure bool
 }
 
-// Set makes the header that of a request. Fields about the sender's connection are left out, also those that its Connection
-// names (RFC 9110 §7.6.1), and so are Reserved ones. The address of the client goes behind those that the sender names in
-// x-forwarded-for, as is common among proxies; a target that trusts only the last one cannot be lied to.
+// Set makes the header that of a request. Fields about the sender's connection are left out, also those that its
+// Connection names (RFC 9110 §7.6.1), and so are Reserved ones. The address of the client goes behind those that the
+// sender names in x-forwarded-for, as is common among proxies; a target that trusts only the last one cannot be lied
+// to.
 func (h *Header) Set(r *http1.Request, from Origin) {
 	h.Fields, h.text = append(h.Fields[:0], sigv4.Field{Name: "host", Value: lent(r.Host)}), h.text[:0]
 	for i := range r.All() {
@@ -63,8 +64,8 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 // lent is a part of the request as a string that holds as long as the request does: it shares the connection's buffer.
 func lent(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// Reserved reports whether a field is the data plane's own to write, so that a sender's never passes. An underscore counts
-// as a hyphen: the two become one in the environment of CGI and its descendants (RFC 3875 §4.1.18).
+// Reserved reports whether a field is the data plane's own to write, so that a sender's never passes. An underscore
+// counts as a hyphen: the two become one in the environment of CGI and its descendants (RFC 3875 §4.1.18).
 func Reserved(name []byte) bool {
 	const prefix = "x-amzn-lattice-"
 	if len(name) < len(prefix) || name[0]|0x20 != 'x' {

@@ -37,20 +37,24 @@ func sent(t *testing.T, fields string) *http1.Request {
 	return r
 }
 
-// TestFault_B8_PoliciesSeeWhatTheTargetGets of each kind of field: those about the connection, also the ones that Connection
-// names, those that only the data plane writes, in any spelling, and repeated ones.
+// TestFault_B8_PoliciesSeeWhatTheTargetGets of each kind of field: those about the connection, also the ones that
+// Connection names, those that only the data plane writes, in any spelling, and repeated ones.
 func TestFault_B8_PoliciesSeeWhatTheTargetGets(t *testing.T) {
 	from := Origin{Client: netip.MustParseAddr("10.0.0.5"), Port: 80}
 	const written = "; x-forwarded-for=10.0.0.5; x-forwarded-port=80; x-forwarded-proto=http"
 	for fields, want := range map[string]string{
 		"": "host=s.example" + written,
-		"X-Role: admin\r\nConnection: x-role\r\n":                                                                           "host=s.example" + written,
-		"X-Role: admin\r\nX-role: user\r\nConnection: close, X-ROLE\r\n":                                                    "host=s.example" + written,
-		"Keep-Alive: 5\r\nTE: trailers\r\nProxy-Authorization: x\r\nUpgrade: x\r\n":                                         "host=s.example" + written,
-		"X-Role: b\r\nx-role: a\r\n":                                                                                        "host=s.example; X-Role=b; x-role=a" + written,
-		"X-Role: b\r\nX_Role: a\r\n":                                                                                        "host=s.example; X-Role=b; X_Role=a" + written,
-		"x-amzn-lattice-identity: Principal=x\r\nX_Amzn-Source_Vpc: vpc-1\r\nA: 1\r\n":                                      "host=s.example; A=1" + written,
-		"X-Forwarded-For: 1.1.1.1\r\nX_Forwarded_For: 2.2.2.2\r\nX-Forwarded-For: 3.3.3.3\r\nX-Forwarded-Proto: gopher\r\n": "host=s.example; x-forwarded-for=1.1.1.1, 3.3.3.3, 10.0.0.5; x-forwarded-port=80; x-forwarded-proto=http",
+		"X-Role: admin\r\nConnection: x-role\r\n": "host=s.example" + written,
+		"X-Role: admin\r\nX-role: user\r\nConnection: " +
+			"close, X-ROLE\r\n": "host=s.example" + written,
+		"Keep-Alive: 5\r\nTE: trailers\r\nProxy-Authorization: x\r\nUpgrade: x\r\n": "host=s.example" + written,
+		"X-Role: b\r\nx-role: a\r\n": "host=s.example; X-Role=b; x-role=a" + written,
+		"X-Role: b\r\nX_Role: a\r\n": "host=s.example; X-Role=b; X_Role=a" + written,
+		"x-amzn-lattice-identity: Principal=x\r\nX_Amzn-Source_Vpc: " +
+			"vpc-1\r\nA: 1\r\n": "host=s.example; A=1" + written,
+		"X-Forwarded-For: 1.1.1.1\r\nX_Forwarded_For: 2.2.2.2\r\nX-Forwarded-For: " +
+			"3.3.3.3\r\nX-Forwarded-Proto: gopher\r\n": "host=s.example; x-forwarded-for=1.1.1.1, 3.3.3.3, 10.0.0.5; " +
+			"x-forwarded-port=80; x-forwarded-proto=http",
 	} {
 		var h Header
 		for range 2 { // and again in the same memory
@@ -66,10 +70,11 @@ func TestFault_B8_PoliciesSeeWhatTheTargetGets(t *testing.T) {
 	}
 }
 
-// TestFault_B8_AnUnderscoreIsAHyphenToPolicies: what some target may take for the field counts as a further value of it, so
-// that an Allow needs it to satisfy too, and one is enough for a Deny.
+// TestFault_B8_AnUnderscoreIsAHyphenToPolicies: what some target may take for the field counts as a further value of
+// it, so that an Allow needs it to satisfy too, and one is enough for a Deny.
 func TestFault_B8_AnUnderscoreIsAHyphenToPolicies(t *testing.T) {
-	r := &Request{Passed: sigv4.Fields{{Name: "X-Role", Value: "user"}, {Name: "x_ROLE", Value: "admin"}, {Name: "x-roles", Value: "none"}}}
+	r := &Request{Passed: sigv4.Fields{{Name: "X-Role", Value: "user"}, {Name: "x_ROLE", Value: "admin"},
+		{Name: "x-roles", Value: "none"}}}
 	e := evaluation{request: r}
 	for i, want := range []string{"user", "admin"} {
 		if got, ok := e.header("x-role", i); !ok || got != want {

@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// query is the query of a request, read once however many keys policies ask for: all names and values, decoded, one after
-// the other, and which parameters have a name. It takes some times the memory of the query.
+// query is the query of a request, read once however many keys policies ask for: all names and values, decoded, one
+// after the other, and which parameters have a name. It takes some times the memory of the query.
 type query struct {
 	isRead     bool
 	text       []byte
@@ -120,8 +120,8 @@ func (q *query) value(name string, i int) (string, bool) {
 	return "", false
 }
 
-// appendDecoded appends the part of a query up to an end, as its sender meant it: a plus sign is a space, as in HTML forms,
-// and a percent sign that begins no escape stands for itself. It returns how much of s that was.
+// appendDecoded appends the part of a query up to an end, as its sender meant it: a plus sign is a space, as in HTML
+// forms, and a percent sign that begins no escape stands for itself. It returns how much of s that was.
 func appendDecoded(b []byte, s string, end byte) ([]byte, int) {
 	i := 0
 	for ; i < len(s) && s[i] != end && s[i] != '&'; i++ {
@@ -164,8 +164,8 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// foldName makes names the same that differ only in case, of what begins at start, in place: no letter takes less bytes than
-// the first of its kind.
+// foldName makes names the same that differ only in case, of what begins at start, in place: no letter takes less bytes
+// than the first of its kind.
 func foldName(b []byte, start int) []byte {
 	end := start
 	for i := start; i < len(b); {

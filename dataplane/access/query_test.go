@@ -60,8 +60,8 @@ func TestFault_A7_RepeatedKeysAreLinear(t *testing.T) {
 	}
 }
 
-// TestValuesAreFoundInOrder holds that asking for one value after the other goes on from the last, and that asking out of
-// order gives the same.
+// TestValuesAreFoundInOrder holds that asking for one value after the other goes on from the last, and that asking out
+// of order gives the same.
 func TestValuesAreFoundInOrder(t *testing.T) {
 	e := &evaluation{request: &Request{HTTP: sigv4.Request{RawQuery: strings.Repeat("q=1&r=2&", 50) + "%51=3",
 		Header: sigv4.Fields{{Name: "A", Value: "1"}, {Name: "b", Value: "2"}, {Name: "a", Value: "3"}}}}}
@@ -96,7 +96,8 @@ func TestQueriesDoNotAllocate(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool drop what it is given")
 	}
 	w := newWorld(t)
-	w.service.Policy = authPolicy(t, allowAll+`,"Condition":{"ForAllValues:StringEquals":{"vpc-lattice-svcs:RequestQueryString/q":["a b"]}}`)
+	w.service.Policy = authPolicy(t,
+		allowAll+`,"Condition":{"ForAllValues:StringEquals":{"vpc-lattice-svcs:RequestQueryString/q":["a b"]}}`)
 	r := w.request("/?" + strings.Repeat("q=a%20b&Q=a+b&x=y&", 20))
 	if n := testing.AllocsPerRun(100, func() {
 		if d := w.guard.Authorize(r); !d.Allowed {

@@ -63,7 +63,8 @@ func newWorld(t testing.TB) *world {
 	}
 	w.vpc = &snapshot.VPC{ID: "vpc-1", Account: "444455556666", Network: w.network}
 	w.current = &snapshot.Snapshot{Identities: &snapshot.Identities{
-		Keys:       table.Of(map[string]*snapshot.Key{userKey: {ID: userKey, Sealed: box.SealSecret(userKey, userSecret), Principal: w.user}}),
+		Keys: table.Of(map[string]*snapshot.Key{userKey: {ID: userKey, Sealed: box.SealSecret(userKey, userSecret),
+			Principal: w.user}}),
 		Principals: table.Of(map[string]*snapshot.Principal{userID: w.user, roleID: w.role}),
 		Accounts:   map[string]*snapshot.Account{},
 		Strangers:  &snapshot.Account{},

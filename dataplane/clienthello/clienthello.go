@@ -41,8 +41,8 @@ type Limits struct {
 	Timeout time.Duration
 	// Idle is how long the first byte may take. 0 means DefaultIdle.
 	Idle time.Duration
-	// Held is what clients may make the process hold, in bytes: the larger ClientHellos count there, for the client in VPC, until
-	// they have been read again. nil has no bound.
+	// Held is what clients may make the process hold, in bytes: the larger ClientHellos count there, for the client in
+	// VPC, until they have been read again. nil has no bound.
 	Held *bound.Pool
 	VPC  string
 }

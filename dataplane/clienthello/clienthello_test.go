@@ -282,7 +282,8 @@ func TestLargeClientHellosCount(t *testing.T) {
 	peek := func(size int) (net.Conn, error) {
 		here, there := net.Pipe()
 		t.Cleanup(func() { here.Close() })
-		go here.Write(inRecords(append([]byte{messageClientHello, 0, byte(size >> 8), byte(size)}, make([]byte, size)...), 1<<14))
+		go here.Write(inRecords(append([]byte{messageClientHello, 0, byte(size >> 8), byte(size)}, make([]byte, size)...),
+			1<<14))
 		_, _, conn, err := Peek(t.Context(), there, Limits{Held: pool, VPC: "vpc-1"})
 		return conn, err
 	}

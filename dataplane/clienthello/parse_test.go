@@ -141,7 +141,8 @@ func TestRecords(t *testing.T) {
 }
 
 func TestErrorsNameTheirRule(t *testing.T) {
-	r := reader{from: bytes.NewReader(record(message(body(serverName(hostName("10.0.0.1")))))), limits: Limits{MaxBytes: DefaultMaxBytes}}
+	r := reader{from: bytes.NewReader(record(message(body(serverName(hostName("10.0.0.1")))))),
+		limits: Limits{MaxBytes: DefaultMaxBytes}}
 	_, err := r.hello()
 	if got, want := err.Error(), "ClientHello: its server name is an address (RFC 6066 §3)"; got != want {
 		t.Errorf("%q, want %q", got, want)

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ended reports whether the peer has ended its side of a connection, be there something left to read or not. The error says
-// that the connection is broken.
+// Ended reports whether the peer has ended its side of a connection, be there something left to read or not. The error
+// says that the connection is broken.
 func Ended(fd uintptr) (bool, error) {
 	polled := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	for {

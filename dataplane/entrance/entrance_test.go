@@ -91,15 +91,16 @@ func aSnapshot() *snapshot.Snapshot {
 	listener := func(id string, protocol lattice.Protocol) *snapshot.Listener {
 		return &snapshot.Listener{ID: "listener-" + id, Protocol: protocol, Service: &snapshot.Service{ID: "svc-" + id}}
 	}
-	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1", Network: &snapshot.Network{Ports: map[uint16]*snapshot.Port{
-		80: {Listeners: table.Of(map[string]*snapshot.Listener{"plain.example": listener("plain", lattice.ProtocolHTTP)})},
-		443: {TLS: true, Listeners: table.Of(map[string]*snapshot.Listener{
-			"plain.example":  listener("plain", lattice.ProtocolHTTP),
-			"ended.example":  listener("ended", lattice.ProtocolHTTPS),
-			"broken.example": listener("broken", lattice.ProtocolHTTPS),
-			"passed.example": listener("passed", lattice.ProtocolTLSPassthrough),
-		})},
-	}}}})}
+	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1",
+		Network: &snapshot.Network{Ports: map[uint16]*snapshot.Port{
+			80: {Listeners: table.Of(map[string]*snapshot.Listener{"plain.example": listener("plain", lattice.ProtocolHTTP)})},
+			443: {TLS: true, Listeners: table.Of(map[string]*snapshot.Listener{
+				"plain.example":  listener("plain", lattice.ProtocolHTTP),
+				"ended.example":  listener("ended", lattice.ProtocolHTTPS),
+				"broken.example": listener("broken", lattice.ProtocolHTTPS),
+				"passed.example": listener("passed", lattice.ProtocolTLSPassthrough),
+			})},
+		}}}})}
 }
 
 // arrive makes a connection arrive at a port, and returns the client's end.

@@ -53,8 +53,8 @@ type headV1 struct {
 	Query   map[string]string `json:"query_string_parameters"`
 }
 
-// headV2 is the structure V2 up to body and isBase64Encoded, which are there if there is a body and if it is not already a
-// string, and requestContext.
+// headV2 is the structure V2 up to body and isBase64Encoded, which are there if there is a body and if it is not
+// already a string, and requestContext.
 type headV2 struct {
 	Version string              `json:"version"`
 	Path    string              `json:"path"`
@@ -116,8 +116,8 @@ func V2(r *Request) []byte {
 	return join(encode(h), before, body, after+`,"requestContext":`+string(encode(c))+"}")
 }
 
-// join puts a body between the fields before it, an object of JSON that goes on, and those after it, without another copy of
-// it: it may be long.
+// join puts a body between the fields before it, an object of JSON that goes on, and those after it, without another
+// copy of it: it may be long.
 func join(head []byte, before string, body body, after string) []byte {
 	head = bytes.TrimSuffix(head, []byte("}"))
 	b := make([]byte, 0, len(head)+len(before)+body.size()+len(after))

@@ -211,7 +211,8 @@ func FuzzBody(f *testing.F) {
 		r := request("POST", "/", string(data), Field{"content-type", contentType}, Field{"x", `{"body":""}`})
 		empty := r
 		empty.Body = nil
-		if got, want := len(V1(&r))-len(V1(&empty)), r.BodySize(); got != want && got != want-1 { // true is shorter than false
+		if got, want := len(V1(&r))-len(V1(&empty)), r.BodySize(); got != want &&
+			got != want-1 { // true is shorter than false
 			t.Errorf("the body takes %d bytes, %d were foretold", got, want)
 		}
 		for version, event := range map[string][]byte{"V1": V1(&r), "V2": V2(&r)} {

@@ -40,7 +40,8 @@ func (w *walk) cureAssociation() {
 	if known, _ := w.networksWith(w.url.Hostname()); len(known) > 0 {
 		network = known[0]
 	}
-	w.cure("associate the VPC: aws vpc-lattice create-service-network-vpc-association --service-network-identifier %s --vpc-identifier %s", network, w.vpc.ID)
+	w.cure("associate the VPC: aws vpc-lattice create-service-network-vpc-association --service-network-identifier %s "+
+		"--vpc-identifier %s", network, w.vpc.ID)
 	w.cure("what there is: aws vpc-lattice list-service-network-vpc-associations --vpc-identifier %s", w.vpc.ID)
 }
 
@@ -50,8 +51,10 @@ func (w *walk) cureName() {
 	if _, known := w.networksWith(w.url.Hostname()); known != nil {
 		service = known.ID
 	}
-	w.cure("associate the service: aws vpc-lattice create-service-network-service-association --service-network-identifier %s --service-identifier %s", w.vpc.Network.ID, service)
-	w.cure("what there is: aws vpc-lattice list-service-network-service-associations --service-network-identifier %s", w.vpc.Network.ID)
+	w.cure("associate the service: aws vpc-lattice create-service-network-service-association "+
+		"--service-network-identifier %s --service-identifier %s", w.vpc.Network.ID, service)
+	w.cure("what there is: aws vpc-lattice list-service-network-service-associations --service-network-identifier %s",
+		w.vpc.Network.ID)
 }
 
 // curePort is for a port on which nothing is served.
@@ -59,25 +62,32 @@ func (w *walk) curePort(service *snapshot.Service) {
 	for _, l := range service.Listeners {
 		w.cure("the service listens by %s on port %d", l.Protocol, l.Port)
 	}
-	w.cure("add a listener: aws vpc-lattice create-listener --service-identifier %s --name NAME --protocol HTTP --port PORT --default-action …", service.ID)
+	w.cure("add a listener: aws vpc-lattice create-listener --service-identifier %s --name NAME --protocol HTTP --port "+
+		"PORT --default-action …", service.ID)
 }
 
 // cureRule is for a request that a rule answers on the spot.
 func (w *walk) cureRule() {
 	service, listener := w.listener.Service.ID, w.listener.ID
-	w.cure("the rules, of which the lowest priority wins: aws vpc-lattice list-rules --service-identifier %s --listener-identifier %s", service, listener)
+	w.cure("the rules; the lowest priority wins: aws vpc-lattice list-rules --service-identifier %s "+
+		"--listener-identifier %s", service, listener)
 	if w.rule.Priority > 0 {
-		w.cure("change it: aws vpc-lattice update-rule --service-identifier %s --listener-identifier %s --rule-identifier %s …", service, listener, w.rule.ID)
+		w.cure("change it: aws vpc-lattice update-rule --service-identifier %s --listener-identifier %s "+
+			"--rule-identifier %s …", service, listener, w.rule.ID)
 		return
 	}
-	w.cure("add a rule that matches: aws vpc-lattice create-rule --service-identifier %s --listener-identifier %s --name NAME --priority N --match … --action …", service, listener)
-	w.cure("or change the default action: aws vpc-lattice update-listener --service-identifier %s --listener-identifier %s --default-action …", service, listener)
+	w.cure("add a rule that matches: aws vpc-lattice create-rule --service-identifier %s --listener-identifier %s "+
+		"--name NAME --priority N --match … --action …", service, listener)
+	w.cure("or change the default action: aws vpc-lattice update-listener --service-identifier %s --listener-identifier "+
+		"%s --default-action …", service, listener)
 }
 
 // cureOpen is for a service that asks for nobody's signature.
 func (w *walk) cureOpen() {
-	w.cure("anybody may call; to ask for IAM: aws vpc-lattice update-service --service-identifier %s --auth-type AWS_IAM", w.listener.Service.ID)
-	w.cure("and aws vpc-lattice update-service-network --service-network-identifier %s --auth-type AWS_IAM", w.vpc.Network.ID)
+	w.cure("anybody may call; to ask for IAM: aws vpc-lattice update-service --service-identifier %s --auth-type AWS_IAM",
+		w.listener.Service.ID)
+	w.cure("and aws vpc-lattice update-service-network --service-network-identifier %s --auth-type AWS_IAM",
+		w.vpc.Network.ID)
 }
 
 // region is that for which requests are signed.
@@ -90,7 +100,9 @@ func (w *walk) region() string {
 
 // cureSigning says how to sign.
 func (w *walk) cureSigning() {
-	w.cure(`sign it: curl --aws-sigv4 "aws:amz:%s:vpc-lattice-svcs" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN" -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" %s`,
+	w.cure(`sign it: curl --aws-sigv4 "aws:amz:%s:vpc-lattice-svcs" `+
+		`--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN" `+
+		`-H "x-amz-content-sha256: UNSIGNED-PAYLOAD" %s`,
 		w.region(), w.url)
 	w.cure("docs/signing.md has the same for each SDK")
 }
@@ -100,13 +112,16 @@ func (w *walk) cureSignature(refusal string) {
 	for _, row := range []struct{ text, cure string }{
 		{"correct service", "sign for the service vpc-lattice-svcs; vpc-lattice is the API"},
 		{"valid Region", "sign for the region " + w.region() + `: eval "$(pergola env)" sets AWS_REGION`},
-		{"Signed payloads are not supported", "send x-amz-content-sha256: UNSIGNED-PAYLOAD, and sign that in place of a hash of the body"},
+		{"Signed payloads are not supported", "send x-amz-content-sha256: UNSIGNED-PAYLOAD, and sign that in place of a " +
+			"hash of the body"},
 		{"Missing the 'x-amz-content-sha256'", "send x-amz-content-sha256: UNSIGNED-PAYLOAD, and sign it"},
-		{"security token included in the request is invalid", `the key is not of this deployment, or misses its token: eval "$(pergola env)", or assume the role again`},
+		{"security token included in the request is invalid",
+			`the key is not of this deployment, or misses its token: eval "$(pergola env)", or assume the role again`},
 		{"security token included in the request is expired", "assume the role again: aws sts assume-role …"},
 		{"Signature expired", "sign each request anew, and set the clock"},
 		{"Signature not yet current", "set the clock"},
-		{"does not match the signature you provided", "compare your canonical request with the one above, line by line: docs/signing.md"},
+		{"does not match the signature you provided", "compare your canonical request with the one above, line by line: " +
+			"docs/signing.md"},
 	} {
 		if strings.Contains(refusal, row.text) {
 			w.cure("%s", row.cure)
@@ -126,18 +141,20 @@ func (w *walk) curePolicy(x access.Explanation) {
 	case "service":
 		who.authPolicy(w, w.listener.Service.ID, "service")
 	case policy.LevelServiceControl:
-		w.cure("the policies of the organisation: aws organizations list-policies-for-target --target-id ACCOUNT --filter SERVICE_CONTROL_POLICY")
+		w.cure("the policies of the organisation: aws organizations list-policies-for-target --target-id ACCOUNT --filter " +
+			"SERVICE_CONTROL_POLICY")
 		w.cure("to allow it again: aws organizations attach-policy --policy-id p-FullAWSAccess --target-id ACCOUNT")
 	case policy.LevelIdentity:
 		who.identity(w)
 	case policy.LevelBoundary:
 		w.cure("allow it in the permissions boundary, or take that away: %s", who.command("delete", "permissions-boundary"))
 	case policy.LevelSession:
-		w.cure("assume the role without session policies, or with others: aws sts assume-role --role-arn ROLE --role-session-name NAME")
+		w.cure("assume the role without session policies, or with others: aws sts assume-role --role-arn ROLE " +
+			"--role-session-name NAME")
 	}
 }
 
-// principal is the ARN of whoever is taken to have signed.
+// principal is the ARN of the presumed signer.
 func (w *walk) principal(x access.Explanation) string {
 	if w.question.As != "" {
 		return w.question.As
@@ -154,14 +171,16 @@ type cureFor struct {
 func (c cureFor) authPolicy(w *walk, id, what string) {
 	w.cure("the policy: aws vpc-lattice get-auth-policy --resource-identifier %s", id)
 	if c.denied {
-		w.cure("narrow the statement that denies: aws vpc-lattice put-auth-policy --resource-identifier %s --policy file://policy.json", id)
+		w.cure("narrow the statement that denies: aws vpc-lattice put-auth-policy --resource-identifier %s --policy "+
+			"file://policy.json", id)
 		return
 	}
 	principal := "the principal"
 	if c.arn != "" {
 		principal = c.arn
 	}
-	w.cure("let the %s's policy allow %s, with this method and path: aws vpc-lattice put-auth-policy --resource-identifier %s --policy file://policy.json", what, principal, id)
+	w.cure("let the %s's policy allow %s, with this method and path: aws vpc-lattice put-auth-policy "+
+		"--resource-identifier %s --policy file://policy.json", what, principal, id)
 }
 
 func (c cureFor) identity(w *walk) {
@@ -169,7 +188,8 @@ func (c cureFor) identity(w *walk) {
 		w.cure("narrow the statement of %s that denies", c.arn)
 		return
 	}
-	w.cure("give it a policy that allows the call: %s --policy-arn arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess", c.command("attach", "policy"))
+	w.cure("give it a policy that allows the call: %s --policy-arn arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess",
+		c.command("attach", "policy"))
 }
 
 // command is the command of IAM that does something with a policy of the user or the role.
@@ -190,11 +210,12 @@ func (c cureFor) command(verb, what string) string {
 // isAboutTheCaller reports whether an element of a statement is about who has signed.
 func isAboutTheCaller(c policy.Check) bool {
 	key := strings.ToLower(c.Key)
-	return strings.HasSuffix(c.Element, "Principal") || strings.HasPrefix(key, "aws:principal") || strings.HasPrefix(key, "aws:user") && key != "aws:useragent"
+	return strings.HasSuffix(c.Element, "Principal") || strings.HasPrefix(key, "aws:principal") ||
+		strings.HasPrefix(key, "aws:user") && key != "aws:useragent"
 }
 
-// signingCounts reports whether another decision of the level that refused is possible for a request that is signed: some
-// statement that would allow it lacks nothing but a caller, or the one that denies asks for one.
+// signingCounts reports whether another decision of the level that refused is possible for a request that is signed:
+// some statement that would allow it lacks nothing but a caller, or the one that denies asks for one.
 func signingCounts(x access.Explanation) bool {
 	for _, level := range x.Levels {
 		if level.Name != x.Policy.Level {
@@ -248,7 +269,7 @@ func (w *walk) misses(x access.Explanation) (lines []string) {
 	for _, form := range spellings(string(w.request.Path)) {
 		other, err := w.askAs(form, w.principal(x))
 		if err != nil || len(other.Levels) != len(x.Levels) {
-			return nil // whoever signed cannot be asked about
+			return nil // the signer is not known
 		}
 		for i, level := range other.Levels {
 			lines = append(lines, w.missesAt(x.Levels[i], level, form)...)
@@ -265,7 +286,8 @@ func (w *walk) missesAt(found, would policy.LevelExplanation, form string) (line
 	for i, e := range would.Policies {
 		for j, s := range e.Statements {
 			if s.Effect == policy.Deny && s.Applies && i < len(found.Policies) && !found.Policies[i].Statements[j].Applies {
-				lines = append(lines, fmt.Sprintf("%s does not deny %s as it was sent, but it would deny %s, for which some servers take it",
+				lines = append(lines, fmt.Sprintf("%s does not deny %s as it was sent, but it would deny %s, for which some "+
+					"servers take it",
 					statementName(e.Policy, j, s), w.request.Path, form))
 			}
 		}

@@ -247,7 +247,8 @@ func (w *walk) warn(x access.Explanation) {
 	}
 	last := &w.answer.Gates[len(w.answer.Gates)-1]
 	last.More = append(last.More, lines...)
-	w.cure("paths are compared as they are sent: allow exact paths rather than deny patterns (docs/authorisation.md, \"Paths\")")
+	w.cure("paths are compared as they are sent: allow exact paths rather than deny patterns " +
+		"(docs/authorisation.md, \"Paths\")")
 }
 
 // unsigned reports whether the request could have a signature and has none.
@@ -277,7 +278,8 @@ func (w *walk) callerGate(x access.Explanation) Gate {
 	case len(x.Levels) == 0:
 		gate.Verdict, gate.Detail = Stopped, x.Refusal
 		if scope := x.Signature.Scope; scope.Service != "" {
-			gate.Detail = fmt.Sprintf("the signature is for the service %s in the region %s, and not good: %s", scope.Service, scope.Region, x.Refusal)
+			gate.Detail = fmt.Sprintf("the signature is for the service %s in the region %s, and not good: %s", scope.Service,
+				scope.Region, x.Refusal)
 		}
 	case x.Caller.Principal != "":
 		gate.Detail = "the caller is " + x.Caller.Principal
@@ -300,7 +302,8 @@ func (w *walk) levelGate(level policy.LevelExplanation) Gate {
 		case p.Statement >= 0:
 			gate.Detail = fmt.Sprintf("%s by %s", verb(level.Effect), statementName(p.Policy, p.Statement, p.Statements[p.Statement]))
 		default:
-			gate.Detail = fmt.Sprintf("denied: comparing the request with %s takes too long; shorten the policy or the request", p.Policy.Name)
+			gate.Detail = fmt.Sprintf("denied: comparing the request with %s takes too long; shorten the policy or the request",
+				p.Policy.Name)
 		}
 	}
 	switch level.Effect {
@@ -357,7 +360,8 @@ func (w *walk) sourceIP() string {
 	if !w.question.Client.IsValid() {
 		known = "the address of the client in its VPC, which is not known of a VPC as a whole: give an instance to --from"
 	}
-	w.cure("to mean a VPC, use vpc-lattice-svcs:SourceVpc, which is %s here: addresses of different VPCs may be the same", w.vpc.ID)
+	w.cure("to mean a VPC, use vpc-lattice-svcs:SourceVpc, which is %s here: addresses of different VPCs may be the same",
+		w.vpc.ID)
 	return "aws:SourceIp is " + known + "; vpc-lattice-svcs:SourceVpc is " + w.vpc.ID
 }
 

@@ -65,7 +65,8 @@ func (w *walk) what() string {
 // targetGroup tells how a target group is, and returns why no request comes through it, "" if one does.
 func (w *walk) targetGroup(share snapshot.WeightedTargetGroup) (problem string) {
 	group := share.Group
-	gate := Gate{Name: "target group", Verdict: Stopped, Detail: fmt.Sprintf("%s has no target that can receive requests", group.ID)}
+	gate := Gate{Name: "target group", Verdict: Stopped,
+		Detail: fmt.Sprintf("%s has no target that can receive requests", group.ID)}
 	defer func() { w.answer.Gates = append(w.answer.Gates, gate) }()
 	var usable []snapshot.Target
 	well := 0
@@ -110,7 +111,8 @@ func (w *walk) targetGroup(share snapshot.WeightedTargetGroup) (problem string) 
 
 // targetLine is how a target is, and what its last check met.
 func (w *walk) targetLine(group *snapshot.TargetGroup, t snapshot.Target, health lattice.TargetHealth) string {
-	line := strings.TrimSpace(fmt.Sprintf("%s is %s %s", t.Key, cmp.Or(health.Status, lattice.TargetInitial), health.ReasonCode))
+	line := strings.TrimSpace(fmt.Sprintf("%s is %s %s", t.Key, cmp.Or(health.Status, lattice.TargetInitial),
+		health.ReasonCode))
 	if w.Last == nil {
 		return line
 	}
@@ -155,7 +157,8 @@ func (w *walk) cureHealth(group *snapshot.TargetGroup) {
 		port = fmt.Sprintf("port %d", h.Port)
 	}
 	w.cure("how its targets are: aws vpc-lattice list-targets --target-group-identifier %s", group.ID)
-	w.cure("they are asked for %s by %s on %s; if that is wrong: aws vpc-lattice update-target-group --target-group-identifier %s --health-check enabled=true,protocol=%s,path=%s",
+	w.cure("they are asked for %s by %s on %s; if that is wrong: aws vpc-lattice update-target-group "+
+		"--target-group-identifier %s --health-check enabled=true,protocol=%s,path=%s",
 		cmp.Or(h.Path, "a connection"), h.Protocol, port, group.ID, h.Protocol, cmp.Or(h.Path, "/"))
 }
 
@@ -169,5 +172,6 @@ func (w *walk) cureConnection(group *snapshot.TargetGroup, address netip.AddrPor
 			}
 		}
 	}
-	w.cure("start the server, on %s and not on 127.0.0.1; to see what listens there: pergola exec %s -- ss -ltn", address, where)
+	w.cure("start the server, on %s and not on 127.0.0.1; to see what listens there: pergola exec %s -- ss -ltn",
+		address, where)
 }

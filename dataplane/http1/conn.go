@@ -39,8 +39,8 @@ func (c *Conn) Cut() { c.stream.conn.Close() }
 // SetIdleTimeout changes the idle timeout from now on.
 func (c *Conn) SetIdleTimeout(d time.Duration) { c.stream.idle.Store(int64(d)) }
 
-// CountOn has what is held from now on count on the share of the client for whom a target's connection is used. Call it between
-// messages.
+// CountOn has what is held from now on count on the share of the client for whom a target's connection is used. Call it
+// between messages.
 func (c *Conn) CountOn(share *bound.Share) { c.stream.share = share }
 
 // IdleUntil is when the connection will have been idle for its idle timeout, if nothing comes or goes until then.

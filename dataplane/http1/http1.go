@@ -44,8 +44,8 @@ type Config struct {
 	// IdleTimeout is how long a connection may pass without a byte in either direction before its pending read or write
 	// fails with os.ErrDeadlineExceeded. It is kept to within a sixteenth, never early. 0 means DefaultIdleTimeout.
 	IdleTimeout time.Duration
-	// Share is what the connection may hold of what all of them may: buffers beyond a small one are counted. It is closed with
-	// the connection. nil has no bound.
+	// Share is what the connection may hold of what all of them may: buffers beyond a small one are counted. It is closed
+	// with the connection. nil has no bound.
 	Share *bound.Share
 	// Memory provides the buffers. nil means a Memory of the connection's own, which recycles little.
 	Memory *Memory

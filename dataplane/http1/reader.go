@@ -250,8 +250,8 @@ func (r *Reader) more() error {
 	return unexpectedEOF(r.read())
 }
 
-// move takes the window to new memory, and leaves the old to the caller. It reports whether that may be held. That of a head
-// counts twice: it is written on as it came, and who writes it need not count.
+// move takes the window to new memory, and leaves the old to the caller. It reports whether that may be held. That of a
+// head counts twice: it is written on as it came, and who writes it need not count.
 func (r *Reader) move(size int, times int64) bool {
 	to := r.s.get(size, times)
 	if to == nil {
@@ -263,7 +263,8 @@ func (r *Reader) move(size int, times int64) bool {
 }
 
 // fillBody reads more of a body, of which want bytes are still to come (or more, if that is not known). The head must
-// stay where it is, so the first call moves the window; a body that fills its block gets a larger one, if that may be held.
+// stay where it is, so the first call moves the window; a body that fills its block gets a larger one, if that may be
+// held.
 func (r *Reader) fillBody(want int64) error {
 	r.s.touch(false)
 	switch {

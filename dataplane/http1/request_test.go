@@ -334,16 +334,18 @@ func roundTrip(t *testing.T, r *Request) {
 	}
 }
 
-// TestFault_B10_EveryExpectationCounts: whichever comes last.
+// TestFault_B10_EveryExpectationCounts: not the last one alone.
 func TestFault_B10_EveryExpectationCounts(t *testing.T) {
 	for name, fields := range map[string]string{
 		"before": "Expect: banana\r\nExpect: 100-continue\r\n", "behind": "Expect: 100-continue\r\nExpect: banana\r\n",
-		"empty": "Expect:\r\nExpect: 100-continue\r\n", "between": "Expect: 100-continue\r\nExpect: x\r\nExpect: 100-continue\r\n",
+		"empty":     "Expect:\r\nExpect: 100-continue\r\n",
+		"between":   "Expect: 100-continue\r\nExpect: x\r\nExpect: 100-continue\r\n",
 		"in a list": "Expect: banana, 100-continue\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r Request
-			expectError(t, saying("POST / HTTP/1.1\r\nHost: x\r\n"+fields+"Content-Length: 0\r\n\r\n", 0).In.ReadRequest(&r), ErrExpect)
+			expectError(t, saying("POST / HTTP/1.1\r\nHost: x\r\n"+fields+"Content-Length: 0\r\n\r\n", 0).In.ReadRequest(&r),
+				ErrExpect)
 		})
 	}
 }

@@ -96,14 +96,17 @@ func TestRefusedResponses(t *testing.T) {
 	}
 }
 
-// TestFault_B11_WhatIsNoStatusLineIsNotWaitedFor: a target that goes silent after bytes that cannot become a status line is
-// not waited for, wherever it stops, and one that goes silent within a status line is.
+// TestFault_B11_WhatIsNoStatusLineIsNotWaitedFor: a target that goes silent after bytes that cannot become a status
+// line is not waited for, and one that goes silent within a status line is.
 func TestFault_B11_WhatIsNoStatusLineIsNotWaitedFor(t *testing.T) {
 	const settings = "\x00\x00\x12\x04\x00\x00\x00\x00\x00"
 	for text, want := range map[string]error{
-		settings: ErrStatusLine, "\x00": ErrStatusLine, "S": ErrStatusLine, "\x15\x03\x01": ErrStatusLine, "HTTQ": ErrStatusLine,
-		"HTTP/2": ErrVersion, "HTTP/1.2": ErrVersion, "HTTP/1.1\t": ErrStatusLine, "HTTP/1.1 2x": ErrStatusLine, "HTTP/1.1 2000": ErrStatusLine,
-		"HTTP/1.": os.ErrDeadlineExceeded, "HTTP/1.0 200 O": os.ErrDeadlineExceeded, "HTTP/1.1 204\r": os.ErrDeadlineExceeded,
+		settings: ErrStatusLine, "\x00": ErrStatusLine, "S": ErrStatusLine, "\x15\x03\x01": ErrStatusLine,
+		"HTTQ":   ErrStatusLine,
+		"HTTP/2": ErrVersion, "HTTP/1.2": ErrVersion, "HTTP/1.1\t": ErrStatusLine, "HTTP/1.1 2x": ErrStatusLine,
+		"HTTP/1.1 2000": ErrStatusLine,
+		"HTTP/1.":       os.ErrDeadlineExceeded, "HTTP/1.0 200 O": os.ErrDeadlineExceeded,
+		"HTTP/1.1 204\r": os.ErrDeadlineExceeded,
 	} {
 		for _, piece := range []int{1, len(text)} {
 			synctest.Test(t, func(t *testing.T) {

@@ -25,8 +25,8 @@ type stream struct {
 	stopped atomic.Bool  // reads are to fail from now on
 }
 
-// get returns a block of at least n bytes that counts so many times for its size; nil if that would be more than may be held. A
-// small one does not count.
+// get returns a block of at least n bytes that counts so many times for its size; nil if that would be more than may be
+// held. A small one does not count.
 func (s *stream) get(n int, times int64) *block {
 	if n <= smallBlock {
 		return s.cfg.Memory.get(n)

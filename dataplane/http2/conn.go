@@ -467,10 +467,11 @@ func (c *conn) read() (err error) {
 
 // panicked reports a panic, for the deferred function that has recovered it.
 func (c *conn) panicked(problem any) error {
-	return fmt.Errorf("%w: %w", ErrPanicked, containment.Report(c.cfg.Log, "a connection by HTTP/2", problem, "peer", c.net.RemoteAddr()))
+	return fmt.Errorf("%w: %w", ErrPanicked, containment.Report(c.cfg.Log, "a connection by HTTP/2", problem, "peer",
+		c.net.RemoteAddr()))
 }
 
-// contain is deferred, by whoever does not read: a panic ends the connection.
+// contain is deferred in all goroutines but the reading one: a panic ends the connection.
 func (c *conn) contain() {
 	if problem := recover(); problem != nil {
 		_ = c.cut(c.panicked(problem)) // which ends it for all
@@ -565,8 +566,8 @@ func (c *conn) takePreface() (more bool, err error) {
 	return false, nil
 }
 
-// checkFirst refuses what cannot become the frame that comes first, so that a peer who speaks another protocol is not waited
-// for: SETTINGS, and no acknowledgement.
+// checkFirst refuses what cannot become the frame that comes first, so that a peer who speaks another protocol is not
+// waited for: SETTINGS, and no acknowledgement.
 func (c *conn) checkFirst(b []byte) error {
 	wrong := len(b) > 0 && b[0] != 0 || len(b) > 1 && b[1] > maxFrame>>8 ||
 		len(b) > 3 && frameKind(b[3]) != kindSettings || len(b) > 4 && b[4]&flagAck != 0

@@ -376,16 +376,18 @@ func TestAPanicEndsTheConnection(t *testing.T) {
 	}
 }
 
-// TestFault_A11_APanicEndsOneConnection wherever it arises, and whoever serves it goes on.
+// TestFault_A11_APanicEndsOneConnection, in any goroutine of it, and the server goes on.
 func TestFault_A11_APanicEndsOneConnection(t *testing.T) {
 	for name, c := range map[string]struct {
 		handle handler
 		conn   func(net.Conn) net.Conn
 		script func(*peer)
 	}{
-		"in a handler": {func(*peer, *Stream) { panic("no such service") }, nil, func(p *peer) { p.greet(); p.headers(1, true, request("GET")...) }},
-		"in a timer":   {echoes, func(conn net.Conn) net.Conn { return timeless{conn} }, func(p *peer) { time.Sleep(time.Minute) }},
-		"in a write":   {echoes, func(conn net.Conn) net.Conn { return mute{conn} }, func(p *peer) { p.greet() }},
+		"in a handler": {func(*peer, *Stream) { panic("no such service") }, nil,
+			func(p *peer) { p.greet(); p.headers(1, true, request("GET")...) }},
+		"in a timer": {echoes, func(conn net.Conn) net.Conn { return timeless{conn} },
+			func(p *peer) { time.Sleep(time.Minute) }},
+		"in a write": {echoes, func(conn net.Conn) net.Conn { return mute{conn} }, func(p *peer) { p.greet() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -425,8 +427,8 @@ type (
 func (timeless) SetReadDeadline(time.Time) error { panic("no such time") }
 func (mute) Write([]byte) (int, error)           { panic("no such peer") }
 
-// TestFault_B11_WhoDoesNotSpeakHTTP2IsNotWaitedFor: what a target answers with that cannot become SETTINGS ends the connection
-// at once, though the target falls silent.
+// TestFault_B11_WhoDoesNotSpeakHTTP2IsNotWaitedFor: what a target answers with that cannot become SETTINGS ends the
+// connection at once, though the target falls silent.
 func TestFault_B11_WhoDoesNotSpeakHTTP2IsNotWaitedFor(t *testing.T) {
 	for answer, wait := range map[string]bool{
 		"HTTP/1.1 400 Bad Request\r\n": false, "H": false, "\x15\x03\x01\x00\x02\x02\x16": false, "\x00\x41": false,

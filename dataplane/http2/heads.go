@@ -86,8 +86,8 @@ func (c *conn) takeBlock(block []byte, end bool) error {
 	return c.takeHead(h.s, head{h.from, len(h.s.in.fields), h.end, h.err})
 }
 
-// gather puts a piece of a header block behind the others: the decoder would keep the memory for it for good. It reports
-// whether that may be held.
+// gather puts a piece of a header block behind the others: the decoder would keep the memory for it for good. It
+// reports whether that may be held.
 func (c *conn) gather(block []byte) bool {
 	h := &c.head
 	h.blk = c.cfg.Memory.room(h.blk, len(block))

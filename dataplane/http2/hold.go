@@ -5,18 +5,18 @@ import (
 	"pergola/dataplane/http1"
 )
 
-// What a peer makes a connection hold is counted: heads as they are decoded, for a few bytes of a header block can stand for
-// thousands; bodies that wait to be read; what waits to be written. The connection may hold so much (Config.MaxHeld), and what
-// all connections hold is shared out among clients (Config.Share). A stream beyond either is refused, and a connection
-// whose buffers are beyond it ends.
+// What a peer makes a connection hold is counted: heads as they are decoded, for a few bytes of a header block can
+// stand for thousands; bodies that wait to be read; what waits to be written. The connection may hold so much
+// (Config.MaxHeld), and what all connections hold is shared out among clients (Config.Share). A stream beyond either is
+// refused, and a connection whose buffers are beyond it ends.
 //
 // Up to four kilobytes of each kind are not counted one by one, but by a flat rate for each stream. A head is counted
 // twice, since it is written on as it came; so who writes it need not count.
 //
 // The streams of a Client belong to the clients of others, and count on the shares of those: see Stream.CountOn.
 const (
-	// streamCost is what a stream counts for that holds no more than a usual request does, in bytes: with its goroutine, its
-	// exchange, and the buffers towards its target.
+	// streamCost is what a stream counts for that holds no more than a usual request does, in bytes: with its goroutine,
+	// its exchange, and the buffers towards its target.
 	streamCost = 16 << 10
 	// maxSpare is how much of its share a connection keeps that it does not hold at the moment, in bytes. So a stream that
 	// follows another asks nobody.
@@ -86,8 +86,8 @@ func (c *conn) closeHolding() {
 	}
 }
 
-// CountOn has what a Client's stream holds count on the share of the client for whom it was opened, until it is ended. Call it
-// before anything is sent.
+// CountOn has what a Client's stream holds count on the share of the client for whom it was opened, until it is ended.
+// Call it before anything is sent.
 func (s *Stream) CountOn(share *bound.Share) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
@@ -121,8 +121,8 @@ func counted(b *block) int64 {
 	return int64(cap(b.data))
 }
 
-// keepData puts a piece of the body behind what has arrived of it, and reports whether that may be held. Where much waits
-// already, the block for more is large. mu is held.
+// keepData puts a piece of the body behind what has arrived of it, and reports whether that may be held. Where much
+// waits already, the block for more is large. mu is held.
 func (s *Stream) keepData(p []byte) bool {
 	q, memory := &s.in.data, s.c.cfg.Memory
 	if p = q.fill(p); len(p) == 0 {
@@ -138,8 +138,8 @@ func (s *Stream) keepData(p []byte) bool {
 	return true
 }
 
-// keepField puts a decoded field behind the others, and reports whether it may be held. What was handed out stays where it
-// is: where there is no room, what comes goes to new memory. mu is held.
+// keepField puts a decoded field behind the others, and reports whether it may be held. What was handed out stays where
+// it is: where there is no room, what comes goes to new memory. mu is held.
 func (s *Stream) keepField(name, value string) bool {
 	in := &s.in
 	if size := len(name) + len(value); size > cap(in.text)-len(in.text) && !s.moreText(size) {

@@ -33,8 +33,8 @@ func (p *peer) bomb(id uint32, end bool) {
 	p.headers(id, end, fields...)
 }
 
-// TestFault_A3_HeadsAreBounded: what is named by a few bytes is not held beyond what a connection and a client may, and a
-// stream beyond it is refused so that it can be sent again. Other clients have room.
+// TestFault_A3_HeadsAreBounded: what is named by a few bytes is not held beyond what a connection and a client may, and
+// a stream beyond it is refused so that it can be sent again. Other clients have room.
 func TestFault_A3_HeadsAreBounded(t *testing.T) {
 	const maxHeld, all = 1 << 20, 4 << 20
 	pool := bound.NewPool(all, 0)
@@ -98,8 +98,8 @@ func heap() int64 {
 	return int64(m.HeapInuse)
 }
 
-// TestFault_A3_WhatIsAnsweredIsLetGo: a short answer to a client that keeps its window at 0 waits without its request, and
-// is sent when the window opens, or given up after the idle time.
+// TestFault_A3_WhatIsAnsweredIsLetGo: a short answer to a client that keeps its window at 0 waits without its request,
+// and is sent when the window opens, or given up after the idle time.
 func TestFault_A3_WhatIsAnsweredIsLetGo(t *testing.T) {
 	denies := func(p *peer, s *Stream) {
 		var r http1.Request
@@ -116,11 +116,19 @@ func TestFault_A3_WhatIsAnsweredIsLetGo(t *testing.T) {
 		then func(*peer)
 		want string // of stream 3
 	}{
-		"the windows open":         {true, func(p *peer) { p.fr.WriteSettings(window(100)) }, "DATA 3 10 END"},
-		"a window opens by pieces": {true, func(p *peer) { p.fr.WriteWindowUpdate(3, 4); p.all(); p.fr.WriteWindowUpdate(3, 6) }, "DATA 3 4\nDATA 3 6 END"},
-		"a request goes on":        {false, func(p *peer) { p.fr.WriteData(3, false, make([]byte, 1000)); p.fr.WriteWindowUpdate(3, 10) }, "DATA 3 10 END\nRST 3 NO_ERROR"},
-		"a client takes it back":   {true, func(p *peer) { p.fr.WriteRSTStream(3, xhttp2.ErrCodeCancel); p.fr.WriteWindowUpdate(3, 10) }, ""},
-		"nothing happens":          {true, func(p *peer) { time.Sleep(61 * time.Second) }, "RST 3 CANCEL"},
+		"the windows open": {true, func(p *peer) { p.fr.WriteSettings(window(100)) }, "DATA 3 10 END"},
+		"a window opens by pieces": {true, func(p *peer) {
+			p.fr.WriteWindowUpdate(3, 4)
+			p.all()
+			p.fr.WriteWindowUpdate(3,
+				6)
+		}, "DATA 3 4\nDATA 3 6 END"},
+		"a request goes on": {false,
+			func(p *peer) { p.fr.WriteData(3, false, make([]byte, 1000)); p.fr.WriteWindowUpdate(3, 10) },
+			"DATA 3 10 END\nRST 3 NO_ERROR"},
+		"a client takes it back": {true,
+			func(p *peer) { p.fr.WriteRSTStream(3, xhttp2.ErrCodeCancel); p.fr.WriteWindowUpdate(3, 10) }, ""},
+		"nothing happens": {true, func(p *peer) { time.Sleep(61 * time.Second) }, "RST 3 CANCEL"},
 		"a client keeps busy": {true, func(p *peer) {
 			for range 70 {
 				time.Sleep(time.Second)
@@ -225,8 +233,8 @@ func checkHeld(t testing.TB, c *conn) {
 	}
 }
 
-// TestNoClientHoldsMore: whatever random clients send, honest and hostile, their connections hold no more than they may, and
-// count all that they hold.
+// TestNoClientHoldsMore: connections of random clients, honest and hostile, hold no more than they may, and count all
+// that they hold.
 func TestNoClientHoldsMore(t *testing.T) {
 	handlers := []handler{echoes, waits, echoesLater}
 	for seed := range uint64(60) {

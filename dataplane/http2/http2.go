@@ -12,7 +12,8 @@
 // A connection (conn.go) has one goroutine that reads. It takes all frames that have arrived under one hold of the mutex,
 // and wakes those who wait when it has looked at all of them. The mutex, conn.mu, guards the whole state of the connection
 // and of its streams (inbound and outbound), except for what a Stream's user alone touches: the view that a Body has handed
-// out, and what a Writer has gathered. No other mutex but that of a bound.Pool is taken while it is held, and nothing waits while holding it.
+// out, and what a Writer has gathered. No other mutex but that of a bound.Pool is taken while it is held, and nothing
+// waits while holding it.
 //
 // There is no goroutine that writes. Whoever has something to send appends whole frames to conn.out, and writes all that is
 // there unless somebody is writing already, who then takes it along (send.go). The reader must not wait for a peer who is
@@ -79,15 +80,15 @@ type Config struct {
 	// Server. For a Client it means Window for each of MaxStreams: streams belong to different clients there, and a slow
 	// one must not hold up the others.
 	ConnWindow int
-	// MaxHeld is how many bytes of heads, bodies and buffers a connection may hold; the streams of a Client hold theirs for
-	// other connections. 0 means DefaultMaxHeld: 128 uploads at a time stay below half of it.
+	// MaxHeld is how many bytes of heads, bodies and buffers a connection may hold; the streams of a Client hold theirs
+	// for other connections. 0 means DefaultMaxHeld: 128 uploads at a time stay below half of it.
 	MaxHeld int64
 	// Share is what the connection may hold of what all of them may; it is closed with the connection. nil has no bound.
 	Share *bound.Share
 	// Patience is how long nothing must have happened on a connection before the goroutines of its Server are let go. 0 means
 	// parking.Patience.
 	Patience time.Duration
-	// Log receives panics, each of which ends one connection. nil means slog.Default.
+	// Log receives panics; a panic ends one connection. nil means slog.Default.
 	Log *slog.Logger
 	// Secure says that the scheme of requests that a Client sends is https.
 	Secure bool

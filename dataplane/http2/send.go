@@ -107,9 +107,9 @@ func (c *conn) wakeBlocked() {
 	c.blocked = c.blocked[:0]
 }
 
-// await waits until the stream, or the connection, may have room: as long as its idle time from when something was handed over
-// or sent last, however often it is woken. mu is held, though not meanwhile. Whoever comes here has
-// flushed, and either may have ended while that went on.
+// await waits until the stream, or the connection, may have room: as long as its idle time from when something was
+// handed over or sent last, however often it is woken. mu is held, though not meanwhile. The caller has flushed
+// before, and either may have ended meanwhile.
 func (c *conn) await(s *Stream) error {
 	if err := s.writeError(); err != nil {
 		return err
@@ -214,11 +214,12 @@ func (s *Stream) endOutbound() {
 	s.c.settle(s)
 }
 
-// maxTail is how much of the end of a response a connection keeps for a client that has not opened its windows, in bytes.
+// maxTail is how much of the end of a response a connection keeps for a client that has not opened its windows, in
+// bytes.
 const maxTail = gatherBody
 
-// leaveTail leaves the end of a response to the connection, if it is short: so neither its handler nor the request waits for a
-// client that does not read. mu is held.
+// leaveTail leaves the end of a response to the connection, if it is short: so neither its handler nor the request
+// waits for a client that does not read. mu is held.
 func (s *Stream) leaveTail(p []byte) bool {
 	c := s.c
 	if !c.server || len(p) > maxTail {

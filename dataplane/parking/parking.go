@@ -47,7 +47,7 @@ const (
 
 // Lot is where connections are parked. Its methods may be called at the same time. The zero value is ready; Close it.
 type Lot struct {
-	// Log receives panics, each of which ends one connection. nil means slog.Default.
+	// Log receives panics; a panic ends one connection. nil means slog.Default.
 	Log *slog.Logger
 	// Tidy gives memory back to the system. nil means debug.FreeOSMemory.
 	Tidy func()

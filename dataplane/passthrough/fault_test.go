@@ -10,8 +10,8 @@ import (
 	"pergola/containment"
 )
 
-// TestFault_A4_ClientsThatLeaveWhileTheTargetIsSilent end the target's connection a moment later, also if they merely end their
-// side, whatever the idle timeout.
+// TestFault_A4_ClientsThatLeaveWhileTheTargetIsSilent end the target's connection a moment later, also if they merely
+// end their side, long before the idle timeout.
 func TestFault_A4_ClientsThatLeaveWhileTheTargetIsSilent(t *testing.T) {
 	for name, leave := range map[string]func(*half){
 		"FIN":   func(c *half) { c.CloseWrite() },

@@ -50,8 +50,8 @@ func (l *link) watch(idle, lifetime time.Duration) {
 	})
 }
 
-// partingTime is how long the target may be silent once the client has ended its side: the client may listen for an answer
-// yet, or have gone. Nothing tells the two apart.
+// partingTime is how long the target may be silent once the client has ended its side: the client may listen for an
+// answer yet, or have gone. Nothing tells the two apart.
 const partingTime = time.Second
 
 // parting notes that the client has ended its side.
@@ -94,7 +94,8 @@ func (l *link) lookAgain(after time.Duration) {
 // contain is deferred: a panic ends both connections, and no others.
 func (l *link) contain() {
 	if problem := recover(); problem != nil {
-		_ = containment.Report(l.log, "passing TLS through", problem, "client", l.client.RemoteAddr(), "target", l.target.RemoteAddr())
+		_ = containment.Report(l.log, "passing TLS through", problem, "client", l.client.RemoteAddr(), "target",
+			l.target.RemoteAddr())
 		l.reset(InternalError)
 	}
 }

@@ -177,7 +177,8 @@ func (h *half) SetDeadline(at time.Time) error {
 func (h *half) SetWriteDeadline(at time.Time) error { return h.to.SetWriteDeadline(at) }
 
 // panicking makes targets on whose connections reading panics.
-func panicking(dial func(context.Context, string, netip.AddrPort) (net.Conn, error)) func(context.Context, string, netip.AddrPort) (net.Conn, error) {
+func panicking(dial func(context.Context, string, netip.AddrPort) (net.Conn, error)) func(context.Context, string,
+	netip.AddrPort) (net.Conn, error) {
 	return func(ctx context.Context, vpc string, to netip.AddrPort) (net.Conn, error) {
 		conn, err := dial(ctx, vpc, to)
 		return explosive{conn.(*half)}, err

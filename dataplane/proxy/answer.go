@@ -91,8 +91,8 @@ func (x *exchange) answerDenied(d access.Decision) bool {
 	return x.answer(403, d.Refusal)
 }
 
-// answerUnreadable ends a connection whose next request cannot be read: with 400 if it is malformed or too large, with 503 if
-// there is no room for its head, in silence if the client left or let its time pass.
+// answerUnreadable ends a connection whose next request cannot be read: with 400 if it is malformed or too large, with
+// 503 if there is no room for its head, in silence if the client left or let its time pass.
 func (x *exchange) answerUnreadable(err error) bool {
 	var malformed *http1.MalformedError
 	status, failure := 400, ClientProtocolError

@@ -157,8 +157,8 @@ func (w *ward) ask(clients, requests int, between func(n int)) (failed int) {
 	return int(bad.Load())
 }
 
-// TestFault_B2_TenThousandRequestsBesideATargetThatIsDown: none fails, whatever is wrong with it, by both versions of HTTP,
-// while its health is not checked. How often it is dialled tells that it is avoided.
+// TestFault_B2_TenThousandRequestsBesideATargetThatIsDown: none fails, by both versions of HTTP, while its health
+// is not checked. How often it is dialled tells that it is avoided.
 func TestFault_B2_TenThousandRequestsBesideATargetThatIsDown(t *testing.T) {
 	reset := func() (net.Conn, error) { return nil, &net.OpError{Op: "dial", Err: syscall.ECONNRESET} }
 	for name, down := range map[string]func() (net.Conn, error){"refuses": refuses, "resets": reset, "is silent": nil} {
@@ -187,8 +187,8 @@ func TestFault_B2_TenThousandRequestsBesideATargetThatIsDown(t *testing.T) {
 	}
 }
 
-// TestFault_B2_NoneFailsUnderChurn: targets go down and come back, connections end as requests are sent on them, and targets
-// are registered and deregistered, without a health check.
+// TestFault_B2_NoneFailsUnderChurn: targets go down and come back, connections end as requests are sent on them, and
+// targets are registered and deregistered, without a health check.
 func TestFault_B2_NoneFailsUnderChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWard(t, lattice.HTTP1)
@@ -246,8 +246,8 @@ func TestFault_B2_AllTargetsAreTriedAndNoneTwice(t *testing.T) {
 	}
 }
 
-// TestFault_B2_WhatMayBeRepeatedElsewhere: a request to which a fresh connection ends without an answer goes to one other
-// target if doing it twice is as good as once (RFC 9110 §9.2.2) and nothing of a body was sent, and to no third.
+// TestFault_B2_WhatMayBeRepeatedElsewhere: a request to which a fresh connection ends without an answer goes to one
+// other target if doing it twice is as good as once (RFC 9110 §9.2.2) and nothing of a body was sent, and to no third.
 func TestFault_B2_WhatMayBeRepeatedElsewhere(t *testing.T) {
 	for _, test := range []struct {
 		request string
@@ -273,7 +273,8 @@ func TestFault_B2_WhatMayBeRepeatedElsewhere(t *testing.T) {
 		a := w.ask(test.request)
 		w.mu.Lock()
 		if a.status != test.status || len(w.dials) != test.dials {
-			t.Errorf("%.20q: answered %d after %d connections, want %d and %d", test.request, a.status, len(w.dials), test.status, test.dials)
+			t.Errorf("%.20q: answered %d after %d connections, want %d and %d", test.request, a.status, len(w.dials),
+				test.status, test.dials)
 		}
 		w.mu.Unlock()
 	}

@@ -71,8 +71,8 @@ func (x *exchange) answerFixed(fixed *Fixed) (keep bool) {
 	})
 }
 
-// writeBody ends the head of an answer that the proxy gives itself, and writes its body, where the request and the status
-// allow one (RFC 9110 §6.4.1).
+// writeBody ends the head of an answer that the proxy gives itself, and writes its body, where the request and the
+// status allow one (RFC 9110 §6.4.1).
 func (x *exchange) writeBody(status int, body string) {
 	out := x.client.out
 	switch {
@@ -87,8 +87,8 @@ func (x *exchange) writeBody(status int, body string) {
 	}
 }
 
-// balancedStatus is the status by which a load balancer answers for a failure of its targets (user guide for Application
-// Load Balancers, "Troubleshoot").
+// balancedStatus is the status by which a load balancer answers for a failure of its targets (user guide for
+// Application Load Balancers, "Troubleshoot").
 func balancedStatus(status int, failure Failure) int {
 	switch failure {
 	case TargetConnectionError:

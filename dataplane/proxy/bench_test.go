@@ -161,7 +161,8 @@ func guardedSnapshot(t testing.TB) *snapshot.Snapshot {
 	service.AuthType, service.Policy = lattice.AuthIAM, allow(policy.Resource, `"Principal":"*",`)
 	user := &snapshot.Principal{Type: policy.User, Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/alice",
 		Tags: snapshot.Tags{{Key: "team", Value: "blue"}}, Policies: []*policy.Policy{allow(policy.Identity, "")}}
-	now.Identities.Keys = now.Identities.Keys.With("AKIA1", &snapshot.Key{ID: "AKIA1", Sealed: box.SealSecret("AKIA1", benchSecret), Principal: user})
+	now.Identities.Keys = now.Identities.Keys.With("AKIA1",
+		&snapshot.Key{ID: "AKIA1", Sealed: box.SealSecret("AKIA1", benchSecret), Principal: user})
 	return now
 }
 

@@ -17,14 +17,14 @@ const (
 	firstLook = 250 * time.Millisecond
 	// seldomLook is how often a client is looked after whose request takes very long.
 	seldomLook = time.Second
-	// partingTime is how long a client is still answered after it has ended its side. It may have said all that it has to say
-	// and listen, or have gone: nothing tells the two apart.
+	// partingTime is how long a client is still answered after it has ended its side. It may have said all that it has to
+	// say and listen, or have gone: nothing tells the two apart.
 	partingTime = time.Second
 )
 
-// departure notices that a client has left that speaks HTTP/1.1 and waits for an answer: nobody reads from its connection
-// meanwhile. (Of HTTP/2 the engine tells.) One whose connection is broken has left; one that has ended its side has left
-// after partingTime, unless its request is still being read. What was under way for it is broken off.
+// departure notices that a client has left that speaks HTTP/1.1 and waits for an answer: nobody reads from its
+// connection meanwhile. (Of HTTP/2 the engine tells.) One whose connection is broken has left; one that has ended its
+// side has left after partingTime, unless its request is still being read. What was under way for it is broken off.
 //
 // A request costs two stores. The timer runs on from one request to the next while they come, and then stops.
 type departure struct {
@@ -32,7 +32,7 @@ type departure struct {
 	log    *slog.Logger
 	timer  *time.Timer
 
-	began   atomic.Int64 // when the request under way did, in nanoseconds since the client's connection; 0 if there is none
+	began   atomic.Int64 // when the request under way did, in nanoseconds since the client connected; 0 for none
 	armed   atomic.Bool  // the timer runs, or look does
 	stopped atomic.Bool
 

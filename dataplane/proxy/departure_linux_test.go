@@ -69,8 +69,8 @@ func (l *lounge) leave(t *testing.T, asked <-chan struct{}, request, how string)
 	conn.Close()
 }
 
-// TestFault_A4_ClientsThatLeaveAreNoticed while their target is silent, however they leave: the target's connection ends, or
-// its stream, and so does theirs. The idle time of the service would be an hour.
+// TestFault_A4_ClientsThatLeaveAreNoticed while their target is silent, however they leave: the target's connection
+// ends, or its stream, and so does theirs. The idle time of the service would be an hour.
 func TestFault_A4_ClientsThatLeaveAreNoticed(t *testing.T) {
 	const post = "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 3\r\n\r\nabc"
 	const upload = "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 3\r\n\r\n"
@@ -78,7 +78,8 @@ func TestFault_A4_ClientsThatLeaveAreNoticed(t *testing.T) {
 		for _, version := range []lattice.ProtocolVersion{lattice.HTTP1, lattice.HTTP2} {
 			for _, how := range []string{"FIN", "RST"} {
 				for _, request := range []string{get, post, upload} {
-					if version == lattice.HTTP2 && !s.http2 || s.http2 && (how == "RST" || request != get) || request == upload && how != "RST" {
+					if version == lattice.HTTP2 && !s.http2 || s.http2 && (how == "RST" || request != get) || request == upload &&
+						how != "RST" {
 						continue
 					}
 					t.Run(s.name+" to "+string(version)+" "+how+" "+request[:4], func(t *testing.T) {
@@ -162,8 +163,9 @@ func TestFault_A4_WhileTheRestOfAnAnswerIsAwaited(t *testing.T) {
 	<-l.ended
 }
 
-// TestFault_A4_AClientThatListensIsAnswered: one that ends its side after its request has said all that it has to say, and its
-// answer reaches it, as does that to a request before, and one that is looked after because its target takes its time.
+// TestFault_A4_AClientThatListensIsAnswered: one that ends its side after its request has said all that it has to say,
+// and its answer reaches it, as does that to a request before, and one that is looked after because its target takes
+// its time.
 func TestFault_A4_AClientThatListensIsAnswered(t *testing.T) {
 	for _, s := range languages[:2] {
 		t.Run(s.name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 // grpcType begins the content type of every gRPC message; a plus sign and the encoding may follow, or parameters.
 const grpcType = "application/grpc"
 
-// isGRPC reports whether the request is a gRPC call, also where it says that it is another thing besides: its target may see
-// either. There are none by HTTP/1.1.
+// isGRPC reports whether the request is a gRPC call, also where it says that it is another thing besides: its target
+// may see either. There are none by HTTP/1.1.
 func (x *exchange) isGRPC() bool {
 	if !x.request.HTTP2 {
 		return false

@@ -31,8 +31,8 @@ type functionTarget interface {
 }
 
 // invoke answers the request by the function of a target group of type LAMBDA (user guide, "Lambda functions as targets in
-// VPC Lattice"). The whole body is read first. The function has as long as a target may be silent. What is held of body, event
-// and answer counts on the client's share; beyond that the answer is 503.
+// VPC Lattice"). The whole body is read first. The function has as long as a target may be silent. What is held of
+// body, event and answer counts on the client's share; beyond that the answer is 503.
 func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	if framing := x.request.Framing(); framing > event.MaxBody {
 		return x.answer(413, reason(413))
@@ -101,7 +101,7 @@ func (c *counter) set(n int) bool {
 const firstBody = 16 << 10
 
 // readBody reads the whole body of the request, up to the longest that a function may get. A client that waits to be told
-// so first is told. The memory for it grows as it comes, whatever its length was said to be.
+// so first is told. Its memory grows with the bytes received, not by the length announced.
 func (x *exchange) readBody(held *counter) ([]byte, error) {
 	if !x.hasBody() {
 		return nil, nil

@@ -152,7 +152,8 @@ type sharedConn struct {
 }
 
 func newPool(perPlace int, lifetime time.Duration, log *slog.Logger) *pool {
-	return &pool{perPlace: perPlace, most: containment.Portion(maxIdle, 10), lifetime: lifetime, log: log, idle: map[place][]*targetConn{}, common: map[place]*shared{}}
+	return &pool{perPlace: perPlace, most: containment.Portion(maxIdle, 10), lifetime: lifetime, log: log,
+		idle: map[place][]*targetConn{}, common: map[place]*shared{}}
 }
 
 // take returns a kept connection, or nil.

@@ -3,8 +3,8 @@
 // what it needs of the versions of HTTP (side.go), who sends requests (client.go), what the guard is told of a request
 // (guard.go), the headers (headers.go), the connections to targets (pool.go), request bodies that are still arriving
 // (upload.go), the answers that the proxy gives itself (answer.go, grpc.go), how many requests a service takes (rate.go)
-// and what is recorded (record.go). departure.go notices clients that leave; balance.go is the path at a load balancer, which
-// knows no services.
+// and what is recorded (record.go). departure.go notices clients that leave; balance.go is the path at a load balancer,
+// which knows no services.
 //
 // A client connection that speaks HTTP/1.1 has one goroutine, one that speaks HTTP/2 has one for each request; they see the
 // newest snapshot at each request. A request whose body has not arrived with its head gets a second one for as long as the
@@ -52,8 +52,8 @@ const (
 // held is what Held returns.
 var held = sync.OnceValue(func() *bound.Pool { return bound.NewPool(min(bound.Memory()/2, DefaultMaxHeld), 0) })
 
-// Held is what all clients together may make this process hold of heads and bodies, in bytes: half of bound.Memory, and at
-// most DefaultMaxHeld.
+// Held is what all clients together may make this process hold of heads and bodies, in bytes: half of bound.Memory, and
+// at most DefaultMaxHeld.
 func Held() *bound.Pool { return held() }
 
 const (
@@ -181,7 +181,8 @@ func New(config Config) *Proxy {
 	p := &Proxy{
 		config: config,
 		http1:  http1.Config{Memory: new(http1.Memory)},
-		http2:  http2.Config{Memory: new(http2.Memory), Log: config.Log, Lifetime: config.Lifetime, Patience: config.Patience},
+		http2: http2.Config{Memory: new(http2.Memory), Log: config.Log, Lifetime: config.Lifetime,
+			Patience: config.Patience},
 	}
 	p.pool = newPool(config.MaxIdlePerTarget, config.Lifetime, config.Log)
 	p.rates = newRates(config.RequestsPerSecond)
@@ -478,8 +479,8 @@ func idleTimeout(s *snapshot.Service) time.Duration {
 
 // forward sends the request to a target and its response back. What was not sent at all is tried again: at other targets
 // if one cannot be reached, on another connection if the kept one turns out to be closed. What was sent is tried again
-// if it can be repeated and the connection ended without a byte of an answer: once on a fresh connection, if that was a kept
-// one (RFC 9112 §9.3.1), and once at another target.
+// if it can be repeated and the connection ended without a byte of an answer: once on a fresh connection, if that was a
+// kept one (RFC 9112 §9.3.1), and once at another target.
 func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 	defer x.releaseTarget()
 	if !x.pick(group) {

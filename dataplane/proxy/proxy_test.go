@@ -72,8 +72,10 @@ func TestAnswers(t *testing.T) {
 			failure: ClientAccessDenied},
 		{name: "signed for the target", request: "GET /path HTTP/1.1\r\nHost: s.example\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n\r\n",
 			target: ok, status: 200, body: "hello"},
-		{name: "fixed 404", world: func(w *world) { w.listener().Rules[0].Action = snapshot.Action{FixedStatus: 404} }, status: 404, body: "Not Found"},
-		{name: "fixed 500", world: func(w *world) { w.listener().Rules[0].Action = snapshot.Action{FixedStatus: 500} }, status: 500, body: "Internal Server Error"},
+		{name: "fixed 404", world: func(w *world) { w.listener().Rules[0].Action = snapshot.Action{FixedStatus: 404} },
+			status: 404, body: "Not Found"},
+		{name: "fixed 500", world: func(w *world) { w.listener().Rules[0].Action = snapshot.Action{FixedStatus: 500} },
+			status: 500, body: "Internal Server Error"},
 		{name: "too many requests", world: func(w *world) {
 			w.proxy.rates = newRates(1)
 			w.proxy.rates.allow("svc-1", time.Now())
@@ -179,7 +181,8 @@ func TestHeaders(t *testing.T) {
 		{"own id", "GET / HTTP/1.1\r\nHost: s.example\r\nX-Amzn-RequestId: " + strings.Repeat("i", 600) + "\r\n\r\n",
 			"GET / HTTP/1.1\r\nhost: s.example\r\nx-forwarded-for: 10.0.0.5\r\n" + added + "x-amzn-requestid: " + strings.Repeat("i", 512) + "\r\n\r\n"},
 		{"hop by hop", "GET / HTTP/1.1\r\nHost: s.example\r\nConnection: close, A, x-amzn-lattice-target\r\nA: b\r\nKeep-Alive: 5\r\nUpgrade: websocket\r\nTE: gzip, trailers\r\nProxy-Authorization: x\r\n\r\n",
-			"GET / HTTP/1.1\r\nhost: s.example\r\nx-forwarded-for: 10.0.0.5\r\n" + forwarded + "te: trailers\r\nconnection: te\r\n" + lattices + id + "\r\n"},
+			"GET / HTTP/1.1\r\nhost: s.example\r\nx-forwarded-for: 10.0.0.5\r\n" + forwarded +
+				"te: trailers\r\nconnection: te\r\n" + lattices + id + "\r\n"},
 		{"absolute-form", "GET http://s.example:80/a HTTP/1.1\r\nHost: other\r\n\r\n",
 			"GET /a HTTP/1.1\r\nhost: s.example:80\r\nx-forwarded-for: 10.0.0.5\r\n" + added + id + "\r\n"},
 		{"sized body", "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 003\r\n\r\nabc",
@@ -219,7 +222,8 @@ func TestNewSnapshotOnKeptConnection(t *testing.T) {
 		}
 		next := aSnapshot()
 		if want == 200 {
-			next.VPCs.Get("vpc-client").Network.Ports[80].Listeners.Get("s.example").Rules[0].Action = snapshot.Action{FixedStatus: 404}
+			next.VPCs.Get("vpc-client").Network.Ports[80].Listeners.Get("s.example").Rules[0].Action = snapshot.Action{
+				FixedStatus: 404}
 		}
 		waitRecorded(w, 1)
 		w.now = next
@@ -557,7 +561,8 @@ func (s *slowToClose) Close() error {
 // TestPoolClosesAside keeps no request waiting while a connection is closed that was kept unused.
 func TestPoolClosesAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, slow := newPool(1, DefaultLifetime, slog.New(slog.DiscardHandler)), &slowToClose{closing: make(chan struct{}), closed: make(chan struct{})}
+		p, slow := newPool(1, DefaultLifetime, slog.New(slog.DiscardHandler)), &slowToClose{closing: make(chan struct{}),
+			closed: make(chan struct{})}
 		p.give(&targetConn{side: side{peer: slow}, born: time.Now()}, time.Now())
 		<-slow.closing
 		if !p.mu.TryLock() {
@@ -582,20 +587,22 @@ func (c *cuttable) Close() error {
 	return nil
 }
 
-// TestFault_A4_AConnectionThatWasCutIsNotKept has a client leave at the moment when the target's answer has been read whole:
-// the connection that was cut for that is of no use to anybody.
+// TestFault_A4_AConnectionThatWasCutIsNotKept has a client leave at the moment when the target's answer has been read
+// whole: the connection that was cut for that is of no use to anybody.
 func TestFault_A4_AConnectionThatWasCutIsNotKept(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
 		p := &Proxy{pool: newPool(1, DefaultLifetime, slog.New(slog.DiscardHandler))}
 		target := &cuttable{}
-		x := &exchange{proxy: p, client: &client{side: side{peer: &cuttable{}}}, to: &targetConn{side: side{peer: target}, born: time.Now()}}
+		x := &exchange{proxy: p, client: &client{side: side{peer: &cuttable{}}}, to: &targetConn{side: side{peer: target},
+			born: time.Now()}}
 		x.client.occupy(x.to)
 		if leaves {
 			x.client.cut()
 		}
 		x.giveBack(time.Now())
 		if kept := p.pool.take(place{}) != nil; kept == leaves || target.cut != leaves || target.closed != leaves {
-			t.Errorf("a client that leaves: %t; the target's connection is kept: %t, cut: %t, closed: %t", leaves, kept, target.cut, target.closed)
+			t.Errorf("a client that leaves: %t; the target's connection is kept: %t, cut: %t, closed: %t", leaves, kept,
+				target.cut, target.closed)
 		}
 		p.pool.close()
 	}

@@ -102,7 +102,8 @@ func aSnapshot() *snapshot.Snapshot {
 		Names: table.Of(map[string]*snapshot.Service{"s.example": service}),
 	}
 	return &snapshot.Snapshot{
-		VPCs:       table.Of(map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN, Network: network}, "vpc-alone": {ID: "vpc-alone"}}),
+		VPCs: table.Of(map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN, Network: network},
+			"vpc-alone": {ID: "vpc-alone"}}),
 		Identities: &snapshot.Identities{Strangers: &snapshot.Account{}},
 	}
 }

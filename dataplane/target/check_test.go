@@ -50,7 +50,8 @@ func TestWhichResponsesPass(t *testing.T) {
 				defer set.Close()
 				h := groupOf().HealthCheck
 				h.Codes = []snapshot.CodeRange{{From: 200, To: 200}, {From: 300, To: 399}}
-				err := set.check(t.Context(), &Target{vpc: vpcID, addresses: addressesOf(snapshot.Target{Address: address(one)})}, h)
+				err := set.check(t.Context(), &Target{vpc: vpcID, addresses: addressesOf(snapshot.Target{Address: address(one)})},
+					h)
 				switch {
 				case test.problem == "" && err != nil:
 					t.Errorf("the check fails: %v", err)

@@ -42,7 +42,8 @@ type Target struct {
 }
 
 func newTarget(g *group, s snapshot.Target) *Target {
-	t := &Target{group: g, key: s.Key, vpc: g.spec.VPC, addresses: addressesOf(s), function: s.Function, health: unjudged()}
+	t := &Target{group: g, key: s.Key, vpc: g.spec.VPC, addresses: addressesOf(s), function: s.Function,
+		health: unjudged()}
 	for _, address := range t.addresses {
 		t.ways = append(t.ways, &Way{target: t, address: address})
 	}
@@ -52,7 +53,7 @@ func newTarget(g *group, s snapshot.Target) *Target {
 	return t
 }
 
-// addressesOf are all addresses of a target, each of which takes its turn.
+// addressesOf are all addresses of a target, which are used in turn.
 func addressesOf(s snapshot.Target) []netip.AddrPort {
 	if !s.Address.IsValid() {
 		return nil

@@ -4,8 +4,8 @@
 // A Set follows the snapshots of a node. What it knows of a target outlives every change that leaves the target in place:
 // new health check settings apply from the next check on, and a target that is registered again while it drains comes
 // back with the health it had. Picking takes no lock: each group publishes the list of targets that are in turn, and
-// replaces it whole. A target that a request cannot connect to is avoided at once (way.go), whatever its health is said to
-// be.
+// replaces it whole. A target that a request cannot connect to is avoided at once (way.go), also
+// while it is healthy.
 package target
 
 import (
@@ -119,12 +119,12 @@ func (s *Set) apply(wanted table.Table[*snapshot.TargetGroup]) (changed bool) {
 }
 
 // Pick chooses where a request goes, in turn among the healthy targets of the group that are not avoided. When there is
-// none it chooses among all that are not draining (user guide, "Routing algorithm": the service fails open), first among
-// those that are not avoided, and a target that no check has judged yet is not healthy. In a group whose health is not
-// checked every target takes part. A target without an address never does, unless it is a function.
+// none it chooses among all that are not draining (user guide, "Routing algorithm": the service fails open), first
+// among those that are not avoided, and a target that no check has judged yet is not healthy. In a group whose health
+// is not checked every target takes part. A target without an address never does, unless it is a function.
 //
-// What the request has tried is not chosen again. The request counts as in flight until Done is called. It reports false
-// when there is nothing left.
+// What the request has tried is not chosen again. The request counts as in flight until Done is called. It reports
+// false when there is nothing left.
 func (s *Set) Pick(of *snapshot.TargetGroup, tried ...netip.AddrPort) (*Way, bool) {
 	g := s.groups.Load().Get(of.ID)
 	if g == nil {

@@ -640,7 +640,8 @@ func TestGroupsComeAndGo(t *testing.T) {
 		d.after(time.Second)
 		other := groupOf(two)
 		other.ID = "tg-0fedcba9876543210"
-		d.set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{d.spec.ID: d.spec, other.ID: other})})
+		d.set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{d.spec.ID: d.spec,
+			other.ID: other})})
 		d.expect(one, lattice.TargetHealthy) // it is the same as before
 		d.set.Apply(&snapshot.Snapshot{TargetGroups: table.Of(map[string]*snapshot.TargetGroup{other.ID: other})})
 		if reports := d.set.Report(); len(reports) != 1 || reports[other.ID] == nil {

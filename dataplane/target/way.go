@@ -9,9 +9,9 @@ import (
 	"pergola/containment"
 )
 
-// Way is a way to a target: one of its addresses, or a function. A request that cannot connect by a way says so, and from
-// then on the way is avoided, until a health check by the port of requests passes, a probe can connect, or a request that
-// found nothing better could. The health that Report tells is not touched by this.
+// Way is a way to a target: one of its addresses, or a function. A request that cannot connect by a way says so, and
+// from then on the way is avoided, until a health check by the port of requests passes, a probe can connect, or a
+// request that found nothing better could. The health that Report tells is not touched by this.
 type Way struct {
 	target  *Target
 	address netip.AddrPort
@@ -55,7 +55,8 @@ func (w *Way) Unreachable() {
 	w.strikes.Add(1)
 	w.probe = time.AfterFunc(w.pause(), w.try)
 	g.publish()
-	g.set.log.Info("a target is avoided, since no connection to it could be made", "targetGroup", g.spec.ID, "target", w.address)
+	g.set.log.Info("a target is avoided, since no connection to it could be made", "targetGroup", g.spec.ID,
+		"target", w.address)
 }
 
 // Reached says that a connection could be made.

@@ -41,7 +41,8 @@ func unchecked(addresses ...string) *snapshot.TargetGroup {
 	return g
 }
 
-// TestFault_B2_ATargetThatRefusesIsAvoidedAtOnce until a probe can connect, and is said to be as healthy as before meanwhile.
+// TestFault_B2_ATargetThatRefusesIsAvoidedAtOnce until a probe can connect, and is said to be as healthy as before
+// meanwhile.
 func TestFault_B2_ATargetThatRefusesIsAvoidedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := deploy(t, unchecked(one, two, three))
@@ -114,8 +115,8 @@ func TestFault_B2_WhatEndsTheAvoidance(t *testing.T) {
 	}
 }
 
-// TestFault_B2_NothingIsTriedTwice: a request goes from the healthy targets to those that merely are not, and last to those
-// that are avoided, each once.
+// TestFault_B2_NothingIsTriedTwice: a request goes from the healthy targets to those that merely are not, and last to
+// those that are avoided, each once.
 func TestFault_B2_NothingIsTriedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := deploy(t, groupOf(one, two, three))

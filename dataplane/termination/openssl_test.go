@@ -91,7 +91,8 @@ func TestKeyOfAGeneratedName(t *testing.T) {
 // askOpenSSL has openssl shake hands with a server, and looks for what it should say.
 func askOpenSSL(t *testing.T, openssl, address, options, want string) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), openssl, append([]string{"s_client", "-connect", address, "-ign_eof"}, strings.Fields(options)...)...)
+	command := exec.CommandContext(t.Context(), openssl, append([]string{"s_client", "-connect", address, "-ign_eof"},
+		strings.Fields(options)...)...)
 	output, _ := command.CombinedOutput()
 	if !bytes.Contains(output, []byte(want)) {
 		t.Errorf("openssl s_client %s: want %q, got\n%s", options, want, output)

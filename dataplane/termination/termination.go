@@ -1,11 +1,11 @@
 // Package termination ends TLS for HTTPS listeners: which certificate a service shows for which of its names, and what is
 // negotiated, which is the security policy and the ALPN policy of the user guide, "HTTPS listeners".
 //
-// A generated name is certified by the built-in authority, with keys of the node's own: one on the curve P-256 for clients
-// that speak TLS 1.3 and accept it, since such a handshake costs a third of the processor time, and an RSA one for all
-// others, since the suites of TLS 1.2 ask for it. A custom domain name is certified by the certificate of its service, or
-// not at all. The certificates of a name are made when a client first asks for it, and forgotten when the snapshot has no
-// use for it any more.
+// A generated name is certified by the built-in authority, with keys of the node's own: one on the curve P-256 for
+// clients that speak TLS 1.3 and accept it, since such a handshake costs a third of the processor time, and an RSA one
+// for all others, since the suites of TLS 1.2 ask for it. A custom domain name is certified by the certificate of its
+// service, or not at all. The certificates of a name are made when a client first asks for it, and forgotten when the
+// snapshot has no use for it any more.
 //
 // crypto/tls has an order of cipher suites of its own. Therefore the suite is chosen here, from what the client offers,
 // and crypto/tls is handed a configuration that has only this one.

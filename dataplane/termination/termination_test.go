@@ -239,19 +239,23 @@ func TestKeyFor(t *testing.T) {
 	for name, want := range map[string]x509.PublicKeyAlgorithm{generated: x509.ECDSA, custom: x509.RSA} {
 		state, err := w.handshake(&tls.Config{ServerName: name})
 		if err != nil || state.PeerCertificates[0].PublicKeyAlgorithm != want {
-			t.Errorf("%s is shown with a key of kind %v, %v; want %v", name, state.PeerCertificates[0].PublicKeyAlgorithm, err, want)
+			t.Errorf("%s is shown with a key of kind %v, %v; want %v", name, state.PeerCertificates[0].PublicKeyAlgorithm, err,
+				want)
 		}
 	}
 	both, single := &face{certificates: make([]tls.Certificate, keyKinds)}, &face{certificates: make([]tls.Certificate, 1)}
-	accepting := &tls.ClientHelloInfo{SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256, tls.ECDSAWithP256AndSHA256}}
-	refusing := &tls.ClientHelloInfo{SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256, tls.ECDSAWithP384AndSHA384}}
+	accepting := &tls.ClientHelloInfo{SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256,
+		tls.ECDSAWithP256AndSHA256}}
+	refusing := &tls.ClientHelloInfo{SignatureSchemes: []tls.SignatureScheme{tls.PSSWithSHA256,
+		tls.ECDSAWithP384AndSHA384}}
 	for _, tt := range []struct {
 		face  *face
 		hello *tls.ClientHelloInfo
 		want  keyKind
 	}{{both, accepting, p256Key}, {both, refusing, rsaKey}, {single, accepting, rsaKey}} {
 		if got := tt.face.keyFor(tt.hello); got != tt.want {
-			t.Errorf("of %d keys, a client of %v is shown number %d, want %d", len(tt.face.certificates), tt.hello.SignatureSchemes, got, tt.want)
+			t.Errorf("of %d keys, a client of %v is shown number %d, want %d", len(tt.face.certificates),
+				tt.hello.SignatureSchemes, got, tt.want)
 		}
 	}
 }

@@ -72,13 +72,14 @@ func Start(t testing.TB) *Env {
 	return StartIn(t, deployment.Config{Dir: dir, NoSync: true})
 }
 
-// wide are quotas that have room for the estates of tests, which make more than the defaults allow. A test that looks at the
-// defaults gives Quotas that are empty and not nil.
+// wide are quotas that have room for the estates of tests, which make more than the defaults allow. A test that looks
+// at the defaults gives Quotas that are empty and not nil.
 func wide() map[string]int {
 	return map[string]int{"L-F678F1CE": 1000, "L-1216C47A": 1000} // VPCs and instances
 }
 
-// StartIn starts a deployment with a configuration of the test's own, on the fabric that tests run on unless that names one.
+// StartIn starts a deployment with a configuration of the test's own, on the fabric that tests run on unless that names
+// one.
 func StartIn(t testing.TB, cfg deployment.Config) *Env {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -1,7 +1,7 @@
-// Trimmodel makes a model of an AWS service small enough to be kept beside the tests that hold the project to it. It takes
-// a published model, as botocore has it (service-2.json, packed or not), and writes the facts in it: operations with
-// their methods, paths and statuses, and the shapes of what they take, answer and fail with. No documentation, no traits
-// of clients.
+// Trimmodel makes a model of an AWS service small enough to be kept beside the tests that hold the project to it. It
+// takes a published model, as botocore has it (service-2.json, packed or not), and writes the facts in it: operations
+// with their methods, paths and statuses, and the shapes of what they take, answer and fail with. No documentation, no
+// traits of clients.
 //
 //	go run ./internal/trimmodel service-2.json.gz api/testdata/models/acm.json [OPERATION …]
 //

@@ -1,8 +1,9 @@
-// Package table has maps that never change and share what they have in common: a snapshot's tables differ from those of the
-// snapshot before in what has changed, and cost that much to make and to compare, however large they are.
+// Package table has maps that never change and share what they have in common: a snapshot's tables differ from those of
+// the snapshot before in what has changed, and cost that much to make and to compare, however large they are.
 //
-// A table is a hash array mapped trie (Bagwell, "Ideal Hash Trees", 2001), whose nodes hold their entries and their children
-// apart (Steindorfer and Vinju, "Optimizing Hash-Array Mapped Tries for Fast and Lean Immutable JVM Collections", 2015).
+// A table is a hash array mapped trie (Bagwell, "Ideal Hash Trees", 2001), whose nodes hold their entries and their
+// children apart (Steindorfer and Vinju, "Optimizing Hash-Array Mapped Tries for Fast and Lean Immutable JVM
+// Collections", 2015).
 package table
 
 import (
@@ -24,8 +25,8 @@ const (
 	hashBits  = 64
 )
 
-// node is a part of the trie: for each of 32 values of the next bits of the hash an entry, a child or nothing. Below the last
-// bits of the hash, entries are a list. Nodes never change.
+// node is a part of the trie: for each of 32 values of the next bits of the hash an entry, a child or nothing. Below
+// the last bits of the hash, entries are a list. Nodes never change.
 type node[V comparable] struct {
 	entryMap, childMap uint32
 	entries            []entry[V]
@@ -38,8 +39,8 @@ type entry[V comparable] struct {
 	value V
 }
 
-// seed is the same for all tables, so that they can share nodes. It differs from process to process: nobody can choose keys
-// that collide.
+// seed is the same for all tables, so that they can share nodes. It differs from process to process: nobody can choose
+// keys that collide.
 var seed = maphash.MakeSeed()
 
 // Of makes a table of what a map holds.
@@ -192,8 +193,8 @@ func (n *node[V]) with(e entry[V], shift int) (next *node[V], added bool) {
 	return next, true
 }
 
-// without is nil when nothing is left, which happens to a root alone: below it are at least two entries everywhere, since
-// a child that is left with one gives it to its parent.
+// without is nil when nothing is left, which happens to a root alone: below it are at least two entries everywhere,
+// since a child that is left with one gives it to its parent.
 func (n *node[V]) without(hash uint64, key string, shift int) (next *node[V], ok bool) {
 	if n == nil {
 		return nil, false

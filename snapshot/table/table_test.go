@@ -43,7 +43,8 @@ func check(t *testing.T, table Table[value], model map[string]value) {
 		key := fmt.Sprint("key-", i)
 		want, has := model[key]
 		if table.Get(key) != want || table.GetBytes([]byte(key)) != want || table.Has(key) != has {
-			t.Fatalf("%s: %v, %v and %v, want %v and %v", key, table.Get(key), table.GetBytes([]byte(key)), table.Has(key), want, has)
+			t.Fatalf("%s: %v, %v and %v, want %v and %v", key, table.Get(key), table.GetBytes([]byte(key)),
+				table.Has(key), want, has)
 		}
 	}
 	count := 0

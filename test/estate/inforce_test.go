@@ -18,9 +18,9 @@ import (
 	"pergola/internal/testenv"
 )
 
-// TestFault_B3_AChangeIsInForceWhenItIsAnswered changes how a service answers a thousand times, by its rules, its auth type
-// and its auth policy, while clients call it without pause. No request that begins after the answer to a change, and ends
-// before the next change, is decided by what was before.
+// TestFault_B3_AChangeIsInForceWhenItIsAnswered changes how a service answers a thousand times, by its rules, its auth
+// type and its auth policy, while clients call it without pause. No request that begins after the answer to a change,
+// and ends before the next change, is decided by what was before.
 func TestFault_B3_AChangeIsInForceWhenItIsAnswered(t *testing.T) {
 	dir, err := os.MkdirTemp("", "pergola-")
 	if err != nil {
@@ -28,7 +28,8 @@ func TestFault_B3_AChangeIsInForceWhenItIsAnswered(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	e := newEstateOn(t, testenv.StartIn(t, deployment.Config{Dir: dir, NoSync: true, RequestsPerSecond: -1}))
-	s := e.makeService("toggled", &types.RuleActionMemberFixedResponse{Value: types.FixedResponseAction{StatusCode: aws.Int32(404)}})
+	s := e.makeService("toggled",
+		&types.RuleActionMemberFixedResponse{Value: types.FixedResponseAction{StatusCode: aws.Int32(404)}})
 	const changes = 1000
 	// state is twice the number of the change with the status that it leads to above it, one more while it is under way.
 	var state atomic.Int64
@@ -94,7 +95,8 @@ func TestFault_B3_AChangeIsInForceWhenItIsAnswered(t *testing.T) {
 // toggle makes one change after the other, and returns the status that calls have from then on.
 func (e *estate) toggle(s service, change int) (status int64) {
 	update := func(auth types.AuthType) {
-		must(e.Lattice.UpdateService(e.t.Context(), &vpclattice.UpdateServiceInput{ServiceIdentifier: &s.id, AuthType: auth}))(e.t)
+		must(e.Lattice.UpdateService(e.t.Context(), &vpclattice.UpdateServiceInput{ServiceIdentifier: &s.id,
+			AuthType: auth}))(e.t)
 	}
 	answer := func(code int32) {
 		must(e.Lattice.UpdateListener(e.t.Context(), &vpclattice.UpdateListenerInput{
@@ -103,8 +105,10 @@ func (e *estate) toggle(s service, change int) (status int64) {
 		}))(e.t)
 	}
 	policy := func(effect string) {
-		document := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":%q,"Principal":"*","Action":"*","Resource":"*"}]}`, effect)
-		must(e.Lattice.PutAuthPolicy(e.t.Context(), &vpclattice.PutAuthPolicyInput{ResourceIdentifier: &s.id, Policy: &document}))(e.t)
+		document := fmt.Sprintf(
+			`{"Version":"2012-10-17","Statement":[{"Effect":%q,"Principal":"*","Action":"*","Resource":"*"}]}`, effect)
+		must(e.Lattice.PutAuthPolicy(e.t.Context(), &vpclattice.PutAuthPolicyInput{ResourceIdentifier: &s.id,
+			Policy: &document}))(e.t)
 	}
 	switch change % 6 {
 	case 1:

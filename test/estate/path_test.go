@@ -42,8 +42,8 @@ func (e *estate) explained(from inside.Instance, url string) (reason, all string
 	return x.Reason, b.String() + x.Reason + "\n" + strings.Join(x.Cures, "\n")
 }
 
-// TestFault_B1_TheAddressOfAClientIsTheOneThatItsVPCKnows in policies, in what the target is told, and in what explain says,
-// over IPv4 and over IPv6.
+// TestFault_B1_TheAddressOfAClientIsTheOneThatItsVPCKnows in policies, in what the target is told, and in what explain
+// says, over IPv4 and over IPv6.
 func TestFault_B1_TheAddressOfAClientIsTheOneThatItsVPCKnows(t *testing.T) {
 	e := newEstate(t)
 	other := e.RunInstance(e.clients, "10.20.1.11")
@@ -54,7 +54,8 @@ func TestFault_B1_TheAddressOfAClientIsTheOneThatItsVPCKnows(t *testing.T) {
 		types.ListenerProtocolHttp, only(e.makeGroup("orders", nil, target)))
 	must(e.Lattice.PutAuthPolicy(t.Context(), &vpclattice.PutAuthPolicyInput{ResourceIdentifier: &s.id, Policy: aws.String(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},
-		{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.20.1.10/32"}}}]}`)}))(t)
+		{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*",
+		"Condition":{"IpAddress":{"aws:SourceIp":"10.20.1.10/32"}}}]}`)}))(t)
 	for name, address := range map[string]netip.Addr{"IPv4": snapshot.ServiceAddress, "IPv6": snapshot.ServiceAddress6} {
 		for _, client := range []inside.Instance{e.client, other} {
 			want, answer := 403, "AccessDenied"
@@ -72,19 +73,21 @@ func TestFault_B1_TheAddressOfAClientIsTheOneThatItsVPCKnows(t *testing.T) {
 				return response.StatusCode == want && strings.HasPrefix(string(body), answer)
 			})
 			reason, all := e.explained(client, s.url("/"))
-			if strings.HasPrefix(reason, "allowed") != (want == 200) || !strings.Contains(all, "aws:SourceIp is the address of the client in its VPC, "+client.Address.String()) {
+			if strings.HasPrefix(reason, "allowed") != (want == 200) ||
+				!strings.Contains(all, "aws:SourceIp is the address of the client in its VPC, "+client.Address.String()) {
 				t.Errorf("explained:\n%s", all)
 			}
 		}
 	}
 }
 
-// TestFault_E1_ExplainSaysWhatTheRequestGets where the only target's server is down: the 503, what its last health check met,
-// and what to look at.
+// TestFault_E1_ExplainSaysWhatTheRequestGets where the only target's server is down: the 503, what its last health
+// check met, and what to look at.
 func TestFault_E1_ExplainSaysWhatTheRequestGets(t *testing.T) {
 	e := newEstate(t)
 	down := e.RunInstance(e.owners, "10.20.2.10")
-	group := e.makeGroup("orders", &types.HealthCheckConfig{Enabled: aws.Bool(true), HealthCheckIntervalSeconds: aws.Int32(5)}, down)
+	group := e.makeGroup("orders", &types.HealthCheckConfig{Enabled: aws.Bool(true),
+		HealthCheckIntervalSeconds: aws.Int32(5)}, down)
 	s := e.makeService("orders", only(group))
 	e.Eventually("the target was checked", func() bool {
 		_, all := e.explained(e.client, s.url("/"))
@@ -92,12 +95,15 @@ func TestFault_E1_ExplainSaysWhatTheRequestGets(t *testing.T) {
 	})
 	response, _ := e.Get(e.client, s.url("/"))
 	reason, all := e.explained(e.client, s.url("/"))
-	for _, want := range []string{"refused", "fails open", "list-targets --target-group-identifier " + group, "start the server, on 10.20.2.10:8080", "pergola exec " + down.ID} {
+	for _, want := range []string{"refused", "fails open", "list-targets --target-group-identifier " + group,
+		"start the server, on 10.20.2.10:8080", "pergola exec " + down.ID} {
 		if !strings.Contains(all, want) {
 			t.Errorf("there is no %q", want)
 		}
 	}
-	if response.StatusCode != 503 || !strings.HasPrefix(reason, "answered: 503 Service Unavailable, since no connection to a target of "+group) || t.Failed() {
+	if response.StatusCode != 503 ||
+		!strings.HasPrefix(reason, "answered: 503 Service Unavailable, since no connection to a target of "+group) ||
+		t.Failed() {
 		t.Errorf("%d; explained:\n%s", response.StatusCode, all)
 	}
 }
@@ -132,7 +138,8 @@ func TestFault_B2_NoRequestFailsBesideATargetThatRefuses(t *testing.T) {
 	}
 }
 
-// TestFault_E4_AnotherServicesTargetGroup is row 10 of the build guide's playbook: the API says what is wrong with the ARN.
+// TestFault_E4_AnotherServicesTargetGroup is row 10 of the build guide's playbook: the API says what is wrong with the
+// ARN.
 func TestFault_E4_AnotherServicesTargetGroup(t *testing.T) {
 	e := newEstate(t)
 	created := must(e.Lattice.CreateService(t.Context(), &vpclattice.CreateServiceInput{Name: aws.String("orders")}))(t)
@@ -140,7 +147,8 @@ func TestFault_E4_AnotherServicesTargetGroup(t *testing.T) {
 		ServiceIdentifier: created.Id, Name: aws.String("main"), Protocol: types.ListenerProtocolHttp,
 		DefaultAction: only("arn:aws:elasticloadbalancing:us-west-2:100000000001:targetgroup/orders/0123456789abcdef"),
 	})
-	const want = `targetGroupIdentifier must be an id (tg- and 17 letters or digits) or an ARN of a targetgroup, is "arn:aws:elasticloadbalancing:`
+	const want = `targetGroupIdentifier must be an id (tg- and 17 letters or digits) ` +
+		`or an ARN of a targetgroup, is "arn:aws:elasticloadbalancing:`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v", err)
 	}

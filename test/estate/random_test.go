@@ -15,7 +15,7 @@ import (
 	"pergola/internal/testenv"
 )
 
-// tenant is an account that makes whatever it can. What the API accepts is remembered.
+// tenant is an account that makes all that it can. What the API accepts is remembered.
 type tenant struct {
 	*apiclient.Client
 	t      *testing.T
@@ -28,7 +28,8 @@ type tenant struct {
 	accepted, refused        int
 }
 
-// try calls and remembers whether that was accepted. What is refused must say why; a failure of the service fails the test.
+// try calls and remembers whether that was accepted. What is refused must say why; a failure of the service fails the
+// test.
 func (a *tenant) try(err error) bool {
 	a.t.Helper()
 	if err == nil {
@@ -102,7 +103,8 @@ func (a *tenant) makeSubnet() {
 	if a.random.IntN(3) > 0 {
 		cidr = fmt.Sprintf("10.0.%d.0/%d", a.random.IntN(8), 24+a.random.IntN(6))
 	}
-	if a.ec2("CreateSubnet", &subnet, "VpcId", vpc, "CidrBlock", cidr, "AvailabilityZone", "us-west-2"+string(rune('a'+a.random.IntN(3)))) {
+	if a.ec2("CreateSubnet", &subnet, "VpcId", vpc, "CidrBlock", cidr, "AvailabilityZone", "us-west-2"+
+		string(rune('a'+a.random.IntN(3)))) {
 		a.subnets[vpc] = append(a.subnets[vpc], subnet.ID)
 	}
 }
@@ -113,7 +115,8 @@ func (a *tenant) runInstance() {
 	var run struct {
 		IDs []string `xml:"instancesSet>item>instanceId"`
 	}
-	pairs := []string{"SubnetId", a.pick(a.someSubnets(), "subnet-00000000000000000"), "MinCount", "1", "MaxCount", fmt.Sprint(1 + a.random.IntN(2))}
+	pairs := []string{"SubnetId", a.pick(a.someSubnets(), "subnet-00000000000000000"), "MinCount", "1", "MaxCount",
+		fmt.Sprint(1 + a.random.IntN(2))}
 	if a.random.IntN(4) == 0 {
 		pairs = append(pairs, "PrivateIpAddress", fmt.Sprintf("10.0.%d.%d", a.random.IntN(8), a.random.IntN(256)))
 	}
@@ -136,7 +139,8 @@ func (a *tenant) makeBalancer() {
 	}
 	a.balancers = append(a.balancers, made.ARN)
 	for range 2 {
-		a.query("elasticloadbalancing", "CreateListener", nil, "LoadBalancerArn", made.ARN, "Protocol", "HTTP", "Port", fmt.Sprint(a.oddPort()),
+		a.query("elasticloadbalancing", "CreateListener", nil, "LoadBalancerArn", made.ARN, "Protocol", "HTTP", "Port",
+			fmt.Sprint(a.oddPort()),
 			"DefaultActions.member.1.Type", "fixed-response", "DefaultActions.member.1.FixedResponseConfig.StatusCode", "204")
 	}
 }
@@ -162,7 +166,8 @@ func (a *tenant) makeListener() {
 	protocol := []string{"HTTP", "HTTP", "HTTPS", "TLS_PASSTHROUGH"}[a.random.IntN(4)]
 	in := map[string]any{
 		"name": fmt.Sprint("on-", a.random.IntN(1000)), "protocol": protocol,
-		"defaultAction": map[string]any{"fixedResponse": map[string]any{"statusCode": []int{404, 500, 200}[a.random.IntN(3)]}},
+		"defaultAction": map[string]any{"fixedResponse": map[string]any{"statusCode": []int{404, 500,
+			200}[a.random.IntN(3)]}},
 	}
 	if port := a.oddPort(); port != 0 {
 		in["port"] = port
@@ -172,7 +177,8 @@ func (a *tenant) makeListener() {
 
 func (a *tenant) associate() {
 	network := a.pick(a.networks, "sn-00000000000000000")
-	kind, in := "/servicenetworkserviceassociations", map[string]any{"serviceIdentifier": a.pick(a.services, "svc-00000000000000000")}
+	kind, in := "/servicenetworkserviceassociations",
+		map[string]any{"serviceIdentifier": a.pick(a.services, "svc-00000000000000000")}
 	if a.random.IntN(2) == 0 {
 		kind, in = "/servicenetworkvpcassociations", map[string]any{"vpcIdentifier": a.pick(a.vpcs, "vpc-00000000000000000")}
 	}
@@ -211,7 +217,8 @@ func (a *tenant) states() (states map[string][2]string) {
 			State  string `xml:"DescribeLoadBalancersResult>LoadBalancers>member>State>Code"`
 			Reason string `xml:"DescribeLoadBalancersResult>LoadBalancers>member>State>Reason"`
 		}
-		if err := a.Query(ctx, "elasticloadbalancing", "DescribeLoadBalancers", url.Values{"LoadBalancerArns.member.1": {arn}}, &got); err != nil {
+		if err := a.Query(ctx, "elasticloadbalancing", "DescribeLoadBalancers",
+			url.Values{"LoadBalancerArns.member.1": {arn}}, &got); err != nil {
 			a.t.Error(err)
 		}
 		states[arn] = [2]string{got.State, got.Reason}
@@ -235,16 +242,18 @@ func (a *tenant) unsettled() (what []string) {
 	return what
 }
 
-// TestFault_A1_WhatTheAPIAcceptsWorksOrSaysWhyNot makes random estates of several accounts, of odd ranges, ports and numbers.
-// Everything that the API accepts becomes active, or says why not; and whatever that was, a change elsewhere is in force when
-// it is answered.
+// TestFault_A1_WhatTheAPIAcceptsWorksOrSaysWhyNot makes random estates of several accounts, of odd ranges, ports and
+// numbers. Everything that the API accepts becomes active, or says why not; in both cases a change elsewhere
+// is in force when it is answered.
 func TestFault_A1_WhatTheAPIAcceptsWorksOrSaysWhyNot(t *testing.T) {
 	e := newEstateOn(t, testenv.Start(t))
-	s := e.makeService("steady", &types.RuleActionMemberFixedResponse{Value: types.FixedResponseAction{StatusCode: aws.Int32(404)}})
+	s := e.makeService("steady",
+		&types.RuleActionMemberFixedResponse{Value: types.FixedResponseAction{StatusCode: aws.Int32(404)}})
 	random := rand.New(rand.NewPCG(9, 9))
 	var tenants []*tenant
 	for i := range 3 {
-		tenants = append(tenants, &tenant{Client: e.account(fmt.Sprint("tenant-", i)), t: t, random: random, subnets: map[string][]string{}})
+		tenants = append(tenants, &tenant{Client: e.account(fmt.Sprint("tenant-", i)), t: t, random: random,
+			subnets: map[string][]string{}})
 	}
 	for step := range 240 {
 		a := tenants[random.IntN(len(tenants))]

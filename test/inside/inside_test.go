@@ -1,5 +1,5 @@
-// Package inside acts from within instances and functions of a whole deployment: what they reach, and what not. Each row of
-// the table in docs/operate.md is a test here, or in the package that the row is about.
+// Package inside acts from within instances and functions of a whole deployment: what they reach, and what not. Each
+// row of the table in docs/operate.md is a test here, or in the package that the row is about.
 package inside
 
 import (
@@ -48,10 +48,12 @@ func TestMain(m *testing.M) {
 func program(ctx context.Context, name string, args []string) (string, error) {
 	var provider aws.CredentialsProvider = ec2rolecreds.New()
 	if os.Getenv("AWS_ACCESS_KEY_ID") != "" {
-		provider = credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))
+		provider = credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"),
+			os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))
 	}
 	client := sts.New(sts.Options{
-		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")), Region: os.Getenv("AWS_REGION"), Credentials: provider, RetryMaxAttempts: 1,
+		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")), Region: os.Getenv("AWS_REGION"), Credentials: provider,
+		RetryMaxAttempts: 1,
 	})
 	switch name {
 	case "identity":
@@ -107,7 +109,8 @@ func onEach(t *testing.T, test func(t *testing.T, w *world)) {
 					t.Fatal(err)
 				}
 			}
-			w := &world{Env: testenv.StartIn(t, deployment.Config{Dir: dir, NoSync: true, Network: kind}), kind: kind, dir: dir, t: t}
+			w := &world{Env: testenv.StartIn(t, deployment.Config{Dir: dir, NoSync: true, Network: kind}), kind: kind,
+				dir: dir, t: t}
 			w.vpc = w.makeVPC()
 			test(t, w)
 		})
@@ -132,7 +135,8 @@ func (w *world) makeVPC() testenv.VPC {
 
 // runs reports whether programs run at a place.
 func (w *world) runs(place string) bool {
-	process, err := w.Start(w.t.Context(), operator.Program{Place: place, Args: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/"}, operator.Streams{})
+	process, err := w.Start(w.t.Context(), operator.Program{Place: place, Args: []string{"true"},
+		Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/"}, operator.Streams{})
 	if err != nil {
 		return false
 	}
@@ -153,7 +157,8 @@ func (w *world) exec(place, name string, env []string, args ...string) string {
 	}
 	defer read.Close()
 	process, err := w.Start(w.t.Context(), operator.Program{
-		Place: place, Args: append([]string{self}, args...), Env: append([]string{"PATH=/usr/bin:/bin", programVariable + "=" + name}, env...), Dir: "/",
+		Place: place, Args: append([]string{self}, args...),
+		Env: append([]string{"PATH=/usr/bin:/bin", programVariable + "=" + name}, env...), Dir: "/",
 	}, operator.Streams{Out: write, Err: write})
 	write.Close()
 	if err != nil {
@@ -187,12 +192,14 @@ func TestFault_D10_TheAPIAnswersInAVPC(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		administrator := keysOf(w.API.Environment)
 		for _, env := range [][]string{administrator, append(administrator, "AWS_ENDPOINT_URL="+w.Endpoint())} {
-			if got := w.exec(w.vpc.ID, "identity", env); got != "arn:aws:iam::100000000001:root" && !strings.HasPrefix(got, "arn:aws:iam::100000000001:user/") {
+			if got := w.exec(w.vpc.ID, "identity", env); got != "arn:aws:iam::100000000001:root" &&
+				!strings.HasPrefix(got, "arn:aws:iam::100000000001:user/") {
 				t.Errorf("it is %s", got)
 			}
 		}
 		chosen := append(administrator, "AWS_ENDPOINT_URL=http://127.0.0.1:9", "AWS_REGION=eu-north-1")
-		if got := w.exec(w.vpc.ID, "identity", chosen); !strings.Contains(got, "127.0.0.1:9") && !strings.Contains(got, "error") {
+		if got := w.exec(w.vpc.ID, "identity", chosen); !strings.Contains(got, "127.0.0.1:9") &&
+			!strings.Contains(got, "error") {
 			t.Errorf("another endpoint is left alone: %s", got)
 		}
 	})
@@ -203,8 +210,11 @@ func TestFault_D10_PoliciesSeeTheVPC(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		other := w.makeVPC()
 		w.iam("CreateUser", url.Values{"UserName": {"ada"}}, nil)
-		w.iam("PutUserPolicy", url.Values{"UserName": {"ada"}, "PolicyName": {"inside"}, "PolicyDocument": {fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:DescribeVpcs","Resource":"*",
-			"Condition":{"StringEquals":{"aws:SourceVpc":%q},"IpAddress":{"aws:VpcSourceIp":"10.0.0.0/16"},"Null":{"aws:SourceIp":"true"}}}]}`, w.vpc.ID)}}, nil)
+		w.iam("PutUserPolicy", url.Values{"UserName": {"ada"}, "PolicyName": {"inside"},
+			"PolicyDocument": {fmt.Sprintf(
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:DescribeVpcs","Resource":"*",
+			"Condition":{"StringEquals":{"aws:SourceVpc":%q},
+			"IpAddress":{"aws:VpcSourceIp":"10.0.0.0/16"},"Null":{"aws:SourceIp":"true"}}}]}`, w.vpc.ID)}}, nil)
 		var made struct {
 			ID     string `xml:"CreateAccessKeyResult>AccessKey>AccessKeyId"`
 			Secret string `xml:"CreateAccessKeyResult>AccessKey>SecretAccessKey"`
@@ -232,17 +242,21 @@ func TestFault_D10_AnInstancesRoleCallsTheAPI(t *testing.T) {
 			t.Skip("SDKs ask for an instance's role past any proxy, and there is no other way in this fabric")
 		}
 		trust := func(principal string) string {
-			return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":"sts:AssumeRole"}]}`
+			return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal +
+				`,"Action":"sts:AssumeRole"}]}`
 		}
-		w.iam("CreateRole", url.Values{"RoleName": {"client"}, "AssumeRolePolicyDocument": {trust(`{"Service":"ec2.amazonaws.com"}`)}}, nil)
-		w.iam("CreateRole", url.Values{"RoleName": {"next"}, "AssumeRolePolicyDocument": {trust(`{"AWS":"arn:aws:iam::100000000001:role/client"}`)}}, nil)
+		w.iam("CreateRole", url.Values{"RoleName": {"client"},
+			"AssumeRolePolicyDocument": {trust(`{"Service":"ec2.amazonaws.com"}`)}}, nil)
+		w.iam("CreateRole", url.Values{"RoleName": {"next"},
+			"AssumeRolePolicyDocument": {trust(`{"AWS":"arn:aws:iam::100000000001:role/client"}`)}}, nil)
 		w.iam("CreateInstanceProfile", url.Values{"InstanceProfileName": {"client"}}, nil)
 		w.iam("AddRoleToInstanceProfile", url.Values{"InstanceProfileName": {"client"}, "RoleName": {"client"}}, nil)
 		var run struct {
 			ID string `xml:"instancesSet>item>instanceId"`
 		}
 		if err := w.API.Query(t.Context(), "ec2", "RunInstances", url.Values{
-			"SubnetId": {w.vpc.Subnet}, "PrivateIpAddress": {"10.0.1.10"}, "MinCount": {"1"}, "MaxCount": {"1"}, "IamInstanceProfile.Name": {"client"},
+			"SubnetId": {w.vpc.Subnet}, "PrivateIpAddress": {"10.0.1.10"}, "MinCount": {"1"}, "MaxCount": {"1"},
+			"IamInstanceProfile.Name": {"client"},
 		}, &run); err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +264,8 @@ func TestFault_D10_AnInstancesRoleCallsTheAPI(t *testing.T) {
 		if got := w.exec(run.ID, "identity", nil); got != "arn:aws:sts::100000000001:assumed-role/client/"+run.ID {
 			t.Errorf("it is %s", got)
 		}
-		if got := w.exec(run.ID, "assume", nil, "arn:aws:iam::100000000001:role/next"); got != "arn:aws:sts::100000000001:assumed-role/next/inside" {
+		if got := w.exec(run.ID, "assume", nil,
+			"arn:aws:iam::100000000001:role/next"); got != "arn:aws:sts::100000000001:assumed-role/next/inside" {
 			t.Errorf("with its role it becomes %s", got)
 		}
 	})

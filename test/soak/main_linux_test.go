@@ -1,6 +1,6 @@
 // Package soak tries everything at once: load, changes, floods, abandoned requests, a full disk, a stopped store, few
-// descriptors and an account that makes whatever it can. Clients that do nothing wrong must not notice, and nothing may be
-// left behind. PERGOLA_SOAK says for how long, such as 30m; the short form takes half a minute.
+// descriptors and an account that makes all that it can. Clients that do nothing wrong must not notice, and nothing may
+// be left behind. PERGOLA_SOAK says for how long, such as 30m; the short form takes half a minute.
 package soak
 
 import (

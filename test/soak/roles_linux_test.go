@@ -78,8 +78,8 @@ func (t *tally) count(outcome string) {
 	t.outcomes[outcome]++
 }
 
-// callWell calls the service as a good client does, over HTTP/1.1, HTTPS and HTTP/2, on kept connections and on new ones,
-// and prints what came of it.
+// callWell calls the service as a good client does, over HTTP/1.1, HTTPS and HTTP/2, on kept connections and on new
+// ones, and prints what came of it.
 func callWell(ctx context.Context, name string) error {
 	results := &tally{outcomes: map[string]int{}}
 	var callers sync.WaitGroup
@@ -160,7 +160,8 @@ func floodTLS(ctx context.Context, name string) error {
 	})
 }
 
-// floodHTTP2 sends heads that are small on the wire and large when decoded, on as many streams as it may, and reads nothing.
+// floodHTTP2 sends heads that are small on the wire and large when decoded, on as many streams as it may, and reads
+// nothing.
 func floodHTTP2(ctx context.Context, name string) error {
 	return repeat(ctx, 2, func() error {
 		conn, err := dial(ctx, name, "443")

@@ -23,8 +23,8 @@ import (
 // shortForm is how long the test takes unless PERGOLA_SOAK says otherwise.
 const shortForm = 30 * time.Second
 
-// TestSoak lets two good clients call a service while everything around them goes wrong, and then looks for what they have
-// noticed and what is left.
+// TestSoak lets two good clients call a service while everything around them goes wrong, and then looks for what they
+// have noticed and what is left.
 func TestSoak(t *testing.T) {
 	whole := shortForm
 	if d, err := time.ParseDuration(os.Getenv("PERGOLA_SOAK")); err == nil {
@@ -43,7 +43,8 @@ func TestSoak(t *testing.T) {
 
 	wait(t.Context(), whole/5)
 	after := w.figures()
-	for deadline := time.Now().Add(settle); time.Now().Before(deadline) && after["node"].descriptors > before["node"].descriptors+slack; {
+	for deadline := time.Now().Add(settle); time.Now().Before(deadline) &&
+		after["node"].descriptors > before["node"].descriptors+slack; {
 		wait(t.Context(), time.Second)
 		after = w.figures()
 	}
@@ -149,7 +150,8 @@ func (w *world) compare(before, after map[string]figures, whole time.Duration) {
 	w.t.Helper()
 	for part, a := range after {
 		b := before[part]
-		w.t.Logf("%s: memory %d KiB, then %d; descriptors %d, then %d", part, b.memory, a.memory, b.descriptors, a.descriptors)
+		w.t.Logf("%s: memory %d KiB, then %d; descriptors %d, then %d", part, b.memory, a.memory, b.descriptors,
+			a.descriptors)
 		spare := 0
 		switch {
 		case whole < 10*time.Minute: // a short run ends before the runtime has given its memory back
@@ -166,15 +168,15 @@ func (w *world) compare(before, after map[string]figures, whole time.Duration) {
 	}
 }
 
-// history is what etcd keeps in memory of the last 10,000 changes, in KiB, of which there were few at the beginning.
+// history is what etcd keeps in memory of the last 10,000 changes, in KiB; there were few at the beginning.
 const history = 64 << 10
 
-// slack is how many descriptors may differ between two moments of a deployment that serves: connections of the good clients
-// and of health checks come and go.
+// slack is how many descriptors may differ between two moments of a deployment that serves: connections of the good
+// clients and of health checks come and go.
 const slack = 16
 
-// settle is how long the node may take to let go of connections the trouble has left idle, which a short run does not wait out:
-// a leak remains beyond it.
+// settle is how long the node may take to let go of connections the trouble has left idle, which a short run does not
+// wait out: a leak remains beyond it.
 const settle = 3 * time.Minute
 
 // estate is what the good clients call.
@@ -206,7 +208,8 @@ func newEstate(w *world) *estate {
 		e.allow(id, 0)
 	}
 	e.must("POST", "/targetgroups", map[string]any{"name": "enrichment", "type": "INSTANCE", "config": map[string]any{
-		"port": 8080, "protocol": "HTTP", "vpcIdentifier": partner, "healthCheck": map[string]any{"enabled": true, "healthCheckIntervalSeconds": 5},
+		"port": 8080, "protocol": "HTTP", "vpcIdentifier": partner, "healthCheck": map[string]any{"enabled": true,
+			"healthCheckIntervalSeconds": 5},
 	}}, &made)
 	e.group = made.ID
 	w.eventually("the target group is active", func() bool {
@@ -215,13 +218,16 @@ func newEstate(w *world) *estate {
 		return group.Status == "ACTIVE"
 	})
 	for _, id := range e.targets {
-		e.must("POST", "/targetgroups/"+e.group+"/registertargets", map[string]any{"targets": []any{map[string]any{"id": id}}}, nil)
+		e.must("POST", "/targetgroups/"+e.group+"/registertargets",
+			map[string]any{"targets": []any{map[string]any{"id": id}}}, nil)
 	}
 	e.must("POST", "/services/"+e.service+"/listeners", e.listenerOf("http", "HTTP", 80), &made)
 	e.listener = made.ID
 	e.must("POST", "/services/"+e.service+"/listeners", e.listenerOf("https", "HTTPS", 443), nil)
-	e.must("POST", "/servicenetworkserviceassociations", map[string]any{"serviceNetworkIdentifier": e.network, "serviceIdentifier": e.service}, nil)
-	e.must("POST", "/servicenetworkvpcassociations", map[string]any{"serviceNetworkIdentifier": e.network, "vpcIdentifier": payments}, &made)
+	e.must("POST", "/servicenetworkserviceassociations", map[string]any{"serviceNetworkIdentifier": e.network,
+		"serviceIdentifier": e.service}, nil)
+	e.must("POST", "/servicenetworkvpcassociations", map[string]any{"serviceNetworkIdentifier": e.network,
+		"vpcIdentifier": payments}, &made)
 	w.eventually("the VPC is associated", func() bool {
 		var association struct{ Status string }
 		e.must("GET", "/servicenetworkvpcassociations/"+made.ID, nil, &association)
@@ -246,7 +252,8 @@ func (e *estate) listenerOf(name, protocol string, port int) map[string]any {
 }
 
 func (e *estate) forward(weight int) map[string]any {
-	return map[string]any{"forward": map[string]any{"targetGroups": []any{map[string]any{"targetGroupIdentifier": e.group, "weight": weight}}}}
+	return map[string]any{"forward": map[string]any{"targetGroups": []any{map[string]any{"targetGroupIdentifier": e.group,
+		"weight": weight}}}}
 }
 
 func (e *estate) call(method, path string, in, out any) error {
@@ -266,7 +273,8 @@ func (e *estate) allow(id string, form int) {
 }
 
 func (e *estate) putPolicy(id string, form int) error {
-	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Sid":"form%d","Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Invoke","Resource":"*"}]}`, form)
+	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{
+		"Sid":"form%d","Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Invoke","Resource":"*"}]}`, form)
 	return e.call("PUT", "/authpolicy/"+id, map[string]any{"policy": policy}, nil)
 }
 
@@ -284,7 +292,8 @@ func (e *estate) churn(ctx context.Context) {
 		case 2:
 			err = e.call("POST", rules, map[string]any{
 				"name": fmt.Sprintf("churn-%d", n), "priority": 1 + n%90, "action": e.forward(1),
-				"match": map[string]any{"httpMatch": map[string]any{"pathMatch": map[string]any{"match": map[string]any{"prefix": "/elsewhere"}}}},
+				"match": map[string]any{
+					"httpMatch": map[string]any{"pathMatch": map[string]any{"match": map[string]any{"prefix": "/elsewhere"}}}},
 			}, &rule)
 		case 3:
 			if rule.ID != "" {
@@ -293,10 +302,12 @@ func (e *estate) churn(ctx context.Context) {
 				}
 			}
 		case 4:
-			err = e.call("PATCH", "/services/"+e.service+"/listeners/"+e.listener, map[string]any{"defaultAction": e.forward(1 + n%100)}, nil)
+			err = e.call("PATCH", "/services/"+e.service+"/listeners/"+e.listener,
+				map[string]any{"defaultAction": e.forward(1 + n%100)}, nil)
 		case 5:
 			operation := []string{"deregistertargets", "registertargets"}[n/6%2]
-			err = e.call("POST", "/targetgroups/"+e.group+"/"+operation, map[string]any{"targets": []any{map[string]any{"id": e.targets[2]}}}, nil)
+			err = e.call("POST", "/targetgroups/"+e.group+"/"+operation,
+				map[string]any{"targets": []any{map[string]any{"id": e.targets[2]}}}, nil)
 		}
 		if err != nil {
 			e.refused.Add(1)
@@ -307,12 +318,13 @@ func (e *estate) churn(ctx context.Context) {
 	}
 }
 
-// member makes, as an account of the organisation, whatever it is let, and removes it again.
+// member makes, as an account of the organisation, all that is allowed, and removes it again.
 func (w *world) member(ctx context.Context) {
 	var account string
 	_ = w.api.Organizations(ctx, "CreateOrganization", map[string]any{"FeatureSet": "ALL"}, nil)
 	var created struct{ CreateAccountStatus struct{ AccountId string } }
-	if err := w.api.Organizations(ctx, "CreateAccount", map[string]any{"AccountName": "member", "Email": "member@example.com"}, &created); err != nil {
+	if err := w.api.Organizations(ctx, "CreateAccount",
+		map[string]any{"AccountName": "member", "Email": "member@example.com"}, &created); err != nil {
 		w.t.Errorf("make a member account: %v", err)
 		return
 	}
@@ -339,7 +351,8 @@ func (w *world) member(ctx context.Context) {
 }
 
 // cidrs are ranges that an account may think of.
-var cidrs = []string{"10.0.0.0/16", "127.0.0.0/16", "169.254.0.0/16", "224.0.0.0/16", "192.168.7.0/24", "0.0.0.0/16", "255.255.0.0/16", "100.64.0.0/16", "10.20.0.0/24"}
+var cidrs = []string{"10.0.0.0/16", "127.0.0.0/16", "169.254.0.0/16", "224.0.0.0/16", "192.168.7.0/24", "0.0.0.0/16",
+	"255.255.0.0/16", "100.64.0.0/16", "10.20.0.0/24"}
 
 // makeAnything makes something, and returns how to remove it, or nil if it was refused.
 func makeAnything(ctx context.Context, api *apiclient.Client, n int) (undo func(context.Context)) {

@@ -72,7 +72,8 @@ func (w *world) mount() {
 // start starts the deployment and waits until it is ready.
 func (w *world) start() {
 	w.t.Helper()
-	w.serve = exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d && exec %s serve --data %s --listen 127.0.0.1:0", descriptors, program, w.dir))
+	w.serve = exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d && exec %s serve --data %s --listen 127.0.0.1:0",
+		descriptors, program, w.dir))
 	w.serve.Stderr = w.log
 	stdout, err := w.serve.StdoutPipe()
 	w.must(err)
@@ -244,7 +245,7 @@ func partOf(pid int) string {
 	return ""
 }
 
-// during runs f for as long as ctx and d last, whichever ends first.
+// during runs f until d has passed or ctx ends.
 func during(ctx context.Context, d time.Duration, f func(ctx context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
