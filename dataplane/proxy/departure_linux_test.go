@@ -97,8 +97,7 @@ func TestFault_A4_ClientsThatLeaveAreNoticed(t *testing.T) {
 						}
 						l.leave(t, asked, request, how)
 						<-gone
-						l.client.CloseIdleConnections()
-						<-l.ended
+						l.hangUp()
 						waitRecorded(l.world, 1)
 						if r := l.last(); r.Failure != ClientConnectionClosed {
 							t.Errorf("recorded %s", r.Failure)
