@@ -379,6 +379,9 @@ func (d *door) explained(r *http.Request, err error, requestID string) error {
 	if errors.As(err, &panicked) {
 		log = log.With("stack", string(panicked.stack))
 	}
-	log.Error("a request failed", "error", err)
-	return &lattice.Error{Kind: lattice.Internal, Message: "The request failed inside the service; its log tells more about request " + requestID}
+	if r.Context().Err() == nil { // nobody waits for the answer of one that was given up
+		log.Error("a request failed", "error", err)
+	}
+	return &lattice.Error{Kind: lattice.Internal, RetryAfterSeconds: 1,
+		Message: "The request failed inside the service; its log tells more about request " + requestID}
 }

@@ -11,10 +11,11 @@ import (
 	"pergola/aws"
 	"pergola/aws/elbv2"
 	control "pergola/control/elbv2"
+	controls "pergola/control/operation"
 )
 
 func decodeELBv2(body string) (any, error) {
-	protocol := newQuery(elbv2Style, elbv2Operations(control.New(control.Config{})))
+	protocol := newQuery(elbv2Style, elbv2Operations(control.New(controls.Config{})))
 	_, input, err := protocol.decode(httptest.NewRequest("POST", "/", nil), []byte(body))
 	return input, err
 }
@@ -58,7 +59,7 @@ func FuzzELBv2(f *testing.F) {
 	f.Add("Name=a&Subnets.member.1=s&Scheme=internal&Tags.member.1.Key=a")
 	f.Add("ListenerArn=l&DefaultActions.member.1.Type=forward&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.Weight=7")
 	f.Add("TargetGroupArn=g&Targets.member.1.Id=i&Targets.member.99999999999999999999.Port=-1&Matcher.HttpCode=200,&.=&=")
-	table := elbv2Operations(control.New(control.Config{}))
+	table := elbv2Operations(control.New(controls.Config{}))
 	protocol := newQuery(elbv2Style, table)
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, op := range table {

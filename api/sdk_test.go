@@ -21,6 +21,7 @@ import (
 	"pergola/control/elbv2"
 	"pergola/control/iam"
 	"pergola/control/lambda"
+	controls "pergola/control/operation"
 	"pergola/control/organizations"
 	stscontrol "pergola/control/sts"
 	"pergola/functions"
@@ -50,7 +51,7 @@ func newPlane(t *testing.T) plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := iam.New(iam.Config{Store: objects, Box: box, AllowLocalIssuers: true})
+	keys := iam.New(iam.Config{Config: controls.Config{Store: objects}, Box: box, AllowLocalIssuers: true})
 	credential, err := keys.Administrator(ctx, iam.ManagementAccount)
 	if err != nil {
 		t.Fatal(err)
@@ -60,13 +61,17 @@ func newPlane(t *testing.T) plane {
 		t.Fatal(err)
 	}
 	config := Config{
-		Lambda:        lambda.New(lambda.Config{Store: objects, Region: testRegion, Box: box, Codes: codes, Runner: runner{}}),
-		Lattice:       control.New(control.Config{Store: objects, Region: testRegion, Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}),
-		ELBv2:         elbv2.New(elbv2.Config{Store: objects, Region: testRegion}),
-		EC2:           ec2.New(ec2.Config{Store: objects, Region: testRegion}),
-		ACM:           acm.New(acm.Config{Store: objects, Region: testRegion, Box: box}),
-		Organizations: organizations.New(organizations.Config{Store: objects, FirstAccount: iam.ManagementAccount}),
-		IAM:           keys, STS: stscontrol.New(stscontrol.Config{Store: objects, Box: box, AllowLocalIssuers: true}),
+		Lambda: lambda.New(lambda.Config{Config: controls.Config{Store: objects, Region: testRegion}, Box: box,
+			Codes: codes, Runner: runner{}}),
+		Lattice: control.New(control.Config{Config: controls.Config{Store: objects, Region: testRegion,
+			Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}}),
+		ELBv2: elbv2.New(controls.Config{Store: objects, Region: testRegion}),
+		EC2:   ec2.New(controls.Config{Store: objects, Region: testRegion}),
+		ACM:   acm.New(acm.Config{Config: controls.Config{Store: objects, Region: testRegion}, Box: box}),
+		Organizations: organizations.New(organizations.Config{Config: controls.Config{Store: objects},
+			FirstAccount: iam.ManagementAccount}),
+		IAM: keys, STS: stscontrol.New(stscontrol.Config{Config: controls.Config{Store: objects}, Box: box,
+			AllowLocalIssuers: true}),
 		Keys: keys, Box: box, Region: testRegion,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}

@@ -12,6 +12,7 @@ import (
 	"pergola/aws/iam"
 	"pergola/control"
 	iamcontrol "pergola/control/iam"
+	"pergola/control/operation"
 	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/sealing"
@@ -50,10 +51,10 @@ func fillStore(ctx context.Context, dir string, size estateSize) (made estate, e
 	}
 	b := &builder{
 		ctx: ctx, size: size,
-		control: control.New(control.Config{Store: objects, Region: region, Quotas: map[string]int{
+		control: control.New(control.Config{Config: operation.Config{Store: objects, Region: region, Quotas: map[string]int{
 			lattice.QuotaServices.Code: size.services, lattice.QuotaServiceAssociations.Code: size.services,
 			lattice.QuotaRules.Code: size.rules,
-		}}),
+		}}}),
 		// The root user of the account may do everything.
 		caller: iam.Caller{
 			Account: iamcontrol.ManagementAccount, ARN: "arn:aws:iam::" + iamcontrol.ManagementAccount + ":root", Type: iam.TypeAccount,

@@ -17,7 +17,7 @@ var ownOnly = []string{"CreateService", "CreateServiceNetwork", "ListServiceNetw
 func operations(c *Control) map[string]reflect.Value {
 	methods := map[string]reflect.Value{}
 	for i := range reflect.TypeOf(c).NumMethod() {
-		if method := reflect.ValueOf(c).Method(i); method.Type().NumIn() == 3 {
+		if method := reflect.ValueOf(c).Method(i); method.Type().NumIn() == 3 && method.Type().NumOut() == 2 {
 			methods[reflect.TypeOf(c).Method(i).Name] = method
 		}
 	}

@@ -105,17 +105,17 @@ func mismatch(protocol lattice.Protocol, group *lattice.TargetGroup) string {
 // linkGroups brings the claims on target groups in line with the actions that a service now has. Two services cannot
 // use one target group, and one service not more than its quota of them.
 func (op *call) linkGroups(service *lattice.Service) error {
-	used, err := groupsOf(op.tx, service.ID)
+	used, err := groupsOf(op.Tx, service.ID)
 	if err != nil {
 		return err
 	}
-	linked, err := linkedGroups(op.tx, service.ID)
+	linked, err := linkedGroups(op.Tx, service.ID)
 	if err != nil {
 		return err
 	}
 	for _, group := range linked {
 		if !slices.Contains(used, group) {
-			unlinkGroup(op.tx, service.ID, group)
+			unlinkGroup(op.Tx, service.ID, group)
 		}
 	}
 	for _, group := range used {
@@ -125,7 +125,7 @@ func (op *call) linkGroups(service *lattice.Service) error {
 		if limit := op.limit(lattice.QuotaServiceTargetGroups); len(used) > limit {
 			return lattice.QuotaServiceTargetGroups.Exceeded(lattice.KindTargetGroup, limit)
 		}
-		if err := linkGroup(op.tx, service.ID, group); err != nil {
+		if err := linkGroup(op.Tx, service.ID, group); err != nil {
 			return err
 		}
 	}

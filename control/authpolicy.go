@@ -1,11 +1,9 @@
 package control
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
-	"pergola/aws/iam"
 	"pergola/control/authority"
 	"pergola/lattice"
 	"pergola/policy"
@@ -27,13 +25,13 @@ func (op *call) findGuard(identifier string) (guard, error) {
 		if err != nil {
 			return guard{}, err
 		}
-		return guard{&network.AuthPolicy, network.AuthType, func() error { return serviceNetworks.put(op.tx, network) }}, nil
+		return guard{&network.AuthPolicy, network.AuthType, func() error { return serviceNetworks.put(op.Tx, network) }}, nil
 	case strings.HasPrefix(id, lattice.KindService.Prefix):
 		service, err := services.standing(services.find(op, "", identifier))
 		if err != nil {
 			return guard{}, err
 		}
-		return guard{&service.AuthPolicy, service.AuthType, func() error { return services.put(op.tx, service) }}, nil
+		return guard{&service.AuthPolicy, service.AuthType, func() error { return services.put(op.Tx, service) }}, nil
 	}
 	return guard{}, &lattice.Error{
 		Kind: lattice.NotFound, Message: fmt.Sprintf("Resource not found: %s is neither a service network nor a service", id),
@@ -43,27 +41,24 @@ func (op *call) findGuard(identifier string) (guard, error) {
 
 // PutAuthPolicy puts an auth policy in the place of the one there may be. Putting the same document again counts as an
 // update.
-func (c *Control) PutAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.PutAuthPolicyRequest) (*lattice.PutAuthPolicyResponse, error) {
+func (op *call) PutAuthPolicy(in *lattice.PutAuthPolicyRequest) (*lattice.PutAuthPolicyResponse, error) {
 	if err := checkAuthPolicy(in.Policy); err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "PutAuthPolicy")
-	return update(op, func() (*lattice.PutAuthPolicyResponse, error) {
-		guard, err := op.findGuard(in.ResourceIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.principalsExist(in.Policy); err != nil {
-			return nil, err
-		}
-		now := op.time()
-		created := now
-		if *guard.policy != nil {
-			created = (*guard.policy).CreatedAt
-		}
-		*guard.policy = &lattice.AuthPolicy{Policy: in.Policy, CreatedAt: created, LastUpdatedAt: now}
-		return &lattice.PutAuthPolicyResponse{Policy: in.Policy, State: guard.authType.PolicyState()}, guard.put()
-	})
+	guard, err := op.findGuard(in.ResourceIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.principalsExist(in.Policy); err != nil {
+		return nil, err
+	}
+	now := op.time()
+	created := now
+	if *guard.policy != nil {
+		created = (*guard.policy).CreatedAt
+	}
+	*guard.policy = &lattice.AuthPolicy{Policy: in.Policy, CreatedAt: created, LastUpdatedAt: now}
+	return &lattice.PutAuthPolicyResponse{Policy: in.Policy, State: guard.authType.PolicyState()}, guard.put()
 }
 
 // checkAuthPolicy refuses a document that says nothing that can be understood, or is about what cannot be asked.
@@ -77,7 +72,7 @@ func checkAuthPolicy(document string) error {
 
 // principalsExist refuses a document that names a principal of this deployment that does not exist.
 func (op *call) principalsExist(document string) error {
-	absent, err := authority.AbsentPrincipal(op.tx, document)
+	absent, err := authority.AbsentPrincipal(op.Tx, document)
 	if err == nil && absent != "" {
 		err = lattice.Invalid("policy", "Invalid principal in policy: \"AWS\":%q does not exist; create it first", absent)
 	}
@@ -85,28 +80,22 @@ func (op *call) principalsExist(document string) error {
 }
 
 // GetAuthPolicy returns the auth policy of a service network or a service. Where there is none, only the state says so.
-func (c *Control) GetAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.GetAuthPolicyRequest) (*lattice.GetAuthPolicyResponse, error) {
-	op := c.call(ctx, caller, "GetAuthPolicy")
-	return view(op, func() (*lattice.GetAuthPolicyResponse, error) {
-		guard, err := op.findGuard(in.ResourceIdentifier)
-		if err != nil || *guard.policy == nil {
-			return &lattice.GetAuthPolicyResponse{}, err
-		}
-		out := project[lattice.GetAuthPolicyResponse](*guard.policy)
-		out.State = guard.authType.PolicyState()
-		return out, nil
-	})
+func (op *call) GetAuthPolicy(in *lattice.GetAuthPolicyRequest) (*lattice.GetAuthPolicyResponse, error) {
+	guard, err := op.findGuard(in.ResourceIdentifier)
+	if err != nil || *guard.policy == nil {
+		return &lattice.GetAuthPolicyResponse{}, err
+	}
+	out := project[lattice.GetAuthPolicyResponse](*guard.policy)
+	out.State = guard.authType.PolicyState()
+	return out, nil
 }
 
 // DeleteAuthPolicy deletes an auth policy, if there is one. Where the auth type is AWS_IAM, no request passes then.
-func (c *Control) DeleteAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.DeleteAuthPolicyRequest) (*lattice.Empty, error) {
-	op := c.call(ctx, caller, "DeleteAuthPolicy")
-	return update(op, func() (*lattice.Empty, error) {
-		guard, err := op.findGuard(in.ResourceIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		*guard.policy = nil
-		return &lattice.Empty{}, guard.put()
-	})
+func (op *call) DeleteAuthPolicy(in *lattice.DeleteAuthPolicyRequest) (*lattice.Empty, error) {
+	guard, err := op.findGuard(in.ResourceIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	*guard.policy = nil
+	return &lattice.Empty{}, guard.put()
 }

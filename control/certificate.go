@@ -26,14 +26,14 @@ func (op *call) admitCertificate(arn, domain string) error {
 	if domain == "" {
 		return lattice.Invalid(field, "a service without a custom domain name has no use for a certificate: its generated name has one already")
 	}
-	id, ok := acm.ID(arn, op.region)
+	id, ok := acm.ID(arn, op.Region)
 	if !ok {
-		return lattice.Invalid(field, "%q is not the ARN of a certificate in %s, where the service is", arn, op.region)
+		return lattice.Invalid(field, "%q is not the ARN of a certificate in %s, where the service is", arn, op.Region)
 	}
 	if err := op.Owns(arn); err != nil {
 		return err
 	}
-	found, err := certificates.Get(op.tx, id)
+	found, err := certificates.Get(op.Tx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return lattice.Invalid(field, "there is no certificate %s", arn)
 	}

@@ -95,19 +95,19 @@ type member struct{ set, key, id string }
 
 // claimMember takes a key for one more object, if the quota has room. A key that is taken is the more useful error.
 func (op *call) claimMember(q lattice.Quota, k lattice.Kind, m member, conflict func(holder string) error) error {
-	holder, err := holderOf(op.tx, m.set+m.key)
+	holder, err := holderOf(op.Tx, m.set+m.key)
 	if err != nil {
 		return err
 	}
 	if holder != "" {
 		return conflict(holder)
 	}
-	n, err := claims.Count(op.tx, m.set)
+	n, err := claims.Count(op.Tx, m.set)
 	if err != nil {
 		return err
 	}
 	if limit := op.limit(q); n >= limit {
 		return q.Exceeded(k, limit)
 	}
-	return claims.Put(op.tx, m.set+m.key, m.id)
+	return claims.Put(op.Tx, m.set+m.key, m.id)
 }

@@ -18,6 +18,7 @@ import (
 	"pergola/aws/ec2"
 	"pergola/aws/elbv2"
 	"pergola/aws/iam"
+	"pergola/control/operation"
 	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
@@ -59,10 +60,10 @@ func newWorld(t testing.TB, quotas ...quotaOf) *world {
 	for _, q := range quotas {
 		limits[q.Code] = q.limit
 	}
-	w.Control = New(Config{
+	w.Control = New(Config{Config: operation.Config{
 		Store: opened, Region: region, Quotas: limits, Now: func() time.Time { return w.clock },
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
-	})
+	}})
 	for _, account := range []string{account, other} {
 		w.user(account, "admin", iam.Permissions{Attached: []string{"arn:aws:iam::aws:policy/AdministratorAccess"}})
 	}
@@ -128,7 +129,7 @@ func (w *world) settleAs(waiting []store.Change, failure lattice.Failure) {
 // waiting are the objects that wait for nodes.
 func (w *world) waiting() (waiting []store.Change) {
 	w.t.Helper()
-	err := w.store.Follow(w.ctx, objectPrefix, func(batch store.Batch) error {
+	err := w.Store.Follow(w.ctx, objectPrefix, func(batch store.Batch) error {
 		for _, change := range batch.Changes {
 			kind, _, _ := strings.Cut(strings.TrimPrefix(change.Key, objectPrefix), "/")
 			row, ok := rows()[kind]
@@ -175,7 +176,7 @@ const objectPrefix = "object/"
 func (w *world) keys() (keys []string) {
 	w.t.Helper()
 	for _, prefix := range []string{objectPrefix, "index/"} {
-		_ = w.store.Follow(w.ctx, prefix, func(batch store.Batch) error {
+		_ = w.Store.Follow(w.ctx, prefix, func(batch store.Batch) error {
 			for _, change := range batch.Changes {
 				// Users are the test's, and the marks of indexes that are complete are for ever.
 				if !strings.HasPrefix(change.Key, objectPrefix+iam.KindUser+"/") &&
@@ -191,7 +192,7 @@ func (w *world) keys() (keys []string) {
 
 func (w *world) write(f func(tx *store.Tx) error) {
 	w.t.Helper()
-	if _, err := w.store.Update(w.ctx, f); err != nil {
+	if _, err := w.Store.Update(w.ctx, f); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -374,38 +375,25 @@ func isSupplied(field reflect.StructField, sources []any) bool {
 	return false
 }
 
-func TestFailuresOfTheStoreAreLoggedAndNotShown(t *testing.T) {
+func TestFailuresOfTheStoreArePassedOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if err := w.store.Close(); err != nil {
+	if err := w.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_, err := w.CreateService(w.ctx, w.caller, &lattice.CreateServiceRequest{Name: "parking"})
-	if e := refused(t, err, lattice.Internal, "try again"); e.RetryAfterSeconds == 0 {
-		t.Error("the caller is not told when to come back")
-	}
-	if !strings.Contains(w.log.String(), "vpc-lattice:CreateService") {
-		t.Errorf("the log does not name the operation: %s", &w.log)
+	if !errors.Is(err, store.ErrClosed) {
+		t.Errorf("a creation: %v", err)
 	}
 	_, err = w.ListServices(w.ctx, w.caller, &lattice.ListServicesRequest{})
-	refused(t, err, lattice.Internal, "try again")
-}
-
-func TestCancelledOperationsAreNotLogged(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx, cancel := context.WithCancel(w.ctx)
-	cancel()
-	_, err := w.CreateService(ctx, w.caller, &lattice.CreateServiceRequest{Name: "parking"})
-	refused(t, err, lattice.Internal, "")
-	if w.log.Len() > 0 {
-		t.Errorf("logged: %s", &w.log)
+	if !errors.Is(err, store.ErrClosed) {
+		t.Errorf("a listing: %v", err)
 	}
 }
 
 func TestNewFillsInDefaults(t *testing.T) {
-	c := New(Config{Region: region})
-	if c.now == nil || c.random == nil || c.log == nil {
+	c := New(Config{Config: operation.Config{Region: region}})
+	if c.Now == nil || c.Random == nil || c.Logger == nil {
 		t.Error("a default is missing")
 	}
 	if got := c.limit(lattice.QuotaServices); got != 2000 {

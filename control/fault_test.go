@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pergola/control/operation"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -219,15 +220,16 @@ func TestFault_D1_AListenerOfManyRulesCanBeDeleted(t *testing.T) {
 func TestFault_D1_TooMuchIsSaid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	op := w.call(w.ctx, w.caller, "CreateService")
-	_, err := update(op, func() (*lattice.Empty, error) {
+	much := func(op *call, _ *lattice.Empty) (*lattice.Empty, error) {
 		for i := range 5000 {
-			if err := tokens.Put(op.tx, fmt.Sprint("many/", i), ""); err != nil {
+			if err := tokens.Put(op.Tx, fmt.Sprint("many/", i), ""); err != nil {
 				return nil, err
 			}
 		}
 		return &lattice.Empty{}, op.May("*", nil)
-	})
+	}
+	request := operation.Request{Caller: w.caller, Action: "CreateService"}
+	_, err := operation.Do(w.ctx, w.Service, request, much, &lattice.Empty{})
 	refused(t, err, lattice.Validation, "ask for less at a time")
 }
 
@@ -239,14 +241,14 @@ func TestFault_D4_OthersCostNothing(t *testing.T) {
 	vpc := w.vpc("fleet")
 	w.group("fleet", vpc)
 	cost := func() store.Reads {
-		before := w.store.Reads()
+		before := w.Store.Reads()
 		if got := must(w.ListServices(w.ctx, w.caller, &lattice.ListServicesRequest{})).Items; len(got) != 1 {
 			t.Errorf("listed %v", got)
 		}
 		if got := must(w.ListTargetGroups(w.ctx, w.caller, &lattice.ListTargetGroupsRequest{})).Items; len(got) != 1 {
 			t.Errorf("listed %v", got)
 		}
-		after := w.store.Reads()
+		after := w.Store.Reads()
 		return store.Reads{Requests: after.Requests - before.Requests, Keys: after.Keys - before.Keys}
 	}
 	alone := cost()

@@ -20,7 +20,7 @@ var (
 
 // findFunction finds the function that the group has already. One that is draining does not count.
 func (p *targetPlace) findFunction() error {
-	known, err := targetsOf(p.op.tx, p.group.ID)
+	known, err := targetsOf(p.op.Tx, p.group.ID)
 	for _, target := range known {
 		if target.DeregisteredAt == nil {
 			p.taken = target.ID
@@ -41,8 +41,8 @@ func (p *targetPlace) refuseFunction(target lattice.Target) (string, error) {
 		return "a function has no port", nil
 	case name.Account != account:
 		return "the function is not in the account of the target group", nil
-	case name.Region != p.op.region:
-		return "the function is not in " + p.op.region + ", the Region of the target group", nil
+	case name.Region != p.op.Region:
+		return "the function is not in " + p.op.Region + ", the Region of the target group", nil
 	case p.taken != "" && p.taken != target.ID:
 		return "a target group has one function, and this one has " + p.taken + "; make another target group, or deregister that function first", nil
 	}
@@ -54,7 +54,7 @@ func (p *targetPlace) refuseFunction(target lattice.Target) (string, error) {
 }
 
 func (p *targetPlace) refuseNamed(name lambda.Name) (string, error) {
-	function, err := functionObjects.Get(p.op.tx, lambda.ID(name.Account, name.Function))
+	function, err := functionObjects.Get(p.op.Tx, lambda.ID(name.Account, name.Function))
 	switch {
 	case errors.Is(err, store.ErrNotFound) && p.op.foreignFunctions:
 		return "", nil
@@ -72,7 +72,7 @@ func (p *targetPlace) refuseNamed(name lambda.Name) (string, error) {
 	if err := p.op.MayAlso("lambda:AddPermission", name.ARN(), function.Tags); err != nil {
 		return "", err
 	}
-	if err := function.LetLattice(name, p.group.ARN, aws.NewUUID(p.op.random)); err != nil {
+	if err := function.LetLattice(name, p.group.ARN, aws.NewUUID(p.op.Random)); err != nil {
 		return fmt.Sprintf("the policy of the function does not let %s invoke it for this target group, and no permission can be added: %v", lambda.LatticeService, err), nil
 	}
 	p.permitted = &function
@@ -86,7 +86,7 @@ func (p *targetPlace) permit() error {
 	if p.permitted == nil {
 		return nil
 	}
-	return functionObjects.Put(p.op.tx, lambda.ID(p.permitted.Account, p.permitted.Name), *p.permitted)
+	return functionObjects.Put(p.op.Tx, lambda.ID(p.permitted.Account, p.permitted.Name), *p.permitted)
 }
 
 // hasQualifier reports whether the version or the alias exists that a name ends with, if it ends with one.
@@ -95,9 +95,9 @@ func (p *targetPlace) hasQualifier(name lambda.Name) (found bool, err error) {
 		return true, nil
 	}
 	if number, ok := lambda.VersionOrder(name.Qualifier); ok {
-		_, err = functionVersionObjects.Get(p.op.tx, lambda.ID(name.Account, name.Function, number))
+		_, err = functionVersionObjects.Get(p.op.Tx, lambda.ID(name.Account, name.Function, number))
 	} else {
-		_, err = functionAliasObjects.Get(p.op.tx, lambda.ID(name.Account, name.Function, name.Qualifier))
+		_, err = functionAliasObjects.Get(p.op.Tx, lambda.ID(name.Account, name.Function, name.Qualifier))
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil

@@ -136,7 +136,7 @@ func TestRegisteringAFunctionGivesItsPermission(t *testing.T) {
 // stored is a function as it is in the store.
 func (w *world) stored(name string) (f lambda.Function) {
 	w.t.Helper()
-	err := w.store.View(w.ctx, func(tx *store.Tx) (err error) {
+	err := w.Store.View(w.ctx, func(tx *store.Tx) (err error) {
 		f, err = functionObjects.Get(tx, lambda.ID(account, name))
 		return err
 	})

@@ -1,29 +1,24 @@
 package control
 
 import (
-	"context"
-
-	"pergola/aws/iam"
 	"pergola/lattice"
 )
 
 // CreateListener adds a listener to a service, which may itself still be in creation. Its name and its port must be
 // free in the service.
-func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *lattice.CreateListenerRequest) (*lattice.CreateListenerResponse, error) {
+func (op *call) CreateListener(in *lattice.CreateListenerRequest) (*lattice.CreateListenerResponse, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
 	if err := checkAction("defaultAction", in.DefaultAction); err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "CreateListener")
-	op.keys.Set("vpc-lattice:Protocol", string(in.Protocol))
-	op.keys.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.DefaultAction)...)
-	return update(op, func() (*lattice.CreateListenerResponse, error) {
-		return respond[lattice.CreateListenerResponse](listeners.create(op, order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier}}, func() (*lattice.Listener, error) {
+	op.Set("vpc-lattice:Protocol", string(in.Protocol))
+	op.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.DefaultAction)...)
+	return respond[lattice.CreateListenerResponse](listeners.create(op,
+		order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier}}, func() (*lattice.Listener, error) {
 			return op.newListener(in)
 		}))
-	})
 }
 
 func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listener, error) {
@@ -39,7 +34,7 @@ func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listene
 		return nil, err
 	}
 	listener, now := &lattice.Listener{
-		ID: lattice.KindListener.NewID(op.random), DefaultRuleID: lattice.KindRule.NewID(op.random),
+		ID: lattice.KindListener.NewID(op.Random), DefaultRuleID: lattice.KindRule.NewID(op.Random),
 		ServiceID: service.ID, ServiceARN: service.ARN, Name: in.Name, Protocol: in.Protocol, Port: in.Port,
 		DefaultAction: action, Tags: in.Tags, ClientToken: in.ClientToken,
 	}, op.time()
@@ -51,14 +46,14 @@ func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listene
 	if err := op.claimListener(listener); err != nil {
 		return nil, err
 	}
-	if err := listeners.put(op.tx, listener); err != nil {
+	if err := listeners.put(op.Tx, listener); err != nil {
 		return nil, err
 	}
 	return listener, op.linkGroups(service)
 }
 
 func (op *call) claimListener(listener *lattice.Listener) error {
-	err := claim(op.tx, portClaim(listener.ServiceID, listener.Port), listener.ID, func(holder string) error {
+	err := claim(op.Tx, portClaim(listener.ServiceID, listener.Port), listener.ID, func(holder string) error {
 		return lattice.ConflictError(lattice.KindListener, holder, "Listener %s of service %s already listens on port %d",
 			holder, listener.ServiceID, listener.Port)
 	})
@@ -99,65 +94,53 @@ func (op *call) findListenerToChange(service, listener string) (*lattice.Service
 }
 
 // GetListener describes a listener.
-func (c *Control) GetListener(ctx context.Context, caller iam.Caller, in *lattice.GetListenerRequest) (*lattice.GetListenerResponse, error) {
-	op := c.call(ctx, caller, "GetListener")
-	return view(op, func() (*lattice.GetListenerResponse, error) {
-		return respond[lattice.GetListenerResponse](op.findListener(in.ServiceIdentifier, in.ListenerIdentifier))
-	})
+func (op *call) GetListener(in *lattice.GetListenerRequest) (*lattice.GetListenerResponse, error) {
+	return respond[lattice.GetListenerResponse](op.findListener(in.ServiceIdentifier, in.ListenerIdentifier))
 }
 
 // UpdateListener replaces the default action.
-func (c *Control) UpdateListener(ctx context.Context, caller iam.Caller, in *lattice.UpdateListenerRequest) (*lattice.UpdateListenerResponse, error) {
+func (op *call) UpdateListener(in *lattice.UpdateListenerRequest) (*lattice.UpdateListenerResponse, error) {
 	if err := checkAction("defaultAction", in.DefaultAction); err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "UpdateListener")
-	op.keys.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.DefaultAction)...)
-	return update(op, func() (*lattice.UpdateListenerResponse, error) {
-		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		if listener.DefaultAction, err = op.admitAction("defaultAction", listener.Protocol, in.DefaultAction); err != nil {
-			return nil, err
-		}
-		listener.LastUpdatedAt = op.time()
-		if err := listeners.put(op.tx, listener); err != nil {
-			return nil, err
-		}
-		return project[lattice.UpdateListenerResponse](listener), op.linkGroups(service)
-	})
+	op.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.DefaultAction)...)
+	service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if listener.DefaultAction, err = op.admitAction("defaultAction", listener.Protocol, in.DefaultAction); err != nil {
+		return nil, err
+	}
+	listener.LastUpdatedAt = op.time()
+	if err := listeners.put(op.Tx, listener); err != nil {
+		return nil, err
+	}
+	return project[lattice.UpdateListenerResponse](listener), op.linkGroups(service)
 }
 
 // DeleteListener deletes a listener with its rules.
-func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *lattice.DeleteListenerRequest) (*lattice.Empty, error) {
-	op := c.call(ctx, caller, "DeleteListener")
-	return update(op, func() (*lattice.Empty, error) {
-		service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		if err := rules.removeAll(op.tx, lattice.AccountOf(service.ARN), below(service.ID, listener.ID)); err != nil {
-			return nil, err
-		}
-		if err := claims.DeletePrefix(op.tx, below(service.ID, listener.ID)); err != nil {
-			return nil, err
-		}
-		claims.Delete(op.tx, listenerNameClaim(service.ID, listener.Name))
-		claims.Delete(op.tx, portClaim(service.ID, listener.Port))
-		listeners.remove(op.tx, listener)
-		return &lattice.Empty{}, op.linkGroups(service)
-	})
+func (op *call) DeleteListener(in *lattice.DeleteListenerRequest) (*lattice.Empty, error) {
+	service, listener, err := op.findListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if err := rules.removeAll(op.Tx, lattice.AccountOf(service.ARN), below(service.ID, listener.ID)); err != nil {
+		return nil, err
+	}
+	if err := claims.DeletePrefix(op.Tx, below(service.ID, listener.ID)); err != nil {
+		return nil, err
+	}
+	claims.Delete(op.Tx, listenerNameClaim(service.ID, listener.Name))
+	claims.Delete(op.Tx, portClaim(service.ID, listener.Port))
+	listeners.remove(op.Tx, listener)
+	return &lattice.Empty{}, op.linkGroups(service)
 }
 
 // ListListeners lists the listeners of a service.
-func (c *Control) ListListeners(ctx context.Context, caller iam.Caller, in *lattice.ListListenersRequest) (*lattice.List[lattice.ListenerSummary], error) {
-	op := c.call(ctx, caller, "ListListeners")
-	return view(op, func() (*lattice.List[lattice.ListenerSummary], error) {
-		service, err := services.read(op, "", in.ServiceIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		return list[lattice.ListenerSummary](op, in.Page, listeners, below(service.ID))
-	})
+func (op *call) ListListeners(in *lattice.ListListenersRequest) (*lattice.List[lattice.ListenerSummary], error) {
+	service, err := services.read(op, "", in.ServiceIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	return list[lattice.ListenerSummary](op, in.Page, listeners, below(service.ID))
 }

@@ -20,7 +20,7 @@ const maxGroupsOfLoadBalancer = 2
 // a listener: the guide has it that traffic does not reach the load balancer then, and tools that make a listener after
 // the registration could not work otherwise.
 func (p *targetPlace) refuseLoadBalancer(target lattice.Target) (string, error) {
-	balancer, err := loadBalancers.Get(p.op.tx, lattice.IDOf(target.ID))
+	balancer, err := loadBalancers.Get(p.op.Tx, lattice.IDOf(target.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && balancer.ARN != target.ID:
 		return "no Application Load Balancer of that ARN exists", nil
@@ -35,7 +35,7 @@ func (p *targetPlace) refuseLoadBalancer(target lattice.Target) (string, error) 
 	case balancer.Status == lattice.StatusCreateInProgress:
 		return "the load balancer is still provisioning; only an active load balancer can be registered", nil
 	}
-	known, err := targetsOf(p.op.tx, p.group.ID)
+	known, err := targetsOf(p.op.Tx, p.group.ID)
 	if err != nil {
 		return "", err
 	}
@@ -56,11 +56,11 @@ func (p *targetPlace) refuseLoadBalancer(target lattice.Target) (string, error) 
 
 // refuseThirdGroup counts the target groups that a load balancer is in.
 func (p *targetPlace) refuseThirdGroup(balancer string) (string, error) {
-	holder, err := holderOf(p.op.tx, balancerGroupClaim(balancer, p.group.ID))
+	holder, err := holderOf(p.op.Tx, balancerGroupClaim(balancer, p.group.ID))
 	if err != nil || holder != "" {
 		return "", err
 	}
-	n, err := claims.Count(p.op.tx, balancerGroupClaim(balancer, ""))
+	n, err := claims.Count(p.op.Tx, balancerGroupClaim(balancer, ""))
 	if n >= maxGroupsOfLoadBalancer {
 		return fmt.Sprintf("the load balancer is in %d target groups, which is as many as there may be", n), err
 	}

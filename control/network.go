@@ -27,7 +27,7 @@ func (op *call) findVPC(id string) (ec2.VPC, error) {
 	if err := op.mayDescribe("Vpcs"); err != nil {
 		return ec2.VPC{}, err
 	}
-	vpc, err := vpcs.Get(op.tx, id)
+	vpc, err := vpcs.Get(op.Tx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return vpc, lattice.NotFoundError(lattice.Kind{Name: ec2.KindVPC, ResourceType: "VPC"}, id)
 	}
@@ -52,7 +52,7 @@ func (op *call) checkSecurityGroups(ids []string, vpc string) error {
 			return lattice.Invalid(field, "%s is in the list twice", id)
 		}
 		seen[id] = true
-		group, err := securityGroups.Get(op.tx, id)
+		group, err := securityGroups.Get(op.Tx, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return lattice.NotFoundError(lattice.Kind{Name: ec2.KindSecurityGroup, ResourceType: "SECURITY_GROUP"}, id)
 		}
@@ -68,7 +68,7 @@ func (op *call) checkSecurityGroups(ids []string, vpc string) error {
 
 // subnetsOf are the subnets of a VPC.
 func (op *call) subnetsOf(vpc string) ([]ec2.Subnet, error) {
-	referrers, _, err := references.List(op.tx, vpc+"/subnet-", "", 0)
+	referrers, _, err := references.List(op.Tx, vpc+"/subnet-", "", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (op *call) subnetsOf(vpc string) ([]ec2.Subnet, error) {
 	for i, referrer := range referrers {
 		ids[i] = lattice.IDOf(referrer.ID)
 	}
-	entries, err := subnets.GetMany(op.tx, ids)
+	entries, err := subnets.GetMany(op.Tx, ids)
 	of := make([]ec2.Subnet, len(entries))
 	for i, entry := range entries {
 		of[i] = entry.Value

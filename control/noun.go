@@ -94,7 +94,7 @@ func (n noun[T]) arn(op *call, parents, id string) string {
 	case lattice.KindRule:
 		path = ids[0] + "/listener/" + ids[1] + "/rule/" + id
 	}
-	return op.place(op.caller.Account).ARN(n.Kind, path)
+	return op.place(op.Account).ARN(n.Kind, path)
 }
 
 // named is the ARN that an identifier stands for.
@@ -114,7 +114,7 @@ func (n noun[T]) read(op *call, parents, identifier string) (*T, error) {
 	if err := op.Owns(identifier); err != nil {
 		return nil, err
 	}
-	value, err := n.objects.Get(op.tx, parents+id)
+	value, err := n.objects.Get(op.Tx, parents+id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, lattice.NotFoundError(n.Kind, id)
 	}
@@ -190,9 +190,9 @@ func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error)
 		return nil, err
 	}
 	token, request := o.token, o.request
-	key := n.tokenKey(op.caller.Account, partOf(o.parents), token)
+	key := n.tokenKey(op.Account, partOf(o.parents), token)
 	if token != "" {
-		known, err := tokens.Get(op.tx, key)
+		known, err := tokens.Get(op.Tx, key)
 		if err == nil {
 			return n.replay(op, known, digest(request))
 		}
@@ -205,16 +205,16 @@ func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error)
 		return nil, err
 	}
 	if token != "" {
-		if err := tokens.Put(op.tx, key, digest(request)+" "+n.head(value).path); err != nil {
+		if err := tokens.Put(op.Tx, key, digest(request)+" "+n.head(value).path); err != nil {
 			return nil, err
 		}
 	}
 	if !n.isPart(value) {
-		if err := n.owned.Add(op.tx, value); err != nil {
+		if err := n.owned.Add(op.Tx, value); err != nil {
 			return nil, err
 		}
 	}
-	return value, n.put(op.tx, value)
+	return value, n.put(op.Tx, value)
 }
 
 // isPart reports whether an object is part of another, which has its id in its path.
@@ -247,7 +247,7 @@ func (n noun[T]) replay(op *call, known, digest string) (*T, error) {
 		return nil, lattice.ConflictError(n.Kind, lattice.IDOf(path),
 			"The client token was used before, with other parameters, for %s", lattice.IDOf(path))
 	}
-	value, err := n.objects.Get(op.tx, path)
+	value, err := n.objects.Get(op.Tx, path)
 	return &value, err
 }
 

@@ -48,16 +48,16 @@ func scan[T, S any](op *call, n noun[T], parents string, keep func(*T) bool, sum
 			var entries []store.Entry[T]
 			var err error
 			if parents == "" {
-				entries, more, err = n.owned.List(op.tx, op.caller.Account, after, chunk)
+				entries, more, err = n.owned.List(op.Tx, op.Account, after, chunk)
 			} else {
-				entries, more, err = n.objects.List(op.tx, parents, after, chunk)
+				entries, more, err = n.objects.List(op.Tx, parents, after, chunk)
 			}
 			if err != nil {
 				return err
 			}
 			for _, entry := range entries {
 				after = entry.ID
-				if lattice.AccountOf(n.head(&entry.Value).arn) != op.caller.Account || !keep(&entry.Value) {
+				if lattice.AccountOf(n.head(&entry.Value).arn) != op.Account || !keep(&entry.Value) {
 					continue
 				}
 				item, err := summary(&entry.Value)
@@ -92,7 +92,7 @@ func (op *call) token(scope, key string) string {
 }
 
 func (op *call) seal(scope, key string) []byte {
-	sum := sha256.Sum256([]byte(op.action + "\x00" + op.caller.Account + "\x00" + scope + "\x00" + key))
+	sum := sha256.Sum256([]byte(op.Action + "\x00" + op.Account + "\x00" + scope + "\x00" + key))
 	return sum[:sealSize]
 }
 

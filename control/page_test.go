@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"testing"
 
+	"pergola/control/operation"
 	"pergola/lattice"
 )
 
@@ -84,7 +85,8 @@ func TestAPageGoesOnAfterItsLastItemIsGone(t *testing.T) {
 }
 
 func FuzzResume(f *testing.F) {
-	op := New(Config{Region: region}).call(f.Context(), callerOf(account), "ListServices")
+	c := New(Config{Config: operation.Config{Region: region}})
+	op := &call{c.Ask(f.Context(), nil, operation.Request{Caller: callerOf(account), Action: "ListServices"}), c}
 	f.Add(op.token("", "svc-1"), "")
 	f.Add("AAAA", "scope")
 	f.Fuzz(func(t *testing.T, token, scope string) {

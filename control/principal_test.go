@@ -15,7 +15,7 @@ func TestFault_C4_PrincipalsOfAuthPolicies(t *testing.T) {
 	w := newWorld(t)
 	id := w.service("orders")
 	const own = "100000000001" // the management account
-	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+	_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		ada := iam.User{Entity: iam.Entity{Account: own, Name: "ada", Path: "/", UniqueID: "AIDAada"}}
 		return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(own, "ada"), ada)
 	})

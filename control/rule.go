@@ -1,11 +1,9 @@
 package control
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -45,7 +43,7 @@ func isToken(s string) bool {
 }
 
 // CreateRule adds a rule to a listener. Its name and its priority must be free in the listener.
-func (c *Control) CreateRule(ctx context.Context, caller iam.Caller, in *lattice.CreateRuleRequest) (*lattice.CreateRuleResponse, error) {
+func (op *call) CreateRule(in *lattice.CreateRuleRequest) (*lattice.CreateRuleResponse, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
@@ -55,13 +53,12 @@ func (c *Control) CreateRule(ctx context.Context, caller iam.Caller, in *lattice
 	if err := checkAction("action", in.Action); err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "CreateRule")
-	op.keys.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.Action)...)
-	return update(op, func() (*lattice.CreateRuleResponse, error) {
-		return respond[lattice.CreateRuleResponse](rules.create(op, order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier, in.ListenerIdentifier}}, func() (*lattice.Rule, error) {
+	op.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.Action)...)
+	return respond[lattice.CreateRuleResponse](rules.create(op,
+		order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier, in.ListenerIdentifier}},
+		func() (*lattice.Rule, error) {
 			return op.newRule(in)
 		}))
-	})
 }
 
 func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
@@ -76,7 +73,7 @@ func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, now := lattice.KindRule.NewID(op.random), op.time()
+	id, now := lattice.KindRule.NewID(op.Random), op.time()
 	rule := &lattice.Rule{
 		ID: id, ARN: listener.ARN + "/rule/" + id, ServiceID: service.ID, ListenerID: listener.ID, Name: in.Name,
 		Match: &in.Match, Priority: in.Priority, Action: action,
@@ -85,14 +82,14 @@ func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
 	if err := op.claimRule(rule); err != nil {
 		return nil, err
 	}
-	if err := rules.put(op.tx, rule); err != nil {
+	if err := rules.put(op.Tx, rule); err != nil {
 		return nil, err
 	}
 	return rule, op.linkGroups(service)
 }
 
 func (op *call) claimRule(rule *lattice.Rule) error {
-	if err := claimPriority(op.tx, rule); err != nil {
+	if err := claimPriority(op.Tx, rule); err != nil {
 		return err
 	}
 	name := member{ruleNameClaim(rule.ServiceID, rule.ListenerID, ""), rule.Name, rule.ID}
@@ -146,41 +143,35 @@ func (op *call) findOwnRule(listener *lattice.Listener, identifier string) (*lat
 }
 
 // GetRule describes a rule, which may be a default rule.
-func (c *Control) GetRule(ctx context.Context, caller iam.Caller, in *lattice.GetRuleRequest) (*lattice.GetRuleResponse, error) {
-	op := c.call(ctx, caller, "GetRule")
-	return view(op, func() (*lattice.GetRuleResponse, error) {
-		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
-		listener, err := op.readListener(in.ServiceIdentifier, in.ListenerIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		return respond[lattice.GetRuleResponse](op.findRule(listener, in.RuleIdentifier))
-	})
+func (op *call) GetRule(in *lattice.GetRuleRequest) (*lattice.GetRuleResponse, error) {
+	op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
+	listener, err := op.readListener(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	return respond[lattice.GetRuleResponse](op.findRule(listener, in.RuleIdentifier))
 }
 
 // UpdateRule changes what the request has of a rule.
-func (c *Control) UpdateRule(ctx context.Context, caller iam.Caller, in *lattice.UpdateRuleRequest) (*lattice.UpdateRuleResponse, error) {
-	op := c.call(ctx, caller, "UpdateRule")
+func (op *call) UpdateRule(in *lattice.UpdateRuleRequest) (*lattice.UpdateRuleResponse, error) {
 	change := lattice.RuleUpdate{RuleIdentifier: in.RuleIdentifier, Match: in.Match, Priority: in.Priority, Action: in.Action}
-	return update(op, func() (*lattice.UpdateRuleResponse, error) {
-		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
-		service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		before, after, err := op.changedRule(listener, change)
-		if err != nil {
-			return nil, err
-		}
-		claims.Delete(op.tx, priorityClaim(before))
-		if err := claimPriority(op.tx, after); err != nil {
-			return nil, err
-		}
-		if err := rules.put(op.tx, after); err != nil {
-			return nil, err
-		}
-		return project[lattice.UpdateRuleResponse](after), op.linkGroups(service)
-	})
+	op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
+	service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	before, after, err := op.changedRule(listener, change)
+	if err != nil {
+		return nil, err
+	}
+	claims.Delete(op.Tx, priorityClaim(before))
+	if err := claimPriority(op.Tx, after); err != nil {
+		return nil, err
+	}
+	if err := rules.put(op.Tx, after); err != nil {
+		return nil, err
+	}
+	return project[lattice.UpdateRuleResponse](after), op.linkGroups(service)
 }
 
 // changedRule is a rule before and after a change. It writes nothing, and leaves out whether the priority is free.
@@ -214,44 +205,38 @@ func (op *call) changedRule(listener *lattice.Listener, change lattice.RuleUpdat
 }
 
 // DeleteRule deletes a rule that is not a default rule.
-func (c *Control) DeleteRule(ctx context.Context, caller iam.Caller, in *lattice.DeleteRuleRequest) (*lattice.Empty, error) {
-	op := c.call(ctx, caller, "DeleteRule")
-	return update(op, func() (*lattice.Empty, error) {
-		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
-		service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		rule, err := op.findOwnRule(listener, in.RuleIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		claims.Delete(op.tx, ruleNameClaim(service.ID, listener.ID, rule.Name))
-		claims.Delete(op.tx, priorityClaim(rule))
-		rules.remove(op.tx, rule)
-		return &lattice.Empty{}, op.linkGroups(service)
-	})
+func (op *call) DeleteRule(in *lattice.DeleteRuleRequest) (*lattice.Empty, error) {
+	op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, in.RuleIdentifier))
+	service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	rule, err := op.findOwnRule(listener, in.RuleIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	claims.Delete(op.Tx, ruleNameClaim(service.ID, listener.ID, rule.Name))
+	claims.Delete(op.Tx, priorityClaim(rule))
+	rules.remove(op.Tx, rule)
+	return &lattice.Empty{}, op.linkGroups(service)
 }
 
 // ListRules lists the rules of a listener in the order in which they are evaluated.
-func (c *Control) ListRules(ctx context.Context, caller iam.Caller, in *lattice.ListRulesRequest) (*lattice.List[lattice.RuleSummary], error) {
-	op := c.call(ctx, caller, "ListRules")
-	return view(op, func() (*lattice.List[lattice.RuleSummary], error) {
-		listener, err := op.readListener(in.ServiceIdentifier, in.ListenerIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		inOrder := func(after string, yield func(string, lattice.RuleSummary) bool) error {
-			all, err := rulesOf(op.tx, listener)
-			for _, rule := range append(all, listener.DefaultRule()) {
-				if key := evaluationKey(&rule); key > after && !yield(key, *project[lattice.RuleSummary](&rule)) {
-					break
-				}
+func (op *call) ListRules(in *lattice.ListRulesRequest) (*lattice.List[lattice.RuleSummary], error) {
+	listener, err := op.readListener(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	inOrder := func(after string, yield func(string, lattice.RuleSummary) bool) error {
+		all, err := rulesOf(op.Tx, listener)
+		for _, rule := range append(all, listener.DefaultRule()) {
+			if key := evaluationKey(&rule); key > after && !yield(key, *project[lattice.RuleSummary](&rule)) {
+				break
 			}
-			return err
 		}
-		return paginate(op, in.Page, listeners.head(listener).path, inOrder)
-	})
+		return err
+	}
+	return paginate(op, in.Page, listeners.head(listener).path, inOrder)
 }
 
 // rulesOf are the rules of a listener in order of priority, without the default rule.

@@ -1,36 +1,33 @@
 package control
 
 import (
-	"context"
 	"errors"
 
-	"pergola/aws/iam"
 	"pergola/lattice"
 )
 
 // BatchUpdateRule changes several rules of a listener at once. Only what the rules are in the end counts, so that two
 // of them can exchange their priorities. A change that cannot be made is reported and leaves its rule as it was; the
 // others are made nevertheless. Of two changes that ask for one priority, the first has it.
-func (c *Control) BatchUpdateRule(ctx context.Context, caller iam.Caller, in *lattice.BatchUpdateRuleRequest) (*lattice.BatchUpdateRuleResponse, error) {
-	op := c.call(ctx, caller, "UpdateRule") // the batch has no IAM action of its own
-	return update(op, func() (*lattice.BatchUpdateRuleResponse, error) {
-		op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, "*"))
-		service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		b := batch{op: op, listener: listener, changes: make([]batchChange, len(in.Rules))}
-		if err := b.prepare(in.Rules); err != nil {
-			return nil, err
-		}
-		if err := b.settlePriorities(); err != nil {
-			return nil, err
-		}
-		if err := b.write(); err != nil {
-			return nil, err
-		}
-		return b.answer(), op.linkGroups(service)
-	})
+func (op *call) BatchUpdateRule(in *lattice.BatchUpdateRuleRequest) (*lattice.BatchUpdateRuleResponse, error) {
+	// the batch has no IAM action of its own
+	op.Action = "UpdateRule" // the batch has no IAM action of its own
+	op.About(op.ruleNamed(in.ServiceIdentifier, in.ListenerIdentifier, "*"))
+	service, listener, err := op.readListenerToChange(in.ServiceIdentifier, in.ListenerIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	b := batch{op: op, listener: listener, changes: make([]batchChange, len(in.Rules))}
+	if err := b.prepare(in.Rules); err != nil {
+		return nil, err
+	}
+	if err := b.settlePriorities(); err != nil {
+		return nil, err
+	}
+	if err := b.write(); err != nil {
+		return nil, err
+	}
+	return b.answer(), op.linkGroups(service)
 }
 
 // batch is a set of changes that are made together.
@@ -70,7 +67,7 @@ func (b *batch) prepare(updates []lattice.RuleUpdate) error {
 // settlePriorities refuses changes until no two rules would have the same priority. A refused change leaves its rule
 // at its former priority, which may refuse another one: each round refuses at least one, or is the last.
 func (b *batch) settlePriorities() error {
-	all, err := rulesOf(b.op.tx, b.listener)
+	all, err := rulesOf(b.op.Tx, b.listener)
 	if err != nil {
 		return err
 	}
@@ -111,17 +108,17 @@ func (b *batch) unchangedPriorities(all []lattice.Rule) map[int32]string {
 func (b *batch) write() error {
 	for _, change := range b.changes {
 		if change.refusal == nil {
-			claims.Delete(b.op.tx, priorityClaim(change.before))
+			claims.Delete(b.op.Tx, priorityClaim(change.before))
 		}
 	}
 	for _, change := range b.changes {
 		if change.refusal != nil {
 			continue
 		}
-		if err := claimPriority(b.op.tx, change.after); err != nil {
+		if err := claimPriority(b.op.Tx, change.after); err != nil {
 			return err
 		}
-		if err := rules.put(b.op.tx, change.after); err != nil {
+		if err := rules.put(b.op.Tx, change.after); err != nil {
 			return err
 		}
 	}

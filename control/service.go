@@ -1,17 +1,15 @@
 package control
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base32"
 
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
 
 // CreateService makes a service. Its name must be free in the account; its domain name is known at once.
-func (c *Control) CreateService(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceRequest) (*lattice.CreateServiceResponse, error) {
+func (op *call) CreateService(in *lattice.CreateServiceRequest) (*lattice.CreateServiceResponse, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
@@ -20,31 +18,29 @@ func (c *Control) CreateService(ctx context.Context, caller iam.Caller, in *latt
 			return nil, err
 		}
 	}
-	op := c.call(ctx, caller, "CreateService")
-	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
-	return update(op, func() (*lattice.CreateServiceResponse, error) {
-		return respond[lattice.CreateServiceResponse](services.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.Service, error) {
-			return op.newService(in)
-		}))
-	})
+	op.Set("vpc-lattice:AuthType", string(in.AuthType))
+	return respond[lattice.CreateServiceResponse](services.create(op, order{request: in, token: in.ClientToken,
+		tags: in.Tags}, func() (*lattice.Service, error) {
+		return op.newService(in)
+	}))
 }
 
 func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, error) {
 	if err := op.admitCertificate(in.CertificateARN, in.CustomDomainName); err != nil {
 		return nil, err
 	}
-	id, now := lattice.KindService.NewID(op.random), op.time()
+	id, now := lattice.KindService.NewID(op.Random), op.time()
 	if err := op.claimName(lattice.QuotaServices, lattice.KindService, in.Name, id); err != nil {
 		return nil, err
 	}
 	service := &lattice.Service{
-		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindService, id), Name: in.Name,
+		ID: id, ARN: op.place(op.Account).ARN(lattice.KindService, id), Name: in.Name,
 		AuthType:         authTypeOr(in.AuthType, lattice.AuthNone),
 		CustomDomainName: in.CustomDomainName, CertificateARN: in.CertificateARN,
 		IdleTimeoutSeconds: in.IdleTimeoutSeconds, Status: lattice.StatusCreateInProgress,
 		DNSEntry: lattice.DNSEntry{
-			DomainName:   lattice.DomainName(in.Name, id, op.region),
-			HostedZoneID: hostedZoneID(op.region),
+			DomainName:   lattice.DomainName(in.Name, id, op.Region),
+			HostedZoneID: hostedZoneID(op.Region),
 		},
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}
@@ -62,59 +58,51 @@ func hostedZoneID(region string) string {
 }
 
 // GetService describes a service.
-func (c *Control) GetService(ctx context.Context, caller iam.Caller, in *lattice.GetServiceRequest) (*lattice.GetServiceResponse, error) {
-	op := c.call(ctx, caller, "GetService")
-	return view(op, func() (*lattice.GetServiceResponse, error) {
-		return respond[lattice.GetServiceResponse](services.find(op, "", in.ServiceIdentifier))
-	})
+func (op *call) GetService(in *lattice.GetServiceRequest) (*lattice.GetServiceResponse, error) {
+	return respond[lattice.GetServiceResponse](services.find(op, "", in.ServiceIdentifier))
 }
 
 // UpdateService changes what the request has of a service. There is no status for that: an empty certificate removes
 // the certificate.
-func (c *Control) UpdateService(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceRequest) (*lattice.UpdateServiceResponse, error) {
-	op := c.call(ctx, caller, "UpdateService")
-	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
-	return update(op, func() (*lattice.UpdateServiceResponse, error) {
-		service, err := services.settled(services.find(op, "", in.ServiceIdentifier))
-		if err != nil {
+func (op *call) UpdateService(in *lattice.UpdateServiceRequest) (*lattice.UpdateServiceResponse, error) {
+	op.Set("vpc-lattice:AuthType", string(in.AuthType))
+	service, err := services.settled(services.find(op, "", in.ServiceIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	if in.CertificateARN != nil {
+		if err := op.admitCertificate(*in.CertificateARN, service.CustomDomainName); err != nil {
 			return nil, err
 		}
-		if in.CertificateARN != nil {
-			if err := op.admitCertificate(*in.CertificateARN, service.CustomDomainName); err != nil {
-				return nil, err
-			}
-			service.CertificateARN = *in.CertificateARN
-		}
-		if in.IdleTimeoutSeconds != 0 {
-			service.IdleTimeoutSeconds = in.IdleTimeoutSeconds
-		}
-		service.AuthType, service.LastUpdatedAt = authTypeOr(in.AuthType, service.AuthType), op.time()
-		return project[lattice.UpdateServiceResponse](service), services.put(op.tx, service)
-	})
+		service.CertificateARN = *in.CertificateARN
+	}
+	if in.IdleTimeoutSeconds != 0 {
+		service.IdleTimeoutSeconds = in.IdleTimeoutSeconds
+	}
+	service.AuthType, service.LastUpdatedAt = authTypeOr(in.AuthType, service.AuthType), op.time()
+	return project[lattice.UpdateServiceResponse](service), services.put(op.Tx, service)
 }
 
 // DeleteService begins the deletion of a service that is in no service network any more (user guide, Delete a
 // service). Its listeners and rules go with it.
-func (c *Control) DeleteService(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceRequest) (*lattice.DeleteServiceResponse, error) {
-	op := c.call(ctx, caller, "DeleteService")
-	return update(op, func() (*lattice.DeleteServiceResponse, error) {
-		service, err := services.find(op, "", in.ServiceIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		associated, err := claims.Count(op.tx, serviceNetworkClaim(service.ID, ""))
-		switch {
-		case err != nil:
-			return nil, err
-		case associated > 0:
-			return nil, lattice.ConflictError(lattice.KindService, service.ID, "Service %s has service network(s) associated", service.ID)
-		}
-		if service.Status != lattice.StatusDeleteInProgress {
-			service.Status, service.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-			err = services.put(op.tx, service)
-		}
-		return project[lattice.DeleteServiceResponse](service), err
-	})
+func (op *call) DeleteService(in *lattice.DeleteServiceRequest) (*lattice.DeleteServiceResponse, error) {
+	service, err := services.find(op, "", in.ServiceIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	associated, err := claims.Count(op.Tx, serviceNetworkClaim(service.ID, ""))
+	switch {
+	case err != nil:
+		return nil, err
+	case associated > 0:
+		return nil, lattice.ConflictError(lattice.KindService, service.ID, "Service %s has service network(s) associated",
+			service.ID)
+	}
+	if service.Status != lattice.StatusDeleteInProgress {
+		service.Status, service.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
+		err = services.put(op.Tx, service)
+	}
+	return project[lattice.DeleteServiceResponse](service), err
 }
 
 // dropService removes a service that no node knows any more, and all that was its own.
@@ -134,9 +122,6 @@ func dropService(tx *store.Tx, service *lattice.Service) error {
 }
 
 // ListServices lists the services of the account.
-func (c *Control) ListServices(ctx context.Context, caller iam.Caller, in *lattice.ListServicesRequest) (*lattice.List[lattice.ServiceSummary], error) {
-	op := c.call(ctx, caller, "ListServices")
-	return view(op, func() (*lattice.List[lattice.ServiceSummary], error) {
-		return list[lattice.ServiceSummary](op, in.Page, services, "")
-	})
+func (op *call) ListServices(in *lattice.ListServicesRequest) (*lattice.List[lattice.ServiceSummary], error) {
+	return list[lattice.ServiceSummary](op, in.Page, services, "")
 }

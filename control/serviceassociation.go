@@ -1,27 +1,24 @@
 package control
 
 import (
-	"context"
-
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
 
 // CreateServiceNetworkServiceAssociation makes a service callable in a service network. The service may still be in
 // creation. A custom domain name must be free in the network (user guide, Configure a custom domain name).
-func (c *Control) CreateServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkServiceAssociationRequest) (*lattice.CreateServiceNetworkServiceAssociationResponse, error) {
+func (op *call) CreateServiceNetworkServiceAssociation(
+	in *lattice.CreateServiceNetworkServiceAssociationRequest) (*lattice.CreateServiceNetworkServiceAssociationResponse,
+	error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "CreateServiceNetworkServiceAssociation")
-	op.keys.Set("vpc-lattice:ServiceArn", services.named(op, "", in.ServiceIdentifier))
-	op.keys.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
-	return update(op, func() (*lattice.CreateServiceNetworkServiceAssociationResponse, error) {
-		return respond[lattice.CreateServiceNetworkServiceAssociationResponse](serviceAssociations.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkServiceAssociation, error) {
+	op.Set("vpc-lattice:ServiceArn", services.named(op, "", in.ServiceIdentifier))
+	op.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
+	return respond[lattice.CreateServiceNetworkServiceAssociationResponse](serviceAssociations.create(op,
+		order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkServiceAssociation, error) {
 			return op.newServiceAssociation(in)
 		}))
-	})
 }
 
 func (op *call) newServiceAssociation(in *lattice.CreateServiceNetworkServiceAssociationRequest) (*lattice.ServiceNetworkServiceAssociation, error) {
@@ -33,10 +30,10 @@ func (op *call) newServiceAssociation(in *lattice.CreateServiceNetworkServiceAss
 	if err != nil {
 		return nil, err
 	}
-	id := lattice.KindServiceNetworkServiceAssociation.NewID(op.random)
+	id := lattice.KindServiceNetworkServiceAssociation.NewID(op.Random)
 	association := &lattice.ServiceNetworkServiceAssociation{
-		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindServiceNetworkServiceAssociation, id),
-		Status: lattice.StatusCreateInProgress, CreatedBy: op.caller.Account, CreatedAt: op.time(),
+		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetworkServiceAssociation, id),
+		Status: lattice.StatusCreateInProgress, CreatedBy: op.Account, CreatedAt: op.time(),
 		ServiceID: service.ID, ServiceName: service.Name, ServiceARN: service.ARN,
 		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,
 		DNSEntry: service.DNSEntry, CustomDomainName: service.CustomDomainName,
@@ -54,33 +51,30 @@ func (op *call) claimServiceAssociation(a *lattice.ServiceNetworkServiceAssociat
 	if err != nil {
 		return err
 	}
-	if err := claims.Put(op.tx, serviceNetworkClaim(a.ServiceID, a.ServiceNetworkID), a.ID); err != nil || a.CustomDomainName == "" {
+	if err := claims.Put(op.Tx, serviceNetworkClaim(a.ServiceID, a.ServiceNetworkID), a.ID); err != nil ||
+		a.CustomDomainName == "" {
 		return err
 	}
-	return claim(op.tx, networkDomainClaim(a.ServiceNetworkID, a.CustomDomainName), a.ID, func(holder string) error {
+	return claim(op.Tx, networkDomainClaim(a.ServiceNetworkID, a.CustomDomainName), a.ID, func(holder string) error {
 		return lattice.ConflictError(kind, holder, "Custom domain name %s is already in service network %s: %s", a.CustomDomainName, a.ServiceNetworkID, holder)
 	})
 }
 
 // GetServiceNetworkServiceAssociation describes an association.
-func (c *Control) GetServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkServiceAssociationRequest) (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
-	op := c.call(ctx, caller, "GetServiceNetworkServiceAssociation")
-	return view(op, func() (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
-		return respond[lattice.GetServiceNetworkServiceAssociationResponse](serviceAssociations.find(op, "", in.Identifier))
-	})
+func (op *call) GetServiceNetworkServiceAssociation(
+	in *lattice.GetServiceNetworkServiceAssociationRequest) (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
+	return respond[lattice.GetServiceNetworkServiceAssociationResponse](serviceAssociations.find(op, "", in.Identifier))
 }
 
 // DeleteServiceNetworkServiceAssociation begins the deletion of an association.
-func (c *Control) DeleteServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
-	op := c.call(ctx, caller, "DeleteServiceNetworkServiceAssociation")
-	return update(op, func() (*lattice.DeleteAssociationResponse, error) {
-		association, err := serviceAssociations.settled(serviceAssociations.find(op, "", in.Identifier))
-		if err != nil {
-			return nil, err
-		}
-		association.Status = lattice.StatusDeleteInProgress
-		return project[lattice.DeleteAssociationResponse](association), serviceAssociations.put(op.tx, association)
-	})
+func (op *call) DeleteServiceNetworkServiceAssociation(
+	in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
+	association, err := serviceAssociations.settled(serviceAssociations.find(op, "", in.Identifier))
+	if err != nil {
+		return nil, err
+	}
+	association.Status = lattice.StatusDeleteInProgress
+	return project[lattice.DeleteAssociationResponse](association), serviceAssociations.put(op.Tx, association)
 }
 
 // dropServiceAssociation removes an association that no node knows any more.
@@ -95,27 +89,26 @@ func dropServiceAssociation(tx *store.Tx, a *lattice.ServiceNetworkServiceAssoci
 }
 
 // ListServiceNetworkServiceAssociations lists the associations of a service, of a service network, or of both.
-func (c *Control) ListServiceNetworkServiceAssociations(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkServiceAssociationsRequest) (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
+func (op *call) ListServiceNetworkServiceAssociations(
+	in *lattice.ListServiceNetworkServiceAssociationsRequest) (
+	*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
 	if in.ServiceIdentifier == "" && in.ServiceNetworkIdentifier == "" {
 		return nil, lattice.Invalid("serviceNetworkIdentifier", "give a service network or a service")
 	}
-	op := c.call(ctx, caller, "ListServiceNetworkServiceAssociations")
-	return view(op, func() (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
-		network, service := lattice.IDOf(in.ServiceNetworkIdentifier), lattice.IDOf(in.ServiceIdentifier)
-		if network != "" {
-			if _, err := serviceNetworks.read(op, "", in.ServiceNetworkIdentifier); err != nil {
-				return nil, err
-			}
+	network, service := lattice.IDOf(in.ServiceNetworkIdentifier), lattice.IDOf(in.ServiceIdentifier)
+	if network != "" {
+		if _, err := serviceNetworks.read(op, "", in.ServiceNetworkIdentifier); err != nil {
+			return nil, err
 		}
-		if service != "" {
-			if _, err := services.read(op, "", in.ServiceIdentifier); err != nil {
-				return nil, err
-			}
+	}
+	if service != "" {
+		if _, err := services.read(op, "", in.ServiceIdentifier); err != nil {
+			return nil, err
 		}
-		keep := func(a *lattice.ServiceNetworkServiceAssociation) bool {
-			return (network == "" || a.ServiceNetworkID == network) && (service == "" || a.ServiceID == service)
-		}
-		return paginate(op, in.Page, network+" "+service, scan(op, serviceAssociations, "", keep,
-			summarise[lattice.ServiceNetworkServiceAssociationSummary, lattice.ServiceNetworkServiceAssociation]))
-	})
+	}
+	keep := func(a *lattice.ServiceNetworkServiceAssociation) bool {
+		return (network == "" || a.ServiceNetworkID == network) && (service == "" || a.ServiceID == service)
+	}
+	return paginate(op, in.Page, network+" "+service, scan(op, serviceAssociations, "", keep,
+		summarise[lattice.ServiceNetworkServiceAssociationSummary, lattice.ServiceNetworkServiceAssociation]))
 }

@@ -1,33 +1,29 @@
 package control
 
 import (
-	"context"
-
-	"pergola/aws/iam"
 	"pergola/lattice"
 )
 
 // CreateServiceNetwork makes a service network. Its name must be free in the account.
-func (c *Control) CreateServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkRequest) (*lattice.CreateServiceNetworkResponse, error) {
+func (op *call) CreateServiceNetwork(
+	in *lattice.CreateServiceNetworkRequest) (*lattice.CreateServiceNetworkResponse, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "CreateServiceNetwork")
-	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
-	return update(op, func() (*lattice.CreateServiceNetworkResponse, error) {
-		return respond[lattice.CreateServiceNetworkResponse](serviceNetworks.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetwork, error) {
+	op.Set("vpc-lattice:AuthType", string(in.AuthType))
+	return respond[lattice.CreateServiceNetworkResponse](serviceNetworks.create(op,
+		order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetwork, error) {
 			return op.newServiceNetwork(in)
 		}))
-	})
 }
 
 func (op *call) newServiceNetwork(in *lattice.CreateServiceNetworkRequest) (*lattice.ServiceNetwork, error) {
-	id, now := lattice.KindServiceNetwork.NewID(op.random), op.time()
+	id, now := lattice.KindServiceNetwork.NewID(op.Random), op.time()
 	if err := op.claimName(lattice.QuotaServiceNetworks, lattice.KindServiceNetwork, in.Name, id); err != nil {
 		return nil, err
 	}
 	return &lattice.ServiceNetwork{
-		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindServiceNetwork, id), Name: in.Name,
+		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetwork, id), Name: in.Name,
 		AuthType: authTypeOr(in.AuthType, lattice.AuthNone), SharingConfig: sharingOr(in.SharingConfig),
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}, nil
@@ -43,7 +39,7 @@ func sharingOr(given *lattice.SharingConfig) *lattice.SharingConfig {
 
 // claimName takes a name that is unique in the caller's account, if the quota of such objects has room.
 func (op *call) claimName(q lattice.Quota, k lattice.Kind, name, id string) error {
-	return op.claimMember(q, k, member{nameClaim(op.caller.Account, k, ""), name, id}, nameTaken(k, name))
+	return op.claimMember(q, k, member{nameClaim(op.Account, k, ""), name, id}, nameTaken(k, name))
 }
 
 func authTypeOr(given, otherwise lattice.AuthType) lattice.AuthType {
@@ -57,73 +53,65 @@ func authTypeOr(given, otherwise lattice.AuthType) lattice.AuthType {
 type networkSize struct{ NumberOfAssociatedVPCs, NumberOfAssociatedServices int64 }
 
 func (op *call) sizeOf(network *lattice.ServiceNetwork) (networkSize, error) {
-	joined, err := claims.Count(op.tx, networkVPCClaim(network.ID, ""))
+	joined, err := claims.Count(op.Tx, networkVPCClaim(network.ID, ""))
 	if err != nil {
 		return networkSize{}, err
 	}
-	offered, err := claims.Count(op.tx, networkServiceClaim(network.ID, ""))
+	offered, err := claims.Count(op.Tx, networkServiceClaim(network.ID, ""))
 	return networkSize{int64(joined), int64(offered)}, err
 }
 
 // GetServiceNetwork describes a service network.
-func (c *Control) GetServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkRequest) (*lattice.GetServiceNetworkResponse, error) {
-	op := c.call(ctx, caller, "GetServiceNetwork")
-	return view(op, func() (*lattice.GetServiceNetworkResponse, error) {
-		network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		network.SharingConfig = sharingOr(network.SharingConfig) // older ones were kept without
-		size, err := op.sizeOf(network)
-		return project[lattice.GetServiceNetworkResponse](network, size), err
-	})
+func (op *call) GetServiceNetwork(in *lattice.GetServiceNetworkRequest) (*lattice.GetServiceNetworkResponse, error) {
+	network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	network.SharingConfig = sharingOr(network.SharingConfig) // older ones were kept without
+	size, err := op.sizeOf(network)
+	return project[lattice.GetServiceNetworkResponse](network, size), err
 }
 
 // UpdateServiceNetwork changes who decides about requests.
-func (c *Control) UpdateServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkRequest) (*lattice.UpdateServiceNetworkResponse, error) {
-	op := c.call(ctx, caller, "UpdateServiceNetwork")
-	op.keys.Set("vpc-lattice:AuthType", string(in.AuthType))
-	return update(op, func() (*lattice.UpdateServiceNetworkResponse, error) {
-		network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		network.AuthType, network.LastUpdatedAt = in.AuthType, op.time()
-		return project[lattice.UpdateServiceNetworkResponse](network), serviceNetworks.put(op.tx, network)
-	})
+func (op *call) UpdateServiceNetwork(
+	in *lattice.UpdateServiceNetworkRequest) (*lattice.UpdateServiceNetworkResponse, error) {
+	op.Set("vpc-lattice:AuthType", string(in.AuthType))
+	network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	network.AuthType, network.LastUpdatedAt = in.AuthType, op.time()
+	return project[lattice.UpdateServiceNetworkResponse](network), serviceNetworks.put(op.Tx, network)
 }
 
 // DeleteServiceNetwork deletes a service network that joins nothing any more. An association counts until it is gone.
-func (c *Control) DeleteServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkRequest) (*lattice.Empty, error) {
-	op := c.call(ctx, caller, "DeleteServiceNetwork")
-	return update(op, func() (*lattice.Empty, error) {
-		network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		size, err := op.sizeOf(network)
-		switch {
-		case err != nil:
-			return nil, err
-		case size.NumberOfAssociatedVPCs > 0:
-			return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID, "ServiceNetwork %s has VPC(s) associated", network.ID)
-		case size.NumberOfAssociatedServices > 0:
-			return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID, "ServiceNetwork %s has service(s) associated", network.ID)
-		}
-		claims.Delete(op.tx, nameClaim(lattice.AccountOf(network.ARN), lattice.KindServiceNetwork, network.Name))
-		serviceNetworks.remove(op.tx, network)
-		return &lattice.Empty{}, nil
-	})
+func (op *call) DeleteServiceNetwork(in *lattice.DeleteServiceNetworkRequest) (*lattice.Empty, error) {
+	network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	size, err := op.sizeOf(network)
+	switch {
+	case err != nil:
+		return nil, err
+	case size.NumberOfAssociatedVPCs > 0:
+		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID, "ServiceNetwork %s has VPC(s) associated",
+			network.ID)
+	case size.NumberOfAssociatedServices > 0:
+		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID,
+			"ServiceNetwork %s has service(s) associated", network.ID)
+	}
+	claims.Delete(op.Tx, nameClaim(lattice.AccountOf(network.ARN), lattice.KindServiceNetwork, network.Name))
+	serviceNetworks.remove(op.Tx, network)
+	return &lattice.Empty{}, nil
 }
 
 // ListServiceNetworks lists the service networks of the account.
-func (c *Control) ListServiceNetworks(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworksRequest) (*lattice.List[lattice.ServiceNetworkSummary], error) {
-	op := c.call(ctx, caller, "ListServiceNetworks")
-	return view(op, func() (*lattice.List[lattice.ServiceNetworkSummary], error) {
-		summary := func(network *lattice.ServiceNetwork) (*lattice.ServiceNetworkSummary, error) {
-			size, err := op.sizeOf(network)
-			return project[lattice.ServiceNetworkSummary](network, size), err
-		}
-		return paginate(op, in.Page, "", scan(op, serviceNetworks, "", all, summary))
-	})
+func (op *call) ListServiceNetworks(
+	in *lattice.ListServiceNetworksRequest) (*lattice.List[lattice.ServiceNetworkSummary], error) {
+	summary := func(network *lattice.ServiceNetwork) (*lattice.ServiceNetworkSummary, error) {
+		size, err := op.sizeOf(network)
+		return project[lattice.ServiceNetworkSummary](network, size), err
+	}
+	return paginate(op, in.Page, "", scan(op, serviceNetworks, "", all, summary))
 }

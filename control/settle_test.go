@@ -30,18 +30,18 @@ func (w *world) background(f func(ctx context.Context) error) (stop func()) {
 
 // settler settles all kinds of this package.
 func (w *world) settler() *settling.Settler {
-	return settling.New(settling.Config{Store: w.store, Rows: Rows(), Now: func() time.Time { return w.clock }})
+	return settling.New(settling.Config{Store: w.Store, Rows: Rows(), Now: func() time.Time { return w.clock }})
 }
 
 // node is a node that applies everything at once.
 func (w *world) node(name string) (stop func()) {
 	return w.background(func(ctx context.Context) error {
-		lease, err := w.store.Lease(ctx, time.Minute)
+		lease, err := w.Store.Lease(ctx, time.Minute)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = lease.Close(context.WithoutCancel(ctx)) }()
-		return w.store.Follow(ctx, objectPrefix, func(batch store.Batch) error {
+		return w.Store.Follow(ctx, objectPrefix, func(batch store.Batch) error {
 			return applied(ctx, lease, name, batch.Revision)
 		})
 	})
@@ -55,7 +55,7 @@ func applied(ctx context.Context, lease *store.Lease, node string, revision int6
 // stuck is a node that has applied nothing and never will.
 func (w *world) stuck(name string) *store.Lease {
 	w.t.Helper()
-	lease := must(w.store.Lease(w.ctx, time.Minute))
+	lease := must(w.Store.Lease(w.ctx, time.Minute))
 	if err := applied(w.ctx, lease, name, 0); err != nil {
 		w.t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func (w *world) stuck(name string) *store.Lease {
 // await waits until something is so that changes with the objects in the store.
 func (w *world) await(what string, holds func() bool) {
 	w.t.Helper()
-	err := w.store.Follow(w.ctx, objectPrefix, func(store.Batch) error {
+	err := w.Store.Follow(w.ctx, objectPrefix, func(store.Batch) error {
 		if holds() {
 			return errRead
 		}
@@ -208,7 +208,7 @@ func TestADrainingTargetIsGivenUp(t *testing.T) {
 	w.deregister(group, lattice.Target{ID: "10.0.1.10"})
 	began := time.Now()
 	almost := w.clock.Add(drainTime - 50*time.Millisecond)
-	w.background(settling.New(settling.Config{Store: w.store, Rows: Rows(),
+	w.background(settling.New(settling.Config{Store: w.Store, Rows: Rows(),
 		Now: func() time.Time { return almost.Add(time.Since(began)) }}).Run)
 	w.await("the target to be given up", func() bool { return len(w.health(group)) == 0 })
 }
@@ -280,9 +280,9 @@ func TestFault_A1_WhatNodesCannotMakeHasFailed(t *testing.T) {
 	failure := lattice.Failure{FailureCode: lattice.FailureOnNode, FailureMessage: "the port is taken"}
 	w.settleAs(w.waiting(), failure)
 	expect("once it has failed", lattice.StatusCreateFailed, failure)
-	revision := must(w.store.Revision(w.ctx))
+	revision := must(w.Store.Revision(w.ctx))
 	w.settleAs(w.waiting(), failure)
-	if now := must(w.store.Revision(w.ctx)); now != revision {
+	if now := must(w.Store.Revision(w.ctx)); now != revision {
 		t.Error("what has failed already was written again")
 	}
 	other := lattice.Failure{FailureCode: lattice.FailureOnNode, FailureMessage: "for another reason"}

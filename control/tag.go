@@ -1,11 +1,9 @@
 package control
 
 import (
-	"context"
 	"maps"
 	"strings"
 
-	"pergola/aws/iam"
 	"pergola/lattice"
 )
 
@@ -50,7 +48,7 @@ func (n noun[T]) retag(op *call, parents, arn string, change func(lattice.Tags) 
 	if *head.tags, err = change(*head.tags); err != nil {
 		return err
 	}
-	return n.put(op.tx, value)
+	return n.put(op.Tx, value)
 }
 
 // taggables are the nouns by the shape of their ARNs: the resource types of an ARN without the ids.
@@ -88,10 +86,9 @@ func tagged(arn string) (n taggable, parents string, err error) {
 }
 
 // TagResource adds tags to a resource, or changes their values.
-func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *lattice.TagResourceRequest) (*lattice.Empty, error) {
-	op := c.call(ctx, caller, "TagResource")
-	op.keys.SetTags(in.Tags)
-	return c.retag(op, in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
+func (op *call) TagResource(in *lattice.TagResourceRequest) (*lattice.Empty, error) {
+	op.SetTags(in.Tags)
+	return op.retag(in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
 		if tags == nil {
 			tags = lattice.Tags{}
 		}
@@ -101,10 +98,9 @@ func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *lattic
 }
 
 // UntagResource removes tags. Keys that the resource does not have are no error.
-func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *lattice.UntagResourceRequest) (*lattice.Empty, error) {
-	op := c.call(ctx, caller, "UntagResource")
-	op.keys.Set("aws:TagKeys", in.TagKeys...)
-	return c.retag(op, in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
+func (op *call) UntagResource(in *lattice.UntagResourceRequest) (*lattice.Empty, error) {
+	op.Set("aws:TagKeys", in.TagKeys...)
+	return op.retag(in.ResourceARN, func(tags lattice.Tags) (lattice.Tags, error) {
 		for _, key := range in.TagKeys {
 			delete(tags, key)
 		}
@@ -112,25 +108,21 @@ func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *latt
 	})
 }
 
-func (c *Control) retag(op *call, arn string, change func(lattice.Tags) (lattice.Tags, error)) (*lattice.Empty, error) {
+func (op *call) retag(arn string, change func(lattice.Tags) (lattice.Tags, error)) (*lattice.Empty, error) {
 	noun, parents, err := tagged(arn)
 	if err != nil {
 		return nil, err
 	}
-	return update(op, func() (*lattice.Empty, error) {
-		return &lattice.Empty{}, noun.retag(op, parents, arn, change)
-	})
+	return &lattice.Empty{}, noun.retag(op, parents, arn, change)
 }
 
 // ListTagsForResource lists the tags of a resource. A default rule is part of its listener and has none.
-func (c *Control) ListTagsForResource(ctx context.Context, caller iam.Caller, in *lattice.ListTagsForResourceRequest) (*lattice.ListTagsForResourceResponse, error) {
-	op := c.call(ctx, caller, "ListTagsForResource")
+func (op *call) ListTagsForResource(
+	in *lattice.ListTagsForResourceRequest) (*lattice.ListTagsForResourceResponse, error) {
 	noun, parents, err := tagged(in.ResourceARN)
 	if err != nil {
 		return nil, err
 	}
-	return view(op, func() (*lattice.ListTagsForResourceResponse, error) {
-		tags, err := noun.tagsAt(op, parents, in.ResourceARN)
-		return &lattice.ListTagsForResourceResponse{Tags: tags}, err
-	})
+	tags, err := noun.tagsAt(op, parents, in.ResourceARN)
+	return &lattice.ListTagsForResourceResponse{Tags: tags}, err
 }

@@ -1,13 +1,11 @@
 package control
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 	"pergola/aws/lambda"
 	"pergola/lattice"
 	"pergola/store"
@@ -46,23 +44,20 @@ func resolve(group *lattice.TargetGroup, target lattice.Target) lattice.Target {
 
 // RegisterTargets adds targets to a group (user guide, Register targets). A target that is registered already stays,
 // and one that is draining comes back. Each target that cannot be added is reported; the others are added.
-func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *lattice.RegisterTargetsRequest) (*lattice.RegisterTargetsResponse, error) {
-	op := c.call(ctx, caller, "RegisterTargets")
-	return update(op, func() (*lattice.RegisterTargetsResponse, error) {
-		group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
-		if err != nil {
-			return nil, err
-		}
-		place, err := op.placeOf(group)
-		if err != nil {
-			return nil, err
-		}
-		answer, err := eachTarget(group, in.Targets, failureInvalid, place.refusal)
-		if err != nil {
-			return nil, err
-		}
-		return answer, errors.Join(op.register(group, answer.Successful), place.permit())
-	})
+func (op *call) RegisterTargets(in *lattice.RegisterTargetsRequest) (*lattice.RegisterTargetsResponse, error) {
+	group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	place, err := op.placeOf(group)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := eachTarget(group, in.Targets, failureInvalid, place.refusal)
+	if err != nil {
+		return nil, err
+	}
+	return answer, errors.Join(op.register(group, answer.Successful), place.permit())
 }
 
 // eachTarget sorts the targets of a request into those that refusal has nothing against and the others. A target that
@@ -93,7 +88,7 @@ func eachTarget(group *lattice.TargetGroup, given []lattice.Target, code string,
 
 // register writes targets that have been found good. Draining targets do not count against the quota.
 func (op *call) register(group *lattice.TargetGroup, good []lattice.Target) error {
-	known, err := targetsOf(op.tx, group.ID)
+	known, err := targetsOf(op.Tx, group.ID)
 	if err != nil {
 		return err
 	}
@@ -113,7 +108,7 @@ func (op *call) register(group *lattice.TargetGroup, good []lattice.Target) erro
 			return lattice.QuotaTargets.Exceeded(lattice.KindTarget, limit)
 		}
 		registered := lattice.RegisteredTarget{TargetGroupID: group.ID, ID: target.ID, Port: target.Port, RegisteredAt: op.time()}
-		if err := errors.Join(putTarget(op.tx, registered), claimLoadBalancer(op.tx, group, target.ID)); err != nil {
+		if err := errors.Join(putTarget(op.Tx, registered), claimLoadBalancer(op.Tx, group, target.ID)); err != nil {
 			return err
 		}
 	}
@@ -175,13 +170,13 @@ func (p *targetPlace) refusal(target lattice.Target) (string, error) {
 }
 
 func (p *targetPlace) refuseInstance(id string) (string, error) {
-	instance, err := instances.Get(p.op.tx, id)
+	instance, err := instances.Get(p.op.Tx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return "the instance does not exist", nil
 	case err != nil:
 		return "", err
-	case instance.Account != p.op.caller.Account:
+	case instance.Account != p.op.Account:
 		return "the instance is not in the account of the target group", nil
 	case instance.VPC != p.vpc.ID:
 		return fmt.Sprintf("the instance is not in %s, the VPC of the target group", p.vpc.ID), nil
@@ -215,28 +210,25 @@ func (p *targetPlace) refuseAddress(id string) string {
 
 // DeregisterTargets takes targets out of a group. They get no new request and drain. Targets that are not registered
 // are reported.
-func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *lattice.DeregisterTargetsRequest) (*lattice.DeregisterTargetsResponse, error) {
-	op := c.call(ctx, caller, "DeregisterTargets")
-	return update(op, func() (*lattice.DeregisterTargetsResponse, error) {
-		group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
-		if err != nil {
-			return nil, err
+func (op *call) DeregisterTargets(in *lattice.DeregisterTargetsRequest) (*lattice.DeregisterTargetsResponse, error) {
+	group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	known, err := targetsOf(op.Tx, group.ID)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := eachTarget(group, in.Targets, failureNotFound, func(target lattice.Target) (string, error) {
+		if _, ok := known[lattice.TargetKey(target.ID, target.Port)]; !ok {
+			return "the target is not registered", nil
 		}
-		known, err := targetsOf(op.tx, group.ID)
-		if err != nil {
-			return nil, err
-		}
-		answer, err := eachTarget(group, in.Targets, failureNotFound, func(target lattice.Target) (string, error) {
-			if _, ok := known[lattice.TargetKey(target.ID, target.Port)]; !ok {
-				return "the target is not registered", nil
-			}
-			return "", nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		return answer, op.deregister(group, known, answer.Successful)
+		return "", nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return answer, op.deregister(group, known, answer.Successful)
 }
 
 func (op *call) deregister(group *lattice.TargetGroup, known map[string]lattice.RegisteredTarget, gone []lattice.Target) error {
@@ -247,8 +239,8 @@ func (op *call) deregister(group *lattice.TargetGroup, known map[string]lattice.
 			continue
 		}
 		registered.DeregisteredAt = &now
-		releaseLoadBalancer(op.tx, group, target.ID)
-		if err := putTarget(op.tx, registered); err != nil {
+		releaseLoadBalancer(op.Tx, group, target.ID)
+		if err := putTarget(op.Tx, registered); err != nil {
 			return err
 		}
 	}

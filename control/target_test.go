@@ -201,7 +201,7 @@ func TestQuotaOfTargets(t *testing.T) {
 // report says what a node sees of the targets of a group, until the test ends.
 func (w *world) report(node, group string, report lattice.TargetReport) *store.Lease {
 	w.t.Helper()
-	lease := must(w.store.Lease(w.ctx, time.Minute))
+	lease := must(w.Store.Lease(w.ctx, time.Minute))
 	if err := lease.Put(w.ctx, lattice.TargetReportKey(group, node), must(json.Marshal(report))); err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,9 +1,6 @@
 package control
 
 import (
-	"context"
-
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -105,7 +102,7 @@ func completeVersion(kind lattice.TargetGroupType, config *lattice.TargetGroupCo
 
 // CreateTargetGroup makes a target group without targets. Its name must be free in the account, and its VPC must
 // exist.
-func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.CreateTargetGroupRequest) (*lattice.CreateTargetGroupResponse, error) {
+func (op *call) CreateTargetGroup(in *lattice.CreateTargetGroupRequest) (*lattice.CreateTargetGroupResponse, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
@@ -113,13 +110,11 @@ func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *
 	if err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "CreateTargetGroup")
-	op.keys.Set("vpc-lattice:VpcId", config.VPCIdentifier)
-	return update(op, func() (*lattice.CreateTargetGroupResponse, error) {
-		return respond[lattice.CreateTargetGroupResponse](targetGroups.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.TargetGroup, error) {
-			return op.newTargetGroup(in, config)
-		}))
-	})
+	op.Set("vpc-lattice:VpcId", config.VPCIdentifier)
+	return respond[lattice.CreateTargetGroupResponse](targetGroups.create(op, order{request: in, token: in.ClientToken,
+		tags: in.Tags}, func() (*lattice.TargetGroup, error) {
+		return op.newTargetGroup(in, config)
+	}))
 }
 
 func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lattice.TargetGroupConfig) (*lattice.TargetGroup, error) {
@@ -128,17 +123,17 @@ func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lat
 			return nil, err
 		}
 	}
-	id, now := lattice.KindTargetGroup.NewID(op.random), op.time()
+	id, now := lattice.KindTargetGroup.NewID(op.Random), op.time()
 	if err := op.claimName(lattice.QuotaTargetGroups, lattice.KindTargetGroup, in.Name, id); err != nil {
 		return nil, err
 	}
 	if config.VPCIdentifier != "" {
-		if err := refer(op.tx, id, config.VPCIdentifier); err != nil {
+		if err := refer(op.Tx, id, config.VPCIdentifier); err != nil {
 			return nil, err
 		}
 	}
 	return &lattice.TargetGroup{
-		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindTargetGroup, id), Name: in.Name, Type: in.Type,
+		ID: id, ARN: op.place(op.Account).ARN(lattice.KindTargetGroup, id), Name: in.Name, Type: in.Type,
 		Config: config, Status: lattice.StatusCreateInProgress,
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}, nil
@@ -148,7 +143,7 @@ func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lat
 type groupUsers struct{ ServiceARNs []string }
 
 func (op *call) usersOf(group *lattice.TargetGroup) (groupUsers, error) {
-	service, err := holderOf(op.tx, groupServiceClaim(group.ID))
+	service, err := holderOf(op.Tx, groupServiceClaim(group.ID))
 	if service == "" {
 		return groupUsers{[]string{}}, err
 	}
@@ -157,57 +152,48 @@ func (op *call) usersOf(group *lattice.TargetGroup) (groupUsers, error) {
 }
 
 // GetTargetGroup describes a target group.
-func (c *Control) GetTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.GetTargetGroupRequest) (*lattice.GetTargetGroupResponse, error) {
-	op := c.call(ctx, caller, "GetTargetGroup")
-	return view(op, func() (*lattice.GetTargetGroupResponse, error) {
-		group, err := targetGroups.find(op, "", in.TargetGroupIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		users, err := op.usersOf(group)
-		return project[lattice.GetTargetGroupResponse](group, users), err
-	})
+func (op *call) GetTargetGroup(in *lattice.GetTargetGroupRequest) (*lattice.GetTargetGroupResponse, error) {
+	group, err := targetGroups.find(op, "", in.TargetGroupIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	users, err := op.usersOf(group)
+	return project[lattice.GetTargetGroupResponse](group, users), err
 }
 
 // UpdateTargetGroup replaces the health check. There is no status for that.
-func (c *Control) UpdateTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.UpdateTargetGroupRequest) (*lattice.UpdateTargetGroupResponse, error) {
-	op := c.call(ctx, caller, "UpdateTargetGroup")
-	return update(op, func() (*lattice.UpdateTargetGroupResponse, error) {
-		group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
-		if err != nil {
-			return nil, err
-		}
-		if group.Type == lattice.TargetLambda || group.Type == lattice.TargetALB {
-			return nil, lattice.Invalid("healthCheck", "is not supported by target groups of type %s", group.Type)
-		}
-		config := *group.Config
-		config.HealthCheck = &in.HealthCheck
-		if group.Config.HealthCheck, err = completeHealthCheck("healthCheck", &config); err != nil {
-			return nil, err
-		}
-		group.LastUpdatedAt = op.time()
-		return project[lattice.UpdateTargetGroupResponse](group), targetGroups.put(op.tx, group)
-	})
+func (op *call) UpdateTargetGroup(in *lattice.UpdateTargetGroupRequest) (*lattice.UpdateTargetGroupResponse, error) {
+	group, err := targetGroups.settled(targetGroups.find(op, "", in.TargetGroupIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	if group.Type == lattice.TargetLambda || group.Type == lattice.TargetALB {
+		return nil, lattice.Invalid("healthCheck", "is not supported by target groups of type %s", group.Type)
+	}
+	config := *group.Config
+	config.HealthCheck = &in.HealthCheck
+	if group.Config.HealthCheck, err = completeHealthCheck("healthCheck", &config); err != nil {
+		return nil, err
+	}
+	group.LastUpdatedAt = op.time()
+	return project[lattice.UpdateTargetGroupResponse](group), targetGroups.put(op.Tx, group)
 }
 
 // DeleteTargetGroup begins the deletion of a target group that no action forwards to and that has no draining
 // targets. Targets that are still registered go with it.
-func (c *Control) DeleteTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.DeleteTargetGroupRequest) (*lattice.DeleteTargetGroupResponse, error) {
-	op := c.call(ctx, caller, "DeleteTargetGroup")
-	return update(op, func() (*lattice.DeleteTargetGroupResponse, error) {
-		group, err := targetGroups.find(op, "", in.TargetGroupIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		if group.Status == lattice.StatusDeleteInProgress {
-			return project[lattice.DeleteTargetGroupResponse](group), nil
-		}
-		if err := op.checkUnused(group); err != nil {
-			return nil, err
-		}
-		group.Status, group.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-		return project[lattice.DeleteTargetGroupResponse](group), targetGroups.put(op.tx, group)
-	})
+func (op *call) DeleteTargetGroup(in *lattice.DeleteTargetGroupRequest) (*lattice.DeleteTargetGroupResponse, error) {
+	group, err := targetGroups.find(op, "", in.TargetGroupIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if group.Status == lattice.StatusDeleteInProgress {
+		return project[lattice.DeleteTargetGroupResponse](group), nil
+	}
+	if err := op.checkUnused(group); err != nil {
+		return nil, err
+	}
+	group.Status, group.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
+	return project[lattice.DeleteTargetGroupResponse](group), targetGroups.put(op.Tx, group)
 }
 
 // checkUnused refuses the deletion of a target group that something still depends on.
@@ -215,14 +201,14 @@ func (op *call) checkUnused(group *lattice.TargetGroup) error {
 	if group.Status.InProgress() {
 		return lattice.StatusConflict(lattice.KindTargetGroup, group.ID, group.Status)
 	}
-	service, err := holderOf(op.tx, groupServiceClaim(group.ID))
+	service, err := holderOf(op.Tx, groupServiceClaim(group.ID))
 	if err != nil {
 		return err
 	}
 	if service != "" {
 		return lattice.ConflictError(lattice.KindTargetGroup, group.ID, "Target group %s is used by service %s", group.ID, service)
 	}
-	registered, err := targetsOf(op.tx, group.ID)
+	registered, err := targetsOf(op.Tx, group.ID)
 	for _, target := range registered {
 		if target.DeregisteredAt != nil {
 			return lattice.ConflictError(lattice.KindTargetGroup, group.ID, "Target group %s has draining targets", group.ID)
@@ -249,18 +235,16 @@ func dropTargetGroup(tx *store.Tx, group *lattice.TargetGroup) error {
 }
 
 // ListTargetGroups lists the target groups of the account, or those of one type or VPC.
-func (c *Control) ListTargetGroups(ctx context.Context, caller iam.Caller, in *lattice.ListTargetGroupsRequest) (*lattice.List[lattice.TargetGroupSummary], error) {
-	op := c.call(ctx, caller, "ListTargetGroups")
-	return view(op, func() (*lattice.List[lattice.TargetGroupSummary], error) {
-		keep := func(group *lattice.TargetGroup) bool {
-			return (in.TargetGroupType == "" || group.Type == in.TargetGroupType) &&
-				(in.VPCIdentifier == "" || group.Config.VPCIdentifier == in.VPCIdentifier)
-		}
-		summary := func(group *lattice.TargetGroup) (*lattice.TargetGroupSummary, error) {
-			users, err := op.usersOf(group)
-			return project[lattice.TargetGroupSummary](group, group.Config, users), err
-		}
-		scope := string(in.TargetGroupType) + " " + in.VPCIdentifier
-		return paginate(op, in.Page, scope, scan(op, targetGroups, "", keep, summary))
-	})
+func (op *call) ListTargetGroups(
+	in *lattice.ListTargetGroupsRequest) (*lattice.List[lattice.TargetGroupSummary], error) {
+	keep := func(group *lattice.TargetGroup) bool {
+		return (in.TargetGroupType == "" || group.Type == in.TargetGroupType) &&
+			(in.VPCIdentifier == "" || group.Config.VPCIdentifier == in.VPCIdentifier)
+	}
+	summary := func(group *lattice.TargetGroup) (*lattice.TargetGroupSummary, error) {
+		users, err := op.usersOf(group)
+		return project[lattice.TargetGroupSummary](group, group.Config, users), err
+	}
+	scope := string(in.TargetGroupType) + " " + in.VPCIdentifier
+	return paginate(op, in.Page, scope, scan(op, targetGroups, "", keep, summary))
 }

@@ -6,41 +6,37 @@ import (
 	"errors"
 	"fmt"
 
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
 
 // ListTargets lists the targets of a group, or some of them, with their health as the nodes see it.
-func (c *Control) ListTargets(ctx context.Context, caller iam.Caller, in *lattice.ListTargetsRequest) (*lattice.List[lattice.TargetSummary], error) {
-	op := c.call(ctx, caller, "ListTargets")
-	return view(op, func() (*lattice.List[lattice.TargetSummary], error) {
-		group, err := targetGroups.read(op, "", in.TargetGroupIdentifier)
-		if err != nil {
-			return nil, err
-		}
-		health, err := op.healthOf(group)
-		if err != nil {
-			return nil, err
-		}
-		wanted := map[string]bool{}
-		for _, target := range in.Targets {
-			target = resolve(group, target)
-			wanted[lattice.TargetKey(target.ID, target.Port)] = true
-		}
-		return paginate(op, in.Page, group.ID, func(after string, yield func(string, lattice.TargetSummary) bool) error {
-			entries, _, err := targets.List(op.tx, below(group.ID), after, 0)
-			for _, entry := range entries {
-				target := entry.Value
-				if len(wanted) > 0 && !wanted[target.Key()] {
-					continue
-				}
-				if !yield(entry.ID, *project[lattice.TargetSummary](target, health.of(target))) {
-					break
-				}
+func (op *call) ListTargets(in *lattice.ListTargetsRequest) (*lattice.List[lattice.TargetSummary], error) {
+	group, err := targetGroups.read(op, "", in.TargetGroupIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	health, err := op.healthOf(group)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, target := range in.Targets {
+		target = resolve(group, target)
+		wanted[lattice.TargetKey(target.ID, target.Port)] = true
+	}
+	return paginate(op, in.Page, group.ID, func(after string, yield func(string, lattice.TargetSummary) bool) error {
+		entries, _, err := targets.List(op.Tx, below(group.ID), after, 0)
+		for _, entry := range entries {
+			target := entry.Value
+			if len(wanted) > 0 && !wanted[target.Key()] {
+				continue
 			}
-			return err
-		})
+			if !yield(entry.ID, *project[lattice.TargetSummary](target, health.of(target))) {
+				break
+			}
+		}
+		return err
 	})
 }
 
@@ -52,19 +48,19 @@ type groupHealth struct {
 }
 
 func (op *call) healthOf(group *lattice.TargetGroup) (*groupHealth, error) {
-	service, err := holderOf(op.tx, groupServiceClaim(group.ID))
+	service, err := holderOf(op.Tx, groupServiceClaim(group.ID))
 	if err != nil {
 		return nil, err
 	}
 	h := &groupHealth{group: group}
 	if service != "" {
-		associated, err := claims.Count(op.tx, serviceNetworkClaim(service, ""))
+		associated, err := claims.Count(op.Tx, serviceNetworkClaim(service, ""))
 		if err != nil {
 			return nil, err
 		}
 		h.inUse = associated > 0
 	}
-	h.reports, err = TargetReports(op.ctx, op.store, group.ID)
+	h.reports, err = TargetReports(op.Ctx, op.Store, group.ID)
 	return h, err
 }
 

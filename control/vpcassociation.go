@@ -1,10 +1,8 @@
 package control
 
 import (
-	"context"
 	"slices"
 
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -49,7 +47,8 @@ func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOption
 
 // CreateServiceNetworkVPCAssociation lets the clients of a VPC call the services of a service network. A VPC has one
 // such association at most.
-func (c *Control) CreateServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkVPCAssociationRequest) (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
+func (op *call) CreateServiceNetworkVPCAssociation(
+	in *lattice.CreateServiceNetworkVPCAssociationRequest) (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
@@ -57,23 +56,21 @@ func (c *Control) CreateServiceNetworkVPCAssociation(ctx context.Context, caller
 	if err != nil {
 		return nil, err
 	}
-	op := c.call(ctx, caller, "CreateServiceNetworkVpcAssociation")
-	op.keys.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
-	op.keys.Set("vpc-lattice:VpcId", in.VPCIdentifier)
+	op.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
+	op.Set("vpc-lattice:VpcId", in.VPCIdentifier)
 	op.setAssociationKeys(in.SecurityGroupIDs, options)
-	return update(op, func() (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
-		return respond[lattice.CreateServiceNetworkVPCAssociationResponse](vpcAssociations.create(op, order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkVPCAssociation, error) {
+	return respond[lattice.CreateServiceNetworkVPCAssociationResponse](vpcAssociations.create(op,
+		order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkVPCAssociation, error) {
 			return op.newVPCAssociation(in, options)
 		}))
-	})
 }
 
 // setAssociationKeys sets the condition keys for what a request wants of an association.
 func (op *call) setAssociationKeys(securityGroups []string, options *lattice.DNSOptions) {
-	op.keys.Set("vpc-lattice:SecurityGroupIds", securityGroups...)
+	op.Set("vpc-lattice:SecurityGroupIds", securityGroups...)
 	if options != nil {
-		op.keys.Set("vpc-lattice:PrivateDnsPreference", options.PrivateDNSPreference)
-		op.keys.Set("vpc-lattice:PrivateDnsSpecifiedDomains", options.PrivateDNSSpecifiedDomains...)
+		op.Set("vpc-lattice:PrivateDnsPreference", options.PrivateDNSPreference)
+		op.Set("vpc-lattice:PrivateDnsSpecifiedDomains", options.PrivateDNSSpecifiedDomains...)
 	}
 }
 
@@ -89,10 +86,10 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	if err := op.checkSecurityGroups(in.SecurityGroupIDs, vpc.ID); err != nil {
 		return nil, err
 	}
-	id, now := lattice.KindServiceNetworkVPCAssociation.NewID(op.random), op.time()
+	id, now := lattice.KindServiceNetworkVPCAssociation.NewID(op.Random), op.time()
 	association := &lattice.ServiceNetworkVPCAssociation{
-		ID: id, ARN: op.place(op.caller.Account).ARN(lattice.KindServiceNetworkVPCAssociation, id),
-		Status: lattice.StatusCreateInProgress, CreatedBy: op.caller.Account, CreatedAt: now, LastUpdatedAt: now,
+		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetworkVPCAssociation, id),
+		Status: lattice.StatusCreateInProgress, CreatedBy: op.Account, CreatedAt: now, LastUpdatedAt: now,
 		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,
 		VPCID: vpc.ID, SecurityGroupIDs: in.SecurityGroupIDs,
 		PrivateDNSEnabled: in.PrivateDNSEnabled, DNSOptions: options,
@@ -101,7 +98,7 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	if association.PrivateDNSEnabled == nil {
 		association.PrivateDNSEnabled = new(false)
 	}
-	if err := refer(op.tx, id, resourcesOf(association)...); err != nil {
+	if err := refer(op.Tx, id, resourcesOf(association)...); err != nil {
 		return nil, err
 	}
 	return association, op.claimVPCAssociation(association)
@@ -117,51 +114,48 @@ func (op *call) claimVPCAssociation(a *lattice.ServiceNetworkVPCAssociation) err
 	taken := func(holder string) error {
 		return lattice.ConflictError(kind, holder, "VPC has already been associated to a service network.")
 	}
-	if err := claim(op.tx, vpcClaim(a.VPCID), a.ID, taken); err != nil {
+	if err := claim(op.Tx, vpcClaim(a.VPCID), a.ID, taken); err != nil {
 		return err
 	}
 	return op.claimMember(lattice.QuotaVPCAssociations, kind, member{networkVPCClaim(a.ServiceNetworkID, ""), a.VPCID, a.ID}, taken)
 }
 
 // GetServiceNetworkVPCAssociation describes an association.
-func (c *Control) GetServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkVPCAssociationRequest) (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
-	op := c.call(ctx, caller, "GetServiceNetworkVpcAssociation")
-	return view(op, func() (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
-		return respond[lattice.GetServiceNetworkVPCAssociationResponse](vpcAssociations.find(op, "", in.Identifier))
-	})
+func (op *call) GetServiceNetworkVPCAssociation(
+	in *lattice.GetServiceNetworkVPCAssociationRequest) (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
+	return respond[lattice.GetServiceNetworkVPCAssociationResponse](vpcAssociations.find(op, "", in.Identifier))
 }
 
 // UpdateServiceNetworkVPCAssociation changes what the request has of an association. Security groups can be replaced
 // but never all removed: that takes a new association.
-func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkVPCAssociationRequest) (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
+func (op *call) UpdateServiceNetworkVPCAssociation(
+	in *lattice.UpdateServiceNetworkVPCAssociationRequest) (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
 	isEmpty := in.PrivateDNSEnabled == nil && in.DNSOptions == nil
 	if len(in.SecurityGroupIDs) == 0 && (in.SecurityGroupIDs != nil || isEmpty) {
 		return nil, lattice.Invalid("securityGroupIds", "SecurityGroupIds cannot be empty")
 	}
-	op := c.call(ctx, caller, "UpdateServiceNetworkVpcAssociation")
 	op.setAssociationKeys(in.SecurityGroupIDs, in.DNSOptions)
-	return update(op, func() (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
-		association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
-		if err != nil {
+	association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
+	if err != nil {
+		return nil, err
+	}
+	if in.SecurityGroupIDs != nil {
+		if err := op.checkSecurityGroups(in.SecurityGroupIDs, association.VPCID); err != nil {
 			return nil, err
 		}
-		if in.SecurityGroupIDs != nil {
-			if err := op.checkSecurityGroups(in.SecurityGroupIDs, association.VPCID); err != nil {
-				return nil, err
-			}
-			unrefer(op.tx, association.ID, association.SecurityGroupIDs...)
-			if err := refer(op.tx, association.ID, in.SecurityGroupIDs...); err != nil {
-				return nil, err
-			}
-			association.SecurityGroupIDs = in.SecurityGroupIDs
-		}
-		if err := updateDNS(association, in); err != nil {
+		unrefer(op.Tx, association.ID, association.SecurityGroupIDs...)
+		if err := refer(op.Tx, association.ID, in.SecurityGroupIDs...); err != nil {
 			return nil, err
 		}
-		association.Status, association.LastUpdatedAt, association.Failure = lattice.StatusUpdateInProgress, op.time(),
-			lattice.Failure{}
-		return project[lattice.UpdateServiceNetworkVPCAssociationResponse](association), vpcAssociations.put(op.tx, association)
-	})
+		association.SecurityGroupIDs = in.SecurityGroupIDs
+	}
+	if err := updateDNS(association, in); err != nil {
+		return nil, err
+	}
+	association.Status, association.LastUpdatedAt, association.Failure = lattice.StatusUpdateInProgress, op.time(),
+		lattice.Failure{}
+	return project[lattice.UpdateServiceNetworkVPCAssociationResponse](association),
+		vpcAssociations.put(op.Tx, association)
 }
 
 // updateDNS changes private DNS. Turning it off drops its options.
@@ -178,16 +172,14 @@ func updateDNS(association *lattice.ServiceNetworkVPCAssociation, in *lattice.Up
 }
 
 // DeleteServiceNetworkVPCAssociation begins the deletion of an association.
-func (c *Control) DeleteServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
-	op := c.call(ctx, caller, "DeleteServiceNetworkVpcAssociation")
-	return update(op, func() (*lattice.DeleteAssociationResponse, error) {
-		association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
-		if err != nil {
-			return nil, err
-		}
-		association.Status, association.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-		return project[lattice.DeleteAssociationResponse](association), vpcAssociations.put(op.tx, association)
-	})
+func (op *call) DeleteServiceNetworkVPCAssociation(
+	in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
+	association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
+	if err != nil {
+		return nil, err
+	}
+	association.Status, association.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
+	return project[lattice.DeleteAssociationResponse](association), vpcAssociations.put(op.Tx, association)
 }
 
 // dropVPCAssociation removes an association that no node knows any more.
@@ -200,22 +192,21 @@ func dropVPCAssociation(tx *store.Tx, a *lattice.ServiceNetworkVPCAssociation) e
 }
 
 // ListServiceNetworkVPCAssociations lists the associations of a VPC, of a service network, or of both.
-func (c *Control) ListServiceNetworkVPCAssociations(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkVPCAssociationsRequest) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error) {
+func (op *call) ListServiceNetworkVPCAssociations(
+	in *lattice.ListServiceNetworkVPCAssociationsRequest) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary],
+	error) {
 	if in.VPCIdentifier == "" && in.ServiceNetworkIdentifier == "" {
 		return nil, lattice.Invalid("serviceNetworkIdentifier", "give a service network or a VPC")
 	}
-	op := c.call(ctx, caller, "ListServiceNetworkVpcAssociations")
-	return view(op, func() (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error) {
-		network := lattice.IDOf(in.ServiceNetworkIdentifier)
-		if network != "" {
-			if _, err := serviceNetworks.read(op, "", in.ServiceNetworkIdentifier); err != nil {
-				return nil, err
-			}
+	network := lattice.IDOf(in.ServiceNetworkIdentifier)
+	if network != "" {
+		if _, err := serviceNetworks.read(op, "", in.ServiceNetworkIdentifier); err != nil {
+			return nil, err
 		}
-		keep := func(a *lattice.ServiceNetworkVPCAssociation) bool {
-			return (network == "" || a.ServiceNetworkID == network) && (in.VPCIdentifier == "" || a.VPCID == in.VPCIdentifier)
-		}
-		return paginate(op, in.Page, network+" "+in.VPCIdentifier, scan(op, vpcAssociations, "", keep,
-			summarise[lattice.ServiceNetworkVPCAssociationSummary, lattice.ServiceNetworkVPCAssociation]))
-	})
+	}
+	keep := func(a *lattice.ServiceNetworkVPCAssociation) bool {
+		return (network == "" || a.ServiceNetworkID == network) && (in.VPCIdentifier == "" || a.VPCID == in.VPCIdentifier)
+	}
+	return paginate(op, in.Page, network+" "+in.VPCIdentifier, scan(op, vpcAssociations, "", keep,
+		summarise[lattice.ServiceNetworkVPCAssociationSummary, lattice.ServiceNetworkVPCAssociation]))
 }

@@ -19,6 +19,7 @@ import (
 	"pergola/control/elbv2"
 	"pergola/control/iam"
 	"pergola/control/lambda"
+	"pergola/control/operation"
 	"pergola/control/organizations"
 	"pergola/control/settling"
 	"pergola/control/sts"
@@ -36,6 +37,7 @@ type Control struct {
 	box          *sealing.Box
 	keys         *iam.Control
 	accounts     *organizations.Control
+	common       operation.Config // of every service
 	certificates *acm.Control
 	authority    string // its certificate, PEM
 	bundle       string // the file of what programs trust
@@ -97,12 +99,10 @@ func (c *Control) openStore(ctx context.Context) (err error) {
 	if c.box, err = makeBox(ctx, c.store, c.cfg.Dir); err != nil {
 		return err
 	}
-	c.accounts = organizations.New(organizations.Config{Store: c.store, FirstAccount: iam.ManagementAccount,
-		Quotas: c.cfg.Quotas})
-	c.keys = iam.New(iam.Config{Store: c.store, Box: c.box, Quotas: c.cfg.Quotas,
-		AllowLocalIssuers: c.cfg.AllowLocalIssuers})
-	c.certificates = acm.New(acm.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas, Box: c.box,
-		Logger: c.cfg.Logger})
+	c.common = operation.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas, Logger: c.cfg.Logger}
+	c.accounts = organizations.New(organizations.Config{Config: c.common, FirstAccount: iam.ManagementAccount})
+	c.keys = iam.New(iam.Config{Config: c.common, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers})
+	c.certificates = acm.New(acm.Config{Config: c.common, Box: c.box})
 	return c.writeTrust(ctx)
 }
 
@@ -117,10 +117,7 @@ func (c *Control) openFunctions(ctx context.Context) error {
 	}
 	runner := functions.NewClient(c.cfg.path(functionsSocket))
 	c.opened(runner.Close)
-	c.lambda = lambda.New(lambda.Config{
-		Store: c.store, Region: c.cfg.Region, Box: c.box, Codes: codes, Runner: runner, Quotas: c.cfg.Quotas,
-		Logger: c.cfg.Logger,
-	})
+	c.lambda = lambda.New(lambda.Config{Config: c.common, Box: c.box, Codes: codes, Runner: runner})
 	return c.lambda.Collect(ctx)
 }
 
@@ -143,14 +140,9 @@ func EndpointOf(listener net.Listener) string { return "http://" + listener.Addr
 
 // openAPI makes the control plane and its front door.
 func (c *Control) openAPI(background context.Context) {
-	networks := control.New(control.Config{
-		Store: c.store, Region: c.cfg.Region, ForeignFunctions: c.cfg.LambdaEndpoint != "", Quotas: c.cfg.Quotas,
-		Logger: c.cfg.Logger,
-	})
-	tokens := sts.New(sts.Config{
-		Store: c.store, Region: c.cfg.Region, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers, Logger: c.cfg.Logger,
-	})
-	vpcs := ec2.New(ec2.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas, Logger: c.cfg.Logger})
+	networks := control.New(control.Config{Config: c.common, ForeignFunctions: c.cfg.LambdaEndpoint != ""})
+	tokens := sts.New(sts.Config{Config: c.common, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers})
+	vpcs := ec2.New(c.common)
 	settler := settling.New(settling.Config{
 		Store: c.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows()), Logger: c.cfg.Logger,
 	})
@@ -160,7 +152,7 @@ func (c *Control) openAPI(background context.Context) {
 	c.api = &http.Server{
 		Handler: api.New(api.Config{
 			Lattice: networks, EC2: vpcs,
-			ELBv2: elbv2.New(elbv2.Config{Store: c.store, Region: c.cfg.Region, Quotas: c.cfg.Quotas}),
+			ELBv2: elbv2.New(c.common),
 			IAM:   c.keys, STS: tokens,
 			Organizations: c.accounts, ACM: c.certificates, Lambda: c.lambda,
 			Keys: c.keys, Box: c.box, Region: c.cfg.Region, InForce: settler, Logger: c.cfg.Logger,

@@ -10,6 +10,7 @@ import (
 
 	"pergola/containment"
 	"pergola/control/lambda"
+	"pergola/control/operation"
 	"pergola/dataplane"
 	"pergola/fabric"
 	"pergola/functions"
@@ -100,7 +101,8 @@ func (n *Node) openFabric() (err error) {
 func (n *Node) openFunctions(box *sealing.Box) error {
 	runner := functions.NewClient(n.cfg.path(functionsSocket))
 	n.opened(runner.Close)
-	config := lambda.Config{Store: n.store, Region: n.cfg.Region, Box: box, Runner: runner, Logger: n.cfg.Logger}
+	config := lambda.Config{Config: operation.Config{Store: n.store, Region: n.cfg.Region, Logger: n.cfg.Logger}, Box: box,
+		Runner: runner}
 	if n.cfg.LambdaEndpoint != "" {
 		elsewhere, err := functions.NewElsewhere(n.cfg.LambdaEndpoint, n.cfg.LambdaCredentials)
 		if err != nil {

@@ -27,6 +27,7 @@ import (
 	"pergola/control"
 	ec2control "pergola/control/ec2"
 	elbcontrol "pergola/control/elbv2"
+	"pergola/control/operation"
 	"pergola/control/settling"
 	"pergola/fabric"
 	"pergola/lattice"
@@ -172,10 +173,10 @@ func newWorld(t testing.TB) *world {
 	})
 	w.faulty = &faulty{Fabric: opened, made: map[fabric.Place]bool{}}
 	w.box = must(sealing.Make(filepath.Join(dir, "sealing.key")))
-	w.Control = control.New(control.Config{Store: w.store, Region: region, Logger: log})
-	w.networks = ec2control.New(ec2control.Config{Store: w.store, Region: region, Logger: log,
+	w.Control = control.New(control.Config{Config: operation.Config{Store: w.store, Region: region, Logger: log}})
+	w.networks = ec2control.New(operation.Config{Store: w.store, Region: region, Logger: log,
 		Quotas: map[string]int{"L-F678F1CE": 1000, "L-1216C47A": 1000}})
-	w.balancers = elbcontrol.New(elbcontrol.Config{Store: w.store, Region: region})
+	w.balancers = elbcontrol.New(operation.Config{Store: w.store, Region: region})
 	w.settler = settling.New(settling.Config{
 		Store: w.store, Rows: slices.Concat(control.Rows(), w.networks.Rows(), elbcontrol.Rows()), Logger: log,
 	})

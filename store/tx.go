@@ -131,6 +131,9 @@ func (tx *Tx) fail(err error) error {
 	return err
 }
 
+// HasRead reports whether the transaction knows anything of the store yet.
+func (tx *Tx) HasRead() bool { return tx.revision != 0 }
+
 // fetch reads at the transaction's revision, which the first read sets to the newest.
 func (tx *Tx) fetch(what string, in span, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	if in.end != "" {

@@ -19,67 +19,43 @@ package acm
 
 import (
 	"cmp"
-	"context"
-	"crypto/rand"
 	"errors"
-	"io"
-	"log/slog"
-	"time"
 
 	"pergola/aws"
 	"pergola/aws/acm"
 	"pergola/aws/elbv2"
-	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/operation"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/store"
 )
 
-// Config is what the package needs from outside. Store, Region and Box are required.
+//go:generate go run pergola/internal/operations . ../../api/testdata/models/acm.json
+
+// Config is what the package needs from outside.
 type Config struct {
-	Store  *store.Store
-	Region string
-	// Box seals private keys.
+	operation.Config
+	// Box seals private keys. It is required.
 	Box *sealing.Box
-	// Now tells the time; nil means time.Now.
-	Now func() time.Time
-	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand. Keys never come from it.
-	Random io.Reader
-	// Logger hears of certificates that could not be renewed; nil is silent.
-	Logger *slog.Logger
-	// Quotas replaces the defaults of quotas by their codes, such as "L-F141DD1D".
-	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
 // on the same store.
 type Control struct {
-	store  *store.Store
-	region string
-	box    *sealing.Box
-	now    func() time.Time
-	random io.Reader
-	log    *slog.Logger
-
-	authority *authority.Authority
-	quotas    aws.Quotas
+	*operation.Service[*call]
+	box *sealing.Box
 }
 
-// New makes the service. Certificates are renewed only while Renew runs, here or in another process.
+// New makes the service. Certificates are renewed only while Renew runs, here or in another process. Keys never come
+// from the configured source of randomness.
 func New(cfg Config) *Control {
-	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, box: cfg.Box, now: cfg.Now, random: cfg.Random,
-		log: cfg.Logger}
-	if c.now == nil {
-		c.now = time.Now
-	}
-	if c.random == nil {
-		c.random = rand.Reader
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
-	c.authority = authority.New(authority.Config{Service: "acm", Region: c.region, Now: c.now})
+	c := &Control{box: cfg.Box}
+	c.Service = operation.New(cfg.Config, operation.Description[*call]{
+		Name:    "acm",
+		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
+		Explain: explain,
+	})
 	return c
 }
 
@@ -91,46 +67,28 @@ var (
 	balancerObjects    = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
 )
 
-// call is one operation under way, in one transaction, with what it asks about the caller.
+// call is one operation under way.
 type call struct {
+	*operation.Call
 	*Control
-	*store.Tx
-	*authority.Inquiry
-	account string
 }
 
-// update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	answer, err := authority.Update(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
-	return answer, explained(err)
-}
-
-// view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	answer, err := authority.View(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
-	return answer, explained(err)
-}
-
-func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
-	return &call{c, tx, c.authority.Ask(tx, caller, action), caller.Account}
-}
-
-// explained puts refusals, and outages of the store, into the words of the service.
-func explained(err error) error {
+// explain puts refusals, and outages of the store, into the words of the service.
+func explain(err error) error {
 	return authority.Explained(err, aws.Error{Code: "AccessDeniedException"}, aws.Error{Code: "InternalFailure", Status: 500})
 }
 
 // arn names a certificate of the caller's account.
 func (op *call) arn(uuid string) string {
-	return lattice.ARN{Service: "acm", Region: op.region, Account: op.account, Resource: acm.Resource(uuid)}.String()
+	return lattice.ARN{Service: "acm", Region: op.Region, Account: op.Account, Resource: acm.Resource(uuid)}.String()
 }
 
 // find reads the certificate that an operation is about, if the caller may perform it on that.
 func (op *call) find(arn string) (*acm.Certificate, error) {
-	id, ok := acm.ID(arn, op.region)
+	id, ok := acm.ID(arn, op.Region)
 	if !ok {
 		op.About(arn)
-		return nil, aws.Errorf("InvalidArnException", "%q is not the ARN of a certificate in %s", arn, op.region)
+		return nil, aws.Errorf("InvalidArnException", "%q is not the ARN of a certificate in %s", arn, op.Region)
 	}
 	if err := op.Owns(arn); err != nil {
 		return nil, err
@@ -147,7 +105,7 @@ func (op *call) find(arn string) (*acm.Certificate, error) {
 
 // put writes a certificate.
 func (op *call) put(c *acm.Certificate) error {
-	id, _ := acm.ID(c.ARN, op.region)
+	id, _ := acm.ID(c.ARN, op.Region)
 	return certificateObjects.Put(op.Tx, id, *c)
 }
 

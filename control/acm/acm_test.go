@@ -27,6 +27,7 @@ import (
 	"pergola/aws/iam"
 	"pergola/certificate"
 	"pergola/control"
+	"pergola/control/operation"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/store"
@@ -71,7 +72,8 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, ctx: ctx, objects: objects, caller: root(account), clock: time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)}
-	w.Control = New(Config{Store: objects, Region: region, Box: box, Now: func() time.Time { return w.clock }})
+	w.Control = New(Config{Config: operation.Config{Store: objects, Region: region,
+		Now: func() time.Time { return w.clock }}, Box: box})
 	return w
 }
 
@@ -350,7 +352,7 @@ func TestRequestIsIdempotentForAnHour(t *testing.T) {
 // TestUse has a service use a certificate by the real control plane.
 func TestUse(t *testing.T) {
 	w := newWorld(t)
-	services := control.New(control.Config{Store: w.objects, Region: region})
+	services := control.New(control.Config{Config: operation.Config{Store: w.objects, Region: region}})
 	arn := must(w, w.RequestCertificate, nouns.RequestCertificateRequest{DomainName: "*.example.com"}).CertificateARN
 	var used []string
 	for _, name := range []string{"one", "two"} {
@@ -402,7 +404,7 @@ func TestLoadBalancersUseCertificates(t *testing.T) {
 // TestDeleteAndUseRace lets a service begin to use a certificate while it is deleted: one of the two fails.
 func TestDeleteAndUseRace(t *testing.T) {
 	w := newWorld(t)
-	services := control.New(control.Config{Store: w.objects, Region: region})
+	services := control.New(control.Config{Config: operation.Config{Store: w.objects, Region: region}})
 	in := w.selfSigned(keys()[0], "a.example.com")
 	for i := range 20 {
 		arn := must(w, w.ImportCertificate, in).CertificateARN
@@ -535,7 +537,8 @@ func TestThereIsOneAuthority(t *testing.T) {
 	for i := range found {
 		running.Go(func() {
 			var err error
-			if found[i], err = New(Config{Store: w.objects, Region: region, Box: w.box}).Authority(w.ctx); err != nil {
+			if found[i], err = New(Config{Config: operation.Config{Store: w.objects, Region: region},
+				Box: w.box}).Authority(w.ctx); err != nil {
 				t.Error(err)
 			}
 		})

@@ -11,7 +11,7 @@ import (
 
 // Authority is the certificate of the built-in authority, in DER. Whoever asks first makes the authority.
 func (c *Control) Authority(ctx context.Context) (der []byte, err error) {
-	_, err = c.store.Update(ctx, func(tx *store.Tx) error {
+	_, err = c.Store.Update(ctx, func(tx *store.Tx) error {
 		object, err := c.builtIn(tx)
 		der = object.Certificate
 		return err
@@ -25,7 +25,7 @@ func (c *Control) builtIn(tx *store.Tx) (acm.Authority, error) {
 	if !errors.Is(err, store.ErrNotFound) {
 		return object, err
 	}
-	der, key, err := certificate.NewAuthority(c.now())
+	der, key, err := certificate.NewAuthority(c.Now())
 	if err != nil {
 		return acm.Authority{}, err
 	}

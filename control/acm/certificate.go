@@ -15,27 +15,26 @@ import (
 	"pergola/aws/acm"
 	"pergola/aws/iam"
 	"pergola/certificate"
+	"pergola/control/operation"
 	"pergola/lattice"
 	"pergola/store"
 )
 
 // ImportCertificate keeps a certificate that the caller brings, or with an ARN replaces what was imported before.
-func (c *Control) ImportCertificate(ctx context.Context, caller iam.Caller, in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error) {
-	return update(ctx, c, caller, "ImportCertificate", func(op *call) (*acm.ImportCertificateResponse, error) {
-		object, err := op.imported(in)
-		if err != nil {
-			return nil, err
-		}
-		pair, err := certificate.Import(in.Certificate, in.PrivateKey, in.Chain, c.now())
-		if err != nil {
-			return nil, aws.Errorf("ValidationException", "%v", err) // as users of the service have seen it
-		}
-		if err := sameSize(object, pair); err != nil {
-			return nil, err
-		}
-		object.Chain, object.SealedKey, object.Issued = pair.Chain, c.box.SealKey(object.ARN, pair.Key), c.now()
-		return &acm.ImportCertificateResponse{CertificateARN: object.ARN}, op.put(object)
-	})
+func (op *call) ImportCertificate(in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error) {
+	object, err := op.imported(in)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := certificate.Import(in.Certificate, in.PrivateKey, in.Chain, op.Now())
+	if err != nil {
+		return nil, aws.Errorf("ValidationException", "%v", err) // as users of the service have seen it
+	}
+	if err := sameSize(object, pair); err != nil {
+		return nil, err
+	}
+	object.Chain, object.SealedKey, object.Issued = pair.Chain, op.box.SealKey(object.ARN, pair.Key), op.Now()
+	return &acm.ImportCertificateResponse{CertificateARN: object.ARN}, op.put(object)
 }
 
 // imported is the object of an import: a new one, or the one that the request names.
@@ -51,7 +50,7 @@ func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, er
 		if err := op.room(); err != nil {
 			return nil, err
 		}
-		return &acm.Certificate{ARN: op.arn(aws.NewUUID(op.random)), Type: acm.Imported, Tags: tags, Created: op.now()}, nil
+		return &acm.Certificate{ARN: op.arn(aws.NewUUID(op.Random)), Type: acm.Imported, Tags: tags, Created: op.Now()}, nil
 	}
 	object, err := op.find(in.CertificateARN)
 	switch {
@@ -67,11 +66,11 @@ func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, er
 
 // room refuses a certificate beyond the quota.
 func (op *call) room() error {
-	have, err := certificateObjects.Count(op.Tx, op.account+"/")
+	have, err := certificateObjects.Count(op.Tx, op.Account+"/")
 	if err != nil {
 		return err
 	}
-	return op.quotas.Room(acm.QuotaCertificates, have+1)
+	return op.Quotas.Room(acm.QuotaCertificates, have+1)
 }
 
 // sameSize refuses to replace a key by one of another size (ACM user guide, "Reimport a certificate").
@@ -104,40 +103,49 @@ const tokenLife = time.Hour
 
 func tokenKey(account, token string) string { return account + "/" + acm.KindCertificate + "/" + token }
 
-// RequestCertificate has the built-in authority issue a certificate, at once.
+// keyMaker makes a key, the same one each time that it is called.
+type keyMaker func() (*rsa.PrivateKey, error)
+
+// RequestCertificate has the built-in authority issue a certificate, at once. One key is made for all attempts.
 func (c *Control) RequestCertificate(ctx context.Context, caller iam.Caller, in *acm.RequestCertificateRequest) (*acm.RequestCertificateResponse, error) {
 	newKey := sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, certificate.ServiceKeyBits) })
-	return update(ctx, c, caller, "RequestCertificate", func(op *call) (*acm.RequestCertificateResponse, error) {
-		op.describeRequest(in)
-		tags, err := newTags(in.Tags)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
-			return nil, err
-		}
-		if err := checkRequest(in); err != nil {
-			return nil, err
-		}
-		if known, err := op.requestedBefore(in.Token); err != nil || known != "" {
-			return &acm.RequestCertificateResponse{CertificateARN: known}, err
-		}
-		if err := op.room(); err != nil {
-			return nil, err
-		}
-		key, err := newKey()
-		if err != nil {
-			return nil, err
-		}
-		object := op.requested(in, tags)
-		if err := op.issue(object, key); err != nil {
-			return nil, err
-		}
-		if in.Token != "" {
-			err = tokens.Put(op.Tx, tokenKey(op.account, in.Token), object.ARN)
-		}
-		return &acm.RequestCertificateResponse{CertificateARN: object.ARN}, errors.Join(err, op.put(object))
-	})
+	request := func(op *call, in *acm.RequestCertificateRequest) (*acm.RequestCertificateResponse, error) {
+		return op.requestCertificate(in, newKey)
+	}
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RequestCertificate"}, request, in)
+}
+
+func (op *call) requestCertificate(in *acm.RequestCertificateRequest,
+	newKey keyMaker) (*acm.RequestCertificateResponse, error) {
+	op.describeRequest(in)
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
+		return nil, err
+	}
+	if err := checkRequest(in); err != nil {
+		return nil, err
+	}
+	if known, err := op.requestedBefore(in.Token); err != nil || known != "" {
+		return &acm.RequestCertificateResponse{CertificateARN: known}, err
+	}
+	if err := op.room(); err != nil {
+		return nil, err
+	}
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	object := op.requested(in, tags)
+	if err := op.issue(object, key); err != nil {
+		return nil, err
+	}
+	if in.Token != "" {
+		err = tokens.Put(op.Tx, tokenKey(op.Account, in.Token), object.ARN)
+	}
+	return &acm.RequestCertificateResponse{CertificateARN: object.ARN}, errors.Join(err, op.put(object))
 }
 
 // describeRequest sets the condition keys of a request (Service Authorization Reference, "AWS Certificate Manager").
@@ -185,16 +193,16 @@ func (op *call) requestedBefore(token string) (arn string, err error) {
 	if token == "" {
 		return "", nil
 	}
-	arn, err = tokens.Get(op.Tx, tokenKey(op.account, token))
+	arn, err = tokens.Get(op.Tx, tokenKey(op.Account, token))
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	id, _ := acm.ID(arn, op.region)
+	id, _ := acm.ID(arn, op.Region)
 	known, err := certificateObjects.Get(op.Tx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && op.now().Sub(known.Created) > tokenLife {
+	if errors.Is(err, store.ErrNotFound) || err == nil && op.Now().Sub(known.Created) > tokenLife {
 		return "", nil
 	}
 	return arn, err
@@ -205,18 +213,18 @@ func (op *call) forgetToken(object *acm.Certificate) error {
 	if object.Token == "" {
 		return nil
 	}
-	holder, err := tokens.Get(op.Tx, tokenKey(op.account, object.Token))
+	holder, err := tokens.Get(op.Tx, tokenKey(op.Account, object.Token))
 	if errors.Is(err, store.ErrNotFound) || err == nil && holder != object.ARN {
 		return nil
 	}
-	tokens.Delete(op.Tx, tokenKey(op.account, object.Token))
+	tokens.Delete(op.Tx, tokenKey(op.Account, object.Token))
 	return err
 }
 
 func (op *call) requested(in *acm.RequestCertificateRequest, tags map[string]string) *acm.Certificate {
 	object := &acm.Certificate{
-		ARN: op.arn(aws.NewUUID(op.random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
-		Options: acm.Options{Transparency: enabled, Export: disabled}, Tags: tags, Created: op.now(), Token: in.Token,
+		ARN: op.arn(aws.NewUUID(op.Random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
+		Options: acm.Options{Transparency: enabled, Export: disabled}, Tags: tags, Created: op.Now(), Token: in.Token,
 	}
 	if object.ValidationMethod == "" {
 		object.ValidationMethod = validatedByEmail
@@ -249,48 +257,45 @@ func (c *Control) certify(tx *store.Tx, object *acm.Certificate, key *rsa.Public
 	if err != nil {
 		return err
 	}
-	leaf, err := authority.Issue(key, c.now(), object.Names...)
+	leaf, err := authority.Issue(key, c.Now(), object.Names...)
 	if err != nil {
 		return err
 	}
-	object.Chain, object.Issued = [][]byte{leaf, authority.Certificate()}, c.now()
+	object.Chain, object.Issued = [][]byte{leaf, authority.Certificate()}, c.Now()
 	return nil
 }
 
 // GetCertificate returns a certificate and those that certify it. Its key stays where it is.
-func (c *Control) GetCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*acm.GetCertificateResponse, error) {
-	return view(ctx, c, caller, "GetCertificate", func(op *call) (*acm.GetCertificateResponse, error) {
-		object, err := op.find(in.CertificateARN)
-		if err != nil {
-			return nil, err
-		}
-		return &acm.GetCertificateResponse{
-			Certificate: string(certificate.PEM(object.Chain[0])), Chain: string(certificate.PEM(object.Chain[1:]...)),
-		}, nil
-	})
+func (op *call) GetCertificate(in *acm.Reference) (*acm.GetCertificateResponse, error) {
+	object, err := op.find(in.CertificateARN)
+	if err != nil {
+		return nil, err
+	}
+	return &acm.GetCertificateResponse{
+		Certificate: string(certificate.PEM(object.Chain[0])), Chain: string(certificate.PEM(object.Chain[1:]...)),
+	}, nil
 }
 
 // DeleteCertificate deletes a certificate that no service and no load balancer uses.
-func (c *Control) DeleteCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "DeleteCertificate", func(op *call) (*lattice.Empty, error) {
-		object, err := op.find(in.CertificateARN)
-		if err != nil {
-			return nil, err
-		}
-		users, err := op.users()
-		if err != nil {
-			return nil, err
-		}
-		if by := users[object.ARN]; len(by) > 0 {
-			return nil, aws.Errorf("ResourceInUseException", "Certificate %s is used by %s and %d more; take it off them first", object.ARN, by[0], len(by)-1)
-		}
-		if err := op.forgetToken(object); err != nil {
-			return nil, err
-		}
-		id, _ := acm.ID(object.ARN, op.region)
-		certificateObjects.Delete(op.Tx, id)
-		return done(nil)
-	})
+func (op *call) DeleteCertificate(in *acm.Reference) (*lattice.Empty, error) {
+	object, err := op.find(in.CertificateARN)
+	if err != nil {
+		return nil, err
+	}
+	users, err := op.users()
+	if err != nil {
+		return nil, err
+	}
+	if by := users[object.ARN]; len(by) > 0 {
+		return nil, aws.Errorf("ResourceInUseException", "Certificate %s is used by %s and %d more; take it off them first",
+			object.ARN, by[0], len(by)-1)
+	}
+	if err := op.forgetToken(object); err != nil {
+		return nil, err
+	}
+	id, _ := acm.ID(object.ARN, op.Region)
+	certificateObjects.Delete(op.Tx, id)
+	return done(nil)
 }
 
 // users are the services and load balancers that use certificates, by the certificates' ARNs. It reads all of them, so
@@ -318,20 +323,19 @@ func (op *call) users() (map[string][]string, error) {
 }
 
 // UpdateCertificateOptions changes the options of a certificate that was requested.
-func (c *Control) UpdateCertificateOptions(ctx context.Context, caller iam.Caller, in *acm.UpdateCertificateOptionsRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "UpdateCertificateOptions", func(op *call) (*lattice.Empty, error) {
-		object, err := op.find(in.CertificateARN)
-		switch {
-		case err != nil:
-			return nil, err
-		case object.Type != acm.Issued:
-			return nil, aws.Errorf("InvalidStateException", "Certificate %s was imported, and has no options", object.ARN)
-		case in.Options.Export == enabled:
-			return nil, aws.Errorf("InvalidStateException", "Private keys are not given out, so the option Export must be %s", disabled)
-		}
-		if in.Options.Transparency != "" {
-			object.Options.Transparency = in.Options.Transparency
-		}
-		return done(op.put(object))
-	})
+func (op *call) UpdateCertificateOptions(in *acm.UpdateCertificateOptionsRequest) (*lattice.Empty, error) {
+	object, err := op.find(in.CertificateARN)
+	switch {
+	case err != nil:
+		return nil, err
+	case object.Type != acm.Issued:
+		return nil, aws.Errorf("InvalidStateException", "Certificate %s was imported, and has no options", object.ARN)
+	case in.Options.Export == enabled:
+		return nil, aws.Errorf("InvalidStateException", "Private keys are not given out, so the option Export must be %s",
+			disabled)
+	}
+	if in.Options.Transparency != "" {
+		object.Options.Transparency = in.Options.Transparency
+	}
+	return done(op.put(object))
 }

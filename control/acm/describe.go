@@ -1,7 +1,6 @@
 package acm
 
 import (
-	"context"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -11,7 +10,6 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/acm"
-	"pergola/aws/iam"
 	"pergola/certificate"
 )
 
@@ -24,19 +22,17 @@ const (
 )
 
 // DescribeCertificate describes a certificate.
-func (c *Control) DescribeCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*acm.DescribeCertificateResponse, error) {
-	return view(ctx, c, caller, "DescribeCertificate", func(op *call) (*acm.DescribeCertificateResponse, error) {
-		object, err := op.find(in.CertificateARN)
-		if err != nil {
-			return nil, err
-		}
-		users, err := op.users()
-		if err != nil {
-			return nil, err
-		}
-		description, err := describe(object, users[object.ARN], c.now())
-		return &acm.DescribeCertificateResponse{Certificate: description}, err
-	})
+func (op *call) DescribeCertificate(in *acm.Reference) (*acm.DescribeCertificateResponse, error) {
+	object, err := op.find(in.CertificateARN)
+	if err != nil {
+		return nil, err
+	}
+	users, err := op.users()
+	if err != nil {
+		return nil, err
+	}
+	description, err := describe(object, users[object.ARN], op.Now())
+	return &acm.DescribeCertificateResponse{Certificate: description}, err
 }
 
 // describe says what there is to say about a certificate and what uses it.

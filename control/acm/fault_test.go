@@ -10,7 +10,7 @@ import (
 // TestFault_A10_CertificatesHaveAQuota goes beyond it by a request and by an import; another account has its own.
 func TestFault_A10_CertificatesHaveAQuota(t *testing.T) {
 	w := newWorld(t)
-	w.Control.quotas = aws.Quotas{nouns.QuotaCertificates.Code: 1}
+	w.Control.Quotas = aws.Quotas{nouns.QuotaCertificates.Code: 1}
 	request := nouns.RequestCertificateRequest{DomainName: "a.example.com", Token: "t"}
 	must(w, w.RequestCertificate, request)
 	must(w, w.RequestCertificate, request) // which is the same one

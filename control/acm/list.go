@@ -2,7 +2,6 @@ package acm
 
 import (
 	"cmp"
-	"context"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/acm"
-	"pergola/aws/iam"
 )
 
 // defaultPage is how many certificates a page has unless the request says otherwise.
@@ -20,31 +18,29 @@ const defaultPage = 1000
 func defaultKeyTypes() []string { return []string{"RSA_1024", acm.RSA2048} }
 
 // ListCertificates lists the certificates of the account, by their ids or in the order in which they were made.
-func (c *Control) ListCertificates(ctx context.Context, caller iam.Caller, in *acm.ListCertificatesRequest) (*acm.ListCertificatesResponse, error) {
-	return view(ctx, c, caller, "ListCertificates", func(op *call) (*acm.ListCertificatesResponse, error) {
-		if (in.SortBy == "") != (in.SortOrder == "") {
-			return nil, aws.Errorf("InvalidArgsException", "SortBy and SortOrder go together; give both or none")
-		}
-		entries, _, err := certificateObjects.List(op.Tx, op.account+"/", "", 0)
+func (op *call) ListCertificates(in *acm.ListCertificatesRequest) (*acm.ListCertificatesResponse, error) {
+	if (in.SortBy == "") != (in.SortOrder == "") {
+		return nil, aws.Errorf("InvalidArgsException", "SortBy and SortOrder go together; give both or none")
+	}
+	entries, _, err := certificateObjects.List(op.Tx, op.Account+"/", "", 0)
+	if err != nil {
+		return nil, err
+	}
+	users, err := op.users()
+	if err != nil {
+		return nil, err
+	}
+	var kept []acm.CertificateSummary
+	for i := range entries {
+		description, err := describe(&entries[i].Value, users[entries[i].Value.ARN], op.Now())
 		if err != nil {
 			return nil, err
 		}
-		users, err := op.users()
-		if err != nil {
-			return nil, err
+		if s := summary(&description); admits(in, &s) {
+			kept = append(kept, s)
 		}
-		var kept []acm.CertificateSummary
-		for i := range entries {
-			description, err := describe(&entries[i].Value, users[entries[i].Value.ARN], c.now())
-			if err != nil {
-				return nil, err
-			}
-			if s := summary(&description); admits(in, &s) {
-				kept = append(kept, s)
-			}
-		}
-		return page(kept, in)
-	})
+	}
+	return page(kept, in)
 }
 
 // summary is what a listing says of a certificate.

@@ -23,7 +23,7 @@ func (c *Control) Renew(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := c.renewDue(ctx); err != nil && ctx.Err() == nil {
-			c.log.Error("certificates could not be renewed; this is tried again in an hour", "error", err)
+			c.Logger.Error("certificates could not be renewed; this is tried again in an hour", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -36,7 +36,7 @@ func (c *Control) Renew(ctx context.Context) error {
 // renewDue renews what is due now. What cannot be renewed does not keep the others from it.
 func (c *Control) renewDue(ctx context.Context) error {
 	var ids []string
-	err := c.store.View(ctx, func(tx *store.Tx) error {
+	err := c.Store.View(ctx, func(tx *store.Tx) error {
 		ids = nil
 		entries, _, err := certificateObjects.List(tx, "", "", 0)
 		for _, entry := range entries {
@@ -56,12 +56,12 @@ func (c *Control) renewDue(ctx context.Context) error {
 }
 
 func (c *Control) isDue(object *acm.Certificate, leaf *x509.Certificate) bool {
-	return object.Type == acm.Issued && !c.now().Before(certificate.RenewAt(leaf))
+	return object.Type == acm.Issued && !c.Now().Before(certificate.RenewAt(leaf))
 }
 
 // renew issues a certificate once more, for the key that it has, unless somebody else just did.
 func (c *Control) renew(ctx context.Context, id string) error {
-	_, err := c.store.Update(ctx, func(tx *store.Tx) error {
+	_, err := c.Store.Update(ctx, func(tx *store.Tx) error {
 		object, err := certificateObjects.Get(tx, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil

@@ -1,14 +1,12 @@
 package acm
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/acm"
-	"pergola/aws/iam"
 	"pergola/lattice"
 )
 
@@ -69,38 +67,32 @@ func (op *call) retag(in *acm.TagsRequest, change func(map[string]string) error)
 }
 
 // AddTagsToCertificate adds tags to a certificate, or gives new values to those that it has.
-func (c *Control) AddTagsToCertificate(ctx context.Context, caller iam.Caller, in *acm.TagsRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "AddTagsToCertificate", func(op *call) (*lattice.Empty, error) {
-		return op.retag(in, func(tags map[string]string) error { return addTags(tags, in.Tags) })
-	})
+func (op *call) AddTagsToCertificate(in *acm.TagsRequest) (*lattice.Empty, error) {
+	return op.retag(in, func(tags map[string]string) error { return addTags(tags, in.Tags) })
 }
 
 // RemoveTagsFromCertificate removes tags from a certificate. One that is given with a value is removed only if it has
 // that value.
-func (c *Control) RemoveTagsFromCertificate(ctx context.Context, caller iam.Caller, in *acm.TagsRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "RemoveTagsFromCertificate", func(op *call) (*lattice.Empty, error) {
-		return op.retag(in, func(tags map[string]string) error {
-			for _, tag := range in.Tags {
-				if tag.Value == nil || tags[tag.Key] == *tag.Value {
-					delete(tags, tag.Key)
-				}
+func (op *call) RemoveTagsFromCertificate(in *acm.TagsRequest) (*lattice.Empty, error) {
+	return op.retag(in, func(tags map[string]string) error {
+		for _, tag := range in.Tags {
+			if tag.Value == nil || tags[tag.Key] == *tag.Value {
+				delete(tags, tag.Key)
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 }
 
 // ListTagsForCertificate lists the tags of a certificate, in order of their keys.
-func (c *Control) ListTagsForCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*acm.ListTagsForCertificateResponse, error) {
-	return view(ctx, c, caller, "ListTagsForCertificate", func(op *call) (*acm.ListTagsForCertificateResponse, error) {
-		object, err := op.find(in.CertificateARN)
-		if err != nil {
-			return nil, err
-		}
-		answer := &acm.ListTagsForCertificateResponse{Tags: []acm.Tag{}}
-		for _, key := range slices.Sorted(maps.Keys(object.Tags)) {
-			answer.Tags = append(answer.Tags, acm.Tag{Key: key, Value: new(object.Tags[key])})
-		}
-		return answer, nil
-	})
+func (op *call) ListTagsForCertificate(in *acm.Reference) (*acm.ListTagsForCertificateResponse, error) {
+	object, err := op.find(in.CertificateARN)
+	if err != nil {
+		return nil, err
+	}
+	answer := &acm.ListTagsForCertificateResponse{Tags: []acm.Tag{}}
+	for _, key := range slices.Sorted(maps.Keys(object.Tags)) {
+		answer.Tags = append(answer.Tags, acm.Tag{Key: key, Value: new(object.Tags[key])})
+	}
+	return answer, nil
 }

@@ -99,10 +99,12 @@ func (k Keys) addTags(family string, tags map[string]string) {
 // follows from the caller, from the time and from a resource is added to each question.
 type Inquiry struct {
 	Keys
+	// Action is what the caller wants to perform, without the service's prefix. An operation that is part of another
+	// action says so by changing it.
+	Action    string
 	authority *Authority
 	tx        *store.Tx
 	caller    iam.Caller
-	action    string    // of the operation, without the service's prefix
 	about     string    // what Conclude asks about
 	known     *standing // of the caller, once it is known
 	asked     bool
@@ -110,13 +112,13 @@ type Inquiry struct {
 
 // Ask begins an inquiry about a caller who wants to perform an action, such as "CreateVpc".
 func (a *Authority) Ask(tx *store.Tx, caller iam.Caller, action string) *Inquiry {
-	return &Inquiry{Keys: Keys{}, authority: a, tx: tx, caller: caller, action: action, about: everything}
+	return &Inquiry{Keys: Keys{}, authority: a, tx: tx, caller: caller, Action: action, about: everything}
 }
 
 // May asks whether the caller may perform the action on a resource, which has some tags. The error is a *Denied if not.
 func (q *Inquiry) May(resource string, tags map[string]string) error {
 	q.asked = true
-	return q.ask(q.authority.service+":"+q.action, resource, tags)
+	return q.ask(q.authority.service+":"+q.Action, resource, tags)
 }
 
 // MayCreate asks whether the caller may create a resource with tags. Who gives tags also needs the permission for
@@ -127,7 +129,7 @@ func (q *Inquiry) MayCreate(resource string, tags map[string]string, tagging str
 		return err
 	}
 	createAction := q.authority.service + ":CreateAction"
-	q.Set(createAction, q.action)
+	q.Set(createAction, q.Action)
 	defer q.Set(createAction) // of tagging alone
 	return q.ask(q.authority.service+":"+tagging, resource, nil)
 }
@@ -142,9 +144,10 @@ func (q *Inquiry) About(resource string) { q.about = resource }
 
 // Conclude returns the outcome of the operation, for the caller to see. If May was never asked, it is asked now: about
 // the resource that About named, or else about all resources, as for actions that are about none in particular. So no
-// operation can forget to, and nobody learns what exists without permission to ask.
+// operation can forget to, and nobody learns what exists without permission to ask. What refuses a request for what is
+// in it, before anything was read, tells nothing and stays.
 func (q *Inquiry) Conclude(outcome error) error {
-	if q.asked {
+	if q.asked || outcome != nil && !q.tx.HasRead() {
 		return outcome
 	}
 	if err := q.May(q.about, nil); err != nil {
@@ -225,8 +228,8 @@ func (q *Inquiry) fits() error {
 	switch {
 	case q.authority.service == "iam":
 		err = aws.Errorf("InvalidClientTokenId", "The security token included in the request is invalid")
-	case q.authority.service == "sts" && q.action != "AssumeRole" && q.action != "GetCallerIdentity":
-		err = aws.Errorf("AccessDenied", "Cannot call %s with session credentials", q.action)
+	case q.authority.service == "sts" && q.Action != "AssumeRole" && q.Action != "GetCallerIdentity":
+		err = aws.Errorf("AccessDenied", "Cannot call %s with session credentials", q.Action)
 	default:
 		return nil
 	}
@@ -237,7 +240,7 @@ func (q *Inquiry) fits() error {
 // Owns asks whether a resource that the operation merely refers to, or has yet to look for, is the caller's account's
 // own, or AWS's.
 func (q *Inquiry) Owns(resource string) error {
-	return q.owns(q.authority.service+":"+q.action, resource)
+	return q.owns(q.authority.service+":"+q.Action, resource)
 }
 
 func (q *Inquiry) owns(action, resource string) error {

@@ -355,6 +355,9 @@ func TestConclude(t *testing.T) {
 	conclude := func(caller iam.Caller, about string) error {
 		return w.store.View(w.ctx, func(tx *store.Tx) error {
 			q := w.Ask(tx, caller, "GetService")
+			if _, err := store.NewIndex("service").Get(tx, "svc-1"); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("looking for a service: %v", err)
+			}
 			if about != "" {
 				q.About(about)
 			}
@@ -367,6 +370,20 @@ func TestConclude(t *testing.T) {
 	if err := conclude(one, service); !errors.Is(err, found) {
 		t.Errorf("got %v, want %v", err, found)
 	}
+}
+
+// TestConcludeOfTheRequestAlone refuses a request for what is in it whoever sends it, and asks about one that succeeds.
+func TestConcludeOfTheRequestAlone(t *testing.T) {
+	w := newWorld(t)
+	wrong := errors.New("the name is too long")
+	nobody := w.user(account, "none", iam.Permissions{})
+	conclude := func(outcome error) error {
+		return w.store.View(w.ctx, func(tx *store.Tx) error { return w.Ask(tx, nobody, "GetService").Conclude(outcome) })
+	}
+	if err := conclude(wrong); !errors.Is(err, wrong) {
+		t.Errorf("got %v, want %v", err, wrong)
+	}
+	w.expect(conclude(nil), noIdentity)
 }
 
 // BenchmarkMay measures a first question, which reads the caller's policies, and one more.

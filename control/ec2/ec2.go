@@ -13,128 +13,68 @@
 package ec2
 
 import (
-	"context"
-	"crypto/rand"
-	"io"
-	"log/slog"
-	"time"
-
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/operation"
 	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
 
-// Config is what the package needs from outside. Store and Region are required.
-type Config struct {
-	Store *store.Store
-	// Region is part of ARNs and of the names of availability zones.
-	Region string
-	// Now tells the time; nil means time.Now.
-	Now func() time.Time
-	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
-	Random io.Reader
-	// Logger hears of statuses that could not be settled; nil is silent.
-	Logger *slog.Logger
-	// Quotas replaces the defaults of quotas by their codes, such as "L-F678F1CE".
-	Quotas map[string]int
-}
+//go:generate go run pergola/internal/operations . ../../api/testdata/models/ec2.json
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
 // on the same store.
-type Control struct {
-	store  *store.Store
-	region string
-	now    func() time.Time
-	random io.Reader
-	log    *slog.Logger
-
-	authority *authority.Authority
-	completed ownership.Completion
-	quotas    aws.Quotas
-}
+type Control struct{ *operation.Service[*call] }
 
 // New makes the service. States of instances move only while they are settled, here or in another process.
-func New(cfg Config) *Control {
-	c := &Control{quotas: cfg.Quotas, store: cfg.Store, region: cfg.Region, now: cfg.Now, random: cfg.Random,
-		log: cfg.Logger}
-	if c.now == nil {
-		c.now = time.Now
-	}
-	if c.random == nil {
-		c.random = rand.Reader
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
-	c.authority = authority.New(authority.Config{Service: "ec2", Region: c.region, Now: c.now})
+func New(cfg operation.Config) *Control {
+	c := &Control{}
+	c.Service = operation.New(cfg, operation.Description[*call]{
+		Name:    "ec2",
+		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
+		Explain: explain,
+		Complete: []ownership.Step{vpcs.owned.Complete(nil), subnets.owned.Complete(nil), groups.owned.Complete(nil),
+			instances.owned.Complete(nil), completeLattice},
+	})
 	return c
 }
 
-// prepare brings a store up to date that is older than some index.
-func (c *Control) prepare(ctx context.Context) error {
-	return c.completed.Ensure(ctx, c.store,
-		vpcs.owned.Complete(nil), subnets.owned.Complete(nil), groups.owned.Complete(nil), instances.owned.Complete(nil),
-		c.completeLattice)
-}
-
-// call is one operation under way: for whom, in which transaction, and what it asks about the caller.
+// call is one operation under way.
 type call struct {
+	*operation.Call
 	*Control
-	*store.Tx
-	*authority.Inquiry
-	account string
 }
 
-func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
-	return &call{c, tx, c.authority.Ask(tx, caller, action), caller.Account}
-}
+// within is what the system does itself for an account.
+func within(tx *store.Tx, account string) *call { return &call{Call: operation.Within(tx, account)} }
 
-// update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	if err := c.prepare(ctx); err != nil {
-		return nil, explained(err)
-	}
-	answer, err := authority.Update(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
-	return answer, explained(err)
-}
-
-// view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	if err := c.prepare(ctx); err != nil {
-		return nil, explained(err)
-	}
-	answer, err := authority.View(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
-	return answer, explained(err)
-}
-
-// explained puts refusals, and outages of the store, into the words of the service.
-func explained(err error) error {
+// explain puts refusals, and outages of the store, into the words of the service.
+func explain(err error) error {
 	const refused = "You are not authorized to perform this operation. "
-	return authority.Explained(err, aws.Error{Code: "UnauthorizedOperation", Message: refused, Status: 403}, aws.Error{Code: "Unavailable", Status: 503})
+	return authority.Explained(err, aws.Error{Code: "UnauthorizedOperation", Message: refused, Status: 403},
+		aws.Error{Code: "Unavailable", Status: 503})
 }
 
 // roomFor refuses more of something than a quota has room for. count tells how many the caller's account has.
 func (op *call) roomFor(q aws.Quota, count func(tx *store.Tx, account string) (int, error), more int) error {
-	have, err := count(op.Tx, op.account)
+	have, err := count(op.Tx, op.Account)
 	if err != nil {
 		return err
 	}
-	return op.quotas.Room(q, have+more)
+	return op.Quotas.Room(q, have+more)
 }
 
 // done is the answer of operations that have nothing to tell.
 func done() *ec2.Done { return &ec2.Done{Return: true} }
 
 // newID makes an id: a prefix and 17 hexadecimal digits.
-func (c *Control) newID(prefix string) string { return prefix + lattice.NewSuffix(c.random) }
+func (c *Control) newID(prefix string) string { return prefix + lattice.NewSuffix(c.Random) }
 
 // arn names a resource such as "subnet/subnet-…".
 func (op *call) arn(resource string) string {
-	return lattice.ARN{Service: "ec2", Region: op.region, Account: op.account, Resource: resource}.String()
+	return lattice.ARN{Service: "ec2", Region: op.Region, Account: op.Account, Resource: resource}.String()
 }
 
 // references say what refers to what: "<referenced id>/<referrer id>". Other services write there too, in whose words

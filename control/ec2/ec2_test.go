@@ -21,6 +21,7 @@ import (
 	nouns "pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/control/ec2"
+	"pergola/control/operation"
 	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
@@ -37,7 +38,6 @@ type world struct {
 	t       *testing.T
 	ctx     context.Context
 	caller  iam.Caller
-	store   *store.Store
 	seconds atomic.Int64
 }
 
@@ -65,8 +65,8 @@ func newWorldWith(t *testing.T, quotas map[string]int) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, ctx: ctx, caller: root("100000000001"), store: objects}
-	w.Control = ec2.New(ec2.Config{
+	w := &world{t: t, ctx: ctx, caller: root("100000000001")}
+	w.Control = ec2.New(operation.Config{
 		Store: objects, Region: "us-west-2", Quotas: quotas, Logger: log,
 		Now: w.now,
 	})
@@ -309,7 +309,7 @@ func TestTheDefaultGroupIsAskedForToo(t *testing.T) {
 	subnet, other, standard := w.subnet(vpc, "10.0.1.0/24"), w.group(vpc, "other"), w.defaultGroup(vpc).ID
 	user := iam.User{Entity: iam.Entity{Account: "100000000001", Name: "ada", Path: "/", UniqueID: "AIDA"}}
 	user.Inline = map[string]string{"own": `{"Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"},{"Effect":"Deny","Action":"ec2:*","Resource":"arn:aws:ec2:*:*:security-group/` + standard + `"}]}`}
-	if _, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+	if _, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(user.Account, user.Name), user)
 	}); err != nil {
 		t.Fatal(err)
@@ -410,7 +410,7 @@ func TestUsersInLattice(t *testing.T) {
 	references := store.NewIndex(nouns.ReferenceIndex) // as package control writes it
 	write := func(f func(*store.Tx) error) {
 		t.Helper()
-		if _, err := w.store.Update(w.ctx, f); err != nil {
+		if _, err := w.Store.Update(w.ctx, f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -560,7 +560,7 @@ func TestZones(t *testing.T) {
 	for region, want := range map[string]string{
 		"us-west-2": "usw2-az1", "ap-southeast-1": "apse1-az1", "eu-central-1": "euc1-az1", "us-gov-west-1": "usgw1-az1",
 	} {
-		c := ec2.New(ec2.Config{Store: w.store, Region: region})
+		c := ec2.New(operation.Config{Store: w.Store, Region: region})
 		answer, err := c.DescribeAvailabilityZones(t.Context(), w.caller, &nouns.DescribeAvailabilityZonesRequest{Names: []string{region + "a"}})
 		if err != nil || len(answer.Zones) != 1 || answer.Zones[0].ID != want {
 			t.Errorf("%s: %+v, %v, want %s", region, answer, err, want)
@@ -577,7 +577,7 @@ type node struct {
 
 func (w *world) node(name string) node {
 	w.t.Helper()
-	lease, err := w.store.Lease(w.ctx, time.Minute)
+	lease, err := w.Store.Lease(w.ctx, time.Minute)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -588,7 +588,7 @@ func (w *world) node(name string) node {
 // applies says that the node has applied all that there is.
 func (n node) applies() {
 	n.w.t.Helper()
-	revision, err := n.w.store.Revision(n.w.ctx)
+	revision, err := n.w.Store.Revision(n.w.ctx)
 	if err != nil {
 		n.w.t.Fatal(err)
 	}
@@ -610,7 +610,7 @@ func (n node) says(revision int64) {
 func (w *world) until(id string, state nouns.InstanceState) {
 	w.t.Helper()
 	reached := errors.New("reached")
-	err := w.store.Follow(w.ctx, "object/instance/"+id, func(store.Batch) error {
+	err := w.Store.Follow(w.ctx, "object/instance/"+id, func(store.Batch) error {
 		answer, err := w.DescribeInstances(w.ctx, w.caller, &nouns.DescribeInstancesRequest{IDs: []string{id}})
 		switch {
 		case state == "" && codeOf(err) == "InvalidInstanceID.NotFound":
@@ -636,7 +636,7 @@ func (w *world) settle() {
 	ctx, cancel := context.WithCancel(w.ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
-		settler := settling.New(settling.Config{Store: w.store, Rows: w.Rows(), Now: w.now,
+		settler := settling.New(settling.Config{Store: w.Store, Rows: w.Rows(), Now: w.now,
 			Logger: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
 		if err := settler.Run(ctx); err != nil {
 			w.t.Error(err)
@@ -791,7 +791,7 @@ func TestFault_A1_InstancesThatCannotBeMadeAreTerminated(t *testing.T) {
 func (w *world) untilSo(prefix string, holds func() bool) {
 	w.t.Helper()
 	reached := errors.New("reached")
-	err := w.store.Follow(w.ctx, prefix, func(store.Batch) error {
+	err := w.Store.Follow(w.ctx, prefix, func(store.Batch) error {
 		if holds() {
 			return reached
 		}

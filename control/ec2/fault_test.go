@@ -141,7 +141,7 @@ func TestFault_A10_QuotasAreThoseOfAWS(t *testing.T) {
 func TestFault_D4_OthersVPCsCostNothing(t *testing.T) {
 	w := newWorldWith(t, map[string]int{nouns.QuotaVPCs.Code: 100})
 	cost := func() store.Reads {
-		before := w.store.Reads()
+		before := w.Store.Reads()
 		vpc := w.vpc("10.0.0.0/16")
 		w.subnet(vpc, "10.0.1.0/24")
 		must(w, w.DescribeVPCs, nouns.DescribeVPCsRequest{})
@@ -149,7 +149,7 @@ func TestFault_D4_OthersVPCsCostNothing(t *testing.T) {
 		must(w, w.DeleteSubnet, nouns.DeleteSubnetRequest{ID: must(w, w.DescribeSubnets,
 			nouns.DescribeSubnetsRequest{}).Subnets[0].ID})
 		must(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc})
-		after := w.store.Reads()
+		after := w.Store.Reads()
 		return store.Reads{Requests: after.Requests - before.Requests, Keys: after.Keys - before.Keys}
 	}
 	cost() // the first time in a process also looks whether indexes are complete
@@ -169,7 +169,7 @@ func TestFault_D4_OthersVPCsCostNothing(t *testing.T) {
 func TestFault_D4_OlderStoresAreCompleted(t *testing.T) {
 	w := newWorld(t)
 	vpc := "vpc-0123456789abcdef0"
-	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+	_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		return errors.Join(
 			store.NewKind[nouns.VPC](nouns.KindVPC).Put(tx, vpc, nouns.VPC{ID: vpc, Account: w.caller.Account,
 				CIDR: netip.MustParsePrefix("10.0.0.0/16")}),

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -17,7 +16,6 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -33,32 +31,30 @@ const defaultType = "m1.small"
 const internalError = "Server.InternalError"
 
 // RunInstances launches instances in a subnet. They are pending until the nodes have made them.
-func (c *Control) RunInstances(ctx context.Context, caller iam.Caller, in *ec2.RunInstancesRequest) (*ec2.RunInstancesResponse, error) {
+func (op *call) RunInstances(in *ec2.RunInstancesRequest) (*ec2.RunInstancesResponse, error) {
 	launch, err := readLaunch(in)
 	if err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "RunInstances", func(op *call) (*ec2.RunInstancesResponse, error) {
-		if err := op.mayLaunch(launch); err != nil {
-			return nil, err
-		}
-		if in.ClientToken == "" {
-			return op.launch(launch)
-		}
-		key, digest := launchKey(op.account, in.ClientToken), digestOf(in)
-		known, err := launches.Get(op.Tx, key)
-		switch {
-		case err == nil:
-			return op.relaunch(known, digest)
-		case !errors.Is(err, store.ErrNotFound):
-			return nil, err
-		}
-		answer, err := op.launch(launch)
-		if err != nil {
-			return nil, err
-		}
-		return answer, launches.Put(op.Tx, key, digest+" "+answer.ReservationID)
-	})
+	if err := op.mayLaunch(launch); err != nil {
+		return nil, err
+	}
+	if in.ClientToken == "" {
+		return op.launch(launch)
+	}
+	key, digest := launchKey(op.Account, in.ClientToken), digestOf(in)
+	known, err := launches.Get(op.Tx, key)
+	switch {
+	case err == nil:
+		return op.relaunch(known, digest)
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	}
+	answer, err := op.launch(launch)
+	if err != nil {
+		return nil, err
+	}
+	return answer, launches.Put(op.Tx, key, digest+" "+answer.ReservationID)
 }
 
 // mayLaunch asks whether the caller may launch instances of an image, each with a network interface. What they are launched
@@ -69,7 +65,7 @@ func (op *call) mayLaunch(l launch) error {
 		return err
 	}
 	op.Set("ec2:InstanceType", l.instanceType)
-	image := lattice.ARN{Service: "ec2", Region: op.region, Resource: "image/" + l.ImageID}.String()
+	image := lattice.ARN{Service: "ec2", Region: op.Region, Resource: "image/" + l.ImageID}.String()
 	return cmp.Or(instances.mayCreate(op, tags), op.May(image, nil), op.May(op.arn("network-interface/*"), nil))
 }
 
@@ -173,7 +169,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	if err := isIn(l.Placement, subnet); err != nil {
 		return nil, err
 	}
-	if err := op.quotas.Room(ec2.QuotaGroups, len(l.at.SecurityGroupIDs)); err != nil {
+	if err := op.Quotas.Room(ec2.QuotaGroups, len(l.at.SecurityGroupIDs)); err != nil {
 		return nil, err
 	}
 	members, err := op.groupsOf(l, subnet.VPC)
@@ -195,11 +191,11 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	reservation, now := op.newID("r-"), op.Control.now().UTC()
+	reservation, now := op.newID("r-"), op.Now().UTC()
 	var launched []*ec2.Instance
 	for index, address := range free {
 		instance := &ec2.Instance{
-			ID: op.newID("i-"), Account: op.account, Reservation: reservation, Index: index,
+			ID: op.newID("i-"), Account: op.Account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
 			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
 			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
@@ -304,7 +300,7 @@ func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, erro
 		d.Groups = append(d.Groups, ec2.GroupName{ID: id, Name: group.Name})
 	}
 	d.AvailabilityZone, d.SubnetID, d.VPCID = subnet.AvailabilityZone, i.Subnet, i.VPC
-	d.PrivateAddress, d.PrivateDNSName = i.Address.String(), i.PrivateName(op.region)
+	d.PrivateAddress, d.PrivateDNSName = i.Address.String(), i.PrivateName(op.Region)
 	d.NetworkInterfaces = ec2.Set[ec2.InstanceInterface]{{
 		ID: interfaceID(i.ID), SubnetID: i.Subnet, VPCID: i.VPC, OwnerID: i.Account, Status: "in-use",
 		PrivateAddress: d.PrivateAddress, MAC: i.MAC().String(), SourceDestCheck: true, Attached: "attached", Groups: d.Groups,
@@ -334,7 +330,7 @@ func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
 	if i.State != ec2.InstanceTerminated {
 		place = map[string][]string{
 			"vpc-id": {i.VPC}, "subnet-id": {i.Subnet}, "instance.group-id": i.SecurityGroups,
-			"private-ip-address": {i.Address.String()}, "private-dns-name": {i.PrivateName(op.region)},
+			"private-ip-address": {i.Address.String()}, "private-dns-name": {i.PrivateName(op.Region)},
 		}
 	}
 	for _, name := range []string{"vpc-id", "subnet-id", "instance.group-id", "private-ip-address", "private-dns-name"} {
@@ -345,53 +341,49 @@ func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
 }
 
 // DescribeInstances lists instances, gathered by reservation.
-func (c *Control) DescribeInstances(ctx context.Context, caller iam.Caller, in *ec2.DescribeInstancesRequest) (*ec2.DescribeInstancesResponse, error) {
-	return view(ctx, c, caller, "DescribeInstances", func(op *call) (*ec2.DescribeInstancesResponse, error) {
-		found, next, err := instances.selected(op, selection{in.IDs, in.Filters, in.Page})
+func (op *call) DescribeInstances(in *ec2.DescribeInstancesRequest) (*ec2.DescribeInstancesResponse, error) {
+	found, next, err := instances.selected(op, selection{in.IDs, in.Filters, in.Page})
+	if err != nil {
+		return nil, err
+	}
+	var order []string
+	members := map[string][]*ec2.Instance{}
+	for _, instance := range found {
+		if members[instance.Reservation] == nil {
+			order = append(order, instance.Reservation)
+		}
+		members[instance.Reservation] = append(members[instance.Reservation], instance)
+	}
+	answer := &ec2.DescribeInstancesResponse{NextToken: next}
+	for _, reservation := range order {
+		description, err := op.describeReservation(members[reservation])
 		if err != nil {
 			return nil, err
 		}
-		var order []string
-		members := map[string][]*ec2.Instance{}
-		for _, instance := range found {
-			if members[instance.Reservation] == nil {
-				order = append(order, instance.Reservation)
-			}
-			members[instance.Reservation] = append(members[instance.Reservation], instance)
-		}
-		answer := &ec2.DescribeInstancesResponse{NextToken: next}
-		for _, reservation := range order {
-			description, err := op.describeReservation(members[reservation])
-			if err != nil {
-				return nil, err
-			}
-			answer.Reservations = append(answer.Reservations, *description)
-		}
-		return answer, nil
-	})
+		answer.Reservations = append(answer.Reservations, *description)
+	}
+	return answer, nil
 }
 
 // TerminateInstances ends instances: all those named, or none if one does not exist. They are shutting down until the
 // nodes have forgotten them.
-func (c *Control) TerminateInstances(ctx context.Context, caller iam.Caller, in *ec2.TerminateInstancesRequest) (*ec2.TerminateInstancesResponse, error) {
-	return update(ctx, c, caller, "TerminateInstances", func(op *call) (*ec2.TerminateInstancesResponse, error) {
-		answer := &ec2.TerminateInstancesResponse{}
-		for _, id := range in.IDs {
-			instance, err := instances.find(op, id)
-			if err != nil {
+func (op *call) TerminateInstances(in *ec2.TerminateInstancesRequest) (*ec2.TerminateInstancesResponse, error) {
+	answer := &ec2.TerminateInstancesResponse{}
+	for _, id := range in.IDs {
+		instance, err := instances.find(op, id)
+		if err != nil {
+			return nil, err
+		}
+		before := instance.State
+		if before == ec2.InstancePending || before == ec2.InstanceRunning {
+			instance.State = ec2.InstanceShuttingDown
+			if err := instances.put(op, instance); err != nil {
 				return nil, err
 			}
-			before := instance.State
-			if before == ec2.InstancePending || before == ec2.InstanceRunning {
-				instance.State = ec2.InstanceShuttingDown
-				if err := instances.put(op, instance); err != nil {
-					return nil, err
-				}
-			}
-			answer.Instances = append(answer.Instances, ec2.InstanceStateChange{
-				ID: id, Current: instance.State.Describe(), Previous: before.Describe(),
-			})
 		}
-		return answer, nil
-	})
+		answer.Instances = append(answer.Instances, ec2.InstanceStateChange{
+			ID: id, Current: instance.State.Describe(), Previous: before.Describe(),
+		})
+	}
+	return answer, nil
 }

@@ -20,7 +20,7 @@ var (
 const latticeReferences = "vpc-lattice/complete"
 
 // completeLattice writes the references of VPC Lattice, unless it has been done.
-func (c *Control) completeLattice(ctx context.Context, s *store.Store) error {
+func completeLattice(ctx context.Context, s *store.Store) error {
 	done := false
 	err := s.View(ctx, func(tx *store.Tx) error {
 		_, err := references.Get(tx, latticeReferences)
@@ -64,7 +64,7 @@ func eachInBatches[T any](ctx context.Context, s *store.Store, kind store.Kind[T
 			}
 			for i := range entries {
 				after = entries[i].ID
-				if err := f(&call{Tx: tx}, &entries[i].Value); err != nil {
+				if err := f(within(tx, ""), &entries[i].Value); err != nil {
 					return err
 				}
 			}

@@ -1,12 +1,10 @@
 package ec2
 
 import (
-	"context"
 	"strconv"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 )
 
 // applyOptions changes the metadata options that a request sets.
@@ -30,24 +28,24 @@ func applyOptions(to *ec2.MetadataOptions, in ec2.MetadataOptionsChanges) error 
 }
 
 // ModifyInstanceMetadataOptions changes how an instance may ask for its metadata.
-func (c *Control) ModifyInstanceMetadataOptions(ctx context.Context, caller iam.Caller, in *ec2.ModifyMetadataOptionsRequest) (*ec2.ModifyMetadataOptionsResponse, error) {
+func (op *call) ModifyInstanceMetadataOptions(
+	in *ec2.ModifyMetadataOptionsRequest) (*ec2.ModifyMetadataOptionsResponse, error) {
 	if in.MetadataOptionsChanges == (ec2.MetadataOptionsChanges{}) {
 		return nil, aws.Errorf("InvalidParameterCombination", "The request must set one of the options at least")
 	}
-	return update(ctx, c, caller, "ModifyInstanceMetadataOptions", func(op *call) (*ec2.ModifyMetadataOptionsResponse, error) {
-		instance, err := instances.find(op, in.InstanceID)
-		if err != nil {
-			return nil, err
-		}
-		if isEnding(instance) {
-			return nil, aws.Errorf("IncorrectInstanceState", "The instance %s is %s", instance.ID, instance.State)
-		}
-		if err := applyOptions(&instance.MetadataOptions, in.MetadataOptionsChanges); err != nil {
-			return nil, err
-		}
-		answer := &ec2.ModifyMetadataOptionsResponse{InstanceID: instance.ID, Options: instance.MetadataOptions.Describe("pending")}
-		return answer, instances.put(op, instance)
-	})
+	instance, err := instances.find(op, in.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	if isEnding(instance) {
+		return nil, aws.Errorf("IncorrectInstanceState", "The instance %s is %s", instance.ID, instance.State)
+	}
+	if err := applyOptions(&instance.MetadataOptions, in.MetadataOptionsChanges); err != nil {
+		return nil, err
+	}
+	answer := &ec2.ModifyMetadataOptionsResponse{InstanceID: instance.ID,
+		Options: instance.MetadataOptions.Describe("pending")}
+	return answer, instances.put(op, instance)
 }
 
 func optionAttributes(i *ec2.Instance) map[string][]string {

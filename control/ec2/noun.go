@@ -86,7 +86,7 @@ func (n noun[T]) read(op *call, id string) (*T, error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	if err != nil || n.head(&object).account != op.account {
+	if err != nil || n.head(&object).account != op.Account {
 		return nil, aws.Errorf(n.missing, "The %s '%s' does not exist", n.label, id)
 	}
 	return &object, nil
@@ -111,7 +111,7 @@ func (n noun[T]) put(op *call, object *T) error {
 }
 
 // all lists the objects of the caller's account, in order of id.
-func (n noun[T]) all(op *call) ([]*T, error) { return n.owned.All(op.Tx, op.account) }
+func (n noun[T]) all(op *call) ([]*T, error) { return n.owned.All(op.Tx, op.Account) }
 
 // selection says which objects a Describe request wants.
 type selection struct {

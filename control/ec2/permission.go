@@ -1,14 +1,12 @@
 package ec2
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"strconv"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 )
 
 // anyProtocol is the protocol of a permission for all traffic.
@@ -28,55 +26,56 @@ var (
 )
 
 // AuthorizeSecurityGroupIngress lets traffic in.
-func (c *Control) AuthorizeSecurityGroupIngress(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
-	return c.authorize(ctx, caller, in, ingress)
+func (op *call) AuthorizeSecurityGroupIngress(in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	return op.authorize(in, ingress)
 }
 
 // AuthorizeSecurityGroupEgress lets traffic out.
-func (c *Control) AuthorizeSecurityGroupEgress(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
-	return c.authorize(ctx, caller, in, egress)
+func (op *call) AuthorizeSecurityGroupEgress(in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	return op.authorize(in, egress)
 }
 
 // RevokeSecurityGroupIngress takes back what lets traffic in.
-func (c *Control) RevokeSecurityGroupIngress(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
-	return c.revoke(ctx, caller, in, ingress)
+func (op *call) RevokeSecurityGroupIngress(
+	in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
+	return op.revoke(in, ingress)
 }
 
 // RevokeSecurityGroupEgress takes back what lets traffic out.
-func (c *Control) RevokeSecurityGroupEgress(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
-	return c.revoke(ctx, caller, in, egress)
+func (op *call) RevokeSecurityGroupEgress(in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
+	return op.revoke(in, egress)
 }
 
-func (c *Control) authorize(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest, d direction) (*ec2.AuthorizeSecurityGroupResponse, error) {
-	return update(ctx, c, caller, "AuthorizeSecurityGroup"+d.name, func(op *call) (*ec2.AuthorizeSecurityGroupResponse, error) {
-		tags, err := rulesTagged.tagsOf(in.TagSpecification)
-		if err != nil {
-			return nil, err
+func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	tags, err := rulesTagged.tagsOf(in.TagSpecification)
+	if err != nil {
+		return nil, err
+	}
+	op.SetTags(tags)
+	group, added, err := op.permissions(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.mayTagRules("AuthorizeSecurityGroup"+d.name, tags); err != nil {
+		return nil, err
+	}
+	if len(added) == 0 {
+		return nil, aws.Errorf("MissingParameter", "The request must contain the parameter ipPermissions")
+	}
+	before, list := others(group), d.of(group)
+	for i := range added {
+		if slices.ContainsFunc(*list, same(added[i])) {
+			return nil, aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists",
+				describePermission(added[i]))
 		}
-		op.SetTags(tags)
-		group, added, err := op.permissions(in)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.mayTagRules("AuthorizeSecurityGroup"+d.name, tags); err != nil {
-			return nil, err
-		}
-		if len(added) == 0 {
-			return nil, aws.Errorf("MissingParameter", "The request must contain the parameter ipPermissions")
-		}
-		before, list := others(group), d.of(group)
-		for i := range added {
-			if slices.ContainsFunc(*list, same(added[i])) {
-				return nil, aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists", describePermission(added[i]))
-			}
-			added[i].ID, added[i].Tags = c.newID("sgr-"), tags
-			*list = append(*list, added[i])
-		}
-		if err := op.quotas.Room(ec2.QuotaRules, weightOf(*list)); err != nil {
-			return nil, err
-		}
-		return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)}, op.putChanged(group, before)
-	})
+		added[i].ID, added[i].Tags = op.newID("sgr-"), tags
+		*list = append(*list, added[i])
+	}
+	if err := op.Quotas.Room(ec2.QuotaRules, weightOf(*list)); err != nil {
+		return nil, err
+	}
+	return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)},
+		op.putChanged(group, before)
 }
 
 // weightOf is what permissions of one direction count as: each one, but for prefix lists (VPC user guide, "AWS-managed
@@ -90,42 +89,41 @@ func weightOf(permissions []ec2.Permission) (weight int) {
 	return weight
 }
 
-func (c *Control) revoke(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest, d direction) (*ec2.RevokeSecurityGroupResponse, error) {
-	return update(ctx, c, caller, "RevokeSecurityGroup"+d.name, func(op *call) (*ec2.RevokeSecurityGroupResponse, error) {
-		group, named, err := op.permissions(&in.PermissionsRequest)
+func (op *call) revoke(in *ec2.RevokedPermissionsRequest, d direction) (*ec2.RevokeSecurityGroupResponse, error) {
+	group, named, err := op.permissions(&in.PermissionsRequest)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.TagSpecification) > 0 {
+		return nil, aws.Errorf("UnknownParameter", "The parameter TagSpecification is not recognized; leave it out")
+	}
+	before, list := others(group), d.of(group)
+	var revoked []ec2.Permission
+	take := func(is func(ec2.Permission) bool, missing error) error {
+		i := slices.IndexFunc(*list, is)
+		if i < 0 {
+			return missing
+		}
+		revoked = append(revoked, (*list)[i])
+		*list = slices.Delete(*list, i, i+1)
+		return nil
+	}
+	for _, permission := range named {
+		err := take(same(permission), aws.Errorf("InvalidPermission.NotFound",
+			"The specified rule does not exist in this security group: %s", describePermission(permission)))
 		if err != nil {
 			return nil, err
 		}
-		if len(in.TagSpecification) > 0 {
-			return nil, aws.Errorf("UnknownParameter", "The parameter TagSpecification is not recognized; leave it out")
+	}
+	for _, id := range in.RuleIDs {
+		err := take(func(p ec2.Permission) bool { return p.ID == id }, aws.Errorf("InvalidSecurityGroupRuleId.NotFound",
+			"The security group rule ID '%s' does not exist", id))
+		if err != nil {
+			return nil, err
 		}
-		before, list := others(group), d.of(group)
-		var revoked []ec2.Permission
-		take := func(is func(ec2.Permission) bool, missing error) error {
-			i := slices.IndexFunc(*list, is)
-			if i < 0 {
-				return missing
-			}
-			revoked = append(revoked, (*list)[i])
-			*list = slices.Delete(*list, i, i+1)
-			return nil
-		}
-		for _, permission := range named {
-			err := take(same(permission), aws.Errorf("InvalidPermission.NotFound",
-				"The specified rule does not exist in this security group: %s", describePermission(permission)))
-			if err != nil {
-				return nil, err
-			}
-		}
-		for _, id := range in.RuleIDs {
-			err := take(func(p ec2.Permission) bool { return p.ID == id }, aws.Errorf("InvalidSecurityGroupRuleId.NotFound",
-				"The security group rule ID '%s' does not exist", id))
-			if err != nil {
-				return nil, err
-			}
-		}
-		return &ec2.RevokeSecurityGroupResponse{Return: true, Rules: revokedRules(group, d, revoked)}, op.putChanged(group, before)
-	})
+	}
+	return &ec2.RevokeSecurityGroupResponse{Return: true, Rules: revokedRules(group, d, revoked)},
+		op.putChanged(group, before)
 }
 
 // putChanged writes a group whose permissions have changed, and what they refer to now instead of before.
@@ -304,7 +302,7 @@ func portOf(shown *int32) int32 {
 func (op *call) addPeer(to *ec2.IPPermission, p ec2.Permission) {
 	switch {
 	case p.Group != "":
-		to.Groups = append(to.Groups, ec2.PermittedGroup{ID: p.Group, OwnerID: op.account, Description: p.Description})
+		to.Groups = append(to.Groups, ec2.PermittedGroup{ID: p.Group, OwnerID: op.Account, Description: p.Description})
 	case p.PrefixList != "":
 		to.PrefixLists = append(to.PrefixLists, ec2.PermittedList{ID: p.PrefixList, Description: p.Description})
 	case isIPv6(p.CIDR):
@@ -329,7 +327,7 @@ func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.P
 		}
 		switch {
 		case p.Group != "":
-			rule.Group = &ec2.ReferencedGroup{ID: p.Group, OwnerID: op.account}
+			rule.Group = &ec2.ReferencedGroup{ID: p.Group, OwnerID: op.Account}
 		case isIPv6(p.CIDR):
 			rule.CIDR6 = p.CIDR
 		default:

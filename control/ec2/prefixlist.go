@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -9,7 +8,6 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 	"pergola/lattice"
 )
 
@@ -21,8 +19,8 @@ const prefixListWeight = 10
 // Nothing but the region says which they are.
 func (c *Control) prefixLists() []ec2.PrefixList {
 	lists := []ec2.PrefixList{
-		{Name: "com.amazonaws." + c.region + ".vpc-lattice", Family: "IPv4", CIDRs: ec2.Set[string]{"169.254.171.0/24"}},
-		{Name: "com.amazonaws." + c.region + ".ipv6.vpc-lattice", Family: "IPv6", CIDRs: ec2.Set[string]{"fd00:ec2:80::/64"}},
+		{Name: "com.amazonaws." + c.Region + ".vpc-lattice", Family: "IPv4", CIDRs: ec2.Set[string]{"169.254.171.0/24"}},
+		{Name: "com.amazonaws." + c.Region + ".ipv6.vpc-lattice", Family: "IPv6", CIDRs: ec2.Set[string]{"fd00:ec2:80::/64"}},
 	}
 	for i := range lists {
 		digits := sha256.Sum256([]byte(lists[i].Name))
@@ -45,49 +43,41 @@ func (op *call) prefixList(id string) (ec2.PrefixList, error) {
 }
 
 // DescribePrefixLists lists the prefix lists of AWS's services; VPC Lattice has two.
-func (c *Control) DescribePrefixLists(ctx context.Context, caller iam.Caller,
-	in *ec2.DescribePrefixListsRequest) (*ec2.DescribePrefixListsResponse, error) {
-	return view(ctx, c, caller, "DescribePrefixLists", func(*call) (*ec2.DescribePrefixListsResponse, error) {
-		picked, err := c.pickLists(in)
-		answer := &ec2.DescribePrefixListsResponse{}
-		for _, list := range picked {
-			answer.Lists = append(answer.Lists, ec2.PrefixListDescription{ID: list.ID, Name: list.Name, CIDRs: list.CIDRs})
-		}
-		return answer, err
-	})
+func (op *call) DescribePrefixLists(in *ec2.DescribePrefixListsRequest) (*ec2.DescribePrefixListsResponse, error) {
+	picked, err := op.pickLists(in)
+	answer := &ec2.DescribePrefixListsResponse{}
+	for _, list := range picked {
+		answer.Lists = append(answer.Lists, ec2.PrefixListDescription{ID: list.ID, Name: list.Name, CIDRs: list.CIDRs})
+	}
+	return answer, err
 }
 
 // DescribeManagedPrefixLists lists the same lists, as managed prefix lists.
-func (c *Control) DescribeManagedPrefixLists(ctx context.Context, caller iam.Caller,
+func (op *call) DescribeManagedPrefixLists(
 	in *ec2.DescribePrefixListsRequest) (*ec2.DescribeManagedPrefixListsResponse, error) {
-	return view(ctx, c, caller, "DescribeManagedPrefixLists",
-		func(*call) (*ec2.DescribeManagedPrefixListsResponse, error) {
-			picked, err := c.pickLists(in)
-			answer := &ec2.DescribeManagedPrefixListsResponse{}
-			for _, list := range picked {
-				answer.Lists = append(answer.Lists, ec2.ManagedPrefixList{
-					ID: list.ID, Name: list.Name, Family: list.Family, State: "create-complete", OwnerID: "AWS", Version: 1,
-					ARN: lattice.ARN{Service: "ec2", Region: c.region, Account: "aws", Resource: "prefix-list/" + list.ID}.String(),
-				})
-			}
-			return answer, err
+	picked, err := op.pickLists(in)
+	answer := &ec2.DescribeManagedPrefixListsResponse{}
+	for _, list := range picked {
+		answer.Lists = append(answer.Lists, ec2.ManagedPrefixList{
+			ID: list.ID, Name: list.Name, Family: list.Family, State: "create-complete", OwnerID: "AWS", Version: 1,
+			ARN: lattice.ARN{Service: "ec2", Region: op.Region, Account: "aws", Resource: "prefix-list/" + list.ID}.String(),
 		})
+	}
+	return answer, err
 }
 
 // GetManagedPrefixListEntries lists what a prefix list has.
-func (c *Control) GetManagedPrefixListEntries(ctx context.Context, caller iam.Caller,
+func (op *call) GetManagedPrefixListEntries(
 	in *ec2.GetPrefixListEntriesRequest) (*ec2.GetPrefixListEntriesResponse, error) {
-	return view(ctx, c, caller, "GetManagedPrefixListEntries", func(op *call) (*ec2.GetPrefixListEntriesResponse, error) {
-		if err := op.May(op.arn("prefix-list/"+in.ID), nil); err != nil {
-			return nil, err
-		}
-		list, err := op.prefixList(in.ID)
-		answer := &ec2.GetPrefixListEntriesResponse{}
-		for _, cidr := range list.CIDRs {
-			answer.Entries = append(answer.Entries, ec2.PrefixListEntry{CIDR: cidr})
-		}
-		return answer, err
-	})
+	if err := op.May(op.arn("prefix-list/"+in.ID), nil); err != nil {
+		return nil, err
+	}
+	list, err := op.prefixList(in.ID)
+	answer := &ec2.GetPrefixListEntriesResponse{}
+	for _, cidr := range list.CIDRs {
+		answer.Entries = append(answer.Entries, ec2.PrefixListEntry{CIDR: cidr})
+	}
+	return answer, err
 }
 
 func (c *Control) pickLists(in *ec2.DescribePrefixListsRequest) ([]ec2.PrefixList, error) {

@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func (op *call) profile(s ec2.ProfileSpecification) (*iam.InstanceProfile, error
 	if s.ARN != "" {
 		name, what, given = s.ARN[strings.LastIndexByte(s.ARN, '/')+1:], "ARN", s.ARN
 	}
-	profile, err := profiles.Get(op.Tx, iam.ID(op.account, name))
+	profile, err := profiles.Get(op.Tx, iam.ID(op.Account, name))
 	switch {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return nil, err
@@ -45,7 +44,7 @@ func (op *call) profile(s ec2.ProfileSpecification) (*iam.InstanceProfile, error
 // mayPass asks whether the caller may let instances have the role of a profile (IAM user guide, "Grant a user permissions
 // to pass a role to an AWS service").
 func (op *call) mayPass(profile *iam.InstanceProfile) error {
-	role, err := roles.Get(op.Tx, iam.ID(op.account, profile.Role))
+	role, err := roles.Get(op.Tx, iam.ID(op.Account, profile.Role))
 	if err != nil {
 		return err
 	}
@@ -73,28 +72,26 @@ func (op *call) requiredProfile(s ec2.ProfileSpecification) (*iam.InstanceProfil
 }
 
 // AssociateIAMInstanceProfile gives an instance that has none an instance profile.
-func (c *Control) AssociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.AssociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return update(ctx, c, caller, "AssociateIamInstanceProfile", func(op *call) (*ec2.ProfileAssociationResponse, error) {
-		instance, err := instances.find(op, in.InstanceID)
-		if err != nil {
-			return nil, err
-		}
-		if instance.Profile != nil {
-			return nil, aws.Errorf("IncorrectState", "There is an existing association for instance %s: %s", instance.ID, instance.Profile.ID)
-		}
-		return op.reassociate(instance, in.Profile)
-	})
+func (op *call) AssociateIAMInstanceProfile(in *ec2.AssociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
+	instance, err := instances.find(op, in.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	if instance.Profile != nil {
+		return nil, aws.Errorf("IncorrectState", "There is an existing association for instance %s: %s", instance.ID,
+			instance.Profile.ID)
+	}
+	return op.reassociate(instance, in.Profile)
 }
 
 // ReplaceIAMInstanceProfileAssociation gives an instance another instance profile. The association gets another id.
-func (c *Control) ReplaceIAMInstanceProfileAssociation(ctx context.Context, caller iam.Caller, in *ec2.ReplaceProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return update(ctx, c, caller, "ReplaceIamInstanceProfileAssociation", func(op *call) (*ec2.ProfileAssociationResponse, error) {
-		instance, err := op.associated(in.AssociationID)
-		if err != nil {
-			return nil, err
-		}
-		return op.reassociate(instance, in.Profile)
-	})
+func (op *call) ReplaceIAMInstanceProfileAssociation(
+	in *ec2.ReplaceProfileRequest) (*ec2.ProfileAssociationResponse, error) {
+	instance, err := op.associated(in.AssociationID)
+	if err != nil {
+		return nil, err
+	}
+	return op.reassociate(instance, in.Profile)
 }
 
 // reassociate gives an instance an instance profile, in place of the one it may have.
@@ -116,16 +113,15 @@ func isEnding(i *ec2.Instance) bool {
 }
 
 // DisassociateIAMInstanceProfile takes an instance's instance profile away.
-func (c *Control) DisassociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.DisassociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return update(ctx, c, caller, "DisassociateIamInstanceProfile", func(op *call) (*ec2.ProfileAssociationResponse, error) {
-		instance, err := op.associated(in.AssociationID)
-		if err != nil {
-			return nil, err
-		}
-		answer := &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Disassociating)}
-		instance.Profile = nil
-		return answer, instances.put(op, instance)
-	})
+func (op *call) DisassociateIAMInstanceProfile(
+	in *ec2.DisassociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
+	instance, err := op.associated(in.AssociationID)
+	if err != nil {
+		return nil, err
+	}
+	answer := &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Disassociating)}
+	instance.Profile = nil
+	return answer, instances.put(op, instance)
 }
 
 // withProfiles are the instances that have an instance profile.
@@ -155,22 +151,21 @@ func describeAssociation(i *ec2.Instance, state ec2.AssociationState) ec2.Profil
 }
 
 // DescribeIAMInstanceProfileAssociations lists the associations of instances with instance profiles.
-func (c *Control) DescribeIAMInstanceProfileAssociations(ctx context.Context, caller iam.Caller, in *ec2.DescribeProfileAssociationsRequest) (*ec2.DescribeProfileAssociationsResponse, error) {
-	return view(ctx, c, caller, "DescribeIamInstanceProfileAssociations", func(op *call) (*ec2.DescribeProfileAssociationsResponse, error) {
-		all, err := op.withProfiles()
-		if err != nil {
-			return nil, err
-		}
-		picked, err := pick(all, in.IDs, noAssociation, func(i *ec2.Instance) (string, bool, error) {
-			match, err := matches(in.Filters, map[string][]string{"instance-id": {i.ID}, "state": {string(ec2.Associated)}}, nil)
-			return i.Profile.ID, match, err
-		})
-		answer := &ec2.DescribeProfileAssociationsResponse{}
-		for _, instance := range picked {
-			answer.Associations = append(answer.Associations, describeAssociation(instance, ec2.Associated))
-		}
-		return answer, err
+func (op *call) DescribeIAMInstanceProfileAssociations(
+	in *ec2.DescribeProfileAssociationsRequest) (*ec2.DescribeProfileAssociationsResponse, error) {
+	all, err := op.withProfiles()
+	if err != nil {
+		return nil, err
+	}
+	picked, err := pick(all, in.IDs, noAssociation, func(i *ec2.Instance) (string, bool, error) {
+		match, err := matches(in.Filters, map[string][]string{"instance-id": {i.ID}, "state": {string(ec2.Associated)}}, nil)
+		return i.Profile.ID, match, err
 	})
+	answer := &ec2.DescribeProfileAssociationsResponse{}
+	for _, instance := range picked {
+		answer.Associations = append(answer.Associations, describeAssociation(instance, ec2.Associated))
+	}
+	return answer, err
 }
 
 func profileAttributes(i *ec2.Instance) map[string][]string {

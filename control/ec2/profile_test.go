@@ -12,7 +12,7 @@ import (
 func (w *world) profile(path, name, role string) iam.InstanceProfile {
 	w.t.Helper()
 	p := iam.InstanceProfile{Entity: iam.Entity{Account: w.caller.Account, Name: name, Path: path, UniqueID: "AIPA" + name}, Role: role}
-	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+	_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		if role != "" {
 			object := iam.Role{Entity: iam.Entity{Account: p.Account, Name: role, Path: "/", UniqueID: "AROA" + role}}
 			if err := store.NewKind[iam.Role](iam.KindRole).Put(tx, iam.ID(p.Account, role), object); err != nil {

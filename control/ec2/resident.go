@@ -28,7 +28,7 @@ func SecurityGroups(tx *store.Tx, account string, ids []string) ([]*ec2.Security
 }
 
 func (n noun[T]) readAll(tx *store.Tx, account string, ids []string) ([]*T, error) {
-	op, all := &call{Tx: tx, account: account}, make([]*T, 0, len(ids))
+	op, all := within(tx, account), make([]*T, 0, len(ids))
 	for _, id := range ids {
 		object, err := n.read(op, id)
 		if err != nil {
@@ -46,7 +46,7 @@ func DefaultGroup(tx *store.Tx, vpc string) (string, error) {
 
 // MoveIn gives a resident the lowest free address of a subnet and its place in its security groups.
 func (r Resident) MoveIn(tx *store.Tx, subnet *ec2.Subnet) (netip.Addr, error) {
-	op := &call{Tx: tx}
+	op := within(tx, "")
 	free, err := op.free(subnet, 1)
 	if err != nil {
 		return netip.Addr{}, err
@@ -62,7 +62,7 @@ func (r Resident) MoveIn(tx *store.Tx, subnet *ec2.Subnet) (netip.Addr, error) {
 
 // Regroup puts the resident into other security groups.
 func (r Resident) Regroup(tx *store.Tx, groups []string) error {
-	op := &call{Tx: tx}
+	op := within(tx, "")
 	op.forget(r.ID, r.SecurityGroups...)
 	return op.refer(r.ID, groups...)
 }
@@ -70,5 +70,5 @@ func (r Resident) Regroup(tx *store.Tx, groups []string) error {
 // MoveOut takes back an address in a subnet of a VPC, and the place in the security groups.
 func (r Resident) MoveOut(tx *store.Tx, vpc, subnet string, address netip.Addr) {
 	addresses.Delete(tx, vpc+"/"+address.String())
-	(&call{Tx: tx}).forget(r.ID, append([]string{subnet}, r.SecurityGroups...)...)
+	within(tx, "").forget(r.ID, append([]string{subnet}, r.SecurityGroups...)...)
 }

@@ -2,13 +2,11 @@ package ec2
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 )
 
 // ruleTags are the tags of security group rules, which are parts of their groups.
@@ -80,41 +78,38 @@ func (r ruleTags) describeTags(op *call) (all []ec2.TagDescription, err error) {
 }
 
 // DescribeSecurityGroupRules lists the rules of security groups one by one, in order of their ids.
-func (c *Control) DescribeSecurityGroupRules(ctx context.Context, caller iam.Caller,
+func (op *call) DescribeSecurityGroupRules(
 	in *ec2.DescribeSecurityGroupRulesRequest) (*ec2.DescribeSecurityGroupRulesResponse, error) {
-	return view(ctx, c, caller, "DescribeSecurityGroupRules",
-		func(op *call) (*ec2.DescribeSecurityGroupRulesResponse, error) {
-			own, err := groups.all(op)
-			if err != nil {
-				return nil, err
+	own, err := groups.all(op)
+	if err != nil {
+		return nil, err
+	}
+	var all []ec2.SecurityGroupRule
+	for _, group := range own {
+		all = append(all, op.rules(group, ingress, group.Ingress)...)
+		all = append(all, op.rules(group, egress, group.Egress)...)
+	}
+	slices.SortFunc(all, func(a, b ec2.SecurityGroupRule) int { return strings.Compare(a.ID, b.ID) })
+	all, err = pick(all, in.IDs, "InvalidSecurityGroupRuleId.NotFound",
+		func(r ec2.SecurityGroupRule) (string, bool, error) {
+			tags := map[string]string{}
+			for _, tag := range r.Tags {
+				tags[tag.Key] = tag.Value
 			}
-			var all []ec2.SecurityGroupRule
-			for _, group := range own {
-				all = append(all, op.rules(group, ingress, group.Ingress)...)
-				all = append(all, op.rules(group, egress, group.Egress)...)
-			}
-			slices.SortFunc(all, func(a, b ec2.SecurityGroupRule) int { return strings.Compare(a.ID, b.ID) })
-			all, err = pick(all, in.IDs, "InvalidSecurityGroupRuleId.NotFound",
-				func(r ec2.SecurityGroupRule) (string, bool, error) {
-					tags := map[string]string{}
-					for _, tag := range r.Tags {
-						tags[tag.Key] = tag.Value
-					}
-					match, err := matches(in.Filters, map[string][]string{"group-id": {r.GroupID}, "security-group-rule-id": {r.ID}},
-						tags)
-					return r.ID, match, err
-				})
-			answer := &ec2.DescribeSecurityGroupRulesResponse{}
-			for _, rule := range all {
-				switch {
-				case rule.ID <= in.NextToken:
-				case in.MaxResults > 0 && len(answer.Rules) == int(in.MaxResults):
-					answer.NextToken = answer.Rules[len(answer.Rules)-1].ID
-					return answer, err
-				default:
-					answer.Rules = append(answer.Rules, rule)
-				}
-			}
-			return answer, err
+			match, err := matches(in.Filters, map[string][]string{"group-id": {r.GroupID}, "security-group-rule-id": {r.ID}},
+				tags)
+			return r.ID, match, err
 		})
+	answer := &ec2.DescribeSecurityGroupRulesResponse{}
+	for _, rule := range all {
+		switch {
+		case rule.ID <= in.NextToken:
+		case in.MaxResults > 0 && len(answer.Rules) == int(in.MaxResults):
+			answer.NextToken = answer.Rules[len(answer.Rules)-1].ID
+			return answer, err
+		default:
+			answer.Rules = append(answer.Rules, rule)
+		}
+	}
+	return answer, err
 }

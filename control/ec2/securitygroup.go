@@ -1,14 +1,12 @@
 package ec2
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 	"pergola/store"
 )
 
@@ -28,7 +26,7 @@ func (op *call) newGroup(vpc *ec2.VPC, name, description string) *ec2.SecurityGr
 	egress := op.allowAll()
 	egress.CIDR = "0.0.0.0/0"
 	return &ec2.SecurityGroup{
-		ID: op.newID("sg-"), Account: op.account, VPC: vpc.ID, Name: name, Description: description,
+		ID: op.newID("sg-"), Account: op.Account, VPC: vpc.ID, Name: name, Description: description,
 		Egress: []ec2.Permission{egress},
 	}
 }
@@ -73,7 +71,7 @@ func (op *call) deleteDefaultGroup(vpc *ec2.VPC) error {
 }
 
 // CreateSecurityGroup makes a security group in a VPC.
-func (c *Control) CreateSecurityGroup(ctx context.Context, caller iam.Caller, in *ec2.CreateSecurityGroupRequest) (*ec2.CreateSecurityGroupResponse, error) {
+func (op *call) CreateSecurityGroup(in *ec2.CreateSecurityGroupRequest) (*ec2.CreateSecurityGroupResponse, error) {
 	switch {
 	case in.VPCID == "":
 		return nil, noDefaultVPC()
@@ -82,30 +80,28 @@ func (c *Control) CreateSecurityGroup(ctx context.Context, caller iam.Caller, in
 	case strings.HasPrefix(in.Name, "sg-"):
 		return nil, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", in.Name)
 	}
-	return update(ctx, c, caller, "CreateSecurityGroup", func(op *call) (*ec2.CreateSecurityGroupResponse, error) {
-		tags, err := groups.tagsOf(in.TagSpecification)
-		if err != nil {
-			return nil, err
-		}
-		if err := groups.mayCreate(op, tags); err != nil {
-			return nil, err
-		}
-		vpc, err := vpcs.find(op, in.VPCID)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.nameIsFree(vpc, in.Name); err != nil {
-			return nil, err
-		}
-		if err := op.roomFor(ec2.QuotaSecurityGroups, groups.owned.Count, 1); err != nil {
-			return nil, err
-		}
-		group := op.newGroup(vpc, in.Name, in.Description)
-		group.Tags = tags
-		return &ec2.CreateSecurityGroupResponse{
-			ID: group.ID, ARN: op.arn("security-group/" + group.ID), Tags: sortedTags(group.Tags),
-		}, op.putNew(group)
-	})
+	tags, err := groups.tagsOf(in.TagSpecification)
+	if err != nil {
+		return nil, err
+	}
+	if err := groups.mayCreate(op, tags); err != nil {
+		return nil, err
+	}
+	vpc, err := vpcs.find(op, in.VPCID)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.nameIsFree(vpc, in.Name); err != nil {
+		return nil, err
+	}
+	if err := op.roomFor(ec2.QuotaSecurityGroups, groups.owned.Count, 1); err != nil {
+		return nil, err
+	}
+	group := op.newGroup(vpc, in.Name, in.Description)
+	group.Tags = tags
+	return &ec2.CreateSecurityGroupResponse{
+		ID: group.ID, ARN: op.arn("security-group/" + group.ID), Tags: sortedTags(group.Tags),
+	}, op.putNew(group)
 }
 
 func (op *call) nameIsFree(vpc *ec2.VPC, name string) error {
@@ -148,39 +144,37 @@ func peers(permissions []ec2.Permission) (ids []string) {
 }
 
 // DescribeSecurityGroups lists security groups.
-func (c *Control) DescribeSecurityGroups(ctx context.Context, caller iam.Caller, in *ec2.DescribeSecurityGroupsRequest) (*ec2.DescribeSecurityGroupsResponse, error) {
+func (op *call) DescribeSecurityGroups(
+	in *ec2.DescribeSecurityGroupsRequest) (*ec2.DescribeSecurityGroupsResponse, error) {
 	filters := in.Filters
 	if len(in.Names) > 0 {
 		filters = append(filters, ec2.Filter{Name: "group-name", Values: in.Names})
 	}
-	return view(ctx, c, caller, "DescribeSecurityGroups", func(op *call) (*ec2.DescribeSecurityGroupsResponse, error) {
-		found, next, err := groups.selected(op, selection{in.IDs, filters, in.Page})
-		answer := &ec2.DescribeSecurityGroupsResponse{NextToken: next}
-		for _, group := range found {
-			answer.Groups = append(answer.Groups, op.describeGroup(group))
-		}
-		return answer, err
-	})
+	found, next, err := groups.selected(op, selection{in.IDs, filters, in.Page})
+	answer := &ec2.DescribeSecurityGroupsResponse{NextToken: next}
+	for _, group := range found {
+		answer.Groups = append(answer.Groups, op.describeGroup(group))
+	}
+	return answer, err
 }
 
 // DeleteSecurityGroup deletes a group that nothing is in and that no other group names.
-func (c *Control) DeleteSecurityGroup(ctx context.Context, caller iam.Caller, in *ec2.DeleteSecurityGroupRequest) (*ec2.DeleteSecurityGroupResponse, error) {
-	return update(ctx, c, caller, "DeleteSecurityGroup", func(op *call) (*ec2.DeleteSecurityGroupResponse, error) {
-		group, err := groups.find(op, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if group.Name == defaultGroup {
-			return nil, aws.Errorf("CannotDelete", "the specified group: \"%s\" name: \"default\" cannot be deleted by a user", group.ID)
-		}
-		if err := op.unreferenced("security group", group.ID); err != nil {
-			return nil, err
-		}
-		op.forget(group.ID, append(others(group), group.VPC)...)
-		groupNames.Delete(op.Tx, group.VPC+"/"+group.Name)
-		groups.remove(op, group)
-		return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, nil
-	})
+func (op *call) DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.DeleteSecurityGroupResponse, error) {
+	group, err := groups.find(op, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if group.Name == defaultGroup {
+		return nil, aws.Errorf("CannotDelete", "the specified group: \"%s\" name: \"default\" cannot be deleted by a user",
+			group.ID)
+	}
+	if err := op.unreferenced("security group", group.ID); err != nil {
+		return nil, err
+	}
+	op.forget(group.ID, append(others(group), group.VPC)...)
+	groupNames.Delete(op.Tx, group.VPC+"/"+group.Name)
+	groups.remove(op, group)
+	return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, nil
 }
 
 // others are the groups that a group's permissions name, but for itself.

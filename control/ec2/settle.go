@@ -41,11 +41,11 @@ func (c *Control) settleInstance(tx *store.Tx, id string, verdict settling.Verdi
 	if instance == nil {
 		return err
 	}
-	op := &call{Control: c, Tx: tx, account: instance.Account}
+	op := within(tx, instance.Account)
 	failure := verdict.Failure.FailureMessage
 	terminate := func() {
 		op.release(instance)
-		instance.State, instance.Terminated = ec2.InstanceTerminated, c.now().UTC()
+		instance.State, instance.Terminated = ec2.InstanceTerminated, c.Now().UTC()
 	}
 	switch instance.State {
 	case ec2.InstancePending:
@@ -100,6 +100,6 @@ func (op *call) remove(i *ec2.Instance) error {
 			return err
 		}
 	}
-	launches.Delete(op.Tx, launchKey(op.account, i.ClientToken))
+	launches.Delete(op.Tx, launchKey(op.Account, i.ClientToken))
 	return err
 }

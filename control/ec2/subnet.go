@@ -1,20 +1,18 @@
 package ec2
 
 import (
-	"context"
 	"net/netip"
 	"strconv"
 
 	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
 
 // CreateSubnet makes a subnet of addresses that the VPC has and that none of its other subnets has.
-func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResponse, error) {
+func (op *call) CreateSubnet(in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResponse, error) {
 	cidr, err := parseCIDR(in.CIDRBlock)
 	if err != nil {
 		return nil, err
@@ -22,39 +20,38 @@ func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.C
 	if in.IPv6CIDRBlock != "" {
 		return nil, aws.Errorf("UnsupportedOperation", "subnets have IPv4 addresses only; leave out Ipv6CidrBlock")
 	}
-	zone, err := c.zone(in.AvailabilityZone, in.AvailabilityZoneID)
+	zone, err := op.zone(in.AvailabilityZone, in.AvailabilityZoneID)
 	if err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "CreateSubnet", func(op *call) (*ec2.CreateSubnetResponse, error) {
-		tags, err := subnets.tagsOf(in.TagSpecification)
-		if err != nil {
-			return nil, err
-		}
-		if err := subnets.mayCreate(op, tags); err != nil {
-			return nil, err
-		}
-		vpc, err := vpcs.find(op, in.VPCID)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.fits(cidr, vpc); err != nil {
-			return nil, err
-		}
-		inVPC := func(tx *store.Tx, _ string) (int, error) { return references.Count(tx, vpc.ID+"/"+subnets.prefix) }
-		if err := op.roomFor(ec2.QuotaSubnets, inVPC, 1); err != nil {
-			return nil, err
-		}
-		subnet := &ec2.Subnet{ID: c.newID("subnet-"), Account: op.account, VPC: vpc.ID, CIDR: cidr, AvailabilityZone: zone.Name, Tags: tags}
-		if err := subnets.create(op, subnet); err != nil {
-			return nil, err
-		}
-		if err := op.refer(subnet.ID, vpc.ID); err != nil {
-			return nil, err
-		}
-		description, err := op.describeSubnet(subnet)
-		return &ec2.CreateSubnetResponse{Subnet: description}, err
-	})
+	tags, err := subnets.tagsOf(in.TagSpecification)
+	if err != nil {
+		return nil, err
+	}
+	if err := subnets.mayCreate(op, tags); err != nil {
+		return nil, err
+	}
+	vpc, err := vpcs.find(op, in.VPCID)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.fits(cidr, vpc); err != nil {
+		return nil, err
+	}
+	inVPC := func(tx *store.Tx, _ string) (int, error) { return references.Count(tx, vpc.ID+"/"+subnets.prefix) }
+	if err := op.roomFor(ec2.QuotaSubnets, inVPC, 1); err != nil {
+		return nil, err
+	}
+	subnet := &ec2.Subnet{ID: op.newID("subnet-"), Account: op.Account, VPC: vpc.ID, CIDR: cidr,
+		AvailabilityZone: zone.Name, Tags: tags}
+	if err := subnets.create(op, subnet); err != nil {
+		return nil, err
+	}
+	if err := op.refer(subnet.ID, vpc.ID); err != nil {
+		return nil, err
+	}
+	description, err := op.describeSubnet(subnet)
+	return &ec2.CreateSubnetResponse{Subnet: description}, err
 }
 
 // subnetsOf are the subnets of a VPC.
@@ -121,36 +118,32 @@ func subnetAttributes(op *call, s *ec2.Subnet) map[string][]string {
 }
 
 // DescribeSubnets lists subnets.
-func (c *Control) DescribeSubnets(ctx context.Context, caller iam.Caller, in *ec2.DescribeSubnetsRequest) (*ec2.DescribeSubnetsResponse, error) {
-	return view(ctx, c, caller, "DescribeSubnets", func(op *call) (*ec2.DescribeSubnetsResponse, error) {
-		found, next, err := subnets.selected(op, selection{in.IDs, in.Filters, in.Page})
+func (op *call) DescribeSubnets(in *ec2.DescribeSubnetsRequest) (*ec2.DescribeSubnetsResponse, error) {
+	found, next, err := subnets.selected(op, selection{in.IDs, in.Filters, in.Page})
+	if err != nil {
+		return nil, err
+	}
+	answer := &ec2.DescribeSubnetsResponse{NextToken: next}
+	for _, subnet := range found {
+		description, err := op.describeSubnet(subnet)
 		if err != nil {
 			return nil, err
 		}
-		answer := &ec2.DescribeSubnetsResponse{NextToken: next}
-		for _, subnet := range found {
-			description, err := op.describeSubnet(subnet)
-			if err != nil {
-				return nil, err
-			}
-			answer.Subnets = append(answer.Subnets, description)
-		}
-		return answer, nil
-	})
+		answer.Subnets = append(answer.Subnets, description)
+	}
+	return answer, nil
 }
 
 // DeleteSubnet deletes a subnet in which nothing is left.
-func (c *Control) DeleteSubnet(ctx context.Context, caller iam.Caller, in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
-	return update(ctx, c, caller, "DeleteSubnet", func(op *call) (*ec2.Done, error) {
-		subnet, err := subnets.find(op, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.unreferenced("subnet", subnet.ID); err != nil {
-			return nil, err
-		}
-		op.forget(subnet.ID, subnet.VPC)
-		subnets.remove(op, subnet)
-		return done(), nil
-	})
+func (op *call) DeleteSubnet(in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
+	subnet, err := subnets.find(op, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.unreferenced("subnet", subnet.ID); err != nil {
+		return nil, err
+	}
+	op.forget(subnet.ID, subnet.VPC)
+	subnets.remove(op, subnet)
+	return done(), nil
 }

@@ -1,13 +1,11 @@
 package ec2
 
 import (
-	"context"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 )
 
 // maxTags is how many tags one resource may have (EC2 user guide, "Tag restrictions").
@@ -28,19 +26,17 @@ func addTags(to map[string]string, tags []ec2.Tag) error {
 }
 
 // CreateTags adds tags to resources, or gives new values to those that they have.
-func (c *Control) CreateTags(ctx context.Context, caller iam.Caller, in *ec2.CreateTagsRequest) (*ec2.Done, error) {
-	return update(ctx, c, caller, "CreateTags", func(op *call) (*ec2.Done, error) {
-		given := map[string]string{}
-		for _, tag := range in.Tags {
-			given[tag.Key] = tag.Value
-		}
-		op.SetTags(given)
-		return done(), op.retag(in.Resources, func(tags map[string]string) error { return addTags(tags, in.Tags) })
-	})
+func (op *call) CreateTags(in *ec2.CreateTagsRequest) (*ec2.Done, error) {
+	given := map[string]string{}
+	for _, tag := range in.Tags {
+		given[tag.Key] = tag.Value
+	}
+	op.SetTags(given)
+	return done(), op.retag(in.Resources, func(tags map[string]string) error { return addTags(tags, in.Tags) })
 }
 
 // DeleteTags removes tags from resources.
-func (c *Control) DeleteTags(ctx context.Context, caller iam.Caller, in *ec2.DeleteTagsRequest) (*ec2.Done, error) {
+func (op *call) DeleteTags(in *ec2.DeleteTagsRequest) (*ec2.Done, error) {
 	remove := func(tags map[string]string) error {
 		if len(in.Tags) == 0 {
 			clear(tags)
@@ -52,14 +48,12 @@ func (c *Control) DeleteTags(ctx context.Context, caller iam.Caller, in *ec2.Del
 		}
 		return nil
 	}
-	return update(ctx, c, caller, "DeleteTags", func(op *call) (*ec2.Done, error) {
-		var keys []string
-		for _, tag := range in.Tags {
-			keys = append(keys, tag.Key)
-		}
-		op.Set("aws:TagKeys", keys...)
-		return done(), op.retag(in.Resources, remove)
-	})
+	var keys []string
+	for _, tag := range in.Tags {
+		keys = append(keys, tag.Key)
+	}
+	op.Set("aws:TagKeys", keys...)
+	return done(), op.retag(in.Resources, remove)
 }
 
 // tagged is a noun as its tags see it.
@@ -115,36 +109,34 @@ func (n noun[T]) describeTags(op *call) (all []ec2.TagDescription, err error) {
 }
 
 // DescribeTags lists tags of all nouns, in order of resource and key. A page ends where its last resource and key do.
-func (c *Control) DescribeTags(ctx context.Context, caller iam.Caller, in *ec2.DescribeTagsRequest) (*ec2.DescribeTagsResponse, error) {
-	return view(ctx, c, caller, "DescribeTags", func(op *call) (*ec2.DescribeTagsResponse, error) {
-		var all []ec2.TagDescription
-		for _, n := range c.tagged() {
-			tags, err := n.describeTags(op)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, tags...)
+func (op *call) DescribeTags(in *ec2.DescribeTagsRequest) (*ec2.DescribeTagsResponse, error) {
+	var all []ec2.TagDescription
+	for _, n := range op.tagged() {
+		tags, err := n.describeTags(op)
+		if err != nil {
+			return nil, err
 		}
-		slices.SortFunc(all, func(a, b ec2.TagDescription) int { return strings.Compare(tagToken(a), tagToken(b)) })
-		answer := &ec2.DescribeTagsResponse{}
-		for _, tag := range all {
-			match, err := matches(in.Filters, map[string][]string{
-				"resource-id": {tag.ResourceID}, "resource-type": {tag.ResourceType}, "key": {tag.Key}, "value": {tag.Value},
-			}, map[string]string{tag.Key: tag.Value})
-			if err != nil {
-				return nil, err
-			}
-			if !match || tagToken(tag) <= in.NextToken {
-				continue
-			}
-			if in.MaxResults > 0 && len(answer.Tags) == int(in.MaxResults) {
-				answer.NextToken = tagToken(answer.Tags[len(answer.Tags)-1])
-				break
-			}
-			answer.Tags = append(answer.Tags, tag)
+		all = append(all, tags...)
+	}
+	slices.SortFunc(all, func(a, b ec2.TagDescription) int { return strings.Compare(tagToken(a), tagToken(b)) })
+	answer := &ec2.DescribeTagsResponse{}
+	for _, tag := range all {
+		match, err := matches(in.Filters, map[string][]string{
+			"resource-id": {tag.ResourceID}, "resource-type": {tag.ResourceType}, "key": {tag.Key}, "value": {tag.Value},
+		}, map[string]string{tag.Key: tag.Value})
+		if err != nil {
+			return nil, err
 		}
-		return answer, nil
-	})
+		if !match || tagToken(tag) <= in.NextToken {
+			continue
+		}
+		if in.MaxResults > 0 && len(answer.Tags) == int(in.MaxResults) {
+			answer.NextToken = tagToken(answer.Tags[len(answer.Tags)-1])
+			break
+		}
+		answer.Tags = append(answer.Tags, tag)
+	}
+	return answer, nil
 }
 
 func tagToken(t ec2.TagDescription) string { return t.ResourceID + "/" + t.Key }

@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"context"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -9,11 +8,10 @@ import (
 	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 )
 
 // CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
-func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
+func (op *call) CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
 	cidr, err := parseCIDR(in.CIDRBlock)
 	if err != nil {
 		return nil, err
@@ -24,23 +22,21 @@ func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.Crea
 	if in.AmazonIPv6 {
 		return nil, aws.Errorf("UnsupportedOperation", "VPCs have IPv4 addresses only; leave out AmazonProvidedIpv6CidrBlock")
 	}
-	return update(ctx, c, caller, "CreateVpc", func(op *call) (*ec2.CreateVPCResponse, error) {
-		tags, err := vpcs.tagsOf(in.TagSpecification)
-		if err != nil {
-			return nil, err
-		}
-		if err := vpcs.mayCreate(op, tags); err != nil {
-			return nil, err
-		}
-		if err := op.roomFor(ec2.QuotaVPCs, vpcs.owned.Count, 1); err != nil {
-			return nil, err
-		}
-		vpc := &ec2.VPC{ID: c.newID("vpc-"), Account: op.account, CIDR: cidr, Tags: tags, DNSSupport: true}
-		if err := vpcs.create(op, vpc); err != nil {
-			return nil, err
-		}
-		return &ec2.CreateVPCResponse{VPC: op.describeVPC(vpc)}, op.createDefaultGroup(vpc)
-	})
+	tags, err := vpcs.tagsOf(in.TagSpecification)
+	if err != nil {
+		return nil, err
+	}
+	if err := vpcs.mayCreate(op, tags); err != nil {
+		return nil, err
+	}
+	if err := op.roomFor(ec2.QuotaVPCs, vpcs.owned.Count, 1); err != nil {
+		return nil, err
+	}
+	vpc := &ec2.VPC{ID: op.newID("vpc-"), Account: op.Account, CIDR: cidr, Tags: tags, DNSSupport: true}
+	if err := vpcs.create(op, vpc); err != nil {
+		return nil, err
+	}
+	return &ec2.CreateVPCResponse{VPC: op.describeVPC(vpc)}, op.createDefaultGroup(vpc)
 }
 
 // parseCIDR reads an IPv4 block. Bits beyond the mask are cleared, as in AWS.
@@ -80,54 +76,48 @@ func vpcAttributes(_ *call, v *ec2.VPC) map[string][]string {
 }
 
 // DescribeVPCs lists VPCs.
-func (c *Control) DescribeVPCs(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error) {
-	return view(ctx, c, caller, "DescribeVpcs", func(op *call) (*ec2.DescribeVPCsResponse, error) {
-		found, next, err := vpcs.selected(op, selection{in.IDs, in.Filters, in.Page})
-		answer := &ec2.DescribeVPCsResponse{NextToken: next}
-		for _, vpc := range found {
-			answer.VPCs = append(answer.VPCs, op.describeVPC(vpc))
-		}
-		return answer, err
-	})
+func (op *call) DescribeVPCs(in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error) {
+	found, next, err := vpcs.selected(op, selection{in.IDs, in.Filters, in.Page})
+	answer := &ec2.DescribeVPCsResponse{NextToken: next}
+	for _, vpc := range found {
+		answer.VPCs = append(answer.VPCs, op.describeVPC(vpc))
+	}
+	return answer, err
 }
 
 // DeleteVPC deletes a VPC with its default security group, once nothing else is in it and nothing refers to it.
-func (c *Control) DeleteVPC(ctx context.Context, caller iam.Caller, in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
-	return update(ctx, c, caller, "DeleteVpc", func(op *call) (*ec2.Done, error) {
-		vpc, err := vpcs.find(op, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.unreferenced("vpc", vpc.ID); err != nil {
-			return nil, err
-		}
-		vpcs.remove(op, vpc)
-		return done(), op.deleteDefaultGroup(vpc)
-	})
+func (op *call) DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
+	vpc, err := vpcs.find(op, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.unreferenced("vpc", vpc.ID); err != nil {
+		return nil, err
+	}
+	vpcs.remove(op, vpc)
+	return done(), op.deleteDefaultGroup(vpc)
 }
 
 // DescribeVPCAttribute tells one attribute of a VPC.
-func (c *Control) DescribeVPCAttribute(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCAttributeRequest) (*ec2.DescribeVPCAttributeResponse, error) {
-	return view(ctx, c, caller, "DescribeVpcAttribute", func(op *call) (*ec2.DescribeVPCAttributeResponse, error) {
-		vpc, err := vpcs.find(op, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		answer := &ec2.DescribeVPCAttributeResponse{ID: vpc.ID}
-		switch in.Attribute {
-		case "enableDnsSupport":
-			answer.DNSSupport = &ec2.AttributeValue{Value: vpc.DNSSupport}
-		case "enableDnsHostnames":
-			answer.DNSHostnames = &ec2.AttributeValue{Value: vpc.DNSHostnames}
-		default:
-			answer.AddressUsageMetrics = &ec2.AttributeValue{}
-		}
-		return answer, nil
-	})
+func (op *call) DescribeVPCAttribute(in *ec2.DescribeVPCAttributeRequest) (*ec2.DescribeVPCAttributeResponse, error) {
+	vpc, err := vpcs.find(op, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	answer := &ec2.DescribeVPCAttributeResponse{ID: vpc.ID}
+	switch in.Attribute {
+	case "enableDnsSupport":
+		answer.DNSSupport = &ec2.AttributeValue{Value: vpc.DNSSupport}
+	case "enableDnsHostnames":
+		answer.DNSHostnames = &ec2.AttributeValue{Value: vpc.DNSHostnames}
+	default:
+		answer.AddressUsageMetrics = &ec2.AttributeValue{}
+	}
+	return answer, nil
 }
 
 // ModifyVPCAttribute changes one attribute of a VPC. Metrics of address usage do not exist and cannot be switched on.
-func (c *Control) ModifyVPCAttribute(ctx context.Context, caller iam.Caller, in *ec2.ModifyVPCAttributeRequest) (*ec2.Done, error) {
+func (op *call) ModifyVPCAttribute(in *ec2.ModifyVPCAttributeRequest) (*ec2.Done, error) {
 	given := 0
 	for _, attribute := range []*ec2.AttributeValue{in.DNSSupport, in.DNSHostnames, in.AddressUsageMetrics} {
 		if attribute != nil {
@@ -140,17 +130,15 @@ func (c *Control) ModifyVPCAttribute(ctx context.Context, caller iam.Caller, in 
 	case in.AddressUsageMetrics != nil && in.AddressUsageMetrics.Value:
 		return nil, aws.Errorf("UnsupportedOperation", "enableNetworkAddressUsageMetrics cannot be switched on")
 	}
-	return update(ctx, c, caller, "ModifyVpcAttribute", func(op *call) (*ec2.Done, error) {
-		vpc, err := vpcs.find(op, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if in.DNSSupport != nil {
-			vpc.DNSSupport = in.DNSSupport.Value
-		}
-		if in.DNSHostnames != nil {
-			vpc.DNSHostnames = in.DNSHostnames.Value
-		}
-		return done(), vpcs.put(op, vpc)
-	})
+	vpc, err := vpcs.find(op, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if in.DNSSupport != nil {
+		vpc.DNSSupport = in.DNSSupport.Value
+	}
+	if in.DNSHostnames != nil {
+		vpc.DNSHostnames = in.DNSHostnames.Value
+	}
+	return done(), vpcs.put(op, vpc)
 }

@@ -1,14 +1,12 @@
 package ec2
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/aws/iam"
 )
 
 // zones are the region's availability zones: three, as most regions have.
@@ -16,9 +14,9 @@ func (c *Control) zones() []ec2.AvailabilityZone {
 	var zones []ec2.AvailabilityZone
 	for i, letter := range []string{"a", "b", "c"} {
 		zones = append(zones, ec2.AvailabilityZone{
-			OptInStatus: "opt-in-not-required", RegionName: c.region, Name: c.region + letter,
-			ID: shortRegion(c.region) + "-az" + strconv.Itoa(i+1), GroupName: c.region + "-zg-1",
-			NetworkBorderGroup: c.region, Type: "availability-zone", State: "available",
+			OptInStatus: "opt-in-not-required", RegionName: c.Region, Name: c.Region + letter,
+			ID: shortRegion(c.Region) + "-az" + strconv.Itoa(i+1), GroupName: c.Region + "-zg-1",
+			NetworkBorderGroup: c.Region, Type: "availability-zone", State: "available",
 		})
 	}
 	return zones
@@ -44,27 +42,27 @@ func (c *Control) zone(name, id string) (ec2.AvailabilityZone, error) {
 }
 
 // DescribeAvailabilityZones lists the zones of the region.
-func (c *Control) DescribeAvailabilityZones(ctx context.Context, caller iam.Caller, in *ec2.DescribeAvailabilityZonesRequest) (*ec2.DescribeAvailabilityZonesResponse, error) {
-	return view(ctx, c, caller, "DescribeAvailabilityZones", func(*call) (*ec2.DescribeAvailabilityZonesResponse, error) {
-		for _, name := range in.Names {
-			if _, err := c.zone(name, ""); err != nil {
-				return nil, err
-			}
+func (op *call) DescribeAvailabilityZones(
+	in *ec2.DescribeAvailabilityZonesRequest) (*ec2.DescribeAvailabilityZonesResponse, error) {
+	for _, name := range in.Names {
+		if _, err := op.zone(name, ""); err != nil {
+			return nil, err
 		}
-		answer := &ec2.DescribeAvailabilityZonesResponse{}
-		for _, zone := range c.zones() {
-			match, err := matches(in.Filters, map[string][]string{
-				"zone-name": {zone.Name}, "zone-id": {zone.ID}, "zone-type": {zone.Type}, "region-name": {zone.RegionName},
-				"state": {zone.State}, "opt-in-status": {zone.OptInStatus}, "group-name": {zone.GroupName},
-			}, nil)
-			if err != nil {
-				return nil, err
-			}
-			wanted := (len(in.Names) == 0 || slices.Contains(in.Names, zone.Name)) && (len(in.IDs) == 0 || slices.Contains(in.IDs, zone.ID))
-			if match && wanted {
-				answer.Zones = append(answer.Zones, zone)
-			}
+	}
+	answer := &ec2.DescribeAvailabilityZonesResponse{}
+	for _, zone := range op.zones() {
+		match, err := matches(in.Filters, map[string][]string{
+			"zone-name": {zone.Name}, "zone-id": {zone.ID}, "zone-type": {zone.Type}, "region-name": {zone.RegionName},
+			"state": {zone.State}, "opt-in-status": {zone.OptInStatus}, "group-name": {zone.GroupName},
+		}, nil)
+		if err != nil {
+			return nil, err
 		}
-		return answer, nil
-	})
+		wanted := (len(in.Names) == 0 || slices.Contains(in.Names, zone.Name)) &&
+			(len(in.IDs) == 0 || slices.Contains(in.IDs, zone.ID))
+		if match && wanted {
+			answer.Zones = append(answer.Zones, zone)
+		}
+	}
+	return answer, nil
 }

@@ -1,14 +1,12 @@
 package elbv2
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strconv"
 
 	"pergola/aws"
 	"pergola/aws/elbv2"
-	"pergola/aws/iam"
 )
 
 // describeAttributes lists all attributes that a set has, with the values that were set or their defaults.
@@ -91,76 +89,66 @@ func isValue(key, value, fallback string) bool {
 }
 
 // DescribeLoadBalancerAttributes lists the attributes of a load balancer.
-func (c *Control) DescribeLoadBalancerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.AttributesResponse, error) {
-	return view(ctx, c, caller, "DescribeLoadBalancerAttributes", func(op *call) (*elbv2.AttributesResponse, error) {
-		l, err := op.readLoadBalancer(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		return describeAttributes(elbv2.LoadBalancerAttributes, l.Attributes), nil
-	})
+func (op *call) DescribeLoadBalancerAttributes(in *elbv2.LoadBalancerRequest) (*elbv2.AttributesResponse, error) {
+	l, err := op.readLoadBalancer(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	return describeAttributes(elbv2.LoadBalancerAttributes, l.Attributes), nil
 }
 
 // ModifyLoadBalancerAttributes sets some attributes of a load balancer.
-func (c *Control) ModifyLoadBalancerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ModifyLoadBalancerAttributesRequest) (*elbv2.AttributesResponse, error) {
-	return update(ctx, c, caller, "ModifyLoadBalancerAttributes", func(op *call) (*elbv2.AttributesResponse, error) {
-		l, err := op.loadBalancer(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		if l.Attributes, err = setAttributes(elbv2.LoadBalancerAttributes, l.Attributes, in.Attributes); err != nil {
-			return nil, err
-		}
-		return describeAttributes(elbv2.LoadBalancerAttributes, l.Attributes), op.putLoadBalancer(l)
-	})
+func (op *call) ModifyLoadBalancerAttributes(
+	in *elbv2.ModifyLoadBalancerAttributesRequest) (*elbv2.AttributesResponse, error) {
+	l, err := op.loadBalancer(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	if l.Attributes, err = setAttributes(elbv2.LoadBalancerAttributes, l.Attributes, in.Attributes); err != nil {
+		return nil, err
+	}
+	return describeAttributes(elbv2.LoadBalancerAttributes, l.Attributes), op.putLoadBalancer(l)
 }
 
 // DescribeTargetGroupAttributes lists the attributes of a target group.
-func (c *Control) DescribeTargetGroupAttributes(ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest) (*elbv2.AttributesResponse, error) {
-	return view(ctx, c, caller, "DescribeTargetGroupAttributes", func(op *call) (*elbv2.AttributesResponse, error) {
-		g, err := op.readTargetGroup(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		return describeAttributes(elbv2.TargetGroupAttributes, g.Attributes), nil
-	})
+func (op *call) DescribeTargetGroupAttributes(in *elbv2.TargetGroupRequest) (*elbv2.AttributesResponse, error) {
+	g, err := op.readTargetGroup(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	return describeAttributes(elbv2.TargetGroupAttributes, g.Attributes), nil
 }
 
 // ModifyTargetGroupAttributes sets some attributes of a target group.
-func (c *Control) ModifyTargetGroupAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ModifyTargetGroupAttributesRequest) (*elbv2.AttributesResponse, error) {
-	return update(ctx, c, caller, "ModifyTargetGroupAttributes", func(op *call) (*elbv2.AttributesResponse, error) {
-		g, err := op.targetGroup(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		if g.Attributes, err = setAttributes(elbv2.TargetGroupAttributes, g.Attributes, in.Attributes); err != nil {
-			return nil, err
-		}
-		return describeAttributes(elbv2.TargetGroupAttributes, g.Attributes), op.putTargetGroup(g)
-	})
+func (op *call) ModifyTargetGroupAttributes(
+	in *elbv2.ModifyTargetGroupAttributesRequest) (*elbv2.AttributesResponse, error) {
+	g, err := op.targetGroup(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	if g.Attributes, err = setAttributes(elbv2.TargetGroupAttributes, g.Attributes, in.Attributes); err != nil {
+		return nil, err
+	}
+	return describeAttributes(elbv2.TargetGroupAttributes, g.Attributes), op.putTargetGroup(g)
 }
 
 // DescribeListenerAttributes lists the attributes of a listener.
-func (c *Control) DescribeListenerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ListenerRequest) (*elbv2.AttributesResponse, error) {
-	return view(ctx, c, caller, "DescribeListenerAttributes", func(op *call) (*elbv2.AttributesResponse, error) {
-		_, listener, err := op.readListener(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		return describeAttributes(elbv2.ListenerAttributes, listener.Attributes), nil
-	})
+func (op *call) DescribeListenerAttributes(in *elbv2.ListenerRequest) (*elbv2.AttributesResponse, error) {
+	_, listener, err := op.readListener(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	return describeAttributes(elbv2.ListenerAttributes, listener.Attributes), nil
 }
 
 // ModifyListenerAttributes sets some attributes of a listener.
-func (c *Control) ModifyListenerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ModifyListenerAttributesRequest) (*elbv2.AttributesResponse, error) {
-	return update(ctx, c, caller, "ModifyListenerAttributes", func(op *call) (*elbv2.AttributesResponse, error) {
-		l, listener, err := op.listener(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		if listener.Attributes, err = setAttributes(elbv2.ListenerAttributes, listener.Attributes, in.Attributes); err != nil {
-			return nil, err
-		}
-		return describeAttributes(elbv2.ListenerAttributes, listener.Attributes), op.putLoadBalancer(l)
-	})
+func (op *call) ModifyListenerAttributes(in *elbv2.ModifyListenerAttributesRequest) (*elbv2.AttributesResponse, error) {
+	l, listener, err := op.listener(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	if listener.Attributes, err = setAttributes(elbv2.ListenerAttributes, listener.Attributes, in.Attributes); err != nil {
+		return nil, err
+	}
+	return describeAttributes(elbv2.ListenerAttributes, listener.Attributes), op.putLoadBalancer(l)
 }

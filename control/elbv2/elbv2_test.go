@@ -21,6 +21,7 @@ import (
 	"pergola/aws/iam"
 	"pergola/control/ec2"
 	"pergola/control/elbv2"
+	"pergola/control/operation"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -65,8 +66,8 @@ func newWorld(t *testing.T) *world {
 	})
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	return &world{
-		Control:  elbv2.New(elbv2.Config{Store: objects, Region: "us-west-2", Now: now}),
-		networks: ec2.New(ec2.Config{Store: objects, Region: "us-west-2", Now: now}),
+		Control:  elbv2.New(operation.Config{Store: objects, Region: "us-west-2", Now: now}),
+		networks: ec2.New(operation.Config{Store: objects, Region: "us-west-2", Now: now}),
 		t:        t, ctx: ctx, caller: root(account), store: objects,
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	nouns "pergola/aws/elbv2"
 	"pergola/control/elbv2"
+	"pergola/control/operation"
 	"pergola/store"
 )
 
@@ -13,7 +14,7 @@ import (
 func TestFault_A10_LoadBalancersHaveQuotas(t *testing.T) {
 	w := newWorld(t)
 	p := w.place()
-	w.Control = elbv2.New(elbv2.Config{Store: w.store, Region: "us-west-2", Quotas: map[string]int{
+	w.Control = elbv2.New(operation.Config{Store: w.store, Region: "us-west-2", Quotas: map[string]int{
 		nouns.QuotaLoadBalancers.Code: 1, nouns.QuotaTargetGroups.Code: 1, nouns.QuotaListeners.Code: 1,
 	}})
 	l := w.balancer(p, "one")

@@ -2,7 +2,6 @@ package elbv2
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"reflect"
 	"regexp"
@@ -12,7 +11,6 @@ import (
 	"pergola/aws"
 	"pergola/aws/acm"
 	"pergola/aws/elbv2"
-	"pergola/aws/iam"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -67,42 +65,40 @@ func ruleARN(l *elbv2.LoadBalancer, listener *elbv2.Listener) string {
 
 // CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like the
 // first.
-func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *elbv2.CreateListenerRequest) (*elbv2.ListenersResponse, error) {
-	return update(ctx, c, caller, "CreateListener", func(op *call) (*elbv2.ListenersResponse, error) {
-		tags, err := newTags(in.Tags)
-		if err != nil {
+func (op *call) CreateListener(in *elbv2.CreateListenerRequest) (*elbv2.ListenersResponse, error) {
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	l, err := op.readLoadBalancer(in.LoadBalancerARN)
+	if err != nil {
+		return nil, cmp.Or(op.May(in.LoadBalancerARN, nil), err)
+	}
+	if err := op.MayCreate(l.ARN, tags, "AddTags"); err != nil {
+		return nil, err
+	}
+	if in.Protocol == "" || in.Port == 0 {
+		return nil, aws.Errorf(codeValidation, "A listener protocol and port must be specified")
+	}
+	listener := elbv2.Listener{ID: op.newID(), RuleID: op.newID(), Tags: tags}
+	taken := slices.IndexFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == in.Port })
+	if taken >= 0 { // all but its settings stays
+		same := l.Listeners[taken]
+		listener = elbv2.Listener{ID: same.ID, RuleID: same.RuleID, Attributes: same.Attributes, Tags: same.Tags}
+	}
+	if err := op.change(l, &listener, in.ListenerSettings, in.DefaultActions); err != nil {
+		return nil, err
+	}
+	switch {
+	case taken < 0:
+		l.Listeners = append(l.Listeners, listener)
+		if err := op.Quotas.Room(elbv2.QuotaListeners, len(l.Listeners)); err != nil {
 			return nil, err
 		}
-		l, err := op.readLoadBalancer(in.LoadBalancerARN)
-		if err != nil {
-			return nil, cmp.Or(op.May(in.LoadBalancerARN, nil), err)
-		}
-		if err := op.MayCreate(l.ARN, tags, "AddTags"); err != nil {
-			return nil, err
-		}
-		if in.Protocol == "" || in.Port == 0 {
-			return nil, aws.Errorf(codeValidation, "A listener protocol and port must be specified")
-		}
-		listener := elbv2.Listener{ID: op.newID(), RuleID: op.newID(), Tags: tags}
-		taken := slices.IndexFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == in.Port })
-		if taken >= 0 { // all but its settings stays
-			same := l.Listeners[taken]
-			listener = elbv2.Listener{ID: same.ID, RuleID: same.RuleID, Attributes: same.Attributes, Tags: same.Tags}
-		}
-		if err := op.change(l, &listener, in.ListenerSettings, in.DefaultActions); err != nil {
-			return nil, err
-		}
-		switch {
-		case taken < 0:
-			l.Listeners = append(l.Listeners, listener)
-			if err := op.quotas.Room(elbv2.QuotaListeners, len(l.Listeners)); err != nil {
-				return nil, err
-			}
-		case !reflect.DeepEqual(listener, l.Listeners[taken]):
-			return nil, duplicateListener(in.Port)
-		}
-		return op.putListener(l, listener.ID)
-	})
+	case !reflect.DeepEqual(listener, l.Listeners[taken]):
+		return nil, duplicateListener(in.Port)
+	}
+	return op.putListener(l, listener.ID)
 }
 
 func duplicateListener(port int32) error {
@@ -110,17 +106,15 @@ func duplicateListener(port int32) error {
 }
 
 // ModifyListener changes what the request has of a listener.
-func (c *Control) ModifyListener(ctx context.Context, caller iam.Caller, in *elbv2.ModifyListenerRequest) (*elbv2.ListenersResponse, error) {
-	return update(ctx, c, caller, "ModifyListener", func(op *call) (*elbv2.ListenersResponse, error) {
-		l, listener, err := op.listener(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.change(l, listener, in.ListenerSettings, in.DefaultActions); err != nil {
-			return nil, err
-		}
-		return op.putListener(l, listener.ID)
-	})
+func (op *call) ModifyListener(in *elbv2.ModifyListenerRequest) (*elbv2.ListenersResponse, error) {
+	l, listener, err := op.listener(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.change(l, listener, in.ListenerSettings, in.DefaultActions); err != nil {
+		return nil, err
+	}
+	return op.putListener(l, listener.ID)
 }
 
 // putListener writes a load balancer of which a listener has changed, and answers with that.
@@ -188,9 +182,10 @@ func (op *call) admitCertificate(arn string) error {
 	if arn == "" {
 		return aws.Errorf(codeValidation, "A certificate must be specified for HTTPS listeners")
 	}
-	id, ok := acm.ID(arn, op.region)
-	if !ok || lattice.AccountOf(arn) != op.account {
-		return aws.Errorf(codeNoCertificate, "Certificate '%s' not found: it must be one of ACM in this account, in %s", arn, op.region)
+	id, ok := acm.ID(arn, op.Region)
+	if !ok || lattice.AccountOf(arn) != op.Account {
+		return aws.Errorf(codeNoCertificate, "Certificate '%s' not found: it must be one of ACM in this account, in %s",
+			arn, op.Region)
 	}
 	_, err := certificateObjects.Get(op.Tx, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -213,98 +208,91 @@ func (op *call) describeListener(l *elbv2.LoadBalancer, listener *elbv2.Listener
 }
 
 // DescribeListeners lists the listeners of a load balancer, or those of some ARNs.
-func (c *Control) DescribeListeners(ctx context.Context, caller iam.Caller, in *elbv2.DescribeListenersRequest) (*elbv2.ListenersResponse, error) {
-	return view(ctx, c, caller, "DescribeListeners", func(op *call) (*elbv2.ListenersResponse, error) {
-		var all []elbv2.ListenerDescription
-		add := func(l *elbv2.LoadBalancer, listener *elbv2.Listener) error {
-			description, err := op.describeListener(l, listener)
-			all = append(all, description)
-			return err
+func (op *call) DescribeListeners(in *elbv2.DescribeListenersRequest) (*elbv2.ListenersResponse, error) {
+	var all []elbv2.ListenerDescription
+	add := func(l *elbv2.LoadBalancer, listener *elbv2.Listener) error {
+		description, err := op.describeListener(l, listener)
+		all = append(all, description)
+		return err
+	}
+	switch {
+	case (in.LoadBalancerARN == "") == (len(in.ARNs) == 0):
+		return nil, aws.Errorf(codeValidation, "You must specify either listener ARNs or a load balancer ARN")
+	case in.LoadBalancerARN != "":
+		l, err := op.readLoadBalancer(in.LoadBalancerARN)
+		if err != nil {
+			return nil, err
 		}
-		switch {
-		case (in.LoadBalancerARN == "") == (len(in.ARNs) == 0):
-			return nil, aws.Errorf(codeValidation, "You must specify either listener ARNs or a load balancer ARN")
-		case in.LoadBalancerARN != "":
-			l, err := op.readLoadBalancer(in.LoadBalancerARN)
-			if err != nil {
-				return nil, err
-			}
-			for i := range l.Listeners {
-				if err := add(l, &l.Listeners[i]); err != nil {
-					return nil, err
-				}
-			}
-		}
-		for _, arn := range in.ARNs {
-			l, listener, err := op.readListener(arn)
-			if err != nil {
-				return nil, err
-			}
-			if err := add(l, listener); err != nil {
+		for i := range l.Listeners {
+			if err := add(l, &l.Listeners[i]); err != nil {
 				return nil, err
 			}
 		}
-		id := func(d elbv2.ListenerDescription) string { return d.ARN }
-		slices.SortFunc(all, func(a, b elbv2.ListenerDescription) int { return cmp.Compare(id(a), id(b)) })
-		answer := &elbv2.ListenersResponse{}
-		answer.Listeners, answer.NextMarker = page(all, id, in.Page)
-		return answer, nil
-	})
+	}
+	for _, arn := range in.ARNs {
+		l, listener, err := op.readListener(arn)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(l, listener); err != nil {
+			return nil, err
+		}
+	}
+	id := func(d elbv2.ListenerDescription) string { return d.ARN }
+	slices.SortFunc(all, func(a, b elbv2.ListenerDescription) int { return cmp.Compare(id(a), id(b)) })
+	answer := &elbv2.ListenersResponse{}
+	answer.Listeners, answer.NextMarker = page(all, id, in.Page)
+	return answer, nil
 }
 
 // DeleteListener deletes a listener. One that does not exist is an error, as in AWS.
-func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *elbv2.ListenerRequest) (*elbv2.Empty, error) {
-	return update(ctx, c, caller, "DeleteListener", func(op *call) (*elbv2.Empty, error) {
-		l, listener, err := op.listener(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		id := listener.ID
-		l.Listeners = slices.DeleteFunc(l.Listeners, func(one elbv2.Listener) bool { return one.ID == id })
-		return &elbv2.Empty{}, op.putLoadBalancer(l)
-	})
+func (op *call) DeleteListener(in *elbv2.ListenerRequest) (*elbv2.Empty, error) {
+	l, listener, err := op.listener(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	id := listener.ID
+	l.Listeners = slices.DeleteFunc(l.Listeners, func(one elbv2.Listener) bool { return one.ID == id })
+	return &elbv2.Empty{}, op.putLoadBalancer(l)
 }
 
 // DescribeListenerCertificates lists the one certificate that an HTTPS listener has.
-func (c *Control) DescribeListenerCertificates(ctx context.Context, caller iam.Caller, in *elbv2.DescribeListenerCertificatesRequest) (*elbv2.ListenerCertificatesResponse, error) {
-	return view(ctx, c, caller, "DescribeListenerCertificates", func(op *call) (*elbv2.ListenerCertificatesResponse, error) {
-		_, listener, err := op.readListener(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		answer := &elbv2.ListenerCertificatesResponse{}
-		if listener.Certificate != "" {
-			answer.Certificates = aws.Members[elbv2.Certificate]{{ARN: listener.Certificate, IsDefault: true}}
-		}
-		return answer, nil
-	})
+func (op *call) DescribeListenerCertificates(
+	in *elbv2.DescribeListenerCertificatesRequest) (*elbv2.ListenerCertificatesResponse, error) {
+	_, listener, err := op.readListener(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	answer := &elbv2.ListenerCertificatesResponse{}
+	if listener.Certificate != "" {
+		answer.Certificates = aws.Members[elbv2.Certificate]{{ARN: listener.Certificate, IsDefault: true}}
+	}
+	return answer, nil
 }
 
 // DescribeRules lists the default rule of a listener, which is all that a listener has, or of some ARNs.
-func (c *Control) DescribeRules(ctx context.Context, caller iam.Caller, in *elbv2.DescribeRulesRequest) (*elbv2.RulesResponse, error) {
+func (op *call) DescribeRules(in *elbv2.DescribeRulesRequest) (*elbv2.RulesResponse, error) {
 	if (in.ListenerARN == "") == (len(in.ARNs) == 0) {
 		return nil, aws.Errorf(codeValidation, "You must specify either listener rule ARNs or a listener ARN")
 	}
-	return view(ctx, c, caller, "DescribeRules", func(op *call) (*elbv2.RulesResponse, error) {
-		answer := &elbv2.RulesResponse{}
-		if in.ListenerARN != "" {
-			l, listener, err := op.readListener(in.ListenerARN)
-			if err != nil {
-				return nil, err
-			}
-			return answer, op.addRule(answer, l, listener)
+	answer := &elbv2.RulesResponse{}
+	if in.ListenerARN != "" {
+		l, listener, err := op.readListener(in.ListenerARN)
+		if err != nil {
+			return nil, err
 		}
-		for _, arn := range in.ARNs {
-			l, listener, err := op.readRule(arn)
-			if err != nil {
-				return nil, err
-			}
-			if err := op.addRule(answer, l, listener); err != nil {
-				return nil, err
-			}
+		return answer, op.addRule(answer, l, listener)
+	}
+	for _, arn := range in.ARNs {
+		l, listener, err := op.readRule(arn)
+		if err != nil {
+			return nil, err
 		}
-		return answer, nil
-	})
+		if err := op.addRule(answer, l, listener); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
 }
 
 // readRule reads the listener whose default rule an ARN names.

@@ -2,7 +2,6 @@ package elbv2
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"pergola/aws/acm"
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
-	"pergola/aws/iam"
 	"pergola/control/ec2"
 	"pergola/control/ownership"
 	"pergola/lattice"
@@ -70,7 +68,7 @@ func (op *call) putLoadBalancer(l *elbv2.LoadBalancer) error {
 // operation, and the list is not to be changed.
 func (op *call) ownLoadBalancers() ([]*elbv2.LoadBalancer, error) {
 	if op.balancers == nil {
-		own, err := ownedBalancers.All(op.Tx, op.account)
+		own, err := ownedBalancers.All(op.Tx, op.Account)
 		if err != nil {
 			return nil, err
 		}
@@ -81,39 +79,38 @@ func (op *call) ownLoadBalancers() ([]*elbv2.LoadBalancer, error) {
 
 // CreateLoadBalancer makes an internal Application Load Balancer with an address in each of some subnets. A repeated
 // request with the same settings answers like the first.
-func (c *Control) CreateLoadBalancer(ctx context.Context, caller iam.Caller, in *elbv2.CreateLoadBalancerRequest) (*elbv2.LoadBalancersResponse, error) {
+func (op *call) CreateLoadBalancer(in *elbv2.CreateLoadBalancerRequest) (*elbv2.LoadBalancersResponse, error) {
 	ids, err := checkCreation(in)
 	if err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "CreateLoadBalancer", func(op *call) (*elbv2.LoadBalancersResponse, error) {
-		tags, err := newTags(in.Tags)
-		if err != nil {
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.MayCreate(op.arn("loadbalancer/app/"+in.Name+"/*"), tags, "AddTags"); err != nil {
+		return nil, err
+	}
+	subnets, err := op.subnets(ids)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := op.securityGroups(subnets[0].VPC, in.SecurityGroups)
+	if err != nil {
+		return nil, err
+	}
+	l, err := op.sameLoadBalancer(in.Name, subnets, groups)
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		if l, err = op.newLoadBalancer(in.Name, subnets, groups); err != nil {
 			return nil, err
 		}
-		if err := op.MayCreate(op.arn("loadbalancer/app/"+in.Name+"/*"), tags, "AddTags"); err != nil {
-			return nil, err
-		}
-		subnets, err := op.subnets(ids)
-		if err != nil {
-			return nil, err
-		}
-		groups, err := op.securityGroups(subnets[0].VPC, in.SecurityGroups)
-		if err != nil {
-			return nil, err
-		}
-		l, err := op.sameLoadBalancer(in.Name, subnets, groups)
-		if err != nil {
-			return nil, err
-		}
-		if l == nil {
-			if l, err = op.newLoadBalancer(in.Name, subnets, groups); err != nil {
-				return nil, err
-			}
-			l.Tags = tags
-		}
-		return &elbv2.LoadBalancersResponse{LoadBalancers: aws.Members[elbv2.LoadBalancerDescription]{describeLoadBalancer(l)}}, op.putLoadBalancer(l)
-	})
+		l.Tags = tags
+	}
+	return &elbv2.LoadBalancersResponse{LoadBalancers: aws.Members[elbv2.LoadBalancerDescription]{
+		describeLoadBalancer(l)}}, op.putLoadBalancer(l)
 }
 
 // checkCreation refuses what is not made here, and returns the ids of the subnets.
@@ -147,7 +144,7 @@ func checkCreation(in *elbv2.CreateLoadBalancerRequest) ([]string, error) {
 
 // subnets reads the subnets of a new load balancer: in one VPC, each in another zone, in order of zone.
 func (op *call) subnets(ids []string) ([]*resources.Subnet, error) {
-	subnets, err := ec2.Subnets(op.Tx, op.account, ids)
+	subnets, err := ec2.Subnets(op.Tx, op.Account, ids)
 	if refusal := new(aws.Error); errors.As(err, &refusal) {
 		return nil, aws.Errorf("SubnetNotFound", "%s", refusal.Message)
 	}
@@ -177,7 +174,7 @@ func (op *call) securityGroups(vpc string, ids []string) ([]string, error) {
 	if len(ids) > maxSecurityGroups {
 		return nil, aws.Errorf(codeConfiguration, "A load balancer may be in %d security groups at most", maxSecurityGroups)
 	}
-	groups, err := ec2.SecurityGroups(op.Tx, op.account, ids)
+	groups, err := ec2.SecurityGroups(op.Tx, op.Account, ids)
 	if refusal := new(aws.Error); errors.As(err, &refusal) {
 		return nil, aws.Errorf("InvalidSecurityGroup", "%s", refusal.Message)
 	}
@@ -209,18 +206,18 @@ func (op *call) sameLoadBalancer(name string, subnets []*resources.Subnet, group
 }
 
 func (op *call) newLoadBalancer(name string, subnets []*resources.Subnet, groups []string) (*elbv2.LoadBalancer, error) {
-	have, err := ownedBalancers.Count(op.Tx, op.account)
+	have, err := ownedBalancers.Count(op.Tx, op.Account)
 	if err != nil {
 		return nil, err
 	}
-	if err := op.quotas.Room(elbv2.QuotaLoadBalancers, have+1); err != nil {
+	if err := op.Quotas.Room(elbv2.QuotaLoadBalancers, have+1); err != nil {
 		return nil, err
 	}
 	id := op.newID()
 	l := &elbv2.LoadBalancer{
-		ID: id, ARN: op.arn("loadbalancer/app/" + name + "/" + id), Account: op.account, Name: name,
-		DNSName: dnsName(name, id, op.region), VPC: subnets[0].VPC, Status: lattice.StatusCreateInProgress,
-		SecurityGroups: groups, CreatedAt: op.Control.now().UTC(),
+		ID: id, ARN: op.arn("loadbalancer/app/" + name + "/" + id), Account: op.Account, Name: name,
+		DNSName: dnsName(name, id, op.Region), VPC: subnets[0].VPC, Status: lattice.StatusCreateInProgress,
+		SecurityGroups: groups, CreatedAt: op.Now().UTC(),
 	}
 	for _, subnet := range subnets {
 		address, err := resident(l).MoveIn(op.Tx, subnet)
@@ -268,55 +265,52 @@ func describeLoadBalancer(l *elbv2.LoadBalancer) elbv2.LoadBalancerDescription {
 }
 
 // DescribeLoadBalancers lists load balancers: those of some ARNs or names, each of which must exist, or all.
-func (c *Control) DescribeLoadBalancers(ctx context.Context, caller iam.Caller, in *elbv2.DescribeLoadBalancersRequest) (*elbv2.LoadBalancersResponse, error) {
-	return view(ctx, c, caller, "DescribeLoadBalancers", func(op *call) (*elbv2.LoadBalancersResponse, error) {
-		own, err := op.ownLoadBalancers()
-		if err != nil {
+func (op *call) DescribeLoadBalancers(in *elbv2.DescribeLoadBalancersRequest) (*elbv2.LoadBalancersResponse, error) {
+	own, err := op.ownLoadBalancers()
+	if err != nil {
+		return nil, err
+	}
+	for _, arn := range in.ARNs {
+		if _, err := op.readLoadBalancer(arn); err != nil {
 			return nil, err
 		}
-		for _, arn := range in.ARNs {
-			if _, err := op.readLoadBalancer(arn); err != nil {
-				return nil, err
-			}
+	}
+	for _, name := range in.Names {
+		if !slices.ContainsFunc(own, func(l *elbv2.LoadBalancer) bool { return l.Name == name }) {
+			return nil, aws.Errorf("LoadBalancerNotFound", "Load balancers '[%s]' not found", name)
 		}
-		for _, name := range in.Names {
-			if !slices.ContainsFunc(own, func(l *elbv2.LoadBalancer) bool { return l.Name == name }) {
-				return nil, aws.Errorf("LoadBalancerNotFound", "Load balancers '[%s]' not found", name)
-			}
-		}
-		own = slices.DeleteFunc(slices.Clone(own), func(l *elbv2.LoadBalancer) bool {
-			all := len(in.ARNs) == 0 && len(in.Names) == 0
-			return !all && !slices.Contains(in.ARNs, l.ARN) && !slices.Contains(in.Names, l.Name)
-		})
-		answer := &elbv2.LoadBalancersResponse{}
-		own, answer.NextMarker = page(own, func(l *elbv2.LoadBalancer) string { return l.ID }, in.Page)
-		for _, l := range own {
-			answer.LoadBalancers = append(answer.LoadBalancers, describeLoadBalancer(l))
-		}
-		return answer, nil
+	}
+	own = slices.DeleteFunc(slices.Clone(own), func(l *elbv2.LoadBalancer) bool {
+		all := len(in.ARNs) == 0 && len(in.Names) == 0
+		return !all && !slices.Contains(in.ARNs, l.ARN) && !slices.Contains(in.Names, l.Name)
 	})
+	answer := &elbv2.LoadBalancersResponse{}
+	own, answer.NextMarker = page(own, func(l *elbv2.LoadBalancer) string { return l.ID }, in.Page)
+	for _, l := range own {
+		answer.LoadBalancers = append(answer.LoadBalancers, describeLoadBalancer(l))
+	}
+	return answer, nil
 }
 
 // DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One that
 // does not exist is deleted already.
-func (c *Control) DeleteLoadBalancer(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.Empty, error) {
-	return update(ctx, c, caller, "DeleteLoadBalancer", func(op *call) (*elbv2.Empty, error) {
-		l, err := op.loadBalancer(in.ARN)
-		switch {
-		case isCode(err, "LoadBalancerNotFound"):
-			return &elbv2.Empty{}, nil
-		case err != nil:
-			return nil, err
-		case l.Attribute(elbv2.DeletionProtection) == "true":
-			return nil, aws.Errorf(codeNotPermitted, "Load balancer '%s' cannot be deleted because deletion protection is enabled", l.ARN)
-		}
-		for _, node := range l.Nodes {
-			resident(l).MoveOut(op.Tx, l.VPC, node.Subnet, node.Address)
-		}
-		ownedBalancers.Remove(op.Tx, l)
-		loadBalancers.Delete(op.Tx, l.ID)
+func (op *call) DeleteLoadBalancer(in *elbv2.LoadBalancerRequest) (*elbv2.Empty, error) {
+	l, err := op.loadBalancer(in.ARN)
+	switch {
+	case isCode(err, "LoadBalancerNotFound"):
 		return &elbv2.Empty{}, nil
-	})
+	case err != nil:
+		return nil, err
+	case l.Attribute(elbv2.DeletionProtection) == "true":
+		return nil, aws.Errorf(codeNotPermitted, "Load balancer '%s' cannot be deleted because deletion "+
+			"protection is enabled", l.ARN)
+	}
+	for _, node := range l.Nodes {
+		resident(l).MoveOut(op.Tx, l.VPC, node.Subnet, node.Address)
+	}
+	ownedBalancers.Remove(op.Tx, l)
+	loadBalancers.Delete(op.Tx, l.ID)
+	return &elbv2.Empty{}, nil
 }
 
 func isCode(err error, code string) bool {
@@ -325,28 +319,24 @@ func isCode(err error, code string) bool {
 }
 
 // SetSecurityGroups puts a load balancer into other security groups.
-func (c *Control) SetSecurityGroups(ctx context.Context, caller iam.Caller, in *elbv2.SetSecurityGroupsRequest) (*elbv2.SetSecurityGroupsResponse, error) {
-	return update(ctx, c, caller, "SetSecurityGroups", func(op *call) (*elbv2.SetSecurityGroupsResponse, error) {
-		l, err := op.loadBalancer(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		groups, err := op.securityGroups(l.VPC, in.SecurityGroups)
-		if err != nil {
-			return nil, err
-		}
-		if err := resident(l).Regroup(op.Tx, groups); err != nil {
-			return nil, err
-		}
-		l.SecurityGroups = groups
-		return &elbv2.SetSecurityGroupsResponse{SecurityGroupIDs: groups}, op.putLoadBalancer(l)
-	})
+func (op *call) SetSecurityGroups(in *elbv2.SetSecurityGroupsRequest) (*elbv2.SetSecurityGroupsResponse, error) {
+	l, err := op.loadBalancer(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := op.securityGroups(l.VPC, in.SecurityGroups)
+	if err != nil {
+		return nil, err
+	}
+	if err := resident(l).Regroup(op.Tx, groups); err != nil {
+		return nil, err
+	}
+	l.SecurityGroups = groups
+	return &elbv2.SetSecurityGroupsResponse{SecurityGroupIDs: groups}, op.putLoadBalancer(l)
 }
 
 // DescribeCapacityReservation says that no capacity is reserved for a load balancer: it needs none.
-func (c *Control) DescribeCapacityReservation(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.CapacityResponse, error) {
-	return view(ctx, c, caller, "DescribeCapacityReservation", func(op *call) (*elbv2.CapacityResponse, error) {
-		_, err := op.readLoadBalancer(in.ARN)
-		return &elbv2.CapacityResponse{}, err
-	})
+func (op *call) DescribeCapacityReservation(in *elbv2.LoadBalancerRequest) (*elbv2.CapacityResponse, error) {
+	_, err := op.readLoadBalancer(in.ARN)
+	return &elbv2.CapacityResponse{}, err
 }

@@ -1,14 +1,12 @@
 package elbv2
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/elbv2"
-	"pergola/aws/iam"
 )
 
 // maxTags is how many tags one resource may have (API reference, AddTags).
@@ -98,43 +96,38 @@ func (op *call) retag(arns []string, change func(map[string]string) (map[string]
 }
 
 // AddTags adds tags to resources, or gives new values to those that they have.
-func (c *Control) AddTags(ctx context.Context, caller iam.Caller, in *elbv2.AddTagsRequest) (*elbv2.Empty, error) {
-	return update(ctx, c, caller, "AddTags", func(op *call) (*elbv2.Empty, error) {
-		given := map[string]string{}
-		for _, tag := range in.Tags {
-			given[tag.Key] = tag.Value
-		}
-		op.SetTags(given)
-		return op.retag(in.ResourceARNs, func(has map[string]string) (map[string]string, error) { return addTags(has, in.Tags) })
-	})
+func (op *call) AddTags(in *elbv2.AddTagsRequest) (*elbv2.Empty, error) {
+	given := map[string]string{}
+	for _, tag := range in.Tags {
+		given[tag.Key] = tag.Value
+	}
+	op.SetTags(given)
+	return op.retag(in.ResourceARNs,
+		func(has map[string]string) (map[string]string, error) { return addTags(has, in.Tags) })
 }
 
 // RemoveTags removes the tags of some keys from resources.
-func (c *Control) RemoveTags(ctx context.Context, caller iam.Caller, in *elbv2.RemoveTagsRequest) (*elbv2.Empty, error) {
-	return update(ctx, c, caller, "RemoveTags", func(op *call) (*elbv2.Empty, error) {
-		op.Set("aws:TagKeys", in.TagKeys...)
-		return op.retag(in.ResourceARNs, func(has map[string]string) (map[string]string, error) {
-			maps.DeleteFunc(has, func(key, _ string) bool { return slices.Contains(in.TagKeys, key) })
-			return has, nil
-		})
+func (op *call) RemoveTags(in *elbv2.RemoveTagsRequest) (*elbv2.Empty, error) {
+	op.Set("aws:TagKeys", in.TagKeys...)
+	return op.retag(in.ResourceARNs, func(has map[string]string) (map[string]string, error) {
+		maps.DeleteFunc(has, func(key, _ string) bool { return slices.Contains(in.TagKeys, key) })
+		return has, nil
 	})
 }
 
 // DescribeTags lists the tags of resources.
-func (c *Control) DescribeTags(ctx context.Context, caller iam.Caller, in *elbv2.DescribeTagsRequest) (*elbv2.DescribeTagsResponse, error) {
-	return view(ctx, c, caller, "DescribeTags", func(op *call) (*elbv2.DescribeTagsResponse, error) {
-		answer := &elbv2.DescribeTagsResponse{}
-		for _, arn := range in.ResourceARNs {
-			resource, err := op.tagged(arn)
-			if err != nil {
-				return nil, err
-			}
-			d := elbv2.TagDescription{ResourceARN: arn}
-			for _, key := range slices.Sorted(maps.Keys(*resource.tags)) {
-				d.Tags = append(d.Tags, elbv2.Tag{Key: key, Value: (*resource.tags)[key]})
-			}
-			answer.Descriptions = append(answer.Descriptions, d)
+func (op *call) DescribeTags(in *elbv2.DescribeTagsRequest) (*elbv2.DescribeTagsResponse, error) {
+	answer := &elbv2.DescribeTagsResponse{}
+	for _, arn := range in.ResourceARNs {
+		resource, err := op.tagged(arn)
+		if err != nil {
+			return nil, err
 		}
-		return answer, nil
-	})
+		d := elbv2.TagDescription{ResourceARN: arn}
+		for _, key := range slices.Sorted(maps.Keys(*resource.tags)) {
+			d.Tags = append(d.Tags, elbv2.Tag{Key: key, Value: (*resource.tags)[key]})
+		}
+		answer.Descriptions = append(answer.Descriptions, d)
+	}
+	return answer, nil
 }

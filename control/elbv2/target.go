@@ -2,7 +2,6 @@ package elbv2
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"pergola/aws"
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
-	"pergola/aws/iam"
 	"pergola/control"
 	"pergola/lattice"
 	"pergola/store"
@@ -35,34 +33,32 @@ func resolve(g *elbv2.TargetGroup, t elbv2.TargetDescription) elbv2.Target {
 }
 
 // RegisterTargets adds targets to a target group, all or none. What is registered already stays.
-func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	return update(ctx, c, caller, "RegisterTargets", func(op *call) (*elbv2.Empty, error) {
-		g, err := op.targetGroup(in.ARN)
-		if err != nil {
+func (op *call) RegisterTargets(in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
+	g, err := op.targetGroup(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	vpc, err := vpcs.Get(op.Tx, g.VPC)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, aws.Errorf(codeTarget, "%s, the VPC of the target group, does not exist any more", g.VPC)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, given := range in.Targets {
+		target := resolve(g, given)
+		if slices.Contains(g.Targets, target) {
+			continue
+		}
+		if err := op.checkTarget(g, vpc, target.ID); err != nil {
 			return nil, err
 		}
-		vpc, err := vpcs.Get(op.Tx, g.VPC)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, aws.Errorf(codeTarget, "%s, the VPC of the target group, does not exist any more", g.VPC)
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, given := range in.Targets {
-			target := resolve(g, given)
-			if slices.Contains(g.Targets, target) {
-				continue
-			}
-			if err := op.checkTarget(g, vpc, target.ID); err != nil {
-				return nil, err
-			}
-			g.Targets = append(g.Targets, target)
-		}
-		if err := op.quotas.Room(elbv2.QuotaTargets, len(g.Targets)); err != nil {
-			return nil, err
-		}
-		return &elbv2.Empty{}, op.putTargetGroup(g)
-	})
+		g.Targets = append(g.Targets, target)
+	}
+	if err := op.Quotas.Room(elbv2.QuotaTargets, len(g.Targets)); err != nil {
+		return nil, err
+	}
+	return &elbv2.Empty{}, op.putTargetGroup(g)
 }
 
 // checkTarget refuses what cannot be a target of a group.
@@ -81,7 +77,7 @@ func (op *call) checkTarget(g *elbv2.TargetGroup, vpc resources.VPC, id string) 
 	switch {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
-	case err != nil || instance.Account != op.account:
+	case err != nil || instance.Account != op.Account:
 		return aws.Errorf(codeTarget, "The following targets do not exist: '%s'", id)
 	case instance.VPC != g.VPC:
 		return aws.Errorf(codeTarget, "The following targets are not in the target group VPC '%s': '%s'", g.VPC, id)
@@ -94,61 +90,58 @@ func (op *call) checkTarget(g *elbv2.TargetGroup, vpc resources.VPC, id string) 
 // DeregisterTargets takes targets out of a target group. They get no new request; those in flight end as they would. A
 // target without a port stands for all ports that it is registered with. One that is not registered is out already (API
 // reference, DeregisterTargets).
-func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	return update(ctx, c, caller, "DeregisterTargets", func(op *call) (*elbv2.Empty, error) {
-		g, err := op.targetGroup(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		for _, given := range in.Targets {
-			gone := resolve(g, given)
-			g.Targets = slices.DeleteFunc(g.Targets, func(t elbv2.Target) bool {
-				return t.ID == gone.ID && (given.Port == 0 || t.Port == given.Port)
-			})
-		}
-		return &elbv2.Empty{}, op.putTargetGroup(g)
-	})
+func (op *call) DeregisterTargets(in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
+	g, err := op.targetGroup(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	for _, given := range in.Targets {
+		gone := resolve(g, given)
+		g.Targets = slices.DeleteFunc(g.Targets, func(t elbv2.Target) bool {
+			return t.ID == gone.ID && (given.Port == 0 || t.Port == given.Port)
+		})
+	}
+	return &elbv2.Empty{}, op.putTargetGroup(g)
 }
 
 // DescribeTargetHealth tells the health of the targets of a group, or of some of them, as the nodes see it.
-func (c *Control) DescribeTargetHealth(ctx context.Context, caller iam.Caller, in *elbv2.DescribeTargetHealthRequest) (*elbv2.DescribeTargetHealthResponse, error) {
-	return view(ctx, c, caller, "DescribeTargetHealth", func(op *call) (*elbv2.DescribeTargetHealthResponse, error) {
-		g, err := op.readTargetGroup(in.ARN)
+func (op *call) DescribeTargetHealth(
+	in *elbv2.DescribeTargetHealthRequest) (*elbv2.DescribeTargetHealthResponse, error) {
+	g, err := op.readTargetGroup(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	users, err := op.usersOf(g)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := control.TargetReports(op.Ctx, op.Store, g.ID)
+	if err != nil {
+		return nil, err
+	}
+	wanted := slices.Clone(g.Targets)
+	if len(in.Targets) > 0 {
+		wanted = nil
+		for _, given := range in.Targets {
+			wanted = append(wanted, resolve(g, given))
+		}
+	}
+	answer := &elbv2.DescribeTargetHealthResponse{}
+	for _, target := range wanted {
+		health, err := op.healthOf(g, target, len(users) > 0)
 		if err != nil {
 			return nil, err
 		}
-		users, err := op.usersOf(g)
-		if err != nil {
-			return nil, err
+		if health.State == "" {
+			health = reported(target.Key(), reports)
 		}
-		reports, err := control.TargetReports(ctx, c.store, g.ID)
-		if err != nil {
-			return nil, err
+		d := elbv2.TargetHealthDescription{Target: elbv2.TargetDescription{ID: target.ID, Port: target.Port}, Health: health}
+		if d.CheckPort = portOf(g.HealthCheck); d.CheckPort == trafficPort {
+			d.CheckPort = strconv.Itoa(int(target.Port))
 		}
-		wanted := slices.Clone(g.Targets)
-		if len(in.Targets) > 0 {
-			wanted = nil
-			for _, given := range in.Targets {
-				wanted = append(wanted, resolve(g, given))
-			}
-		}
-		answer := &elbv2.DescribeTargetHealthResponse{}
-		for _, target := range wanted {
-			health, err := op.healthOf(g, target, len(users) > 0)
-			if err != nil {
-				return nil, err
-			}
-			if health.State == "" {
-				health = reported(target.Key(), reports)
-			}
-			d := elbv2.TargetHealthDescription{Target: elbv2.TargetDescription{ID: target.ID, Port: target.Port}, Health: health}
-			if d.CheckPort = portOf(g.HealthCheck); d.CheckPort == trafficPort {
-				d.CheckPort = strconv.Itoa(int(target.Port))
-			}
-			answer.Descriptions = append(answer.Descriptions, d)
-		}
-		return answer, nil
-	})
+		answer.Descriptions = append(answer.Descriptions, d)
+	}
+	return answer, nil
 }
 
 // healthOf is the health of a target as far as it follows from what the control plane knows, or zero.

@@ -2,7 +2,6 @@ package elbv2
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"reflect"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"pergola/aws"
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
-	"pergola/aws/iam"
 	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
@@ -67,7 +65,7 @@ func (op *call) putTargetGroup(g *elbv2.TargetGroup) error { return targetGroups
 
 // ownTargetGroups lists the target groups of the caller's account, in order of id.
 func (op *call) ownTargetGroups() ([]*elbv2.TargetGroup, error) {
-	return ownedGroups.All(op.Tx, op.account)
+	return ownedGroups.All(op.Tx, op.Account)
 }
 
 // usersOf are the load balancers that forward to a target group.
@@ -78,7 +76,7 @@ func (op *call) usersOf(g *elbv2.TargetGroup) ([]*elbv2.LoadBalancer, error) {
 
 // CreateTargetGroup makes a target group without targets. A repeated request with the same settings answers like the
 // first.
-func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.CreateTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
+func (op *call) CreateTargetGroup(in *elbv2.CreateTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
 	if err := checkGroup(in); err != nil {
 		return nil, err
 	}
@@ -92,43 +90,42 @@ func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *
 	if err := changeCheck(&wanted.HealthCheck, in.HealthCheckSettings); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "CreateTargetGroup", func(op *call) (*elbv2.TargetGroupsResponse, error) {
-		tags, err := newTags(in.Tags)
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.MayCreate(op.arn("targetgroup/"+in.Name+"/*"), tags, "AddTags"); err != nil {
+		return nil, err
+	}
+	if err := op.findVPC(in.VPCID); err != nil {
+		return nil, err
+	}
+	g, err := op.sameTargetGroup(wanted)
+	if err != nil {
+		return nil, err
+	}
+	if g == nil {
+		have, err := ownedGroups.Count(op.Tx, op.Account)
 		if err != nil {
 			return nil, err
 		}
-		if err := op.MayCreate(op.arn("targetgroup/"+in.Name+"/*"), tags, "AddTags"); err != nil {
+		if err := op.Quotas.Room(elbv2.QuotaTargetGroups, have+1); err != nil {
 			return nil, err
 		}
-		if err := op.findVPC(in.VPCID); err != nil {
+		fresh := wanted // the function may run again
+		g = &fresh
+		g.ID, g.Account, g.Tags = op.newID(), op.Account, tags
+		g.ARN = op.arn("targetgroup/" + g.Name + "/" + g.ID)
+		if err := ownedGroups.Add(op.Tx, g); err != nil {
 			return nil, err
 		}
-		g, err := op.sameTargetGroup(wanted)
-		if err != nil {
-			return nil, err
-		}
-		if g == nil {
-			have, err := ownedGroups.Count(op.Tx, op.account)
-			if err != nil {
-				return nil, err
-			}
-			if err := op.quotas.Room(elbv2.QuotaTargetGroups, have+1); err != nil {
-				return nil, err
-			}
-			fresh := wanted // the function may run again
-			g = &fresh
-			g.ID, g.Account, g.Tags = op.newID(), op.account, tags
-			g.ARN = op.arn("targetgroup/" + g.Name + "/" + g.ID)
-			if err := ownedGroups.Add(op.Tx, g); err != nil {
-				return nil, err
-			}
-		}
-		description, err := op.describeGroup(g)
-		if err != nil {
-			return nil, err
-		}
-		return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}}, op.putTargetGroup(g)
-	})
+	}
+	description, err := op.describeGroup(g)
+	if err != nil {
+		return nil, err
+	}
+	return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}},
+		op.putTargetGroup(g)
 }
 
 // checkGroup refuses target groups that are not made here.
@@ -219,7 +216,7 @@ func areCodes(matcher string) bool {
 
 func (op *call) findVPC(id string) error {
 	vpc, err := vpcs.Get(op.Tx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && vpc.Account != op.account {
+	if errors.Is(err, store.ErrNotFound) || err == nil && vpc.Account != op.Account {
 		return aws.Errorf(codeValidation, "The VPC ID '%s' is not found", id)
 	}
 	return err
@@ -268,23 +265,21 @@ func portOf(h elbv2.HealthCheck) string {
 
 // DescribeTargetGroups lists target groups: those of some ARNs or names, each of which must exist, those that a load
 // balancer forwards to, or all.
-func (c *Control) DescribeTargetGroups(ctx context.Context, caller iam.Caller, in *elbv2.DescribeTargetGroupsRequest) (*elbv2.TargetGroupsResponse, error) {
-	return view(ctx, c, caller, "DescribeTargetGroups", func(op *call) (*elbv2.TargetGroupsResponse, error) {
-		own, err := op.wantedGroups(in)
+func (op *call) DescribeTargetGroups(in *elbv2.DescribeTargetGroupsRequest) (*elbv2.TargetGroupsResponse, error) {
+	own, err := op.wantedGroups(in)
+	if err != nil {
+		return nil, err
+	}
+	answer := &elbv2.TargetGroupsResponse{}
+	own, answer.NextMarker = page(own, func(g *elbv2.TargetGroup) string { return g.ID }, in.Page)
+	for _, g := range own {
+		description, err := op.describeGroup(g)
 		if err != nil {
 			return nil, err
 		}
-		answer := &elbv2.TargetGroupsResponse{}
-		own, answer.NextMarker = page(own, func(g *elbv2.TargetGroup) string { return g.ID }, in.Page)
-		for _, g := range own {
-			description, err := op.describeGroup(g)
-			if err != nil {
-				return nil, err
-			}
-			answer.TargetGroups = append(answer.TargetGroups, description)
-		}
-		return answer, nil
-	})
+		answer.TargetGroups = append(answer.TargetGroups, description)
+	}
+	return answer, nil
 }
 
 func (op *call) wantedGroups(in *elbv2.DescribeTargetGroupsRequest) ([]*elbv2.TargetGroup, error) {
@@ -315,43 +310,41 @@ func (op *call) wantedGroups(in *elbv2.DescribeTargetGroupsRequest) ([]*elbv2.Ta
 }
 
 // ModifyTargetGroup changes what the request has of a health check.
-func (c *Control) ModifyTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.ModifyTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
-	return update(ctx, c, caller, "ModifyTargetGroup", func(op *call) (*elbv2.TargetGroupsResponse, error) {
-		g, err := op.targetGroup(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		if err := changeCheck(&g.HealthCheck, in.HealthCheckSettings); err != nil {
-			return nil, err
-		}
-		description, err := op.describeGroup(g)
-		if err != nil {
-			return nil, err
-		}
-		return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}}, op.putTargetGroup(g)
-	})
+func (op *call) ModifyTargetGroup(in *elbv2.ModifyTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
+	g, err := op.targetGroup(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	if err := changeCheck(&g.HealthCheck, in.HealthCheckSettings); err != nil {
+		return nil, err
+	}
+	description, err := op.describeGroup(g)
+	if err != nil {
+		return nil, err
+	}
+	return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}},
+		op.putTargetGroup(g)
 }
 
 // DeleteTargetGroup deletes a target group that no load balancer forwards to, with its targets. One that does not exist
 // is deleted already.
-func (c *Control) DeleteTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest) (*elbv2.Empty, error) {
-	return update(ctx, c, caller, "DeleteTargetGroup", func(op *call) (*elbv2.Empty, error) {
-		g, err := op.targetGroup(in.ARN)
-		switch {
-		case isCode(err, "TargetGroupNotFound"):
-			return &elbv2.Empty{}, nil
-		case err != nil:
-			return nil, err
-		}
-		users, err := op.usersOf(g)
-		if err != nil {
-			return nil, err
-		}
-		if len(users) > 0 {
-			return nil, aws.Errorf("ResourceInUse", "Target group '%s' is currently in use by a listener of '%s'", g.ARN, users[0].ARN)
-		}
-		ownedGroups.Remove(op.Tx, g)
-		targetGroups.Delete(op.Tx, g.ID)
+func (op *call) DeleteTargetGroup(in *elbv2.TargetGroupRequest) (*elbv2.Empty, error) {
+	g, err := op.targetGroup(in.ARN)
+	switch {
+	case isCode(err, "TargetGroupNotFound"):
 		return &elbv2.Empty{}, nil
-	})
+	case err != nil:
+		return nil, err
+	}
+	users, err := op.usersOf(g)
+	if err != nil {
+		return nil, err
+	}
+	if len(users) > 0 {
+		return nil, aws.Errorf("ResourceInUse", "Target group '%s' is currently in use by a listener of '%s'", g.ARN,
+			users[0].ARN)
+	}
+	ownedGroups.Remove(op.Tx, g)
+	targetGroups.Delete(op.Tx, g.ID)
+	return &elbv2.Empty{}, nil
 }

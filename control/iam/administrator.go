@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"pergola/aws/iam"
+	"pergola/control/operation"
 	"pergola/sealing"
 	"pergola/store"
 )
@@ -23,8 +24,8 @@ var administrators = store.NewIndex("administrator")
 // locked out.
 func (c *Control) Administrator(ctx context.Context, account string) (sealing.Credential, error) {
 	var credential sealing.Credential
-	_, err := c.store.Update(ctx, func(tx *store.Tx) error {
-		op := &call{Control: c, Tx: tx, account: account}
+	_, err := c.Store.Update(ctx, func(tx *store.Tx) error {
+		op := &call{operation.Within(tx, account), c}
 		key, err := op.administratorKey()
 		if errors.Is(err, store.ErrNotFound) {
 			credential, err = op.newAdministrator()
@@ -42,7 +43,7 @@ func (c *Control) Administrator(ctx context.Context, account string) (sealing.Cr
 
 // administratorKey reads the key that was made last, if it is good.
 func (op *call) administratorKey() (iam.AccessKey, error) {
-	id, err := administrators.Get(op.Tx, op.account)
+	id, err := administrators.Get(op.Tx, op.Account)
 	if err != nil {
 		return iam.AccessKey{}, err
 	}
@@ -54,7 +55,7 @@ func (op *call) administratorKey() (iam.AccessKey, error) {
 }
 
 func (op *call) newAdministrator() (sealing.Credential, error) {
-	user, err := users.objects.Get(op.Tx, iam.ID(op.account, administratorName))
+	user, err := users.objects.Get(op.Tx, iam.ID(op.Account, administratorName))
 	if errors.Is(err, store.ErrNotFound) {
 		user.Entity, err = op.newEntity(iam.PrefixUser, administratorName, "/", nil)
 		err = errors.Join(err, users.create(op, &user))
@@ -69,5 +70,5 @@ func (op *call) newAdministrator() (sealing.Credential, error) {
 	if err != nil {
 		return sealing.Credential{}, err
 	}
-	return credential, administrators.Put(op.Tx, op.account, key.ID)
+	return credential, administrators.Put(op.Tx, op.Account, key.ID)
 }

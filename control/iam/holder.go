@@ -9,6 +9,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/operation"
 	"pergola/store"
 )
 
@@ -77,17 +78,18 @@ func (n holder[T]) inlineExceeded(name string) error {
 
 // GetPolicy tells an inline policy.
 func (h Holders[T]) GetPolicy(ctx context.Context, caller iam.Caller, in *iam.InlinePolicyRequest) (*iam.InlinePolicyResponse, error) {
-	return view(ctx, h.c, caller, "Get"+h.holder.action+"Policy", func(op *call) (*iam.InlinePolicyResponse, error) {
-		object, err := h.holder.subject(op, in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		document, ok := h.holder.permissions(object).Inline[in.Name]
-		if !ok {
-			return nil, h.noInline(object, in.Name)
-		}
-		return &iam.InlinePolicyResponse{Subject: in.Subject, Name: in.Name, Document: percentEncoded(document)}, nil
-	})
+	return do(ctx, h.c, operation.Request{Caller: caller, Action: "Get" + h.holder.action + "Policy"},
+		func(op *call) (*iam.InlinePolicyResponse, error) {
+			object, err := h.holder.subject(op, in.Subject)
+			if err != nil {
+				return nil, err
+			}
+			document, ok := h.holder.permissions(object).Inline[in.Name]
+			if !ok {
+				return nil, h.noInline(object, in.Name)
+			}
+			return &iam.InlinePolicyResponse{Subject: in.Subject, Name: in.Name, Document: percentEncoded(document)}, nil
+		})
 }
 
 func (h Holders[T]) noInline(object *T, policy string) error {
@@ -108,14 +110,15 @@ func (h Holders[T]) DeletePolicy(ctx context.Context, caller iam.Caller, in *iam
 
 // ListPolicies lists the names of the inline policies.
 func (h Holders[T]) ListPolicies(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListInlinePoliciesResponse, error) {
-	return view(ctx, h.c, caller, "List"+h.holder.action+"Policies", func(op *call) (*iam.ListInlinePoliciesResponse, error) {
-		object, err := h.holder.subject(op, in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		names, rest, err := paginate(slices.Collect(maps.Keys(h.holder.permissions(object).Inline)), itself, in.Page)
-		return &iam.ListInlinePoliciesResponse{Names: names, Rest: rest}, err
-	})
+	return do(ctx, h.c, operation.Request{Caller: caller, Action: "List" + h.holder.action + "Policies"},
+		func(op *call) (*iam.ListInlinePoliciesResponse, error) {
+			object, err := h.holder.subject(op, in.Subject)
+			if err != nil {
+				return nil, err
+			}
+			names, rest, err := paginate(slices.Collect(maps.Keys(h.holder.permissions(object).Inline)), itself, in.Page)
+			return &iam.ListInlinePoliciesResponse{Names: names, Rest: rest}, err
+		})
 }
 
 // AttachPolicy attaches a managed policy. Once more does no harm.
@@ -165,24 +168,25 @@ func (h Holders[T]) DetachPolicy(ctx context.Context, caller iam.Caller, in *iam
 
 // ListAttached lists the managed policies that are attached.
 func (h Holders[T]) ListAttached(ctx context.Context, caller iam.Caller, in *iam.ListAttachedRequest) (*iam.ListAttachedResponse, error) {
-	return view(ctx, h.c, caller, "ListAttached"+h.holder.action+"Policies", func(op *call) (*iam.ListAttachedResponse, error) {
-		object, err := h.holder.subject(op, in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		var attached []iam.AttachedPolicy
-		for _, arn := range h.holder.permissions(object).Attached {
-			policy, err := op.policy(arn)
+	return do(ctx, h.c, operation.Request{Caller: caller, Action: "ListAttached" + h.holder.action + "Policies"},
+		func(op *call) (*iam.ListAttachedResponse, error) {
+			object, err := h.holder.subject(op, in.Subject)
 			if err != nil {
 				return nil, err
 			}
-			if strings.HasPrefix(policy.Path, in.PathPrefix) {
-				attached = append(attached, iam.AttachedPolicy{Name: policy.Name, ARN: arn})
+			var attached []iam.AttachedPolicy
+			for _, arn := range h.holder.permissions(object).Attached {
+				policy, err := op.policy(arn)
+				if err != nil {
+					return nil, err
+				}
+				if strings.HasPrefix(policy.Path, in.PathPrefix) {
+					attached = append(attached, iam.AttachedPolicy{Name: policy.Name, ARN: arn})
+				}
 			}
-		}
-		attached, rest, err := paginate(attached, func(p iam.AttachedPolicy) string { return p.ARN }, in.Page)
-		return &iam.ListAttachedResponse{Policies: attached, Rest: rest}, err
-	})
+			attached, rest, err := paginate(attached, func(p iam.AttachedPolicy) string { return p.ARN }, in.Page)
+			return &iam.ListAttachedResponse{Policies: attached, Rest: rest}, err
+		})
 }
 
 // PutBoundary sets the permissions boundary, in place of one that there may be.

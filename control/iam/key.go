@@ -39,11 +39,11 @@ func (op *call) keysOf(user *iam.User) ([]iam.AccessKey, error) {
 // newKey makes an access key for a user.
 func (op *call) newKey(user *iam.User) (sealing.Credential, iam.AccessKey, error) {
 	credential := sealing.Credential{
-		AccessKeyID: iam.NewKeyID(iam.PrefixAccessKey, user.Account, op.random), Secret: op.newSecret(),
+		AccessKeyID: iam.NewKeyID(iam.PrefixAccessKey, user.Account, op.Random), Secret: op.newSecret(),
 	}
 	key := iam.AccessKey{
 		ID: credential.AccessKeyID, Secret: op.box.SealSecret(credential.AccessKeyID, credential.Secret),
-		Account: user.Account, User: user.Name, Created: lattice.Time{Time: op.now()},
+		Account: user.Account, User: user.Name, Created: lattice.Time{Time: op.Now()},
 	}
 	if _, err := accessKeys.Get(op.Tx, key.ID); !errors.Is(err, store.ErrNotFound) {
 		return sealing.Credential{}, key, errors.Join(errors.New("a new access key has the id of another; try again"), err)
@@ -66,7 +66,7 @@ func (op *call) deleteKey(key iam.AccessKey) {
 // newSecret makes 240 random bits in the alphabet of AWS secrets.
 func (c *Control) newSecret() string {
 	var raw [30]byte
-	if _, err := io.ReadFull(c.random, raw[:]); err != nil {
+	if _, err := io.ReadFull(c.Random, raw[:]); err != nil {
 		panic(fmt.Sprintf("iam: no randomness for a secret: %v", err))
 	}
 	return base64.StdEncoding.EncodeToString(raw[:])
@@ -89,24 +89,22 @@ func (op *call) renameKeys(user *iam.User, name string) error {
 }
 
 // CreateAccessKey makes an access key for a user; for the caller, if it names none. Its secret is told this once.
-func (c *Control) CreateAccessKey(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.CreateAccessKeyResponse, error) {
-	return update(ctx, c, caller, "CreateAccessKey", func(op *call) (*iam.CreateAccessKeyResponse, error) {
-		user, err := op.user(in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		keys, err := op.keysOf(user)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.room(iam.QuotaAccessKeys, len(keys)); err != nil {
-			return nil, err
-		}
-		credential, key, err := op.newKey(user)
-		description := describeKey(key)
-		description.Secret = credential.Secret
-		return &iam.CreateAccessKeyResponse{Key: description}, err
-	})
+func (op *call) CreateAccessKey(in *iam.SubjectRequest) (*iam.CreateAccessKeyResponse, error) {
+	user, err := op.user(in.Subject)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := op.keysOf(user)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.room(iam.QuotaAccessKeys, len(keys)); err != nil {
+		return nil, err
+	}
+	credential, key, err := op.newKey(user)
+	description := describeKey(key)
+	description.Secret = credential.Secret
+	return &iam.CreateAccessKeyResponse{Key: description}, err
 }
 
 func describeKey(key iam.AccessKey) iam.KeyDescription {
@@ -118,23 +116,21 @@ func describeKey(key iam.AccessKey) iam.KeyDescription {
 }
 
 // ListAccessKeys lists the access keys of a user; of the caller, if it names none.
-func (c *Control) ListAccessKeys(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListAccessKeysResponse, error) {
-	return view(ctx, c, caller, "ListAccessKeys", func(op *call) (*iam.ListAccessKeysResponse, error) {
-		user, err := op.user(in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		keys, err := op.keysOf(user)
-		if err != nil {
-			return nil, err
-		}
-		keys, rest, err := paginate(keys, func(k iam.AccessKey) string { return k.ID }, in.Page)
-		answer := &iam.ListAccessKeysResponse{Rest: rest}
-		for _, key := range keys {
-			answer.Keys = append(answer.Keys, describeKey(key))
-		}
-		return answer, err
-	})
+func (op *call) ListAccessKeys(in *iam.SubjectPageRequest) (*iam.ListAccessKeysResponse, error) {
+	user, err := op.user(in.Subject)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := op.keysOf(user)
+	if err != nil {
+		return nil, err
+	}
+	keys, rest, err := paginate(keys, func(k iam.AccessKey) string { return k.ID }, in.Page)
+	answer := &iam.ListAccessKeysResponse{Rest: rest}
+	for _, key := range keys {
+		answer.Keys = append(answer.Keys, describeKey(key))
+	}
+	return answer, err
 }
 
 // key reads the access key that a request names.
@@ -154,27 +150,23 @@ func (op *call) key(in *iam.AccessKeyRequest) (iam.AccessKey, error) {
 }
 
 // UpdateAccessKey makes an access key inactive, or active again. A key that is inactive signs nothing.
-func (c *Control) UpdateAccessKey(ctx context.Context, caller iam.Caller, in *iam.UpdateAccessKeyRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, "UpdateAccessKey", func(op *call) error {
-		key, err := op.key(&in.AccessKeyRequest)
-		if err != nil {
-			return err
-		}
-		key.Inactive = in.Status == "Inactive"
-		return op.putKey(key)
-	})
+func (op *call) UpdateAccessKey(in *iam.UpdateAccessKeyRequest) error {
+	key, err := op.key(&in.AccessKeyRequest)
+	if err != nil {
+		return err
+	}
+	key.Inactive = in.Status == "Inactive"
+	return op.putKey(key)
 }
 
 // DeleteAccessKey deletes an access key.
-func (c *Control) DeleteAccessKey(ctx context.Context, caller iam.Caller, in *iam.AccessKeyRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, "DeleteAccessKey", func(op *call) error {
-		key, err := op.key(in)
-		if err != nil {
-			return err
-		}
-		op.deleteKey(key)
-		return nil
-	})
+func (op *call) DeleteAccessKey(in *iam.AccessKeyRequest) error {
+	key, err := op.key(in)
+	if err != nil {
+		return err
+	}
+	op.deleteKey(key)
+	return nil
 }
 
 // Find returns the secret of an access key and the principal that holds it. The error is sigv4.ErrUnknownKey for a key
@@ -182,7 +174,7 @@ func (c *Control) DeleteAccessKey(ctx context.Context, caller iam.Caller, in *ia
 func (c *Control) Find(ctx context.Context, accessKeyID string) (secret string, caller iam.Caller, err error) {
 	var key iam.AccessKey
 	var user iam.User
-	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+	err = c.Store.View(ctx, func(tx *store.Tx) (err error) {
 		if key, err = accessKeys.Get(tx, accessKeyID); err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func nameInARN(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1
 
 // find reads an entity of the caller's account.
 func (n noun[T]) find(op *call, name string) (*T, error) {
-	object, err := n.objects.Get(op.Tx, iam.ID(op.account, name))
+	object, err := n.objects.Get(op.Tx, iam.ID(op.Account, name))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, noSuchEntity("The %s with name %s cannot be found.", n.label, name)
 	}
@@ -124,7 +124,7 @@ func (n noun[T]) subject(op *call, s iam.Subject) (*T, error) {
 func (n noun[T]) about(op *call, name string) (*T, error) {
 	object, err := n.find(op, name)
 	if err != nil {
-		absent := n.arn(&iam.Entity{Account: op.account, Path: "/", Name: name})
+		absent := n.arn(&iam.Entity{Account: op.Account, Path: "/", Name: name})
 		return nil, cmp.Or(op.May(absent, nil), err)
 	}
 	return object, n.may(op, object)
@@ -151,7 +151,7 @@ func (n noun[T]) create(op *call, object *T) error {
 	if err := n.free(op, name); err != nil {
 		return err
 	}
-	count, err := n.objects.Count(op.Tx, op.account+"/")
+	count, err := n.objects.Count(op.Tx, op.Account+"/")
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (n noun[T]) create(op *call, object *T) error {
 
 // free refuses a name that is taken.
 func (n noun[T]) free(op *call, name string) error {
-	_, err := n.objects.Get(op.Tx, iam.ID(op.account, name))
+	_, err := n.objects.Get(op.Tx, iam.ID(op.Account, name))
 	switch {
 	case err == nil:
 		return alreadyExists("The %s with name %s already exists.", n.label, name)
@@ -183,7 +183,7 @@ func (n noun[T]) list(op *call, in *iam.ListRequest) ([]*T, iam.Rest, error) {
 	if err := n.mayList(op, in.PathPrefix); err != nil {
 		return nil, iam.Rest{}, err
 	}
-	entries, _, err := n.objects.List(op.Tx, op.account+"/", "", 0)
+	entries, _, err := n.objects.List(op.Tx, op.Account+"/", "", 0)
 	if err != nil {
 		return nil, iam.Rest{}, err
 	}
@@ -198,7 +198,7 @@ func (n noun[T]) list(op *call, in *iam.ListRequest) ([]*T, iam.Rest, error) {
 
 // mayList asks whether the caller may list the entities whose paths begin with a prefix.
 func (n noun[T]) mayList(op *call, prefix string) error {
-	return op.May(n.arn(&iam.Entity{Account: op.account, Path: cmp.Or(prefix, "/")}), nil)
+	return op.May(n.arn(&iam.Entity{Account: op.Account, Path: cmp.Or(prefix, "/")}), nil)
 }
 
 // defaultPage is how many items a page has unless the request says otherwise.

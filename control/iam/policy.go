@@ -2,7 +2,6 @@ package iam
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -25,7 +24,7 @@ func (op *call) policy(arn string) (*iam.ManagedPolicy, error) {
 	if policy, ok := iam.AWSManagedPolicy(arn); ok {
 		return policy, nil
 	}
-	policy, err := policies.objects.Get(op.Tx, iam.ID(op.account, nameInARN(arn)))
+	policy, err := policies.objects.Get(op.Tx, iam.ID(op.Account, nameInARN(arn)))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
@@ -54,32 +53,30 @@ func (op *call) ownPolicy(arn string) (*iam.ManagedPolicy, error) {
 }
 
 // CreatePolicy makes a managed policy with its first version.
-func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *iam.CreatePolicyRequest) (*iam.PolicyResponse, error) {
+func (op *call) CreatePolicy(in *iam.CreatePolicyRequest) (*iam.PolicyResponse, error) {
 	if err := checkManaged(in.Document); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "CreatePolicy", func(op *call) (*iam.PolicyResponse, error) {
-		e, err := op.newEntity(iam.PrefixPolicy, in.Name, in.Path, in.Tags)
-		if err != nil {
-			return nil, err
-		}
-		policy := &iam.ManagedPolicy{Entity: e, Description: in.Description}
-		if err := policies.mayCreate(op, policy); err != nil {
-			return nil, err
-		}
-		op.addVersion(policy, in.Document)
-		policy.DefaultVersion = policy.Versions[0].ID
-		if err := policies.create(op, policy); err != nil {
-			return nil, err
-		}
-		return op.policyResponse(policy)
-	})
+	e, err := op.newEntity(iam.PrefixPolicy, in.Name, in.Path, in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	policy := &iam.ManagedPolicy{Entity: e, Description: in.Description}
+	if err := policies.mayCreate(op, policy); err != nil {
+		return nil, err
+	}
+	op.addVersion(policy, in.Document)
+	policy.DefaultVersion = policy.Versions[0].ID
+	if err := policies.create(op, policy); err != nil {
+		return nil, err
+	}
+	return op.policyResponse(policy)
 }
 
 // addVersion adds a version, which is not in force yet.
 func (op *call) addVersion(p *iam.ManagedPolicy, document string) iam.PolicyVersion {
 	p.LastVersion++
-	p.Updated = lattice.Time{Time: op.now()}
+	p.Updated = lattice.Time{Time: op.Now()}
 	version := iam.PolicyVersion{ID: "v" + strconv.Itoa(p.LastVersion), Document: document, Created: p.Updated}
 	p.Versions = append(p.Versions, version)
 	return version
@@ -91,11 +88,11 @@ func (op *call) policyResponse(p *iam.ManagedPolicy) (*iam.PolicyResponse, error
 }
 
 func (op *call) describePolicy(p *iam.ManagedPolicy) (iam.PolicyDescription, error) {
-	attached, err := attachments.Count(op.Tx, uses(op.account, p.ARN()))
+	attached, err := attachments.Count(op.Tx, uses(op.Account, p.ARN()))
 	if err != nil {
 		return iam.PolicyDescription{}, err
 	}
-	bounding, err := boundaries.Count(op.Tx, uses(op.account, p.ARN()))
+	bounding, err := boundaries.Count(op.Tx, uses(op.Account, p.ARN()))
 	return iam.PolicyDescription{
 		Name: p.Name, ID: p.UniqueID, ARN: p.ARN(), Path: p.Path, DefaultVersion: p.DefaultVersion,
 		Attachments: attached, BoundaryUses: bounding, Attachable: p.Attachable(), Description: p.Description,
@@ -104,42 +101,38 @@ func (op *call) describePolicy(p *iam.ManagedPolicy) (iam.PolicyDescription, err
 }
 
 // GetPolicy tells about a managed policy.
-func (c *Control) GetPolicy(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.PolicyResponse, error) {
-	return view(ctx, c, caller, "GetPolicy", func(op *call) (*iam.PolicyResponse, error) {
-		policy, err := op.aboutPolicy(in.PolicyARN)
-		if err != nil {
-			return nil, err
-		}
-		return op.policyResponse(policy)
-	})
+func (op *call) GetPolicy(in *iam.SubjectRequest) (*iam.PolicyResponse, error) {
+	policy, err := op.aboutPolicy(in.PolicyARN)
+	if err != nil {
+		return nil, err
+	}
+	return op.policyResponse(policy)
 }
 
 // ListPolicies lists the managed policies of the account and those that are built in, without their descriptions and
 // tags.
-func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *iam.ListPoliciesRequest) (*iam.ListPoliciesResponse, error) {
-	return view(ctx, c, caller, "ListPolicies", func(op *call) (*iam.ListPoliciesResponse, error) {
-		if err := policies.mayList(op, in.PathPrefix); err != nil {
+func (op *call) ListPolicies(in *iam.ListPoliciesRequest) (*iam.ListPoliciesResponse, error) {
+	if err := policies.mayList(op, in.PathPrefix); err != nil {
+		return nil, err
+	}
+	all, err := op.policiesInScope(in.Scope)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(p *iam.ManagedPolicy) bool { return !strings.HasPrefix(p.Path, in.PathPrefix) })
+	if in.Usage != "" || in.OnlyAttached {
+		if all, err = op.used(all, in); err != nil {
 			return nil, err
 		}
-		all, err := op.policiesInScope(in.Scope)
-		if err != nil {
-			return nil, err
-		}
-		all = slices.DeleteFunc(all, func(p *iam.ManagedPolicy) bool { return !strings.HasPrefix(p.Path, in.PathPrefix) })
-		if in.Usage != "" || in.OnlyAttached {
-			if all, err = op.used(all, in); err != nil {
-				return nil, err
-			}
-		}
-		all, rest, err := paginate(all, (*iam.ManagedPolicy).ARN, in.Page)
-		answer := &iam.ListPoliciesResponse{Rest: rest}
-		for _, policy := range all { // the page alone, since each costs two questions
-			d, errDescribe := op.describePolicy(policy)
-			d.Description, d.Tags = "", nil
-			answer.Policies, err = append(answer.Policies, d), errors.Join(err, errDescribe)
-		}
-		return answer, err
-	})
+	}
+	all, rest, err := paginate(all, (*iam.ManagedPolicy).ARN, in.Page)
+	answer := &iam.ListPoliciesResponse{Rest: rest}
+	for _, policy := range all { // the page alone, since each costs two questions
+		d, errDescribe := op.describePolicy(policy)
+		d.Description, d.Tags = "", nil
+		answer.Policies, err = append(answer.Policies, d), errors.Join(err, errDescribe)
+	}
+	return answer, err
 }
 
 // used are those of some policies that are in use as a listing asks for it.
@@ -148,7 +141,7 @@ func (op *call) used(all []*iam.ManagedPolicy, in *iam.ListPoliciesRequest) ([]*
 	if in.Usage == "PermissionsBoundary" {
 		index = boundaries
 	}
-	entries, _, err := index.List(op.Tx, op.account+"#", "", 0)
+	entries, _, err := index.List(op.Tx, op.Account+"#", "", 0)
 	used := map[string]bool{}
 	for _, entry := range entries {
 		used[strings.Split(entry.ID, "#")[1]] = true
@@ -164,7 +157,7 @@ func (op *call) policiesInScope(scope string) ([]*iam.ManagedPolicy, error) {
 	if scope == "AWS" {
 		return all, nil
 	}
-	entries, _, err := policies.objects.List(op.Tx, op.account+"/", "", 0)
+	entries, _, err := policies.objects.List(op.Tx, op.Account+"/", "", 0)
 	for i := range entries {
 		all = append(all, &entries[i].Value)
 	}
@@ -172,47 +165,45 @@ func (op *call) policiesInScope(scope string) ([]*iam.ManagedPolicy, error) {
 }
 
 // DeletePolicy deletes a managed policy that nobody uses, with its only version.
-func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, "DeletePolicy", func(op *call) error {
-		policy, err := op.ownPolicy(in.PolicyARN)
-		if err != nil {
-			return err
-		}
-		d, err := op.describePolicy(policy)
-		switch {
-		case err != nil:
-			return err
-		case d.Attachments > 0:
-			return deleteConflict("Cannot delete a policy attached to entities.")
-		case d.BoundaryUses > 0:
-			return deleteConflict("Cannot delete a policy that is a permissions boundary of entities.")
-		case len(policy.Versions) > 1:
-			return deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
-		}
-		policies.delete(op, policy)
-		return nil
-	})
+func (op *call) DeletePolicy(in *iam.SubjectRequest) error {
+	policy, err := op.ownPolicy(in.PolicyARN)
+	if err != nil {
+		return err
+	}
+	d, err := op.describePolicy(policy)
+	switch {
+	case err != nil:
+		return err
+	case d.Attachments > 0:
+		return deleteConflict("Cannot delete a policy attached to entities.")
+	case d.BoundaryUses > 0:
+		return deleteConflict("Cannot delete a policy that is a permissions boundary of entities.")
+	case len(policy.Versions) > 1:
+		return deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the " +
+			"policy's versions. The default version is deleted with the policy.")
+	}
+	policies.delete(op, policy)
+	return nil
 }
 
 // CreatePolicyVersion adds a version to a managed policy, and puts it in force if the request says so.
-func (c *Control) CreatePolicyVersion(ctx context.Context, caller iam.Caller, in *iam.CreatePolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
+func (op *call) CreatePolicyVersion(in *iam.CreatePolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
 	if err := checkManaged(in.Document); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "CreatePolicyVersion", func(op *call) (*iam.PolicyVersionResponse, error) {
-		policy, err := op.ownPolicy(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		if len(policy.Versions) >= maxVersions {
-			return nil, limitExceeded("A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxVersions)
-		}
-		version := op.addVersion(policy, in.Document)
-		if in.SetDefault {
-			policy.DefaultVersion = version.ID
-		}
-		return &iam.PolicyVersionResponse{Version: summariseVersion(policy, version)}, policies.put(op, policy)
-	})
+	policy, err := op.ownPolicy(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	if len(policy.Versions) >= maxVersions {
+		return nil, limitExceeded("A managed policy can have up to %d versions. Before you create a new version, you must "+
+			"delete an existing version.", maxVersions)
+	}
+	version := op.addVersion(policy, in.Document)
+	if in.SetDefault {
+		policy.DefaultVersion = version.ID
+	}
+	return &iam.PolicyVersionResponse{Version: summariseVersion(policy, version)}, policies.put(op, policy)
 }
 
 // summariseVersion describes a version without its document.
@@ -221,20 +212,18 @@ func summariseVersion(p *iam.ManagedPolicy, v iam.PolicyVersion) iam.VersionDesc
 }
 
 // GetPolicyVersion tells a version of a managed policy.
-func (c *Control) GetPolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
-	return view(ctx, c, caller, "GetPolicyVersion", func(op *call) (*iam.PolicyVersionResponse, error) {
-		policy, err := op.aboutPolicy(in.ARN)
-		if err != nil {
-			return nil, err
-		}
-		version, ok := policy.Version(in.Version)
-		if !ok {
-			return nil, noVersion(in)
-		}
-		description := summariseVersion(policy, version)
-		description.Document = percentEncoded(version.Document)
-		return &iam.PolicyVersionResponse{Version: description}, nil
-	})
+func (op *call) GetPolicyVersion(in *iam.PolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
+	policy, err := op.aboutPolicy(in.ARN)
+	if err != nil {
+		return nil, err
+	}
+	version, ok := policy.Version(in.Version)
+	if !ok {
+		return nil, noVersion(in)
+	}
+	description := summariseVersion(policy, version)
+	description.Document = percentEncoded(version.Document)
+	return &iam.PolicyVersionResponse{Version: description}, nil
 }
 
 func noVersion(in *iam.PolicyVersionRequest) error {
@@ -242,45 +231,41 @@ func noVersion(in *iam.PolicyVersionRequest) error {
 }
 
 // ListPolicyVersions lists the versions of a managed policy, the newest first.
-func (c *Control) ListPolicyVersions(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListPolicyVersionsResponse, error) {
-	return view(ctx, c, caller, "ListPolicyVersions", func(op *call) (*iam.ListPolicyVersionsResponse, error) {
-		policy, err := op.aboutPolicy(in.PolicyARN)
-		if err != nil {
-			return nil, err
-		}
-		newestFirst := func(v iam.PolicyVersion) string {
-			return strconv.Itoa(maxVersions - slices.Index(policy.Versions, v)) // one digit
-		}
-		versions, rest, err := paginate(slices.Clone(policy.Versions), newestFirst, in.Page)
-		answer := &iam.ListPolicyVersionsResponse{Rest: rest}
-		for _, version := range versions {
-			answer.Versions = append(answer.Versions, summariseVersion(policy, version))
-		}
-		return answer, err
-	})
+func (op *call) ListPolicyVersions(in *iam.SubjectPageRequest) (*iam.ListPolicyVersionsResponse, error) {
+	policy, err := op.aboutPolicy(in.PolicyARN)
+	if err != nil {
+		return nil, err
+	}
+	newestFirst := func(v iam.PolicyVersion) string {
+		return strconv.Itoa(maxVersions - slices.Index(policy.Versions, v)) // one digit
+	}
+	versions, rest, err := paginate(slices.Clone(policy.Versions), newestFirst, in.Page)
+	answer := &iam.ListPolicyVersionsResponse{Rest: rest}
+	for _, version := range versions {
+		answer.Versions = append(answer.Versions, summariseVersion(policy, version))
+	}
+	return answer, err
 }
 
 // changeVersion changes a managed policy in which a version must be.
-func (c *Control) changeVersion(ctx context.Context, caller iam.Caller, action string, in *iam.PolicyVersionRequest, f func(*iam.ManagedPolicy) error) (*iam.Empty, error) {
-	return change(ctx, c, caller, action, func(op *call) error {
-		policy, err := op.ownPolicy(in.ARN)
-		if err != nil {
-			return err
-		}
-		if _, ok := policy.Version(in.Version); !ok {
-			return noVersion(in)
-		}
-		if err := f(policy); err != nil {
-			return err
-		}
-		policy.Updated = lattice.Time{Time: op.now()}
-		return policies.put(op, policy)
-	})
+func (op *call) changeVersion(in *iam.PolicyVersionRequest, f func(*iam.ManagedPolicy) error) error {
+	policy, err := op.ownPolicy(in.ARN)
+	if err != nil {
+		return err
+	}
+	if _, ok := policy.Version(in.Version); !ok {
+		return noVersion(in)
+	}
+	if err := f(policy); err != nil {
+		return err
+	}
+	policy.Updated = lattice.Time{Time: op.Now()}
+	return policies.put(op, policy)
 }
 
 // DeletePolicyVersion deletes a version that is not in force.
-func (c *Control) DeletePolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.Empty, error) {
-	return c.changeVersion(ctx, caller, "DeletePolicyVersion", in, func(p *iam.ManagedPolicy) error {
+func (op *call) DeletePolicyVersion(in *iam.PolicyVersionRequest) error {
+	return op.changeVersion(in, func(p *iam.ManagedPolicy) error {
 		if in.Version == p.DefaultVersion {
 			return deleteConflict("Cannot delete the default version of a policy.")
 		}
@@ -290,8 +275,8 @@ func (c *Control) DeletePolicyVersion(ctx context.Context, caller iam.Caller, in
 }
 
 // SetDefaultPolicyVersion puts a version in force.
-func (c *Control) SetDefaultPolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.Empty, error) {
-	return c.changeVersion(ctx, caller, "SetDefaultPolicyVersion", in, func(p *iam.ManagedPolicy) error {
+func (op *call) SetDefaultPolicyVersion(in *iam.PolicyVersionRequest) error {
+	return op.changeVersion(in, func(p *iam.ManagedPolicy) error {
 		p.DefaultVersion = in.Version
 		return nil
 	})
@@ -301,32 +286,30 @@ func (c *Control) SetDefaultPolicyVersion(ctx context.Context, caller iam.Caller
 type policyUser struct{ kind, name string }
 
 // ListEntitiesForPolicy lists the users, groups and roles that have a managed policy.
-func (c *Control) ListEntitiesForPolicy(ctx context.Context, caller iam.Caller, in *iam.ListEntitiesRequest) (*iam.ListEntitiesResponse, error) {
-	return view(ctx, c, caller, "ListEntitiesForPolicy", func(op *call) (*iam.ListEntitiesResponse, error) {
-		if _, err := op.aboutPolicy(in.ARN); err != nil {
+func (op *call) ListEntitiesForPolicy(in *iam.ListEntitiesRequest) (*iam.ListEntitiesResponse, error) {
+	if _, err := op.aboutPolicy(in.ARN); err != nil {
+		return nil, err
+	}
+	found, err := op.policyUsers(in)
+	if err != nil {
+		return nil, err
+	}
+	found, rest, err := paginate(found, func(u policyUser) string { return u.kind + "/" + u.name }, in.Page)
+	if err != nil {
+		return nil, err
+	}
+	answer := &iam.ListEntitiesResponse{Rest: rest}
+	for _, user := range found {
+		if err := op.addPolicyUser(answer, user, in.PathPrefix); err != nil {
 			return nil, err
 		}
-		found, err := op.policyUsers(in)
-		if err != nil {
-			return nil, err
-		}
-		found, rest, err := paginate(found, func(u policyUser) string { return u.kind + "/" + u.name }, in.Page)
-		if err != nil {
-			return nil, err
-		}
-		answer := &iam.ListEntitiesResponse{Rest: rest}
-		for _, user := range found {
-			if err := op.addPolicyUser(answer, user, in.PathPrefix); err != nil {
-				return nil, err
-			}
-		}
-		return answer, nil
-	})
+	}
+	return answer, nil
 }
 
 // policyUsers reads who uses a policy as a listing asks for it, each once.
 func (op *call) policyUsers(in *iam.ListEntitiesRequest) ([]policyUser, error) {
-	prefix := uses(op.account, in.ARN)
+	prefix := uses(op.Account, in.ARN)
 	var found []policyUser
 	for usage, index := range map[string]store.Index{"PermissionsPolicy": attachments, "PermissionsBoundary": boundaries} {
 		if in.Usage != "" && in.Usage != usage {

@@ -10,32 +10,31 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/control/operation"
 	"pergola/store"
 )
 
 // CreateOpenIDConnectProvider registers an issuer of web identities. Nothing is asked of the issuer yet.
-func (c *Control) CreateOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.CreateProviderRequest) (*iam.CreateProviderResponse, error) {
+func (op *call) CreateOpenIDConnectProvider(in *iam.CreateProviderRequest) (*iam.CreateProviderResponse, error) {
 	name, err := issuerName(in.URL)
 	if err == nil {
-		err = c.fetchable(in.URL)
+		err = op.fetchable(in.URL)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.room(iam.QuotaClientIDs, len(in.ClientIDs)-1); err != nil {
+	if err := op.room(iam.QuotaClientIDs, len(in.ClientIDs)-1); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "CreateOpenIDConnectProvider", func(op *call) (*iam.CreateProviderResponse, error) {
-		e, err := op.newEntity("", name, "/", in.Tags)
-		if err != nil {
-			return nil, err
-		}
-		provider := &iam.Provider{Entity: e, URL: in.URL, ClientIDs: in.ClientIDs, Thumbprints: in.Thumbprints}
-		if err := providers.mayCreate(op, provider); err != nil {
-			return nil, err
-		}
-		return &iam.CreateProviderResponse{ARN: provider.ARN(), Tags: sortedTags(e.Tags)}, providers.create(op, provider)
-	})
+	e, err := op.newEntity("", name, "/", in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	provider := &iam.Provider{Entity: e, URL: in.URL, ClientIDs: in.ClientIDs, Thumbprints: in.Thumbprints}
+	if err := providers.mayCreate(op, provider); err != nil {
+		return nil, err
+	}
+	return &iam.CreateProviderResponse{ARN: provider.ARN(), Tags: sortedTags(e.Tags)}, providers.create(op, provider)
 }
 
 // issuerName is the URL of an issuer without its scheme.
@@ -100,8 +99,8 @@ func (c *Control) RegisterIssuer(ctx context.Context, account string, given Issu
 		return "", aws.Errorf("InvalidInput", "No key of the issuer can be used: want a JSON Web Key Set with RSA keys of "+
 			"2048 bits or more, or keys on the curve P-256 (%v)", err)
 	}
-	_, err = c.store.Update(ctx, func(tx *store.Tx) error {
-		op := &call{Control: c, Tx: tx, account: account}
+	_, err = c.Store.Update(ctx, func(tx *store.Tx) error {
+		op := &call{operation.Within(tx, account), c}
 		provider, err := providers.find(op, name)
 		isNew := isNoSuchEntity(err)
 		switch {
@@ -123,7 +122,7 @@ func (c *Control) RegisterIssuer(ctx context.Context, account string, given Issu
 		}
 		return providers.put(op, provider)
 	})
-	return arn, explained(err)
+	return arn, c.Explain(err)
 }
 
 // defaultAudience is the audience of the tokens that AWS's software asks clusters for.
@@ -154,7 +153,7 @@ func (op *call) provider(arn string) (*iam.Provider, error) {
 		return nil, missing("openIDConnectProviderArn")
 	}
 	_, name, _ := strings.Cut(arn, ":oidc-provider/")
-	provider, err := providers.objects.Get(op.Tx, iam.ID(op.account, name))
+	provider, err := providers.objects.Get(op.Tx, iam.ID(op.Account, name))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
@@ -174,52 +173,46 @@ func (op *call) aboutProvider(arn string) (*iam.Provider, error) {
 }
 
 // GetOpenIDConnectProvider tells about a provider.
-func (c *Control) GetOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.GetProviderResponse, error) {
-	return view(ctx, c, caller, "GetOpenIDConnectProvider", func(op *call) (*iam.GetProviderResponse, error) {
-		p, err := op.aboutProvider(in.ProviderARN)
-		if err != nil {
-			return nil, err
-		}
-		return &iam.GetProviderResponse{
-			URL: p.Name, ClientIDs: p.ClientIDs, Thumbprints: p.Thumbprints,
-			Created: aws.Instant{Time: p.Created.Time}, Tags: sortedTags(p.Tags),
-		}, nil
-	})
+func (op *call) GetOpenIDConnectProvider(in *iam.SubjectRequest) (*iam.GetProviderResponse, error) {
+	p, err := op.aboutProvider(in.ProviderARN)
+	if err != nil {
+		return nil, err
+	}
+	return &iam.GetProviderResponse{
+		URL: p.Name, ClientIDs: p.ClientIDs, Thumbprints: p.Thumbprints,
+		Created: aws.Instant{Time: p.Created.Time}, Tags: sortedTags(p.Tags),
+	}, nil
 }
 
 // ListOpenIDConnectProviders lists the providers.
-func (c *Control) ListOpenIDConnectProviders(ctx context.Context, caller iam.Caller, _ *iam.ListProvidersRequest) (*iam.ListProvidersResponse, error) {
-	return view(ctx, c, caller, "ListOpenIDConnectProviders", func(op *call) (*iam.ListProvidersResponse, error) {
-		if err := providers.mayList(op, ""); err != nil {
-			return nil, err
-		}
-		entries, _, err := providers.objects.List(op.Tx, op.account+"/", "", 0)
-		answer := &iam.ListProvidersResponse{}
-		for _, entry := range entries {
-			answer.Providers = append(answer.Providers, iam.ProviderSummary{ARN: entry.Value.ARN()})
-		}
-		return answer, err
-	})
+func (op *call) ListOpenIDConnectProviders(_ *iam.ListProvidersRequest) (*iam.ListProvidersResponse, error) {
+	if err := providers.mayList(op, ""); err != nil {
+		return nil, err
+	}
+	entries, _, err := providers.objects.List(op.Tx, op.Account+"/", "", 0)
+	answer := &iam.ListProvidersResponse{}
+	for _, entry := range entries {
+		answer.Providers = append(answer.Providers, iam.ProviderSummary{ARN: entry.Value.ARN()})
+	}
+	return answer, err
 }
 
 // DeleteOpenIDConnectProvider deletes a provider. That it does not exist is no error, as in AWS.
-func (c *Control) DeleteOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, "DeleteOpenIDConnectProvider", func(op *call) error {
-		provider, err := op.aboutProvider(in.ProviderARN)
-		switch {
-		case isNoSuchEntity(err):
-			return nil
-		case err != nil:
-			return err
-		}
-		providers.delete(op, provider)
+func (op *call) DeleteOpenIDConnectProvider(in *iam.SubjectRequest) error {
+	provider, err := op.aboutProvider(in.ProviderARN)
+	switch {
+	case isNoSuchEntity(err):
 		return nil
-	})
+	case err != nil:
+		return err
+	}
+	providers.delete(op, provider)
+	return nil
 }
 
 // AddClientIDToOpenIDConnectProvider adds an audience. Once more does no harm.
-func (c *Control) AddClientIDToOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest) (*iam.Empty, error) {
-	return c.changeClientIDs(ctx, caller, "AddClientIDToOpenIDConnectProvider", in, func(ids []string) []string {
+func (op *call) AddClientIDToOpenIDConnectProvider(in *iam.ClientIDRequest) error {
+	return op.changeClientIDs(in, func(ids []string) []string {
 		if slices.Contains(ids, in.ClientID) {
 			return ids
 		}
@@ -228,16 +221,15 @@ func (c *Control) AddClientIDToOpenIDConnectProvider(ctx context.Context, caller
 }
 
 // RemoveClientIDFromOpenIDConnectProvider removes an audience. That there is none such is no error.
-func (c *Control) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest) (*iam.Empty, error) {
-	return c.changeClientIDs(ctx, caller, "RemoveClientIDFromOpenIDConnectProvider", in, func(ids []string) []string {
+func (op *call) RemoveClientIDFromOpenIDConnectProvider(in *iam.ClientIDRequest) error {
+	return op.changeClientIDs(in, func(ids []string) []string {
 		return slices.DeleteFunc(ids, func(id string) bool { return id == in.ClientID })
 	})
 }
 
-func (c *Control) changeClientIDs(ctx context.Context, caller iam.Caller, action string, in *iam.ClientIDRequest, f func([]string) []string) (*iam.Empty, error) {
-	return c.Providers().change(ctx, caller, edit{action: action, subject: iam.Subject{ProviderARN: in.ProviderARN}},
-		func(op *call, p *iam.Provider) error {
-			p.ClientIDs = f(p.ClientIDs)
-			return op.room(iam.QuotaClientIDs, len(p.ClientIDs)-1)
-		})
+func (op *call) changeClientIDs(in *iam.ClientIDRequest, f func([]string) []string) error {
+	return op.Providers().edit(op, iam.Subject{ProviderARN: in.ProviderARN}, func(p *iam.Provider) error {
+		p.ClientIDs = f(p.ClientIDs)
+		return op.room(iam.QuotaClientIDs, len(p.ClientIDs)-1)
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"pergola/aws"
 	nouns "pergola/aws/iam"
 	"pergola/control/iam"
+	"pergola/control/operation"
 	"pergola/lattice"
 )
 
@@ -24,7 +25,7 @@ func TestFault_A10_QuotasOfIAM(t *testing.T) {
 	} {
 		quotas[q.Code] = few
 	}
-	w := newWorldWith(t, iam.Config{Quotas: quotas})
+	w := newWorldWith(t, iam.Config{Config: operation.Config{Quotas: quotas}})
 	var arns []string
 	for q, create := range map[lattice.Quota]func(ctx context.Context, name string) error{
 		nouns.QuotaUsers: func(ctx context.Context, name string) error {
@@ -99,7 +100,7 @@ func exceeded(t *testing.T, err error, q lattice.Quota, limit int) {
 // TestFault_A9_DocumentsAreMeasuredFirst puts documents that are too long and no policies: that they are too long is
 // said alone, since nothing reads them.
 func TestFault_A9_DocumentsAreMeasuredFirst(t *testing.T) {
-	w := newWorldWith(t, iam.Config{Quotas: map[string]int{nouns.QuotaTrustPolicy.Code: 4096}})
+	w := newWorldWith(t, iam.Config{Config: operation.Config{Quotas: map[string]int{nouns.QuotaTrustPolicy.Code: 4096}}})
 	w.createUser("ada")
 	w.createRole("worker")
 	arn := w.createPolicy("own")

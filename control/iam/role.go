@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"context"
 	"strings"
 
 	"pergola/aws"
@@ -18,34 +17,32 @@ const defaultSession = 3600
 var profilesByRole = store.NewIndex("iam-profile")
 
 // CreateRole makes a role with its trust policy.
-func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.CreateRoleRequest) (*iam.RoleResponse, error) {
-	if err := c.checkTrust(in.Trust); err != nil {
+func (op *call) CreateRole(in *iam.CreateRoleRequest) (*iam.RoleResponse, error) {
+	if err := op.checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
-	return update(ctx, c, caller, "CreateRole", func(op *call) (*iam.RoleResponse, error) {
-		e, err := op.newEntity(iam.PrefixRole, in.Name, in.Path, in.Tags)
-		if err != nil {
-			return nil, err
-		}
-		role := &iam.Role{Entity: e, Description: in.Description, MaxSession: in.MaxSession}
-		if role.MaxSession == 0 {
-			role.MaxSession = defaultSession
-		}
-		op.Set(boundaryKey, in.Boundary)
-		if err := roles.mayCreate(op, role); err != nil {
-			return nil, err
-		}
-		if err := roles.bound(op, role, in.Boundary); err != nil {
-			return nil, err
-		}
-		if err := op.setTrust(role, in.Trust); err != nil {
-			return nil, err
-		}
-		if err := roles.create(op, role); err != nil {
-			return nil, err
-		}
-		return op.roleResponse(role)
-	})
+	e, err := op.newEntity(iam.PrefixRole, in.Name, in.Path, in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	role := &iam.Role{Entity: e, Description: in.Description, MaxSession: in.MaxSession}
+	if role.MaxSession == 0 {
+		role.MaxSession = defaultSession
+	}
+	op.Set(boundaryKey, in.Boundary)
+	if err := roles.mayCreate(op, role); err != nil {
+		return nil, err
+	}
+	if err := roles.bound(op, role, in.Boundary); err != nil {
+		return nil, err
+	}
+	if err := op.setTrust(role, in.Trust); err != nil {
+		return nil, err
+	}
+	if err := roles.create(op, role); err != nil {
+		return nil, err
+	}
+	return op.roleResponse(role)
 }
 
 // setTrust gives a role a trust policy. Whom it names and who is in this deployment must exist, and is known by its
@@ -101,30 +98,26 @@ func (op *call) describeRole(r *iam.Role) (iam.RoleDescription, error) {
 }
 
 // GetRole tells about a role.
-func (c *Control) GetRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.RoleResponse, error) {
-	return view(ctx, c, caller, "GetRole", func(op *call) (*iam.RoleResponse, error) {
-		role, err := roles.subject(op, in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		return op.roleResponse(role)
-	})
+func (op *call) GetRole(in *iam.SubjectRequest) (*iam.RoleResponse, error) {
+	role, err := roles.subject(op, in.Subject)
+	if err != nil {
+		return nil, err
+	}
+	return op.roleResponse(role)
 }
 
 // ListRoles lists roles, without their tags and boundaries.
-func (c *Control) ListRoles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListRolesResponse, error) {
-	return view(ctx, c, caller, "ListRoles", func(op *call) (*iam.ListRolesResponse, error) {
-		found, rest, err := roles.list(op, in)
-		answer := &iam.ListRolesResponse{Rest: rest}
-		for _, role := range found {
-			description, err := op.summariseRole(role)
-			if err != nil {
-				return nil, err
-			}
-			answer.Roles = append(answer.Roles, description)
+func (op *call) ListRoles(in *iam.ListRequest) (*iam.ListRolesResponse, error) {
+	found, rest, err := roles.list(op, in)
+	answer := &iam.ListRolesResponse{Rest: rest}
+	for _, role := range found {
+		description, err := op.summariseRole(role)
+		if err != nil {
+			return nil, err
 		}
-		return answer, err
-	})
+		answer.Roles = append(answer.Roles, description)
+	}
+	return answer, err
 }
 
 func (op *call) summariseRole(r *iam.Role) (iam.RoleDescription, error) {
@@ -134,13 +127,13 @@ func (op *call) summariseRole(r *iam.Role) (iam.RoleDescription, error) {
 }
 
 // changeRole changes a role.
-func (c *Control) changeRole(ctx context.Context, caller iam.Caller, action, name string, f func(*call, *iam.Role) error) (*iam.Empty, error) {
-	return c.Roles().change(ctx, caller, edit{action: action, subject: iam.Subject{RoleName: name}}, f)
+func (op *call) changeRole(name string, f func(*iam.Role) error) error {
+	return op.Roles().edit(op, iam.Subject{RoleName: name}, f)
 }
 
 // UpdateRole changes the description of a role and how long its sessions may last. What the request leaves out stays.
-func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.UpdateRoleRequest) (*iam.Empty, error) {
-	return c.changeRole(ctx, caller, "UpdateRole", in.Name, func(_ *call, role *iam.Role) error {
+func (op *call) UpdateRole(in *iam.UpdateRoleRequest) error {
+	return op.changeRole(in.Name, func(role *iam.Role) error {
 		if in.Description != nil {
 			role.Description = *in.Description
 		}
@@ -152,51 +145,47 @@ func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.Upd
 }
 
 // UpdateAssumeRolePolicy gives a role another trust policy. Sessions that there are stay.
-func (c *Control) UpdateAssumeRolePolicy(ctx context.Context, caller iam.Caller, in *iam.UpdateAssumeRolePolicyRequest) (*iam.Empty, error) {
-	if err := c.checkTrust(in.Trust); err != nil {
-		return nil, err
+func (op *call) UpdateAssumeRolePolicy(in *iam.UpdateAssumeRolePolicyRequest) error {
+	if err := op.checkTrust(in.Trust); err != nil {
+		return err
 	}
-	return c.changeRole(ctx, caller, "UpdateAssumeRolePolicy", in.Name, func(op *call, role *iam.Role) error { return op.setTrust(role, in.Trust) })
+	return op.changeRole(in.Name, func(role *iam.Role) error { return op.setTrust(role, in.Trust) })
 }
 
 // DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
-func (c *Control) DeleteRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, "DeleteRole", func(op *call) error {
-		role, err := roles.subject(op, in.Subject)
-		if err != nil {
-			return err
-		}
-		empty, err := profilesByRole.Empty(op.Tx, iam.ID(op.account, role.Name)+"/")
-		switch {
-		case err != nil:
-			return err
-		case !empty:
-			return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
-		}
-		if err := roles.bare(op, role); err != nil {
-			return err
-		}
-		roles.delete(op, role)
-		return nil
-	})
+func (op *call) DeleteRole(in *iam.SubjectRequest) error {
+	role, err := roles.subject(op, in.Subject)
+	if err != nil {
+		return err
+	}
+	empty, err := profilesByRole.Empty(op.Tx, iam.ID(op.Account, role.Name)+"/")
+	switch {
+	case err != nil:
+		return err
+	case !empty:
+		return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
+	}
+	if err := roles.bare(op, role); err != nil {
+		return err
+	}
+	roles.delete(op, role)
+	return nil
 }
 
 // CreateInstanceProfile makes an instance profile without a role.
-func (c *Control) CreateInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.CreateInstanceProfileRequest) (*iam.InstanceProfileResponse, error) {
-	return update(ctx, c, caller, "CreateInstanceProfile", func(op *call) (*iam.InstanceProfileResponse, error) {
-		e, err := op.newEntity(iam.PrefixInstanceProfile, in.Name, in.Path, in.Tags)
-		if err != nil {
-			return nil, err
-		}
-		profile := &iam.InstanceProfile{Entity: e}
-		if err := profiles.mayCreate(op, profile); err != nil {
-			return nil, err
-		}
-		if err := profiles.create(op, profile); err != nil {
-			return nil, err
-		}
-		return op.profileResponse(profile)
-	})
+func (op *call) CreateInstanceProfile(in *iam.CreateInstanceProfileRequest) (*iam.InstanceProfileResponse, error) {
+	e, err := op.newEntity(iam.PrefixInstanceProfile, in.Name, in.Path, in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	profile := &iam.InstanceProfile{Entity: e}
+	if err := profiles.mayCreate(op, profile); err != nil {
+		return nil, err
+	}
+	if err := profiles.create(op, profile); err != nil {
+		return nil, err
+	}
+	return op.profileResponse(profile)
 }
 
 func (op *call) describeProfile(p *iam.InstanceProfile) (iam.ProfileDescription, error) {
@@ -221,25 +210,21 @@ func (op *call) profileResponse(p *iam.InstanceProfile) (*iam.InstanceProfileRes
 }
 
 // GetInstanceProfile tells about an instance profile and its role.
-func (c *Control) GetInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.InstanceProfileResponse, error) {
-	return view(ctx, c, caller, "GetInstanceProfile", func(op *call) (*iam.InstanceProfileResponse, error) {
-		profile, err := profiles.subject(op, in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		return op.profileResponse(profile)
-	})
+func (op *call) GetInstanceProfile(in *iam.SubjectRequest) (*iam.InstanceProfileResponse, error) {
+	profile, err := profiles.subject(op, in.Subject)
+	if err != nil {
+		return nil, err
+	}
+	return op.profileResponse(profile)
 }
 
 // ListInstanceProfiles lists instance profiles.
-func (c *Control) ListInstanceProfiles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListInstanceProfilesResponse, error) {
-	return view(ctx, c, caller, "ListInstanceProfiles", func(op *call) (*iam.ListInstanceProfilesResponse, error) {
-		found, rest, err := profiles.list(op, in)
-		if err != nil {
-			return nil, err
-		}
-		return op.listProfiles(found, rest)
-	})
+func (op *call) ListInstanceProfiles(in *iam.ListRequest) (*iam.ListInstanceProfilesResponse, error) {
+	found, rest, err := profiles.list(op, in)
+	if err != nil {
+		return nil, err
+	}
+	return op.listProfiles(found, rest)
 }
 
 func (op *call) listProfiles(found []*iam.InstanceProfile, rest iam.Rest) (*iam.ListInstanceProfilesResponse, error) {
@@ -255,51 +240,47 @@ func (op *call) listProfiles(found []*iam.InstanceProfile, rest iam.Rest) (*iam.
 }
 
 // ListInstanceProfilesForRole lists the instance profiles that have a role.
-func (c *Control) ListInstanceProfilesForRole(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListInstanceProfilesResponse, error) {
-	return view(ctx, c, caller, "ListInstanceProfilesForRole", func(op *call) (*iam.ListInstanceProfilesResponse, error) {
-		role, err := roles.subject(op, in.Subject)
+func (op *call) ListInstanceProfilesForRole(in *iam.SubjectPageRequest) (*iam.ListInstanceProfilesResponse, error) {
+	role, err := roles.subject(op, in.Subject)
+	if err != nil {
+		return nil, err
+	}
+	entries, _, err := profilesByRole.List(op.Tx, iam.ID(op.Account, role.Name)+"/", "", 0)
+	if err != nil {
+		return nil, err
+	}
+	entries, rest, err := paginate(entries, func(e store.Entry[string]) string { return e.ID }, in.Page)
+	if err != nil {
+		return nil, err
+	}
+	var found []*iam.InstanceProfile
+	for _, entry := range entries {
+		profile, err := profiles.find(op, nameInARN(entry.ID))
 		if err != nil {
 			return nil, err
 		}
-		entries, _, err := profilesByRole.List(op.Tx, iam.ID(op.account, role.Name)+"/", "", 0)
-		if err != nil {
-			return nil, err
-		}
-		entries, rest, err := paginate(entries, func(e store.Entry[string]) string { return e.ID }, in.Page)
-		if err != nil {
-			return nil, err
-		}
-		var found []*iam.InstanceProfile
-		for _, entry := range entries {
-			profile, err := profiles.find(op, nameInARN(entry.ID))
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, profile)
-		}
-		return op.listProfiles(found, rest)
-	})
+		found = append(found, profile)
+	}
+	return op.listProfiles(found, rest)
 }
 
 // DeleteInstanceProfile deletes an instance profile that has no role any more.
-func (c *Control) DeleteInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return change(ctx, c, caller, "DeleteInstanceProfile", func(op *call) error {
-		profile, err := profiles.subject(op, in.Subject)
-		switch {
-		case err != nil:
-			return err
-		case profile.Role != "":
-			return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
-		}
-		profiles.delete(op, profile)
-		return nil
-	})
+func (op *call) DeleteInstanceProfile(in *iam.SubjectRequest) error {
+	profile, err := profiles.subject(op, in.Subject)
+	switch {
+	case err != nil:
+		return err
+	case profile.Role != "":
+		return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
+	}
+	profiles.delete(op, profile)
+	return nil
 }
 
 // AddRoleToInstanceProfile gives an instance profile its role. It may have one.
-func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
-	add := edit{action: "AddRoleToInstanceProfile", subject: iam.Subject{InstanceProfileName: in.ProfileName}}
-	return c.InstanceProfiles().change(ctx, caller, add, func(op *call, profile *iam.InstanceProfile) error {
+func (op *call) AddRoleToInstanceProfile(in *iam.ProfileRoleRequest) error {
+	subject := iam.Subject{InstanceProfileName: in.ProfileName}
+	return op.InstanceProfiles().edit(op, subject, func(profile *iam.InstanceProfile) error {
 		role, err := roles.find(op, in.RoleName)
 		switch {
 		case err != nil:
@@ -312,18 +293,18 @@ func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Calle
 			return err
 		}
 		profile.Role = role.Name
-		return profilesByRole.Put(op.Tx, iam.ID(op.account, role.Name)+"/"+strings.ToLower(profile.Name), "")
+		return profilesByRole.Put(op.Tx, iam.ID(op.Account, role.Name)+"/"+strings.ToLower(profile.Name), "")
 	})
 }
 
 // RemoveRoleFromInstanceProfile takes the role out of an instance profile.
-func (c *Control) RemoveRoleFromInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
-	remove := edit{action: "RemoveRoleFromInstanceProfile", subject: iam.Subject{InstanceProfileName: in.ProfileName}}
-	return c.InstanceProfiles().change(ctx, caller, remove, func(op *call, profile *iam.InstanceProfile) error {
+func (op *call) RemoveRoleFromInstanceProfile(in *iam.ProfileRoleRequest) error {
+	subject := iam.Subject{InstanceProfileName: in.ProfileName}
+	return op.InstanceProfiles().edit(op, subject, func(profile *iam.InstanceProfile) error {
 		if !strings.EqualFold(profile.Role, in.RoleName) {
 			return noSuchEntity("The role with name %s is not in the instance profile %s.", in.RoleName, profile.Name)
 		}
-		profilesByRole.Delete(op.Tx, iam.ID(op.account, profile.Role)+"/"+strings.ToLower(profile.Name))
+		profilesByRole.Delete(op.Tx, iam.ID(op.Account, profile.Role)+"/"+strings.ToLower(profile.Name))
 		profile.Role = ""
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/operation"
 )
 
 // maxTags is how many tags one entity may have (IAM user guide, "Tagging").
@@ -76,22 +77,27 @@ type edit struct {
 	keys    authority.Keys // condition keys of the request
 }
 
-// change changes the entity that a request is about, unless it is AWS's own.
+// change carries out an operation that changes the entity it is about.
 func (e Entities[T]) change(ctx context.Context, caller iam.Caller, d edit, f func(*call, *T) error) (*iam.Empty, error) {
-	return change(ctx, e.c, caller, d.action, func(op *call) error {
+	return do(ctx, e.c, operation.Request{Caller: caller, Action: d.action}, func(op *call) (*iam.Empty, error) {
 		maps.Copy(op.Keys, d.keys)
-		object, err := e.find(op, d.subject)
-		if err != nil {
-			return err
-		}
-		if err := changeable(e.noun.entity(object)); err != nil {
-			return err
-		}
-		if err := f(op, object); err != nil {
-			return err
-		}
-		return e.noun.put(op, object)
+		return &iam.Empty{}, e.edit(op, d.subject, func(object *T) error { return f(op, object) })
 	})
+}
+
+// edit changes the entity that an operation is about, unless it is AWS's own.
+func (e Entities[T]) edit(op *call, subject iam.Subject, f func(*T) error) error {
+	object, err := e.find(op, subject)
+	if err != nil {
+		return err
+	}
+	if err := changeable(e.noun.entity(object)); err != nil {
+		return err
+	}
+	if err := f(object); err != nil {
+		return err
+	}
+	return e.noun.put(op, object)
 }
 
 // changeable refuses to change what is built in.
@@ -127,12 +133,13 @@ func (e Entities[T]) Untag(ctx context.Context, caller iam.Caller, in *iam.Untag
 
 // ListTags lists the tags of an entity in the order of their keys.
 func (e Entities[T]) ListTags(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListTagsResponse, error) {
-	return view(ctx, e.c, caller, "List"+e.noun.action+"Tags", func(op *call) (*iam.ListTagsResponse, error) {
-		object, err := e.find(op, in.Subject)
-		if err != nil {
-			return nil, err
-		}
-		tags, rest, err := paginate(sortedTags(e.noun.entity(object).Tags), func(t iam.Tag) string { return t.Key }, in.Page)
-		return &iam.ListTagsResponse{Tags: tags, Rest: rest}, err
-	})
+	return do(ctx, e.c, operation.Request{Caller: caller, Action: "List" + e.noun.action + "Tags"},
+		func(op *call) (*iam.ListTagsResponse, error) {
+			object, err := e.find(op, in.Subject)
+			if err != nil {
+				return nil, err
+			}
+			tags, rest, err := paginate(sortedTags(e.noun.entity(object).Tags), func(t iam.Tag) string { return t.Key }, in.Page)
+			return &iam.ListTagsResponse{Tags: tags, Rest: rest}, err
+		})
 }

@@ -1,31 +1,28 @@
 package lambda
 
 import (
-	"context"
 	"errors"
 
-	"pergola/aws/iam"
 	"pergola/aws/lambda"
 	"pergola/lattice"
 	"pergola/store"
 )
 
 // CreateAlias gives a version a name.
-func (c *Control) CreateAlias(ctx context.Context, caller iam.Caller, in *lambda.CreateAliasRequest) (*lambda.AliasDescription, error) {
-	return update(ctx, c, caller, "CreateAlias", func(op *call) (*lambda.AliasDescription, error) {
-		f, name, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		name.Qualifier = in.Name
-		switch _, err := aliasObjects.Get(op.Tx, lambda.ID(f.Account, f.Name, in.Name)); {
-		case err == nil:
-			return nil, conflict("Alias already exists: %s", name.ARN())
-		case !errors.Is(err, store.ErrNotFound):
-			return nil, err
-		}
-		return op.putAlias(f, name, lambda.Alias{Name: in.Name, Version: in.FunctionVersion, Description: in.Description}, in.RoutingConfig)
-	})
+func (op *call) CreateAlias(in *lambda.CreateAliasRequest) (*lambda.AliasDescription, error) {
+	f, name, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	name.Qualifier = in.Name
+	switch _, err := aliasObjects.Get(op.Tx, lambda.ID(f.Account, f.Name, in.Name)); {
+	case err == nil:
+		return nil, conflict("Alias already exists: %s", name.ARN())
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	}
+	return op.putAlias(f, name, lambda.Alias{Name: in.Name, Version: in.FunctionVersion, Description: in.Description},
+		in.RoutingConfig)
 }
 
 // putAlias writes an alias whose version exists.
@@ -60,47 +57,41 @@ func (op *call) alias(in *lambda.AliasReference) (*lambda.Function, lambda.Name,
 }
 
 // GetAlias describes an alias.
-func (c *Control) GetAlias(ctx context.Context, caller iam.Caller, in *lambda.GetAliasRequest) (*lambda.AliasDescription, error) {
-	return view(ctx, c, caller, "GetAlias", func(op *call) (*lambda.AliasDescription, error) {
-		_, name, alias, err := op.alias(&in.AliasReference)
-		if err != nil {
-			return nil, err
-		}
-		return describeAlias(name, &alias), nil
-	})
+func (op *call) GetAlias(in *lambda.GetAliasRequest) (*lambda.AliasDescription, error) {
+	_, name, alias, err := op.alias(&in.AliasReference)
+	if err != nil {
+		return nil, err
+	}
+	return describeAlias(name, &alias), nil
 }
 
 // UpdateAlias gives an alias another version or description.
-func (c *Control) UpdateAlias(ctx context.Context, caller iam.Caller, in *lambda.UpdateAliasRequest) (*lambda.AliasDescription, error) {
-	return update(ctx, c, caller, "UpdateAlias", func(op *call) (*lambda.AliasDescription, error) {
-		f, name, alias, err := op.alias(&in.AliasReference)
-		if err != nil {
-			return nil, err
-		}
-		if err := unchanged(in.RevisionID, alias.Revision); err != nil {
-			return nil, err
-		}
-		if in.FunctionVersion != "" {
-			alias.Version = in.FunctionVersion
-		}
-		if in.Description != nil {
-			alias.Description = *in.Description
-		}
-		return op.putAlias(f, name, alias, in.RoutingConfig)
-	})
+func (op *call) UpdateAlias(in *lambda.UpdateAliasRequest) (*lambda.AliasDescription, error) {
+	f, name, alias, err := op.alias(&in.AliasReference)
+	if err != nil {
+		return nil, err
+	}
+	if err := unchanged(in.RevisionID, alias.Revision); err != nil {
+		return nil, err
+	}
+	if in.FunctionVersion != "" {
+		alias.Version = in.FunctionVersion
+	}
+	if in.Description != nil {
+		alias.Description = *in.Description
+	}
+	return op.putAlias(f, name, alias, in.RoutingConfig)
 }
 
 // DeleteAlias deletes an alias, if there is one, with its policy.
-func (c *Control) DeleteAlias(ctx context.Context, caller iam.Caller, in *lambda.DeleteAliasRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "DeleteAlias", func(op *call) (*lattice.Empty, error) {
-		f, _, _, err := op.alias(&in.AliasReference)
-		if f == nil || err != nil && !isNotFound(err) {
-			return nil, err
-		}
-		aliasObjects.Delete(op.Tx, lambda.ID(f.Account, f.Name, in.Name))
-		delete(f.Policies, in.Name)
-		return done(op.put(f))
-	})
+func (op *call) DeleteAlias(in *lambda.DeleteAliasRequest) (*lattice.Empty, error) {
+	f, _, _, err := op.alias(&in.AliasReference)
+	if f == nil || err != nil && !isNotFound(err) {
+		return nil, err
+	}
+	aliasObjects.Delete(op.Tx, lambda.ID(f.Account, f.Name, in.Name))
+	delete(f.Policies, in.Name)
+	return done(op.put(f))
 }
 
 func (op *call) aliases(f *lambda.Function) (all []lambda.Alias, err error) {
@@ -112,22 +103,20 @@ func (op *call) aliases(f *lambda.Function) (all []lambda.Alias, err error) {
 }
 
 // ListAliases lists the aliases of a function, or those of one version.
-func (c *Control) ListAliases(ctx context.Context, caller iam.Caller, in *lambda.ListAliasesRequest) (*lambda.ListAliasesResponse, error) {
-	return view(ctx, c, caller, "ListAliases", func(op *call) (*lambda.ListAliasesResponse, error) {
-		f, name, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
+func (op *call) ListAliases(in *lambda.ListAliasesRequest) (*lambda.ListAliasesResponse, error) {
+	f, name, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	aliases, err := op.aliases(f)
+	var all []lambda.AliasDescription
+	for _, alias := range aliases {
+		if in.FunctionVersion == "" || in.FunctionVersion == alias.Version {
+			name.Qualifier = alias.Name
+			all = append(all, *describeAlias(name, &alias))
 		}
-		aliases, err := op.aliases(f)
-		var all []lambda.AliasDescription
-		for _, alias := range aliases {
-			if in.FunctionVersion == "" || in.FunctionVersion == alias.Version {
-				name.Qualifier = alias.Name
-				all = append(all, *describeAlias(name, &alias))
-			}
-		}
-		answer := &lambda.ListAliasesResponse{}
-		answer.Aliases, answer.NextMarker = page(all, in.Page, func(a lambda.AliasDescription) string { return a.Name })
-		return answer, err
-	})
+	}
+	answer := &lambda.ListAliasesResponse{}
+	answer.Aliases, answer.NextMarker = page(all, in.Page, func(a lambda.AliasDescription) string { return a.Name })
+	return answer, err
 }

@@ -10,9 +10,9 @@ import (
 // TestFault_A10_CodeAndConcurrencyHaveQuotas goes beyond what an account may store, and may reserve.
 func TestFault_A10_CodeAndConcurrencyHaveQuotas(t *testing.T) {
 	w := newWorld(t)
-	w.Control.quotas = aws.Quotas{lambda.QuotaCodeStorage.Code: 1} // which one small function has used up
+	w.Control.Quotas = aws.Quotas{lambda.QuotaCodeStorage.Code: 1} // which one small function has used up
 	w.create("one")
-	w.Control.quotas[lambda.QuotaCodeStorage.Code] = 0
+	w.Control.Quotas[lambda.QuotaCodeStorage.Code] = 0
 	refused(w, w.CreateFunction, lambda.CreateFunctionRequest{
 		FunctionName: "two", Runtime: "provided.al2023", Handler: "bootstrap", Role: "arn:aws:iam::" + account + ":role/" +
 			roleName, Code: w.code("two"),

@@ -15,6 +15,7 @@ import (
 
 	"pergola/aws/iam"
 	"pergola/aws/lambda"
+	"pergola/control/operation"
 	"pergola/functions"
 	"pergola/lattice"
 	"pergola/policy"
@@ -27,41 +28,48 @@ var runtimes = []string{"provided", "provided.al2", "provided.al2023"}
 // architectures by default: what the code is built for is for the function's owner to know.
 const defaultArchitecture = "x86_64"
 
-// CreateFunction makes a function from a zip file.
+// CreateFunction makes a function from a zip file, whose code is kept once for all attempts.
 func (c *Control) CreateFunction(ctx context.Context, caller iam.Caller, in *lambda.CreateFunctionRequest) (*lambda.Configuration, error) {
 	c.changing.RLock()
 	defer c.changing.RUnlock()
 	keep := c.keeper(&in.Code)
-	return update(ctx, c, caller, "CreateFunction", func(op *call) (*lambda.Configuration, error) {
-		name, err := op.named(in.FunctionName, "")
-		if err != nil {
-			return nil, err
-		}
-		if name.Account != caller.Account || name.Region != c.region || name.Qualifier != "" {
-			return nil, cmp.Or(op.Owns(name.ARN()), invalid("%s is not the name of a function of this account and region without a qualifier", in.FunctionName))
-		}
-		if err := op.MayCreate(name.ARN(), in.Tags, "TagResource"); err != nil {
-			return nil, err
-		}
-		switch _, err := op.find(name); {
-		case err == nil:
-			return nil, conflict("Function already exist: %s", name.Function)
-		case !isNotFound(err):
-			return nil, err
-		}
-		f := &lambda.Function{Account: name.Account, Name: name.Function, Tags: in.Tags, Latest: newVersion(in)}
-		if err := checkConfiguration(&f.Latest, &in.Unserved); err != nil {
-			return nil, err
-		}
-		if err := op.mayUse(in.Role); err != nil {
-			return nil, err
-		}
-		if err := keep(&f.Latest); err != nil {
-			return nil, err
-		}
-		answer, err := op.changed(f, name, in.Publish)
-		return roomed(op, answer, err)
-	})
+	create := func(op *call, in *lambda.CreateFunctionRequest) (*lambda.Configuration, error) {
+		return op.createFunction(in, keep)
+	}
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateFunction"}, create, in)
+}
+
+func (op *call) createFunction(in *lambda.CreateFunctionRequest,
+	keep func(*lambda.Version) error) (*lambda.Configuration, error) {
+	name, err := op.named(in.FunctionName, "")
+	if err != nil {
+		return nil, err
+	}
+	if name.Account != op.Account || name.Region != op.Region || name.Qualifier != "" {
+		return nil, cmp.Or(op.Owns(name.ARN()), invalid("%s is not the name of a function of this account and region "+
+			"without a qualifier", in.FunctionName))
+	}
+	if err := op.MayCreate(name.ARN(), in.Tags, "TagResource"); err != nil {
+		return nil, err
+	}
+	switch _, err := op.find(name); {
+	case err == nil:
+		return nil, conflict("Function already exist: %s", name.Function)
+	case !isNotFound(err):
+		return nil, err
+	}
+	f := &lambda.Function{Account: name.Account, Name: name.Function, Tags: in.Tags, Latest: newVersion(in)}
+	if err := checkConfiguration(&f.Latest, &in.Unserved); err != nil {
+		return nil, err
+	}
+	if err := op.mayUse(in.Role); err != nil {
+		return nil, err
+	}
+	if err := keep(&f.Latest); err != nil {
+		return nil, err
+	}
+	answer, err := op.changed(f, name, in.Publish)
+	return roomed(op, answer, err)
 }
 
 func newVersion(in *lambda.CreateFunctionRequest) lambda.Version {
@@ -170,7 +178,7 @@ func checkVariables(variables map[string]string) error {
 
 // mayUse asks whether the caller may give functions a role, which must let Lambda have its sessions.
 func (op *call) mayUse(arn string) error {
-	role, err := roles.Get(op.Tx, iam.ID(op.caller.Account, lattice.IDOf(arn)))
+	role, err := roles.Get(op.Tx, iam.ID(op.Account, lattice.IDOf(arn)))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
@@ -259,39 +267,35 @@ func describe(f *lambda.Function, v *lambda.Version, name lambda.Name) *lambda.C
 }
 
 // GetFunction describes a version of a function, with its tags.
-func (c *Control) GetFunction(ctx context.Context, caller iam.Caller, in *lambda.GetFunctionRequest) (*lambda.GetFunctionResponse, error) {
-	return view(ctx, c, caller, "GetFunction", func(op *call) (*lambda.GetFunctionResponse, error) {
-		f, name, err := op.about(in.FunctionName, in.Qualifier)
-		if err != nil {
-			return nil, err
-		}
-		v, err := op.version(f, name)
-		if err != nil {
-			return nil, err
-		}
-		answer := &lambda.GetFunctionResponse{
-			Configuration: *describe(f, v, name), Code: lambda.CodeLocation{RepositoryType: "S3"}, Tags: f.Tags,
-		}
-		if f.Concurrency != nil {
-			answer.Concurrency = &lambda.Concurrency{Reserved: f.Concurrency}
-		}
-		return answer, nil
-	})
+func (op *call) GetFunction(in *lambda.GetFunctionRequest) (*lambda.GetFunctionResponse, error) {
+	f, name, err := op.about(in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, err
+	}
+	v, err := op.version(f, name)
+	if err != nil {
+		return nil, err
+	}
+	answer := &lambda.GetFunctionResponse{
+		Configuration: *describe(f, v, name), Code: lambda.CodeLocation{RepositoryType: "S3"}, Tags: f.Tags,
+	}
+	if f.Concurrency != nil {
+		answer.Concurrency = &lambda.Concurrency{Reserved: f.Concurrency}
+	}
+	return answer, nil
 }
 
 // GetFunctionConfiguration describes a version of a function.
-func (c *Control) GetFunctionConfiguration(ctx context.Context, caller iam.Caller, in *lambda.GetFunctionConfigurationRequest) (*lambda.Configuration, error) {
-	return view(ctx, c, caller, "GetFunctionConfiguration", func(op *call) (*lambda.Configuration, error) {
-		f, name, err := op.about(in.FunctionName, in.Qualifier)
-		if err != nil {
-			return nil, err
-		}
-		v, err := op.version(f, name)
-		if err != nil {
-			return nil, err
-		}
-		return describe(f, v, name), nil
-	})
+func (op *call) GetFunctionConfiguration(in *lambda.GetFunctionConfigurationRequest) (*lambda.Configuration, error) {
+	f, name, err := op.about(in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, err
+	}
+	v, err := op.version(f, name)
+	if err != nil {
+		return nil, err
+	}
+	return describe(f, v, name), nil
 }
 
 // UpdateFunctionCode gives a function other code. A dry run changes nothing.
@@ -307,105 +311,115 @@ func (c *Control) updateCode(ctx context.Context, caller iam.Caller, in *lambda.
 	c.changing.RLock()
 	defer c.changing.RUnlock()
 	keep := c.keeper(&in.Code)
-	return update(ctx, c, caller, "UpdateFunctionCode", func(op *call) (*lambda.Configuration, error) {
-		f, name, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
-			return nil, err
-		}
-		if err := keep(&f.Latest); err != nil {
-			return nil, err
-		}
-		for _, architecture := range in.Architectures {
-			f.Latest.Architecture = architecture
-		}
-		if in.DryRun {
-			return describe(f, &f.Latest, name), nil
-		}
-		answer, err := op.changed(f, name, in.Publish)
-		return roomed(op, answer, err)
-	})
+	update := func(op *call, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
+		return op.updateCode(in, keep)
+	}
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateFunctionCode"}, update, in)
+}
+
+func (op *call) updateCode(in *lambda.UpdateFunctionCodeRequest,
+	keep func(*lambda.Version) error) (*lambda.Configuration, error) {
+	f, name, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
+		return nil, err
+	}
+	if err := keep(&f.Latest); err != nil {
+		return nil, err
+	}
+	for _, architecture := range in.Architectures {
+		f.Latest.Architecture = architecture
+	}
+	if in.DryRun {
+		return describe(f, &f.Latest, name), nil
+	}
+	answer, err := op.changed(f, name, in.Publish)
+	return roomed(op, answer, err)
 }
 
 // UpdateFunctionConfiguration changes what the request has of a configuration.
-func (c *Control) UpdateFunctionConfiguration(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionConfigurationRequest) (*lambda.Configuration, error) {
-	return update(ctx, c, caller, "UpdateFunctionConfiguration", func(op *call) (*lambda.Configuration, error) {
-		f, name, err := op.unqualified(in.FunctionName)
-		if err != nil {
+func (op *call) UpdateFunctionConfiguration(
+	in *lambda.UpdateFunctionConfigurationRequest) (*lambda.Configuration, error) {
+	f, name, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
+		return nil, err
+	}
+	settle(&f.Latest, in)
+	if err := checkConfiguration(&f.Latest, &in.Unserved); err != nil {
+		return nil, err
+	}
+	if in.Role != "" {
+		if err := op.mayUse(in.Role); err != nil {
 			return nil, err
 		}
-		if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
-			return nil, err
-		}
-		settle(&f.Latest, in)
-		if err := checkConfiguration(&f.Latest, &in.Unserved); err != nil {
-			return nil, err
-		}
-		if in.Role != "" {
-			if err := op.mayUse(in.Role); err != nil {
-				return nil, err
-			}
-		}
-		return op.changed(f, name, false)
-	})
+	}
+	return op.changed(f, name, false)
 }
 
 // DeleteFunction deletes a function with all that belongs to it, or one version that no alias names.
 func (c *Control) DeleteFunction(ctx context.Context, caller iam.Caller, in *lambda.DeleteFunctionRequest) (*lattice.Empty, error) {
-	var gone lambda.Name
-	answer, err := update(ctx, c, caller, "DeleteFunction", func(op *call) (*lattice.Empty, error) {
-		f, name, err := op.about(in.FunctionName, in.Qualifier)
-		if err != nil {
-			return nil, err
-		}
-		gone = name.Unqualified()
-		if name.Qualifier != "" {
-			return done(op.deleteVersion(f, name))
-		}
-		functionObjects.Delete(op.Tx, lambda.ID(f.Account, f.Name))
-		below := lambda.ID(f.Account, f.Name, "")
-		return done(errors.Join(versionObjects.DeletePrefix(op.Tx, below), aliasObjects.DeletePrefix(op.Tx, below)))
-	})
-	if err == nil {
-		c.collect(ctx)
-		c.runner.Forget(gone.ARN()) // what has been unpacked goes with the environments, once its zip file is gone
+	gone, err := operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteFunction"},
+		(*call).deleteFunction, in)
+	if err != nil {
+		return nil, err
 	}
-	return answer, err
+	c.collect(ctx)
+	c.runner.Forget(gone.ARN()) // what has been unpacked goes with the environments, once its zip file is gone
+	return &lattice.Empty{}, nil
+}
+
+// deleteFunction returns the name of the function.
+func (op *call) deleteFunction(in *lambda.DeleteFunctionRequest) (*lambda.Name, error) {
+	f, name, err := op.about(in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, err
+	}
+	gone := name.Unqualified()
+	if name.Qualifier != "" {
+		return &gone, op.deleteVersion(f, name)
+	}
+	functionObjects.Delete(op.Tx, lambda.ID(f.Account, f.Name))
+	below := lambda.ID(f.Account, f.Name, "")
+	return &gone, errors.Join(versionObjects.DeletePrefix(op.Tx, below), aliasObjects.DeletePrefix(op.Tx, below))
 }
 
 // ListFunctions lists the functions of the caller's account, or all versions of all of them.
-func (c *Control) ListFunctions(ctx context.Context, caller iam.Caller, in *lambda.ListFunctionsRequest) (*lambda.ListFunctionsResponse, error) {
-	return view(ctx, c, caller, "ListFunctions", func(op *call) (*lambda.ListFunctionsResponse, error) {
-		functions, err := op.listFunctions(op.Tx, caller.Account)
+func (op *call) ListFunctions(in *lambda.ListFunctionsRequest) (*lambda.ListFunctionsResponse, error) {
+	functions, err := op.listFunctions(op.Tx, op.Account)
+	if err != nil {
+		return nil, err
+	}
+	var all []lambda.Configuration
+	for i := range functions {
+		f := &functions[i]
+		name := lambda.Name{Region: op.Region, Account: f.Account, Function: f.Name}
+		if in.FunctionVersion == "" {
+			all = append(all, *describe(f, &f.Latest, name))
+			continue
+		}
+		versions, err := op.describeVersions(f, name)
 		if err != nil {
 			return nil, err
 		}
-		var all []lambda.Configuration
-		for i := range functions {
-			f := &functions[i]
-			name := lambda.Name{Region: op.region, Account: f.Account, Function: f.Name}
-			if in.FunctionVersion == "" {
-				all = append(all, *describe(f, &f.Latest, name))
-				continue
-			}
-			versions, err := op.describeVersions(f, name)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, versions...)
-		}
-		answer := &lambda.ListFunctionsResponse{}
-		answer.Functions, answer.NextMarker = page(all, in.Page, func(d lambda.Configuration) string { return d.FunctionName + "/" + order(d.Version) })
-		return answer, nil
+		all = append(all, versions...)
+	}
+	answer := &lambda.ListFunctionsResponse{}
+	answer.Functions, answer.NextMarker = page(all, in.Page, func(d lambda.Configuration) string {
+		return d.FunctionName +
+			"/" + order(d.Version)
 	})
+	return answer, nil
 }
 
 // collect removes the code to which nothing refers any more. What fails is tried again the next time.
 func (c *Control) collect(ctx context.Context) {
 	if err := c.Collect(context.WithoutCancel(ctx)); err != nil {
-		c.log.Warn("code that nothing needs could not be removed", "error", err)
+		c.Logger.Warn("code that nothing needs could not be removed", "error", err)
 	}
 }
 
@@ -414,7 +428,7 @@ func (c *Control) Collect(ctx context.Context) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	wanted := map[string]bool{}
-	err := c.store.View(ctx, func(tx *store.Tx) error {
+	err := c.Store.View(ctx, func(tx *store.Tx) error {
 		all, _, err := functionObjects.List(tx, "", "", 0)
 		if err != nil {
 			return err

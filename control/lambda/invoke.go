@@ -13,6 +13,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/aws/lambda"
+	"pergola/control/operation"
 	"pergola/functions"
 	"pergola/lattice"
 	"pergola/store"
@@ -22,13 +23,14 @@ import (
 func (c *Control) Invoke(ctx context.Context, caller iam.Caller, in *lambda.InvokeRequest) (*lambda.InvokeResponse, error) {
 	var runnable *functions.Function
 	var name lambda.Name
+	request := operation.Request{Caller: caller, Action: "InvokeFunction"}
 	find := func() (*functions.Function, error) {
-		err := c.store.View(ctx, func(tx *store.Tx) (err error) {
-			op := c.call(tx, caller, "InvokeFunction")
+		err := c.Store.View(ctx, func(tx *store.Tx) (err error) {
+			op := &call{c.Ask(ctx, tx, request), c}
 			runnable, name, err = op.mayInvoke(&in.Reference)
 			return err
 		})
-		return runnable, explained(err)
+		return runnable, c.Explain(err)
 	}
 	if _, err := find(); err != nil {
 		return nil, err
@@ -156,7 +158,7 @@ func (c *Control) credentials(tx *store.Tx, function, arn string) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	now := c.now().Truncate(time.Second)
+	now := c.Now().Truncate(time.Second)
 	sealed, err := c.box.SealSession(iam.Caller{
 		Account: role.Account, ARN: role.SessionARN(function), UserID: role.UniqueID + ":" + function,
 		Type: iam.TypeAssumedRole, RoleARN: role.ARN(), Tags: role.Tags,
@@ -199,10 +201,10 @@ func (c *Control) invokeFunction(ctx context.Context, function, targetGroup stri
 	about := target{function, targetGroup}
 	find := func() (runnable *functions.Function, err error) {
 		last, ok := c.remembered.get(about)
-		if ok && !c.store.Away().IsZero() {
+		if ok && !c.Store.Away().IsZero() {
 			return last, nil
 		}
-		err = c.store.View(ctx, func(tx *store.Tx) error {
+		err = c.Store.View(ctx, func(tx *store.Tx) error {
 			f, err := c.find(tx, name)
 			if foreign = isNotFound(err); err != nil {
 				return err

@@ -16,11 +16,8 @@ package lambda
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +26,7 @@ import (
 	"pergola/aws/iam"
 	"pergola/aws/lambda"
 	"pergola/control/authority"
+	"pergola/control/operation"
 	"pergola/functions"
 	"pergola/lattice"
 	"pergola/sealing"
@@ -49,11 +47,11 @@ type Elsewhere interface {
 	Invoke(ctx context.Context, arn string, payload []byte) (functions.Result, error)
 }
 
-// Config is what the package needs from outside. Store, Region, Box, Codes and Runner are required.
+//go:generate go run pergola/internal/operations . ../../api/testdata/models/lambda.json
+
+// Config is what the package needs from outside. All but Elsewhere is required.
 type Config struct {
-	Store *store.Store
-	// Region is part of ARNs.
-	Region string
+	operation.Config
 	// Box seals the variables of functions, and the credentials that they get.
 	Box *sealing.Box
 	// Codes keeps the code, and Runner runs it.
@@ -61,53 +59,29 @@ type Config struct {
 	Runner Runner
 	// Elsewhere invokes functions for VPC Lattice that are not here; nil means that there are no others.
 	Elsewhere Elsewhere
-	// Now tells the time; nil means time.Now.
-	Now func() time.Time
-	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
-	Random io.Reader
-	// Logger hears of code that could not be removed; nil is silent.
-	Logger *slog.Logger
-	// Quotas replaces the defaults of quotas by their codes, such as "L-2ACBD22F".
-	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine.
 type Control struct {
-	store     *store.Store
-	region    string
-	box       *sealing.Box
-	codes     *functions.Codes
-	runner    Runner
-	elsewhere Elsewhere
-	now       func() time.Time
-	random    io.Reader
-	log       *slog.Logger
-
-	authority  *authority.Authority
+	*operation.Service[*call]
+	box        *sealing.Box
+	codes      *functions.Codes
+	runner     Runner
+	elsewhere  Elsewhere
 	remembered remembered
 	// changing is held for reading from the moment when code is kept until something refers to it, and for writing while
 	// code is removed to which nothing refers.
 	changing sync.RWMutex
-	quotas   aws.Quotas
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{
-		quotas: cfg.Quotas,
-		store:  cfg.Store, region: cfg.Region, box: cfg.Box, codes: cfg.Codes, runner: cfg.Runner, elsewhere: cfg.Elsewhere,
-		now: cfg.Now, random: cfg.Random, log: cfg.Logger,
-	}
-	if c.now == nil {
-		c.now = time.Now
-	}
-	if c.random == nil {
-		c.random = rand.Reader
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
-	c.authority = authority.New(authority.Config{Service: "lambda", Region: c.region, Now: c.now})
+	c := &Control{box: cfg.Box, codes: cfg.Codes, runner: cfg.Runner, elsewhere: cfg.Elsewhere}
+	c.Service = operation.New(cfg.Config, operation.Description[*call]{
+		Name:    "lambda",
+		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
+		Explain: explain,
+	})
 	return c
 }
 
@@ -119,33 +93,16 @@ var (
 	roles           = store.NewKind[iam.Role](iam.KindRole)
 )
 
-// call is one operation under way, in one transaction, with what it asks about the caller.
+// call is one operation under way.
 type call struct {
+	*operation.Call
 	*Control
-	*store.Tx
-	*authority.Inquiry
-	caller iam.Caller
 }
 
-func (c *Control) call(tx *store.Tx, caller iam.Caller, action string) *call {
-	return &call{c, tx, c.authority.Ask(tx, caller, action), caller}
-}
-
-// update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	answer, err := authority.Update(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
-	return answer, explained(err)
-}
-
-// view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	answer, err := authority.View(ctx, c.store, func(tx *store.Tx) *call { return c.call(tx, caller, action) }, f)
-	return answer, explained(err)
-}
-
-// explained puts refusals, and outages of the store, into the words of the service.
-func explained(err error) error {
-	return authority.Explained(err, aws.Error{Code: "AccessDeniedException", Status: 403}, aws.Error{Code: "ServiceException", Status: 500})
+// explain puts refusals, and outages of the store, into the words of the service.
+func explain(err error) error {
+	return authority.Explained(err, aws.Error{Code: "AccessDeniedException", Status: 403},
+		aws.Error{Code: "ServiceException", Status: 500})
 }
 
 func invalid(format string, args ...any) error {
@@ -176,10 +133,10 @@ func unchanged(given, now string) error {
 	return &aws.Error{Code: "PreconditionFailedException", Status: 412, Message: "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id"}
 }
 
-func (c *Control) revision() string { return aws.NewUUID(c.random) }
+func (c *Control) revision() string { return aws.NewUUID(c.Random) }
 
 func (c *Control) time() lattice.Time {
-	return lattice.Time{Time: c.now().UTC().Truncate(time.Millisecond)}
+	return lattice.Time{Time: c.Now().UTC().Truncate(time.Millisecond)}
 }
 
 // named completes a reference to a function: what it leaves out is the caller's account and this region.
@@ -192,8 +149,8 @@ func (op *call) named(reference, qualifier string) (lambda.Name, error) {
 		return name, invalid("The derived qualifier from the function name does not match the specified qualifier.")
 	}
 	name.Qualifier = cmp.Or(name.Qualifier, qualifier)
-	name.Account = cmp.Or(name.Account, op.caller.Account)
-	name.Region = cmp.Or(name.Region, op.region)
+	name.Account = cmp.Or(name.Account, op.Account)
+	name.Region = cmp.Or(name.Region, op.Region)
 	return name, nil
 }
 
@@ -228,8 +185,8 @@ func (op *call) find(name lambda.Name) (*lambda.Function, error) {
 }
 
 func (c *Control) find(tx *store.Tx, name lambda.Name) (*lambda.Function, error) {
-	if name.Region != c.region {
-		return nil, notFound("Function not found: %s: this deployment is %s", name.ARN(), c.region)
+	if name.Region != c.Region {
+		return nil, notFound("Function not found: %s: this deployment is %s", name.ARN(), c.Region)
 	}
 	return c.getFunction(tx, name)
 }

@@ -259,7 +259,7 @@ func TestRolesArePassedWhenTheyAreGiven(t *testing.T) {
 	created := w.create("spots")
 	user := iam.User{Entity: iam.Entity{Account: account, Name: "ada", Path: "/", UniqueID: "AIDA" + account}}
 	user.Inline = map[string]string{"own": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:*","Resource":"*"}]}`}
-	if _, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+	if _, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(account, "ada"), user)
 	}); err != nil {
 		t.Fatal(err)

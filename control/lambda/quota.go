@@ -7,11 +7,11 @@ import (
 
 // roomForCode refuses more code than an account may have. What the transaction has written counts.
 func (op *call) roomForCode() error {
-	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.caller.Account, ""), "", 0)
+	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.Account, ""), "", 0)
 	if err != nil {
 		return err
 	}
-	versions, _, err := versionObjects.List(op.Tx, lambda.ID(op.caller.Account, ""), "", 0)
+	versions, _, err := versionObjects.List(op.Tx, lambda.ID(op.Account, ""), "", 0)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (op *call) roomForCode() error {
 		total += v.Value.CodeSize
 	}
 	const megabyte = 1 << 20
-	return op.quotas.Room(lambda.QuotaCodeStorage, int((total+megabyte-1)/megabyte))
+	return op.Quotas.Room(lambda.QuotaCodeStorage, int((total+megabyte-1)/megabyte))
 }
 
 // roomed passes on the answer to a request that has brought code, if there is room for that.
@@ -40,7 +40,7 @@ const unreserved = 100
 
 // roomForConcurrency refuses to reserve for a function what would leave too little for the others.
 func (op *call) roomForConcurrency(f *lambda.Function, wanted int32) error {
-	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.caller.Account, ""), "", 0)
+	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.Account, ""), "", 0)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (op *call) roomForConcurrency(f *lambda.Function, wanted int32) error {
 			total += int(*other.Value.Concurrency)
 		}
 	}
-	if limit := op.quotas.Limit(lambda.QuotaConcurrency); total > max(0, limit-unreserved) {
+	if limit := op.Quotas.Limit(lambda.QuotaConcurrency); total > max(0, limit-unreserved) {
 		return aws.Errorf(lambda.QuotaConcurrency.Exceeded,
 			"Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "+
 				"minimum value of [%d]; raise quota %s, which is %d, or reserve less",

@@ -107,5 +107,5 @@ func (c *Control) unseal(v *lambda.Version, account, function string) error {
 }
 
 func (c *Control) arnOf(account, function string) string {
-	return lambda.Name{Region: c.region, Account: account, Function: function}.ARN()
+	return lambda.Name{Region: c.Region, Account: account, Function: function}.ARN()
 }

@@ -10,8 +10,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"pergola/aws/iam"
 	"pergola/aws/lambda"
+	"pergola/control/operation"
 	"pergola/sealing"
 	"pergola/store"
 )
@@ -25,7 +25,7 @@ func newControl(t *testing.T, objects *store.Store, seed byte) *Control {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Config{Store: objects, Region: "us-west-2", Box: box})
+	return New(Config{Config: operation.Config{Store: objects, Region: "us-west-2"}, Box: box})
 }
 
 // TestVariablesAreSealedInTheStore writes a function and a version with a secret among their variables, which no object in
@@ -45,7 +45,7 @@ func TestVariablesAreSealedInTheStore(t *testing.T) {
 	published := f.Latest
 	published.Number = "1"
 	_, err = objects.Update(t.Context(), func(tx *store.Tx) error {
-		op := c.call(tx, iam.Caller{Account: account}, "CreateFunction")
+		op := &call{operation.Within(tx, account), c}
 		for _, one := range []*lambda.Function{f, bare} {
 			if err := op.put(one); err != nil {
 				return err

@@ -1,10 +1,8 @@
 package lambda
 
 import (
-	"context"
 	"maps"
 
-	"pergola/aws/iam"
 	"pergola/aws/lambda"
 	"pergola/lattice"
 )
@@ -22,96 +20,82 @@ func (op *call) tagged(arn string) (*lambda.Function, error) {
 }
 
 // ListTags lists the tags of a function.
-func (c *Control) ListTags(ctx context.Context, caller iam.Caller, in *lambda.ListTagsRequest) (*lambda.ListTagsResponse, error) {
-	return view(ctx, c, caller, "ListTags", func(op *call) (*lambda.ListTagsResponse, error) {
-		f, err := op.tagged(in.Resource)
-		if err != nil {
-			return nil, err
-		}
-		tags := map[string]string{}
-		maps.Copy(tags, f.Tags)
-		return &lambda.ListTagsResponse{Tags: tags}, nil
-	})
+func (op *call) ListTags(in *lambda.ListTagsRequest) (*lambda.ListTagsResponse, error) {
+	f, err := op.tagged(in.Resource)
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string]string{}
+	maps.Copy(tags, f.Tags)
+	return &lambda.ListTagsResponse{Tags: tags}, nil
 }
 
 // TagResource adds tags to a function, or gives new values to those that it has.
-func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *lambda.TagResourceRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "TagResource", func(op *call) (*lattice.Empty, error) {
-		op.SetTags(in.Tags)
-		f, err := op.tagged(in.Resource)
-		if err != nil {
-			return nil, err
-		}
-		if f.Tags == nil {
-			f.Tags = map[string]string{}
-		}
-		if maps.Copy(f.Tags, in.Tags); len(f.Tags) > maxTags {
-			return nil, invalid("A function may have %d tags at most", maxTags)
-		}
-		return done(op.put(f))
-	})
+func (op *call) TagResource(in *lambda.TagResourceRequest) (*lattice.Empty, error) {
+	op.SetTags(in.Tags)
+	f, err := op.tagged(in.Resource)
+	if err != nil {
+		return nil, err
+	}
+	if f.Tags == nil {
+		f.Tags = map[string]string{}
+	}
+	if maps.Copy(f.Tags, in.Tags); len(f.Tags) > maxTags {
+		return nil, invalid("A function may have %d tags at most", maxTags)
+	}
+	return done(op.put(f))
 }
 
 // UntagResource removes tags from a function.
-func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *lambda.UntagResourceRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "UntagResource", func(op *call) (*lattice.Empty, error) {
-		op.Set("aws:TagKeys", in.TagKeys...)
-		f, err := op.tagged(in.Resource)
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range in.TagKeys {
-			delete(f.Tags, key)
-		}
-		return done(op.put(f))
-	})
+func (op *call) UntagResource(in *lambda.UntagResourceRequest) (*lattice.Empty, error) {
+	op.Set("aws:TagKeys", in.TagKeys...)
+	f, err := op.tagged(in.Resource)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range in.TagKeys {
+		delete(f.Tags, key)
+	}
+	return done(op.put(f))
 }
 
 // PutFunctionConcurrency says how many invocations of a function may go on at once; with 0 none may.
-func (c *Control) PutFunctionConcurrency(ctx context.Context, caller iam.Caller, in *lambda.PutConcurrencyRequest) (*lambda.Concurrency, error) {
-	return update(ctx, c, caller, "PutFunctionConcurrency", func(op *call) (*lambda.Concurrency, error) {
-		f, _, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.roomForConcurrency(f, in.Reserved); err != nil {
-			return nil, err
-		}
-		f.Concurrency = &in.Reserved
-		return &lambda.Concurrency{Reserved: f.Concurrency}, op.put(f)
-	})
+func (op *call) PutFunctionConcurrency(in *lambda.PutConcurrencyRequest) (*lambda.Concurrency, error) {
+	f, _, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.roomForConcurrency(f, in.Reserved); err != nil {
+		return nil, err
+	}
+	f.Concurrency = &in.Reserved
+	return &lambda.Concurrency{Reserved: f.Concurrency}, op.put(f)
 }
 
 // GetFunctionConcurrency returns what PutFunctionConcurrency has set, if it has.
-func (c *Control) GetFunctionConcurrency(ctx context.Context, caller iam.Caller, in *lambda.GetConcurrencyRequest) (*lambda.Concurrency, error) {
-	return view(ctx, c, caller, "GetFunctionConcurrency", func(op *call) (*lambda.Concurrency, error) {
-		f, _, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		return &lambda.Concurrency{Reserved: f.Concurrency}, nil
-	})
+func (op *call) GetFunctionConcurrency(in *lambda.GetConcurrencyRequest) (*lambda.Concurrency, error) {
+	f, _, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	return &lambda.Concurrency{Reserved: f.Concurrency}, nil
 }
 
 // DeleteFunctionConcurrency leaves the number of invocations to the deployment.
-func (c *Control) DeleteFunctionConcurrency(ctx context.Context, caller iam.Caller, in *lambda.DeleteConcurrencyRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "DeleteFunctionConcurrency", func(op *call) (*lattice.Empty, error) {
-		f, _, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		f.Concurrency = nil
-		return done(op.put(f))
-	})
+func (op *call) DeleteFunctionConcurrency(in *lambda.DeleteConcurrencyRequest) (*lattice.Empty, error) {
+	f, _, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	f.Concurrency = nil
+	return done(op.put(f))
 }
 
 // GetFunctionCodeSigningConfig says that a function's code need not be signed.
-func (c *Control) GetFunctionCodeSigningConfig(ctx context.Context, caller iam.Caller, in *lambda.CodeSigningRequest) (*lambda.CodeSigningResponse, error) {
-	return view(ctx, c, caller, "GetFunctionCodeSigningConfig", func(op *call) (*lambda.CodeSigningResponse, error) {
-		f, _, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		return &lambda.CodeSigningResponse{FunctionName: f.Name}, nil
-	})
+func (op *call) GetFunctionCodeSigningConfig(in *lambda.CodeSigningRequest) (*lambda.CodeSigningResponse, error) {
+	f, _, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	return &lambda.CodeSigningResponse{FunctionName: f.Name}, nil
 }

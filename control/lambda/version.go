@@ -1,14 +1,12 @@
 package lambda
 
 import (
-	"context"
 	"errors"
 	"reflect"
 	"strconv"
 	"strings"
 
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/aws/lambda"
 	"pergola/lattice"
 	"pergola/store"
@@ -82,25 +80,24 @@ func alike(a, b lambda.Version) bool {
 }
 
 // PublishVersion makes a version of the latest one.
-func (c *Control) PublishVersion(ctx context.Context, caller iam.Caller, in *lambda.PublishVersionRequest) (*lambda.Configuration, error) {
-	return update(ctx, c, caller, "PublishVersion", func(op *call) (*lambda.Configuration, error) {
-		f, name, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
-			return nil, err
-		}
-		if sum := describe(f, &f.Latest, name).CodeSHA256; in.CodeSHA256 != "" && in.CodeSHA256 != sum {
-			return nil, invalid("CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with the CodeSHA256 in $LATEST.", in.CodeSHA256, sum)
-		}
-		v, err := op.publish(f, in.Description)
-		if err != nil {
-			return nil, err
-		}
-		name.Qualifier = v.Number
-		return describe(f, v, name), op.put(f)
-	})
+func (op *call) PublishVersion(in *lambda.PublishVersionRequest) (*lambda.Configuration, error) {
+	f, name, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
+		return nil, err
+	}
+	if sum := describe(f, &f.Latest, name).CodeSHA256; in.CodeSHA256 != "" && in.CodeSHA256 != sum {
+		return nil, invalid("CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with "+
+			"the CodeSHA256 in $LATEST.", in.CodeSHA256, sum)
+	}
+	v, err := op.publish(f, in.Description)
+	if err != nil {
+		return nil, err
+	}
+	name.Qualifier = v.Number
+	return describe(f, v, name), op.put(f)
 }
 
 // deleteVersion deletes one version.
@@ -126,20 +123,19 @@ func (op *call) deleteVersion(f *lambda.Function, name lambda.Name) error {
 }
 
 // ListVersionsByFunction lists the versions of a function, the latest first and then by number.
-func (c *Control) ListVersionsByFunction(ctx context.Context, caller iam.Caller, in *lambda.ListVersionsRequest) (*lambda.ListVersionsResponse, error) {
-	return view(ctx, c, caller, "ListVersionsByFunction", func(op *call) (*lambda.ListVersionsResponse, error) {
-		f, name, err := op.unqualified(in.FunctionName)
-		if err != nil {
-			return nil, err
-		}
-		all, err := op.describeVersions(f, name)
-		if err != nil {
-			return nil, err
-		}
-		answer := &lambda.ListVersionsResponse{}
-		answer.Versions, answer.NextMarker = page(all, in.Page, func(d lambda.Configuration) string { return order(d.Version) })
-		return answer, nil
-	})
+func (op *call) ListVersionsByFunction(in *lambda.ListVersionsRequest) (*lambda.ListVersionsResponse, error) {
+	f, name, err := op.unqualified(in.FunctionName)
+	if err != nil {
+		return nil, err
+	}
+	all, err := op.describeVersions(f, name)
+	if err != nil {
+		return nil, err
+	}
+	answer := &lambda.ListVersionsResponse{}
+	answer.Versions, answer.NextMarker = page(all, in.Page,
+		func(d lambda.Configuration) string { return order(d.Version) })
+	return answer, nil
 }
 
 func (op *call) describeVersions(f *lambda.Function, name lambda.Name) ([]lambda.Configuration, error) {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/aws/organizations"
 	"pergola/lattice"
 	"pergola/store"
@@ -43,34 +42,32 @@ func (op *call) account(id string) (*organizations.Account, error) {
 }
 
 // CreateAccount makes an account below the root.
-func (c *Control) CreateAccount(ctx context.Context, caller iam.Caller, in *organizations.CreateAccountRequest) (*organizations.CreateAccountResponse, error) {
-	return update(ctx, c, caller, "CreateAccount", func(op *call) (*organizations.CreateAccountResponse, error) {
-		tags, err := newTags(in.Tags)
-		if err != nil {
+func (op *call) CreateAccount(in *organizations.CreateAccountRequest) (*organizations.CreateAccountResponse, error) {
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.MayCreate("*", tags, "TagResource"); err != nil {
+		return nil, err
+	}
+	creation := organizations.AccountCreation{
+		ID: organizations.AccountCreationPrefix + lattice.NewSuffix(op.Random), Name: in.AccountName, Requested: op.Now(),
+	}
+	taken, err := op.accounts(func(a *organizations.Account) bool { return strings.EqualFold(a.Email, in.Email) })
+	if err != nil {
+		return nil, err
+	}
+	if len(taken) > 0 {
+		creation.State, creation.Failure = organizations.CreationFailed, "EMAIL_ALREADY_EXISTS"
+	} else {
+		if err := op.roomForAccount(); err != nil {
 			return nil, err
 		}
-		if err := op.MayCreate("*", tags, "TagResource"); err != nil {
-			return nil, err
-		}
-		creation := organizations.AccountCreation{
-			ID: organizations.AccountCreationPrefix + lattice.NewSuffix(c.random), Name: in.AccountName, Requested: c.now(),
-		}
-		taken, err := op.accounts(func(a *organizations.Account) bool { return strings.EqualFold(a.Email, in.Email) })
-		if err != nil {
-			return nil, err
-		}
-		if len(taken) > 0 {
-			creation.State, creation.Failure = organizations.CreationFailed, "EMAIL_ALREADY_EXISTS"
-		} else {
-			if err := op.roomForAccount(); err != nil {
-				return nil, err
-			}
-			creation.State = organizations.CreationSucceeded
-			creation.Account, err = op.createAccount(in, tags)
-		}
-		return &organizations.CreateAccountResponse{Status: describeCreation(creation)},
-			errors.Join(err, op.remember(creation))
-	})
+		creation.State = organizations.CreationSucceeded
+		creation.Account, err = op.createAccount(in, tags)
+	}
+	return &organizations.CreateAccountResponse{Status: describeCreation(creation)},
+		errors.Join(err, op.remember(creation))
 }
 
 // maxCreations is how many requests to make accounts are remembered; AWS lists those of 90 days.
@@ -104,7 +101,7 @@ func (op *call) createAccount(in *organizations.CreateAccountRequest, tags map[s
 		return "", err
 	}
 	return id, accountObjects.Put(op.Tx, id, organizations.Account{
-		ID: id, Name: in.AccountName, Email: in.Email, Parent: op.organization.Root.ID, Joined: op.now(),
+		ID: id, Name: in.AccountName, Email: in.Email, Parent: op.organization.Root.ID, Joined: op.Now(),
 		Method: organizations.JoinedCreated, Policies: op.firstPolicies(), Tags: tags,
 	})
 }
@@ -134,47 +131,44 @@ func describeCreation(c organizations.AccountCreation) organizations.AccountCrea
 }
 
 // DescribeCreateAccountStatus says what has become of a request to make an account.
-func (c *Control) DescribeCreateAccountStatus(ctx context.Context, caller iam.Caller, in *organizations.DescribeCreateAccountStatusRequest) (*organizations.DescribeCreateAccountStatusResponse, error) {
-	return view(ctx, c, caller, "DescribeCreateAccountStatus", func(op *call) (*organizations.DescribeCreateAccountStatusResponse, error) {
-		creation, err := creationObjects.Get(op.Tx, in.ID)
-		if err != nil {
-			return nil, missing(err, "CreateAccountStatusNotFoundException", "There is no request %s to create an account", in.ID)
-		}
-		return &organizations.DescribeCreateAccountStatusResponse{Status: describeCreation(creation)}, nil
-	})
+func (op *call) DescribeCreateAccountStatus(
+	in *organizations.DescribeCreateAccountStatusRequest) (*organizations.DescribeCreateAccountStatusResponse, error) {
+	creation, err := creationObjects.Get(op.Tx, in.ID)
+	if err != nil {
+		return nil, missing(err, "CreateAccountStatusNotFoundException", "There is no request %s to create an account", in.ID)
+	}
+	return &organizations.DescribeCreateAccountStatusResponse{Status: describeCreation(creation)}, nil
 }
 
 // ListCreateAccountStatus lists the requests to make accounts that are in one of some states, or all.
-func (c *Control) ListCreateAccountStatus(ctx context.Context, caller iam.Caller, in *organizations.ListCreateAccountStatusRequest) (*organizations.ListCreateAccountStatusResponse, error) {
-	return view(ctx, c, caller, "ListCreateAccountStatus", func(op *call) (*organizations.ListCreateAccountStatusResponse, error) {
-		entries, _, err := creationObjects.List(op.Tx, "", "", 0)
-		if err != nil {
-			return nil, err
+func (op *call) ListCreateAccountStatus(
+	in *organizations.ListCreateAccountStatusRequest) (*organizations.ListCreateAccountStatusResponse, error) {
+	entries, _, err := creationObjects.List(op.Tx, "", "", 0)
+	if err != nil {
+		return nil, err
+	}
+	var found []organizations.AccountCreation
+	for _, entry := range entries {
+		if len(in.States) == 0 || slices.Contains(in.States, entry.Value.State) {
+			found = append(found, entry.Value)
 		}
-		var found []organizations.AccountCreation
-		for _, entry := range entries {
-			if len(in.States) == 0 || slices.Contains(in.States, entry.Value.State) {
-				found = append(found, entry.Value)
-			}
-		}
-		found, next := page(found, in.Page, func(c organizations.AccountCreation) string { return c.ID })
-		return &organizations.ListCreateAccountStatusResponse{Statuses: each(found, describeCreation), NextToken: next}, nil
-	})
+	}
+	found, next := page(found, in.Page, func(op organizations.AccountCreation) string { return op.ID })
+	return &organizations.ListCreateAccountStatusResponse{Statuses: each(found, describeCreation), NextToken: next}, nil
 }
 
 // DescribeAccount describes one account.
-func (c *Control) DescribeAccount(ctx context.Context, caller iam.Caller, in *organizations.DescribeAccountRequest) (*organizations.DescribeAccountResponse, error) {
-	return view(ctx, c, caller, "DescribeAccount", func(op *call) (*organizations.DescribeAccountResponse, error) {
-		account, err := op.account(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		paths, err := op.paths()
-		if err != nil {
-			return nil, err
-		}
-		return &organizations.DescribeAccountResponse{Account: op.describeAccount(*account, paths)}, nil
-	})
+func (op *call) DescribeAccount(
+	in *organizations.DescribeAccountRequest) (*organizations.DescribeAccountResponse, error) {
+	account, err := op.account(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	paths, err := op.paths()
+	if err != nil {
+		return nil, err
+	}
+	return &organizations.DescribeAccountResponse{Account: op.describeAccount(*account, paths)}, nil
 }
 
 // describeAccount describes an account; paths are those of the parents.
@@ -186,20 +180,17 @@ func (op *call) describeAccount(a organizations.Account, paths map[string]string
 }
 
 // ListAccounts lists all accounts of the organisation.
-func (c *Control) ListAccounts(ctx context.Context, caller iam.Caller, in *organizations.ListAccountsRequest) (*organizations.ListAccountsResponse, error) {
-	return view(ctx, c, caller, "ListAccounts", func(op *call) (*organizations.ListAccountsResponse, error) {
-		return op.listAccounts(in.Page, inOrganization)
-	})
+func (op *call) ListAccounts(in *organizations.ListAccountsRequest) (*organizations.ListAccountsResponse, error) {
+	return op.listAccounts(in.Page, inOrganization)
 }
 
 // ListAccountsForParent lists the accounts that are right below the root or a unit.
-func (c *Control) ListAccountsForParent(ctx context.Context, caller iam.Caller, in *organizations.ListAccountsForParentRequest) (*organizations.ListAccountsResponse, error) {
-	return view(ctx, c, caller, "ListAccountsForParent", func(op *call) (*organizations.ListAccountsResponse, error) {
-		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
-			return nil, err
-		}
-		return op.listAccounts(in.Page, func(a *organizations.Account) bool { return a.Parent == in.ParentID })
-	})
+func (op *call) ListAccountsForParent(
+	in *organizations.ListAccountsForParentRequest) (*organizations.ListAccountsResponse, error) {
+	if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
+		return nil, err
+	}
+	return op.listAccounts(in.Page, func(a *organizations.Account) bool { return a.Parent == in.ParentID })
 }
 
 func (op *call) listAccounts(p organizations.Page, keep func(*organizations.Account) bool) (*organizations.ListAccountsResponse, error) {
@@ -217,42 +208,41 @@ func (op *call) listAccounts(p organizations.Page, keep func(*organizations.Acco
 }
 
 // MoveAccount moves an account to another parent.
-func (c *Control) MoveAccount(ctx context.Context, caller iam.Caller, in *organizations.MoveAccountRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "MoveAccount", func(op *call) (*lattice.Empty, error) {
-		account, err := op.account(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.parent(in.Source, "SourceParentNotFoundException"); err != nil {
-			return nil, err
-		}
-		if account.Parent != in.Source {
-			return nil, aws.Errorf("SourceParentNotFoundException", "Account %s is in %s, not in %s", in.ID, account.Parent, in.Source)
-		}
-		if err := op.parent(in.Destination, "DestinationParentNotFoundException"); err != nil {
-			return nil, err
-		}
-		if in.Source == in.Destination {
-			return nil, aws.Errorf("DuplicateAccountException", "Account %s is already in %s", in.ID, in.Destination)
-		}
-		account.Parent = in.Destination
-		return done(accountObjects.Put(op.Tx, in.ID, *account))
-	})
+func (op *call) MoveAccount(in *organizations.MoveAccountRequest) (*lattice.Empty, error) {
+	account, err := op.account(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.parent(in.Source, "SourceParentNotFoundException"); err != nil {
+		return nil, err
+	}
+	if account.Parent != in.Source {
+		return nil, aws.Errorf("SourceParentNotFoundException", "Account %s is in %s, not in %s", in.ID,
+			account.Parent, in.Source)
+	}
+	if err := op.parent(in.Destination, "DestinationParentNotFoundException"); err != nil {
+		return nil, err
+	}
+	if in.Source == in.Destination {
+		return nil, aws.Errorf("DuplicateAccountException", "Account %s is already in %s", in.ID, in.Destination)
+	}
+	account.Parent = in.Destination
+	return done(accountObjects.Put(op.Tx, in.ID, *account))
 }
 
 // RemoveAccountFromOrganization lets an account stand alone.
-func (c *Control) RemoveAccountFromOrganization(ctx context.Context, caller iam.Caller, in *organizations.RemoveAccountFromOrganizationRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "RemoveAccountFromOrganization", func(op *call) (*lattice.Empty, error) {
-		account, err := op.account(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if in.ID == op.organization.Management {
-			return nil, aws.Errorf("MasterCannotLeaveOrganizationException", "Account %s manages the organization; delete the organization instead", in.ID)
-		}
-		account.Parent, account.Policies = "", nil
-		return done(accountObjects.Put(op.Tx, in.ID, *account))
-	})
+func (op *call) RemoveAccountFromOrganization(
+	in *organizations.RemoveAccountFromOrganizationRequest) (*lattice.Empty, error) {
+	account, err := op.account(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if in.ID == op.organization.Management {
+		return nil, aws.Errorf("MasterCannotLeaveOrganizationException",
+			"Account %s manages the organization; delete the organization instead", in.ID)
+	}
+	account.Parent, account.Policies = "", nil
+	return done(accountObjects.Put(op.Tx, in.ID, *account))
 }
 
 // Exists reports whether the deployment has an account: the first, or one that was ever made.
@@ -260,7 +250,7 @@ func (c *Control) Exists(ctx context.Context, account string) (bool, error) {
 	if account == c.first {
 		return true, nil
 	}
-	err := c.store.View(ctx, func(tx *store.Tx) error {
+	err := c.Store.View(ctx, func(tx *store.Tx) error {
 		_, err := accountObjects.Get(tx, account)
 		return err
 	})

@@ -1,13 +1,11 @@
 package organizations
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
 
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/aws/organizations"
 	"pergola/lattice"
 	"pergola/store"
@@ -88,28 +86,24 @@ func (op *call) firstPolicies() []string {
 }
 
 // EnablePolicyType enables service control policies: the built-in one is attached to everything.
-func (c *Control) EnablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
-	return update(ctx, c, caller, "EnablePolicyType", func(op *call) (*organizations.PolicyTypeResponse, error) {
-		op.Set(policyTypeKey, in.PolicyType)
-		if err := op.may(in.RootID, op.organization.Root.Tags, op.available(in.PolicyType)); err != nil {
-			return nil, err
-		}
-		if op.organization.PoliciesEnabled {
-			return nil, aws.Errorf("PolicyTypeAlreadyEnabledException", "Policies of type %s are already enabled", in.PolicyType)
-		}
-		return op.setPoliciesEnabled(in.RootID, true)
-	})
+func (op *call) EnablePolicyType(in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
+	op.Set(policyTypeKey, in.PolicyType)
+	if err := op.may(in.RootID, op.organization.Root.Tags, op.available(in.PolicyType)); err != nil {
+		return nil, err
+	}
+	if op.organization.PoliciesEnabled {
+		return nil, aws.Errorf("PolicyTypeAlreadyEnabledException", "Policies of type %s are already enabled", in.PolicyType)
+	}
+	return op.setPoliciesEnabled(in.RootID, true)
 }
 
 // DisablePolicyType disables service control policies: all are detached from everything.
-func (c *Control) DisablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
-	return update(ctx, c, caller, "DisablePolicyType", func(op *call) (*organizations.PolicyTypeResponse, error) {
-		op.Set(policyTypeKey, in.PolicyType)
-		if err := op.may(in.RootID, op.organization.Root.Tags, op.enabled(in.PolicyType)); err != nil {
-			return nil, err
-		}
-		return op.setPoliciesEnabled(in.RootID, false)
-	})
+func (op *call) DisablePolicyType(in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
+	op.Set(policyTypeKey, in.PolicyType)
+	if err := op.may(in.RootID, op.organization.Root.Tags, op.enabled(in.PolicyType)); err != nil {
+		return nil, err
+	}
+	return op.setPoliciesEnabled(in.RootID, false)
 }
 
 func (op *call) enabled(policyType string) error {
@@ -139,21 +133,21 @@ func (op *call) setPoliciesEnabled(root string, enabled bool) (*organizations.Po
 }
 
 // AttachPolicy attaches a policy to the root, a unit or an account.
-func (c *Control) AttachPolicy(ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "AttachPolicy", func(op *call) (*lattice.Empty, error) {
-		to, err := op.attachment(in)
-		if err != nil {
-			return nil, err
-		}
-		switch attached := *to.policies; {
-		case slices.Contains(attached, in.PolicyID):
-			return nil, aws.Errorf("DuplicatePolicyAttachmentException", "Policy %s is already attached to %s", in.PolicyID, in.TargetID)
-		case len(attached) >= maxAttached:
-			return nil, violation("MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "%s has %d policies; detach one first", in.TargetID, len(attached))
-		}
-		*to.policies = append(*to.policies, in.PolicyID)
-		return done(to.put())
-	})
+func (op *call) AttachPolicy(in *organizations.AttachmentRequest) (*lattice.Empty, error) {
+	to, err := op.attachment(in)
+	if err != nil {
+		return nil, err
+	}
+	switch attached := *to.policies; {
+	case slices.Contains(attached, in.PolicyID):
+		return nil, aws.Errorf("DuplicatePolicyAttachmentException", "Policy %s is already attached to %s", in.PolicyID,
+			in.TargetID)
+	case len(attached) >= maxAttached:
+		return nil, violation("MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "%s has %d policies; detach one first",
+			in.TargetID, len(attached))
+	}
+	*to.policies = append(*to.policies, in.PolicyID)
+	return done(to.put())
 }
 
 // attachment finds the target of a request, whose policy must exist too.
@@ -169,57 +163,54 @@ func (op *call) attachment(in *organizations.AttachmentRequest) (target, error) 
 }
 
 // DetachPolicy detaches a policy from what it is attached to.
-func (c *Control) DetachPolicy(ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "DetachPolicy", func(op *call) (*lattice.Empty, error) {
-		from, err := op.attachment(in)
-		if err != nil {
-			return nil, err
-		}
-		i := slices.Index(*from.policies, in.PolicyID)
-		switch {
-		case i < 0:
-			return nil, aws.Errorf("PolicyNotAttachedException", "Policy %s is not attached to %s", in.PolicyID, in.TargetID)
-		case len(*from.policies) == 1:
-			return nil, violation("MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", "%s must keep one policy at least; attach another one first", in.TargetID)
-		}
-		*from.policies = slices.Delete(*from.policies, i, i+1)
-		return done(from.put())
-	})
+func (op *call) DetachPolicy(in *organizations.AttachmentRequest) (*lattice.Empty, error) {
+	from, err := op.attachment(in)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.Index(*from.policies, in.PolicyID)
+	switch {
+	case i < 0:
+		return nil, aws.Errorf("PolicyNotAttachedException", "Policy %s is not attached to %s", in.PolicyID, in.TargetID)
+	case len(*from.policies) == 1:
+		return nil, violation("MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED",
+			"%s must keep one policy at least; attach another one first", in.TargetID)
+	}
+	*from.policies = slices.Delete(*from.policies, i, i+1)
+	return done(from.put())
 }
 
 // ListPoliciesForTarget lists the policies that are attached to the root, a unit or an account itself.
-func (c *Control) ListPoliciesForTarget(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesForTargetRequest) (*organizations.ListPoliciesResponse, error) {
-	return view(ctx, c, caller, "ListPoliciesForTarget", func(op *call) (*organizations.ListPoliciesResponse, error) {
-		op.Set(policyTypeKey, in.Filter)
-		of, err := op.target(in.TargetID)
+func (op *call) ListPoliciesForTarget(
+	in *organizations.ListPoliciesForTargetRequest) (*organizations.ListPoliciesResponse, error) {
+	op.Set(policyTypeKey, in.Filter)
+	of, err := op.target(in.TargetID)
+	if err != nil {
+		return nil, err
+	}
+	var attached []organizations.Policy
+	for _, id := range *of.policies {
+		policy, err := op.policy(id)
 		if err != nil {
 			return nil, err
 		}
-		var attached []organizations.Policy
-		for _, id := range *of.policies {
-			policy, err := op.policy(id)
-			if err != nil {
-				return nil, err
-			}
-			attached = append(attached, *policy)
-		}
-		return op.listPolicies(attached, in.Filter, in.Page), nil
-	})
+		attached = append(attached, *policy)
+	}
+	return op.listPolicies(attached, in.Filter, in.Page), nil
 }
 
 // ListTargetsForPolicy lists what a policy is attached to.
-func (c *Control) ListTargetsForPolicy(ctx context.Context, caller iam.Caller, in *organizations.ListTargetsForPolicyRequest) (*organizations.ListTargetsForPolicyResponse, error) {
-	return view(ctx, c, caller, "ListTargetsForPolicy", func(op *call) (*organizations.ListTargetsForPolicyResponse, error) {
-		if _, err := op.aboutPolicy(in.ID); err != nil {
-			return nil, err
-		}
-		found, err := op.targetsOf(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		found, next := page(found, in.Page, func(t target) string { return t.id })
-		return &organizations.ListTargetsForPolicyResponse{Targets: each(found, op.policyTarget), NextToken: next}, nil
-	})
+func (op *call) ListTargetsForPolicy(
+	in *organizations.ListTargetsForPolicyRequest) (*organizations.ListTargetsForPolicyResponse, error) {
+	if _, err := op.aboutPolicy(in.ID); err != nil {
+		return nil, err
+	}
+	found, err := op.targetsOf(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	found, next := page(found, in.Page, func(t target) string { return t.id })
+	return &organizations.ListTargetsForPolicyResponse{Targets: each(found, op.policyTarget), NextToken: next}, nil
 }
 
 func (op *call) policyTarget(t target) organizations.PolicyTarget {

@@ -1,11 +1,9 @@
 package organizations
 
 import (
-	"context"
 	"errors"
 
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/aws/organizations"
 	"pergola/lattice"
 	"pergola/store"
@@ -38,36 +36,37 @@ func membership(tx *store.Tx, account string) (*organizations.Organization, erro
 }
 
 // CreateOrganization makes the caller's account the management account of a new organisation.
-func (c *Control) CreateOrganization(ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationRequest) (answer *organizations.CreateOrganizationResponse, err error) {
-	_, err = c.store.Update(ctx, func(tx *store.Tx) error {
-		organization, err := c.create(tx, caller.Account, in.FeatureSet)
-		if err == nil {
-			answer = &organizations.CreateOrganizationResponse{Organization: describe(organization)}
-		}
-		return c.authority.Ask(tx, caller, "CreateOrganization").Conclude(err)
-	})
-	return answer, explained(err)
+func (op *call) CreateOrganization(
+	in *organizations.CreateOrganizationRequest) (*organizations.CreateOrganizationResponse, error) {
+	organization, err := op.create(in.FeatureSet)
+	if err != nil {
+		return nil, err
+	}
+	return &organizations.CreateOrganizationResponse{Organization: describe(organization)}, nil
 }
 
-func (c *Control) create(tx *store.Tx, account string, features organizations.FeatureSet) (*organizations.Organization, error) {
-	if _, err := membership(tx, account); err == nil {
-		return nil, aws.Errorf("AlreadyInOrganizationException", "Account %s is already a member of an organization", account)
+func (op *call) create(features organizations.FeatureSet) (*organizations.Organization, error) {
+	if _, err := membership(op.Tx, op.Account); err == nil {
+		return nil, aws.Errorf("AlreadyInOrganizationException", "Account %s is already a member of an organization",
+			op.Account)
 	}
-	if account != c.first {
-		return nil, aws.Errorf("AccessDeniedException", "Only account %s can create the organization of this deployment", c.first)
+	if op.Account != op.first {
+		return nil, aws.Errorf("AccessDeniedException", "Only account %s can create the organization of this deployment",
+			op.first)
 	}
 	if features == "" {
 		features = organizations.FeaturesAll
 	}
 	organization := &organizations.Organization{
-		ID: organizations.OrganizationPrefix + lattice.NewSuffix(c.random)[:10], Management: account, FeatureSet: features,
-		Root: organizations.Root{ID: organizations.RootPrefix + lattice.NewSuffix(c.random)[:4]},
+		ID: organizations.OrganizationPrefix + lattice.NewSuffix(op.Random)[:10], Management: op.Account,
+		FeatureSet: features,
+		Root:       organizations.Root{ID: organizations.RootPrefix + lattice.NewSuffix(op.Random)[:4]},
 	}
 	err := errors.Join(
-		organizationObjects.Put(tx, organization.ID, *organization),
-		accountObjects.Put(tx, account, organizations.Account{
-			ID: account, Name: "management", Email: managementEmail, Parent: organization.Root.ID,
-			Joined: c.now(), Method: organizations.JoinedInvited,
+		organizationObjects.Put(op.Tx, organization.ID, *organization),
+		accountObjects.Put(op.Tx, op.Account, organizations.Account{
+			ID: op.Account, Name: "management", Email: managementEmail, Parent: organization.Root.ID,
+			Joined: op.Now(), Method: organizations.JoinedInvited,
 		}),
 	)
 	return organization, err
@@ -94,44 +93,39 @@ func enabledPolicyTypes() []organizations.PolicyType {
 }
 
 // DescribeOrganization describes the organisation of the caller, who may be any member.
-func (c *Control) DescribeOrganization(ctx context.Context, caller iam.Caller, _ *organizations.DescribeOrganizationRequest) (answer *organizations.DescribeOrganizationResponse, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		organization, err := membership(tx, caller.Account)
-		if err == nil {
-			answer = &organizations.DescribeOrganizationResponse{Organization: describe(organization)}
-		}
-		return c.authority.Ask(tx, caller, "DescribeOrganization").Conclude(err)
-	})
-	return answer, explained(err)
+func (op *call) DescribeOrganization(
+	*organizations.DescribeOrganizationRequest) (*organizations.DescribeOrganizationResponse, error) {
+	organization, err := membership(op.Tx, op.Account)
+	if err != nil {
+		return nil, err
+	}
+	return &organizations.DescribeOrganizationResponse{Organization: describe(organization)}, nil
 }
 
 // DeleteOrganization deletes an organisation that has no account but the management account, with its units and
 // policies.
-func (c *Control) DeleteOrganization(ctx context.Context, caller iam.Caller, _ *organizations.DeleteOrganizationRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "DeleteOrganization", func(op *call) (*lattice.Empty, error) {
-		members, err := op.accounts(inOrganization)
-		if err != nil {
-			return nil, err
-		}
-		if len(members) > 1 {
-			return nil, aws.Errorf("OrganizationNotEmptyException",
-				"The organization has %d accounts besides the management account; remove them first", len(members)-1)
-		}
-		organizationObjects.Delete(op.Tx, op.organization.ID)
-		accountObjects.Delete(op.Tx, op.organization.Management)
-		return done(errors.Join(
-			unitObjects.DeletePrefix(op.Tx, ""), policyObjects.DeletePrefix(op.Tx, ""), policyNames.DeletePrefix(op.Tx, ""),
-			creationObjects.DeletePrefix(op.Tx, ""), creationsByTime.DeletePrefix(op.Tx, ""),
-		))
-	})
+func (op *call) DeleteOrganization(_ *organizations.DeleteOrganizationRequest) (*lattice.Empty, error) {
+	members, err := op.accounts(inOrganization)
+	if err != nil {
+		return nil, err
+	}
+	if len(members) > 1 {
+		return nil, aws.Errorf("OrganizationNotEmptyException",
+			"The organization has %d accounts besides the management account; remove them first", len(members)-1)
+	}
+	organizationObjects.Delete(op.Tx, op.organization.ID)
+	accountObjects.Delete(op.Tx, op.organization.Management)
+	return done(errors.Join(
+		unitObjects.DeletePrefix(op.Tx, ""), policyObjects.DeletePrefix(op.Tx, ""), policyNames.DeletePrefix(op.Tx, ""),
+		creationObjects.DeletePrefix(op.Tx, ""), creationsByTime.DeletePrefix(op.Tx, ""),
+	))
 }
 
 // ListRoots lists the one root.
-func (c *Control) ListRoots(ctx context.Context, caller iam.Caller, in *organizations.ListRootsRequest) (*organizations.ListRootsResponse, error) {
-	return view(ctx, c, caller, "ListRoots", func(op *call) (*organizations.ListRootsResponse, error) {
-		roots, next := page([]organizations.RootDescription{op.root()}, in.Page, func(r organizations.RootDescription) string { return r.ID })
-		return &organizations.ListRootsResponse{Roots: roots, NextToken: next}, nil
-	})
+func (op *call) ListRoots(in *organizations.ListRootsRequest) (*organizations.ListRootsResponse, error) {
+	roots, next := page([]organizations.RootDescription{op.root()}, in.Page,
+		func(r organizations.RootDescription) string { return r.ID })
+	return &organizations.ListRootsResponse{Roots: roots, NextToken: next}, nil
 }
 
 func (op *call) root() organizations.RootDescription {

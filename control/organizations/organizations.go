@@ -22,56 +22,42 @@ package organizations
 
 import (
 	"cmp"
-	"context"
-	"crypto/rand"
 	"errors"
-	"io"
 	"strings"
-	"time"
 
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/aws/organizations"
 	"pergola/control/authority"
+	"pergola/control/operation"
 	"pergola/lattice"
 	"pergola/store"
 )
 
-// Config is what the package needs from outside. Store and FirstAccount are required.
+//go:generate go run pergola/internal/operations . ../../api/testdata/models/organizations.json
+
+// Config is what the package needs from outside.
 type Config struct {
-	Store *store.Store
-	// FirstAccount is the account that a deployment begins with: it manages the organisation.
+	operation.Config
+	// FirstAccount is the account that a deployment begins with: it manages the organisation. It is required.
 	FirstAccount string
-	// Now tells the time; nil means time.Now.
-	Now func() time.Time
-	// Random is the source of ids, and must be safe for concurrent use; nil means crypto/rand.
-	Random io.Reader
-	// Quotas replaces the defaults of quotas by their codes, such as "L-E619E033".
-	Quotas map[string]int
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
 // on the same store.
 type Control struct {
-	store  *store.Store
-	first  string
-	now    func() time.Time
-	random io.Reader
-	quotas map[string]int
-
-	authority *authority.Authority
+	*operation.Service[*call]
+	first string
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{store: cfg.Store, first: cfg.FirstAccount, now: cfg.Now, random: cfg.Random, quotas: cfg.Quotas}
-	if c.now == nil {
-		c.now = time.Now
-	}
-	if c.random == nil {
-		c.random = rand.Reader
-	}
-	c.authority = authority.New(authority.Config{Service: "organizations", Region: authority.GlobalRegion, Now: c.now})
+	c := &Control{first: cfg.FirstAccount}
+	c.Service = operation.New(cfg.Config, operation.Description[*call]{
+		Name:    "organizations",
+		Global:  true,
+		Begin:   c.begin,
+		Explain: explain,
+	})
 	return c
 }
 
@@ -84,48 +70,35 @@ var (
 	creationObjects     = store.NewKind[organizations.AccountCreation](organizations.KindAccountCreation)
 )
 
-// call is one operation of the management account under way, in one transaction, with what it asks about the caller.
+// call is one operation under way.
 type call struct {
+	*operation.Call
 	*Control
-	*store.Tx
-	*authority.Inquiry
+	// organization is that of the caller, who manages it; nil for an operation that is for everybody.
 	organization *organizations.Organization
 }
 
-// update carries out an operation that writes. f may run more than once, and only its last run counts.
-func update[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	answer, err := authority.Update(ctx, c.store, c.beginning(caller, action), func(op *call) (*R, error) { return manage(op, caller, f) })
-	return answer, explained(err)
-}
-
-// view carries out an operation that only reads.
-func view[R any](ctx context.Context, c *Control, caller iam.Caller, action string, f func(*call) (*R, error)) (*R, error) {
-	answer, err := authority.View(ctx, c.store, c.beginning(caller, action), func(op *call) (*R, error) { return manage(op, caller, f) })
-	return answer, explained(err)
-}
-
-// beginning makes an operation in a transaction.
-func (c *Control) beginning(caller iam.Caller, action string) func(*store.Tx) *call {
-	return func(tx *store.Tx) *call {
-		return &call{Control: c, Tx: tx, Inquiry: c.authority.Ask(tx, caller, action)}
+// begin refuses what only the management account may do.
+func (c *Control) begin(of *operation.Call) (*call, error) {
+	op := &call{Call: of, Control: c}
+	if of.Action == "CreateOrganization" || of.Action == "DescribeOrganization" {
+		return op, nil
 	}
-}
-
-// manage carries out an operation if the caller may: it must belong to the management account.
-func manage[R any](op *call, caller iam.Caller, f func(*call) (*R, error)) (answer *R, err error) {
-	op.organization, err = membership(op.Tx, caller.Account)
+	organization, err := membership(of.Tx, of.Account)
 	if err != nil {
 		return nil, err
 	}
-	if caller.Account != op.organization.Management {
+	if of.Account != organization.Management {
 		return nil, aws.Errorf("AccessDeniedException",
-			"You don't have permissions to access this resource: only account %s, which manages the organization, has", op.organization.Management)
+			"You don't have permissions to access this resource: only account %s, which manages the organization, has",
+			organization.Management)
 	}
-	return f(op)
+	op.organization = organization
+	return op, nil
 }
 
-// explained puts refusals, and outages of the store, into the words of the service.
-func explained(err error) error {
+// explain puts refusals, and outages of the store, into the words of the service.
+func explain(err error) error {
 	return authority.Explained(err, aws.Error{Code: "AccessDeniedException"}, aws.Error{Code: "ServiceException", Status: 500})
 }
 
@@ -161,7 +134,7 @@ func room(limit, have int, reason, what string) error {
 
 // roomForAccount refuses one more account than there may be.
 func (op *call) roomForAccount() error {
-	limit, ok := op.quotas[accountsQuota]
+	limit, ok := op.Quotas[accountsQuota]
 	if !ok {
 		limit = maxAccounts
 	}

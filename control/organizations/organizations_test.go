@@ -16,6 +16,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/iam"
 	nouns "pergola/aws/organizations"
+	"pergola/control/operation"
 	"pergola/store"
 )
 
@@ -54,8 +55,8 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = objects.Close() }) // a test may have closed it
-	c := New(Config{Store: objects, FirstAccount: management, Now: func() time.Time { return testNow },
-		Quotas: map[string]int{accountsQuota: 100}})
+	c := New(Config{Config: operation.Config{Store: objects, Now: func() time.Time { return testNow },
+		Quotas: map[string]int{accountsQuota: 100}}, FirstAccount: management})
 	return &world{c, t, ctx, root(management)}
 }
 
@@ -146,7 +147,7 @@ func (w *world) attached(target string) (ids []string) {
 func (w *world) tree() *nouns.Tree {
 	w.t.Helper()
 	var o nouns.Objects
-	err := w.store.View(w.ctx, func(tx *store.Tx) error {
+	err := w.Store.View(w.ctx, func(tx *store.Tx) error {
 		organization, err := current(tx)
 		if err != nil {
 			return err
@@ -370,7 +371,7 @@ func TestUnitLimits(t *testing.T) {
 	}
 	refused(w, w.CreateOrganizationalUnit, nouns.CreateOrganizationalUnitRequest{ParentID: parent, Name: "deeper"}, "ConstraintViolation OU_DEPTH_LIMIT_EXCEEDED")
 	root := w.root()
-	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+	_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		for n := maxDepth; n < maxUnits; n++ {
 			unit := nouns.Unit{ID: fmt.Sprintf("ou-many-%08d", n), Name: fmt.Sprint("unit ", n), Parent: root}
 			if err := unitObjects.Put(tx, unit.ID, unit); err != nil {
@@ -487,7 +488,7 @@ func TestTypesOfPolicies(t *testing.T) {
 	user := iam.User{Entity: iam.Entity{Account: management, Name: "ada", Path: "/", UniqueID: "AIDA"}}
 	as := func(policyType string) {
 		user.Inline = map[string]string{"own": `{"Statement":{"Effect":"Allow","Action":"organizations:*","Resource":"*","Condition":{"StringEquals":{"organizations:PolicyType":"` + policyType + `"}}}}`}
-		if _, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+		if _, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 			return store.NewKind[iam.User](iam.KindUser).Put(tx, iam.ID(management, user.Name), user)
 		}); err != nil {
 			t.Fatal(err)
@@ -718,22 +719,16 @@ func TestRacingMoveAndDeletion(t *testing.T) {
 
 func TestOutage(t *testing.T) {
 	w := newOrganization(t)
-	if err := w.store.Close(); err != nil {
+	if err := w.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.ListRoots(w.ctx, w.caller, &nouns.ListRootsRequest{}); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("a closed store: %v", err)
 	}
-	if got := codeOf(explained(fmt.Errorf("put: %w", store.ErrUnavailable))); got != "Service" {
+	if got := codeOf(explain(fmt.Errorf("put: %w", store.ErrUnavailable))); got != "Service" {
 		t.Errorf("an unavailable store: %s", got)
 	}
 	if _, err := w.Exists(w.ctx, "100000000002"); err == nil {
 		t.Error("a closed store knows an account")
-	}
-}
-
-func TestNewFillsInDefaults(t *testing.T) {
-	if c := New(Config{}); c.now == nil || c.random == nil {
-		t.Error("a default is missing")
 	}
 }

@@ -1,13 +1,11 @@
 package organizations
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"unicode/utf8"
 
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/aws/organizations"
 	"pergola/lattice"
 	"pergola/policy"
@@ -76,27 +74,25 @@ func (op *call) ownPolicy(id string) (*organizations.Policy, error) {
 }
 
 // CreatePolicy makes a service control policy.
-func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *organizations.CreatePolicyRequest) (*organizations.PolicyResponse, error) {
-	return update(ctx, c, caller, "CreatePolicy", func(op *call) (*organizations.PolicyResponse, error) {
-		if err := op.available(in.Type); err != nil {
-			return nil, err
-		}
-		tags, err := newTags(in.Tags)
-		if err != nil {
-			return nil, err
-		}
-		op.Set(policyTypeKey, in.Type)
-		if err := op.MayCreate("*", tags, "TagResource"); err != nil {
-			return nil, err
-		}
-		if err := op.roomForPolicy(); err != nil {
-			return nil, err
-		}
-		return op.putPolicy(organizations.Policy{
-			ID:   organizations.PolicyPrefix + lattice.NewSuffix(c.random),
-			Name: in.Name, Description: in.Description, Content: in.Content, Tags: tags,
-		}, "")
-	})
+func (op *call) CreatePolicy(in *organizations.CreatePolicyRequest) (*organizations.PolicyResponse, error) {
+	if err := op.available(in.Type); err != nil {
+		return nil, err
+	}
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	op.Set(policyTypeKey, in.Type)
+	if err := op.MayCreate("*", tags, "TagResource"); err != nil {
+		return nil, err
+	}
+	if err := op.roomForPolicy(); err != nil {
+		return nil, err
+	}
+	return op.putPolicy(organizations.Policy{
+		ID:   organizations.PolicyPrefix + lattice.NewSuffix(op.Random),
+		Name: in.Name, Description: in.Description, Content: in.Content, Tags: tags,
+	}, "")
 }
 
 // policyNames are the ids of the policies by their names.
@@ -142,60 +138,54 @@ func (op *call) policySummary(p organizations.Policy) organizations.PolicySummar
 }
 
 // DescribePolicy describes one policy.
-func (c *Control) DescribePolicy(ctx context.Context, caller iam.Caller, in *organizations.DescribePolicyRequest) (*organizations.PolicyResponse, error) {
-	return view(ctx, c, caller, "DescribePolicy", func(op *call) (*organizations.PolicyResponse, error) {
-		policy, err := op.aboutPolicy(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		return op.describePolicy(*policy), nil
-	})
+func (op *call) DescribePolicy(in *organizations.DescribePolicyRequest) (*organizations.PolicyResponse, error) {
+	policy, err := op.aboutPolicy(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return op.describePolicy(*policy), nil
 }
 
 // UpdatePolicy changes what the request has of a policy.
-func (c *Control) UpdatePolicy(ctx context.Context, caller iam.Caller, in *organizations.UpdatePolicyRequest) (*organizations.PolicyResponse, error) {
-	return update(ctx, c, caller, "UpdatePolicy", func(op *call) (*organizations.PolicyResponse, error) {
-		policy, err := op.ownPolicy(in.ID)
-		if err != nil {
-			return nil, err
+func (op *call) UpdatePolicy(in *organizations.UpdatePolicyRequest) (*organizations.PolicyResponse, error) {
+	policy, err := op.ownPolicy(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	was := policy.Name
+	for field, value := range map[*string]*string{&policy.Name: in.Name, &policy.Description: in.Description,
+		&policy.Content: in.Content} {
+		if value != nil {
+			*field = *value
 		}
-		was := policy.Name
-		for field, value := range map[*string]*string{&policy.Name: in.Name, &policy.Description: in.Description, &policy.Content: in.Content} {
-			if value != nil {
-				*field = *value
-			}
-		}
-		return op.putPolicy(*policy, was)
-	})
+	}
+	return op.putPolicy(*policy, was)
 }
 
 // DeletePolicy deletes a policy that is attached to nothing.
-func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *organizations.DeletePolicyRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "DeletePolicy", func(op *call) (*lattice.Empty, error) {
-		policy, err := op.ownPolicy(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		targets, err := op.targetsOf(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if len(targets) > 0 {
-			return nil, aws.Errorf("PolicyInUseException", "Policy %s is attached to %s and %d more; detach it first", in.ID, targets[0].id, len(targets)-1)
-		}
-		policyObjects.Delete(op.Tx, in.ID)
-		policyNames.Delete(op.Tx, policy.Name)
-		return done(nil)
-	})
+func (op *call) DeletePolicy(in *organizations.DeletePolicyRequest) (*lattice.Empty, error) {
+	policy, err := op.ownPolicy(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := op.targetsOf(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(targets) > 0 {
+		return nil, aws.Errorf("PolicyInUseException", "Policy %s is attached to %s and %d more; detach it first", in.ID,
+			targets[0].id, len(targets)-1)
+	}
+	policyObjects.Delete(op.Tx, in.ID)
+	policyNames.Delete(op.Tx, policy.Name)
+	return done(nil)
 }
 
 // ListPolicies lists the policies of a type.
-func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesRequest) (*organizations.ListPoliciesResponse, error) {
-	return view(ctx, c, caller, "ListPolicies", func(op *call) (*organizations.ListPoliciesResponse, error) {
-		op.Set(policyTypeKey, in.Filter)
-		all, err := op.policies()
-		return op.listPolicies(all, in.Filter, in.Page), err
-	})
+func (op *call) ListPolicies(in *organizations.ListPoliciesRequest) (*organizations.ListPoliciesResponse, error) {
+	op.Set(policyTypeKey, in.Filter)
+	all, err := op.policies()
+	return op.listPolicies(all, in.Filter, in.Page), err
 }
 
 // listPolicies lists those of some policies that are of a type. All are service control policies.

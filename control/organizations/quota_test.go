@@ -13,7 +13,7 @@ import (
 // TestFault_A10_QuotasOfOrganizations makes as many accounts and policies as there may be, and one more.
 func TestFault_A10_QuotasOfOrganizations(t *testing.T) {
 	w := newOrganization(t)
-	w.quotas = nil
+	w.Quotas = nil
 	account := func(n int) nouns.CreateAccountRequest {
 		return nouns.CreateAccountRequest{Email: fmt.Sprintf("a%d@example.com", n), AccountName: "a"}
 	}
@@ -24,13 +24,13 @@ func TestFault_A10_QuotasOfOrganizations(t *testing.T) {
 	refused(w, w.CreateAccount, account(maxAccounts), "ConstraintViolation ACCOUNT_NUMBER_LIMIT_EXCEEDED")
 	must(w, w.RemoveAccountFromOrganization, nouns.RemoveAccountFromOrganizationRequest{ID: last})
 	refused(w, w.CreateAccount, account(maxAccounts), "ConstraintViolation ACCOUNT_NUMBER_LIMIT_EXCEEDED")
-	w.quotas = map[string]int{accountsQuota: maxAccounts + 1}
+	w.Quotas = map[string]int{accountsQuota: maxAccounts + 1}
 	must(w, w.CreateAccount, account(maxAccounts))
 	refused(w, w.CreateAccount, account(maxAccounts+1), "ConstraintViolation ACCOUNT_NUMBER_LIMIT_EXCEEDED")
 
 	const chunk = 2000
 	for from := 0; from < maxPolicies; from += chunk {
-		_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+		_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 			for n := range chunk {
 				id := fmt.Sprintf("p-%08d", from+n)
 				if err := policyObjects.Put(tx, id, nouns.Policy{ID: id, Name: id}); err != nil {
@@ -70,7 +70,7 @@ func TestNamesOfPoliciesAreFreed(t *testing.T) {
 func TestFault_D4_RequestsForAccountsAreForgotten(t *testing.T) {
 	w := newOrganization(t)
 	id := func(n int) string { return fmt.Sprintf("car-%08d", n) }
-	_, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+	_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		for n := range maxCreations {
 			at := testNow.Add(time.Duration(n-maxCreations) * time.Second)
 			key := fmt.Sprintf("%020d/%s", at.UnixNano(), id(n))
@@ -94,7 +94,7 @@ func TestFault_D4_RequestsForAccountsAreForgotten(t *testing.T) {
 		}
 	}
 	var kept int
-	if err := w.store.View(w.ctx, func(tx *store.Tx) (err error) {
+	if err := w.Store.View(w.ctx, func(tx *store.Tx) (err error) {
 		kept, err = creationObjects.Count(tx, "")
 		return err
 	}); err != nil || kept != maxCreations {

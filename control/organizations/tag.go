@@ -1,12 +1,10 @@
 package organizations
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 
-	"pergola/aws/iam"
 	"pergola/aws/organizations"
 	"pergola/lattice"
 )
@@ -73,41 +71,36 @@ func (op *call) retag(id string, change func(map[string]string) error) (*lattice
 }
 
 // TagResource adds tags to a resource, or gives new values to those that it has.
-func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *organizations.TagResourceRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "TagResource", func(op *call) (*lattice.Empty, error) {
-		given := map[string]string{}
-		for _, tag := range in.Tags {
-			given[tag.Key] = tag.Value
-		}
-		op.SetTags(given)
-		return op.retag(in.ResourceID, func(tags map[string]string) error { return addTags(tags, in.Tags) })
-	})
+func (op *call) TagResource(in *organizations.TagResourceRequest) (*lattice.Empty, error) {
+	given := map[string]string{}
+	for _, tag := range in.Tags {
+		given[tag.Key] = tag.Value
+	}
+	op.SetTags(given)
+	return op.retag(in.ResourceID, func(tags map[string]string) error { return addTags(tags, in.Tags) })
 }
 
 // UntagResource removes tags from a resource.
-func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *organizations.UntagResourceRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "UntagResource", func(op *call) (*lattice.Empty, error) {
-		op.Set("aws:TagKeys", in.TagKeys...)
-		return op.retag(in.ResourceID, func(tags map[string]string) error {
-			for _, key := range in.TagKeys {
-				delete(tags, key)
-			}
-			return nil
-		})
+func (op *call) UntagResource(in *organizations.UntagResourceRequest) (*lattice.Empty, error) {
+	op.Set("aws:TagKeys", in.TagKeys...)
+	return op.retag(in.ResourceID, func(tags map[string]string) error {
+		for _, key := range in.TagKeys {
+			delete(tags, key)
+		}
+		return nil
 	})
 }
 
 // ListTagsForResource lists the tags of a resource, in order of their keys, all on one page.
-func (c *Control) ListTagsForResource(ctx context.Context, caller iam.Caller, in *organizations.ListTagsForResourceRequest) (*organizations.ListTagsForResourceResponse, error) {
-	return view(ctx, c, caller, "ListTagsForResource", func(op *call) (*organizations.ListTagsForResourceResponse, error) {
-		tags, _, err := op.tagged(in.ResourceID)
-		if err != nil {
-			return nil, err
-		}
-		answer := &organizations.ListTagsForResourceResponse{Tags: []organizations.Tag{}}
-		for _, key := range slices.Sorted(maps.Keys(*tags)) {
-			answer.Tags = append(answer.Tags, organizations.Tag{Key: key, Value: (*tags)[key]})
-		}
-		return answer, nil
-	})
+func (op *call) ListTagsForResource(
+	in *organizations.ListTagsForResourceRequest) (*organizations.ListTagsForResourceResponse, error) {
+	tags, _, err := op.tagged(in.ResourceID)
+	if err != nil {
+		return nil, err
+	}
+	answer := &organizations.ListTagsForResourceResponse{Tags: []organizations.Tag{}}
+	for _, key := range slices.Sorted(maps.Keys(*tags)) {
+		answer.Tags = append(answer.Tags, organizations.Tag{Key: key, Value: (*tags)[key]})
+	}
+	return answer, nil
 }

@@ -1,12 +1,10 @@
 package organizations
 
 import (
-	"context"
 	"errors"
 	"strings"
 
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/aws/organizations"
 	"pergola/lattice"
 	"pergola/store"
@@ -49,28 +47,28 @@ func (op *call) parent(id, code string) error {
 }
 
 // CreateOrganizationalUnit makes a unit below the root or below another unit.
-func (c *Control) CreateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return update(ctx, c, caller, "CreateOrganizationalUnit", func(op *call) (*organizations.UnitResponse, error) {
-		tags, err := newTags(in.Tags)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.MayCreate(op.named(in.ParentID), tags, "TagResource"); err != nil {
-			return nil, err
-		}
-		all, err := op.units()
-		if err != nil {
-			return nil, err
-		}
-		if err := op.roomFor(in.ParentID, all); err != nil {
-			return nil, err
-		}
-		unit := organizations.Unit{
-			ID:   organizations.UnitPrefix + strings.TrimPrefix(op.organization.Root.ID, organizations.RootPrefix) + "-" + lattice.NewSuffix(c.random),
-			Name: in.Name, Parent: in.ParentID, Policies: op.firstPolicies(), Tags: tags,
-		}
-		return op.putUnit(unit, all)
-	})
+func (op *call) CreateOrganizationalUnit(
+	in *organizations.CreateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	if err := op.MayCreate(op.named(in.ParentID), tags, "TagResource"); err != nil {
+		return nil, err
+	}
+	all, err := op.units()
+	if err != nil {
+		return nil, err
+	}
+	if err := op.roomFor(in.ParentID, all); err != nil {
+		return nil, err
+	}
+	unit := organizations.Unit{
+		ID: organizations.UnitPrefix + strings.TrimPrefix(op.organization.Root.ID, organizations.RootPrefix) + "-" +
+			lattice.NewSuffix(op.Random),
+		Name: in.Name, Parent: in.ParentID, Policies: op.firstPolicies(), Tags: tags,
+	}
+	return op.putUnit(unit, all)
 }
 
 // roomFor checks that a unit may be made below a parent.
@@ -114,51 +112,48 @@ func (op *call) unitDescription(u organizations.Unit, paths map[string]string) o
 }
 
 // DescribeOrganizationalUnit describes one unit.
-func (c *Control) DescribeOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DescribeOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return view(ctx, c, caller, "DescribeOrganizationalUnit", func(op *call) (*organizations.UnitResponse, error) {
-		unit, err := op.unit(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		return op.describeUnit(*unit)
-	})
+func (op *call) DescribeOrganizationalUnit(
+	in *organizations.DescribeOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
+	unit, err := op.unit(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return op.describeUnit(*unit)
 }
 
 // UpdateOrganizationalUnit renames a unit.
-func (c *Control) UpdateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.UpdateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return update(ctx, c, caller, "UpdateOrganizationalUnit", func(op *call) (*organizations.UnitResponse, error) {
-		unit, err := op.unit(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if in.Name != nil {
-			unit.Name = *in.Name
-		}
-		all, err := op.units()
-		if err != nil {
-			return nil, err
-		}
-		return op.putUnit(*unit, all)
-	})
+func (op *call) UpdateOrganizationalUnit(
+	in *organizations.UpdateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
+	unit, err := op.unit(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if in.Name != nil {
+		unit.Name = *in.Name
+	}
+	all, err := op.units()
+	if err != nil {
+		return nil, err
+	}
+	return op.putUnit(*unit, all)
 }
 
 // DeleteOrganizationalUnit deletes a unit that has neither accounts nor units.
-func (c *Control) DeleteOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DeleteOrganizationalUnitRequest) (*lattice.Empty, error) {
-	return update(ctx, c, caller, "DeleteOrganizationalUnit", func(op *call) (*lattice.Empty, error) {
-		if _, err := op.unit(in.ID); err != nil {
-			return nil, err
-		}
-		units, accounts, err := op.children(in.ID)
-		if err != nil {
-			return nil, err
-		}
-		if len(units)+len(accounts) > 0 {
-			return nil, aws.Errorf("OrganizationalUnitNotEmptyException",
-				"Organizational unit %s has %d accounts and %d organizational units; move or delete them first", in.ID, len(accounts), len(units))
-		}
-		unitObjects.Delete(op.Tx, in.ID)
-		return done(nil)
-	})
+func (op *call) DeleteOrganizationalUnit(in *organizations.DeleteOrganizationalUnitRequest) (*lattice.Empty, error) {
+	if _, err := op.unit(in.ID); err != nil {
+		return nil, err
+	}
+	units, accounts, err := op.children(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(units)+len(accounts) > 0 {
+		return nil, aws.Errorf("OrganizationalUnitNotEmptyException",
+			"Organizational unit %s has %d accounts and %d organizational units; move or delete them first", in.ID,
+			len(accounts), len(units))
+	}
+	unitObjects.Delete(op.Tx, in.ID)
+	return done(nil)
 }
 
 // children are the units and the accounts right below a parent.
@@ -179,39 +174,37 @@ func (op *call) childUnits(parent string) (below []organizations.Unit, err error
 }
 
 // ListOrganizationalUnitsForParent lists the units that are right below the root or a unit.
-func (c *Control) ListOrganizationalUnitsForParent(ctx context.Context, caller iam.Caller, in *organizations.ListOrganizationalUnitsForParentRequest) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
-	return view(ctx, c, caller, "ListOrganizationalUnitsForParent", func(op *call) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
-		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
-			return nil, err
-		}
-		found, err := op.childUnits(in.ParentID)
-		if err != nil {
-			return nil, err
-		}
-		paths, err := op.paths()
-		if err != nil {
-			return nil, err
-		}
-		found, next := page(found, in.Page, func(u organizations.Unit) string { return u.ID })
-		describe := func(u organizations.Unit) organizations.UnitDescription { return op.unitDescription(u, paths) }
-		return &organizations.ListOrganizationalUnitsForParentResponse{Units: each(found, describe), NextToken: next}, nil
-	})
+func (op *call) ListOrganizationalUnitsForParent(
+	in *organizations.ListOrganizationalUnitsForParentRequest) (*organizations.ListOrganizationalUnitsForParentResponse,
+	error) {
+	if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
+		return nil, err
+	}
+	found, err := op.childUnits(in.ParentID)
+	if err != nil {
+		return nil, err
+	}
+	paths, err := op.paths()
+	if err != nil {
+		return nil, err
+	}
+	found, next := page(found, in.Page, func(u organizations.Unit) string { return u.ID })
+	describe := func(u organizations.Unit) organizations.UnitDescription { return op.unitDescription(u, paths) }
+	return &organizations.ListOrganizationalUnitsForParentResponse{Units: each(found, describe), NextToken: next}, nil
 }
 
 // ListParents lists the one parent of an account or a unit.
-func (c *Control) ListParents(ctx context.Context, caller iam.Caller, in *organizations.ListParentsRequest) (*organizations.ListParentsResponse, error) {
-	return view(ctx, c, caller, "ListParents", func(op *call) (*organizations.ListParentsResponse, error) {
-		id, err := op.parentOf(in.ChildID)
-		if err != nil {
-			return nil, err
-		}
-		parent := organizations.Relative{ID: id, Type: organizations.TypeUnit}
-		if id == op.organization.Root.ID {
-			parent.Type = organizations.TypeRoot
-		}
-		parents, next := page([]organizations.Relative{parent}, in.Page, relativeID)
-		return &organizations.ListParentsResponse{Parents: parents, NextToken: next}, nil
-	})
+func (op *call) ListParents(in *organizations.ListParentsRequest) (*organizations.ListParentsResponse, error) {
+	id, err := op.parentOf(in.ChildID)
+	if err != nil {
+		return nil, err
+	}
+	parent := organizations.Relative{ID: id, Type: organizations.TypeUnit}
+	if id == op.organization.Root.ID {
+		parent.Type = organizations.TypeRoot
+	}
+	parents, next := page([]organizations.Relative{parent}, in.Page, relativeID)
+	return &organizations.ListParentsResponse{Parents: parents, NextToken: next}, nil
 }
 
 func relativeID(r organizations.Relative) string { return r.ID }
@@ -230,24 +223,22 @@ func (op *call) parentOf(child string) (string, error) {
 }
 
 // ListChildren lists the accounts or the units that are right below the root or a unit.
-func (c *Control) ListChildren(ctx context.Context, caller iam.Caller, in *organizations.ListChildrenRequest) (*organizations.ListChildrenResponse, error) {
-	return view(ctx, c, caller, "ListChildren", func(op *call) (*organizations.ListChildrenResponse, error) {
-		if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
-			return nil, err
-		}
-		below, within, err := op.children(in.ParentID)
-		if err != nil {
-			return nil, err
-		}
-		children := each(below, func(u organizations.Unit) organizations.Relative {
-			return organizations.Relative{ID: u.ID, Type: organizations.TypeUnit}
-		})
-		if in.ChildType == organizations.TypeAccount {
-			children = each(within, func(a organizations.Account) organizations.Relative {
-				return organizations.Relative{ID: a.ID, Type: organizations.TypeAccount}
-			})
-		}
-		children, next := page(children, in.Page, relativeID)
-		return &organizations.ListChildrenResponse{Children: children, NextToken: next}, nil
+func (op *call) ListChildren(in *organizations.ListChildrenRequest) (*organizations.ListChildrenResponse, error) {
+	if err := op.parent(in.ParentID, "ParentNotFoundException"); err != nil {
+		return nil, err
+	}
+	below, within, err := op.children(in.ParentID)
+	if err != nil {
+		return nil, err
+	}
+	children := each(below, func(u organizations.Unit) organizations.Relative {
+		return organizations.Relative{ID: u.ID, Type: organizations.TypeUnit}
 	})
+	if in.ChildType == organizations.TypeAccount {
+		children = each(within, func(a organizations.Account) organizations.Relative {
+			return organizations.Relative{ID: a.ID, Type: organizations.TypeAccount}
+		})
+	}
+	children, next := page(children, in.Page, relativeID)
+	return &organizations.ListChildrenResponse{Children: children, NextToken: next}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -17,51 +16,49 @@ import (
 	"pergola/aws/iam"
 	"pergola/aws/sts"
 	"pergola/control/authority"
+	"pergola/control/operation"
 	"pergola/sealing"
 	"pergola/store"
 )
 
-// Config is what the package needs from outside. Store and Box are required.
+//go:generate go run pergola/internal/operations . ../../api/testdata/models/sts.json
+
+// Config is what the package needs from outside. Its region is what policies may ask for; "" is none.
 type Config struct {
-	Store *store.Store
-	// Region is the region of the service, which policies may ask for; "" is none.
-	Region string
-	// Box seals sessions.
+	operation.Config
+	// Box seals sessions. It is required.
 	Box *sealing.Box
-	// Now tells the time; nil means time.Now.
-	Now func() time.Time
 	// Roots are the authorities that certify OpenID Connect issuers; nil means those of the system.
 	Roots *x509.CertPool
 	// AllowLocalIssuers lets the keys of issuers be fetched from this host and from private networks, which anybody who
 	// reaches the API can cause. By default they are not.
 	AllowLocalIssuers bool
-	// Logger hears why an issuer's keys could not be fetched, which callers are not told; nil is silent.
-	Logger *slog.Logger
 }
 
 // Control carries out operations. Its methods may be called from any goroutine.
 type Control struct {
-	store   *store.Store
+	*operation.Service[*call]
 	box     *sealing.Box
-	now     func() time.Time
 	issuers *issuers
-
-	authority *authority.Authority
 }
 
 // New makes the service.
 func New(cfg Config) *Control {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	c := &Control{box: cfg.Box}
+	c.Service = operation.New(cfg.Config, operation.Description[*call]{
+		Name:    "sts",
+		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
+		Explain: explain,
+	})
 	fetching := fetcher{roots: cfg.Roots, allowInternal: cfg.AllowLocalIssuers}
-	return &Control{
-		store: cfg.Store, box: cfg.Box, now: cfg.Now, issuers: newIssuers(fetching, cfg.Now, cfg.Logger),
-		authority: authority.New(authority.Config{Service: "sts", Region: cfg.Region, Now: cfg.Now}),
-	}
+	c.issuers = newIssuers(fetching, c.Now, c.Logger)
+	return c
+}
+
+// call is one operation under way.
+type call struct {
+	*operation.Call
+	*Control
 }
 
 // The nouns that this package reads.
@@ -72,9 +69,14 @@ var (
 	accessKeys = store.NewKind[iam.AccessKey](iam.KindAccessKey)
 )
 
-// view reads the store, and puts refusals, and outages of the store, into the words of the service.
+// view reads the store.
 func (c *Control) view(ctx context.Context, f func(*store.Tx) error) error {
-	return authority.Explained(c.store.View(ctx, f), aws.Error{Code: "AccessDenied", Status: http.StatusForbidden},
+	return c.Explain(c.Store.View(ctx, f))
+}
+
+// explain puts refusals, and outages of the store, into the words of the service.
+func explain(err error) error {
+	return authority.Explained(err, aws.Error{Code: "AccessDenied", Status: http.StatusForbidden},
 		aws.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable})
 }
 
@@ -92,13 +94,12 @@ func (*Control) GetCallerIdentity(_ context.Context, caller iam.Caller, _ *sts.G
 
 // GetAccessKeyInfo tells the account of an access key. A long-term key must exist; that of a session tells its account
 // itself, and nothing more is known of it here.
-func (c *Control) GetAccessKeyInfo(ctx context.Context, caller iam.Caller, in *sts.GetAccessKeyInfoRequest) (answer *sts.GetAccessKeyInfoResponse, err error) {
-	err = c.view(ctx, func(tx *store.Tx) error {
-		account, err := accountOf(tx, in.ID)
-		answer = &sts.GetAccessKeyInfoResponse{Account: account}
-		return c.authority.Ask(tx, caller, "GetAccessKeyInfo").Conclude(err)
-	})
-	return answer, err
+func (op *call) GetAccessKeyInfo(in *sts.GetAccessKeyInfoRequest) (*sts.GetAccessKeyInfoResponse, error) {
+	if err := op.May("*", nil); err != nil {
+		return nil, err
+	}
+	account, err := accountOf(op.Tx, in.ID)
+	return &sts.GetAccessKeyInfoResponse{Account: account}, err
 }
 
 func accountOf(tx *store.Tx, key string) (string, error) {
@@ -138,7 +139,7 @@ func (c *Control) GetSessionToken(_ context.Context, caller iam.Caller, in *sts.
 
 // issue seals a session that begins now. packed is how much of the room in a token it takes, in percent.
 func (c *Control) issue(caller iam.Caller, duration time.Duration) (credentials sts.Credentials, packed int, err error) {
-	caller.Session.Issued = c.now().UTC().Truncate(time.Second)
+	caller.Session.Issued = c.Now().UTC().Truncate(time.Second)
 	caller.Session.Expires = caller.Session.Issued.Add(duration)
 	sealed, err := c.box.SealSession(caller)
 	if errors.Is(err, sealing.ErrTooLarge) {

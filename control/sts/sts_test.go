@@ -22,6 +22,7 @@ import (
 	"pergola/aws/organizations"
 	nouns "pergola/aws/sts"
 	iamcontrol "pergola/control/iam"
+	"pergola/control/operation"
 	"pergola/control/sts"
 	"pergola/sealing"
 	"pergola/store"
@@ -70,8 +71,10 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, ctx: ctx, objects: objects, box: box}
-	w.iam = iamcontrol.New(iamcontrol.Config{Store: objects, Box: box, Now: w.now, AllowLocalIssuers: true})
-	w.Control = sts.New(sts.Config{Store: objects, Box: box, Now: w.now, AllowLocalIssuers: true})
+	w.iam = iamcontrol.New(iamcontrol.Config{Config: operation.Config{Store: objects, Now: w.now}, Box: box,
+		AllowLocalIssuers: true})
+	w.Control = sts.New(sts.Config{Config: operation.Config{Store: objects, Now: w.now}, Box: box,
+		AllowLocalIssuers: true})
 	for _, of := range []string{account, foreign} {
 		for _, name := range []string{"ada", "eve"} {
 			w.user(of, name, "arn:aws:iam::aws:policy/AdministratorAccess")

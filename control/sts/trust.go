@@ -7,6 +7,7 @@ import (
 
 	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/operation"
 	"pergola/store"
 )
 
@@ -16,8 +17,8 @@ func (c *Control) mayAssume(ctx context.Context, caller iam.Caller, role *iam.Ro
 	if role == nil {
 		return false, nil
 	}
-	err := c.store.View(ctx, func(tx *store.Tx) error {
-		inquiry := c.authority.Ask(tx, caller, action)
+	err := c.Store.View(ctx, func(tx *store.Tx) error {
+		inquiry := c.Ask(ctx, tx, operation.Request{Caller: caller, Action: action})
 		maps.Copy(inquiry.Keys, session.keys())
 		for _, action := range session.actions("sts:" + action) {
 			if err := inquiry.MayAssume(action, role); err != nil {

@@ -97,7 +97,7 @@ func (c *Control) verify(ctx context.Context, provider *iam.Provider, t *webToke
 		return aws.Errorf("IDPCommunicationError",
 			"Couldn't retrieve verification key from your identity provider: %v; try again", errNoReply)
 	}
-	now := c.now()
+	now := c.Now()
 	switch {
 	case !key.Verify(t.signed, t.signature):
 		return aws.Errorf("InvalidIdentityToken", "The ID Token provided is not a valid JWT. Its signature does not fit.")

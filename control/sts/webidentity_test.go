@@ -27,6 +27,7 @@ import (
 	"pergola/aws/iam"
 	nouns "pergola/aws/sts"
 	iamcontrol "pergola/control/iam"
+	"pergola/control/operation"
 	"pergola/control/sts"
 )
 
@@ -341,7 +342,8 @@ func TestIssuerOverTLS(t *testing.T) {
 	refused(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in, "IDPCommunicationError")
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now, Roots: roots, AllowLocalIssuers: true})
+	w.Control = sts.New(sts.Config{Config: operation.Config{Store: w.objects, Now: w.now}, Box: w.box, Roots: roots,
+		AllowLocalIssuers: true})
 	ok(w, w.AssumeRoleWithWebIdentity, iam.Caller{}, in)
 
 	i.publish(object{"issuer": i.url, "jwks_uri": strings.Replace(i.url, "https", "http", 1) + "/keys"}, i.rsaKey("one"))
@@ -399,7 +401,8 @@ func TestFault_C6_OneText(t *testing.T) {
 
 	for _, allowed := range []bool{false, true} {
 		w, i := newWorld(t), newIssuer(t)
-		w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now, AllowLocalIssuers: allowed})
+		w.Control = sts.New(sts.Config{Config: operation.Config{Store: w.objects, Now: w.now}, Box: w.box,
+			AllowLocalIssuers: allowed})
 		texts := map[string]bool{}
 		for k, url := range []string{"http://" + silent.Addr().String(), "http://" + closed.Addr().String(), speaking.URL,
 			"https://" + silent.Addr().String(), "https://" + closed.Addr().String() + "/x", "https://no-such-name.invalid"} {
@@ -423,8 +426,8 @@ func TestFault_C6_OneText(t *testing.T) {
 // TestFault_D15_KeysThatAreGiven registers an issuer that cannot be reached with its keys.
 func TestFault_D15_KeysThatAreGiven(t *testing.T) {
 	w, i := newWorld(t), newIssuer(t)
-	w.iam = iamcontrol.New(iamcontrol.Config{Store: w.objects, Box: w.box, Now: w.now})
-	w.Control = sts.New(sts.Config{Store: w.objects, Box: w.box, Now: w.now})
+	w.iam = iamcontrol.New(iamcontrol.Config{Config: operation.Config{Store: w.objects, Now: w.now}, Box: w.box})
+	w.Control = sts.New(sts.Config{Config: operation.Config{Store: w.objects, Now: w.now}, Box: w.box})
 	const url = "https://kubernetes.default.svc.cluster.local"
 	set := func(keys ...object) []byte {
 		raw, err := json.Marshal(object{"keys": keys})

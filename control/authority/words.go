@@ -1,49 +1,12 @@
 package authority
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
 	"pergola/aws"
 	"pergola/store"
 )
-
-// Operation is one operation under way: an Inquiry, as a rule, and what else it works with.
-type Operation interface {
-	// Conclude is Inquiry.Conclude.
-	Conclude(err error) error
-}
-
-// Update carries out an operation that writes, in one transaction. begin makes the operation, and f does what it does;
-// both may run more than once, and only their last run counts. There is no answer beside an error.
-func Update[O Operation, R any](ctx context.Context, s *store.Store, begin func(*store.Tx) O, f func(O) (*R, error)) (answer *R, err error) {
-	_, err = s.Update(ctx, func(tx *store.Tx) (err error) {
-		answer, err = conclude(begin(tx), f)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return answer, nil
-}
-
-// View carries out an operation that only reads, as Update does.
-func View[O Operation, R any](ctx context.Context, s *store.Store, begin func(*store.Tx) O, f func(O) (*R, error)) (answer *R, err error) {
-	err = s.View(ctx, func(tx *store.Tx) (err error) {
-		answer, err = conclude(begin(tx), f)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return answer, nil
-}
-
-func conclude[O Operation, R any](op O, f func(O) (*R, error)) (*R, error) {
-	answer, err := f(op)
-	return answer, op.Conclude(err)
-}
 
 // TooMuch tells who asked for more than one transaction of the store can do. Trying again does not help.
 const TooMuch = "The request would change more at once than the store takes in one transaction; ask for less at a " +
