@@ -24,6 +24,7 @@ type Tx struct {
 
 	revision int64 // what all reads see; zero until the first
 	seen     reads
+	values   map[string]string // of the keys in seen that were read one by one; the absent ones are not among them
 
 	writes  map[string]*string // by key; nil deletes
 	cleared []span             // what DeletePrefix removes; disjoint, and no write before it lies inside
@@ -100,6 +101,7 @@ func newTx(ctx context.Context, s *Store, writable bool) *Tx {
 		store:    s,
 		writable: writable,
 		writes:   map[string]*string{},
+		values:   map[string]string{},
 		seen: reads{
 			keys:    map[string]int64{},
 			changed: map[span]struct{}{},
@@ -158,6 +160,9 @@ func (tx *Tx) get(key string) (string, error) {
 		}
 		return *value, nil
 	}
+	if value, ok := tx.values[key]; ok {
+		return value, nil
+	}
 	resp, err := tx.fetch("read "+key, span{start: key})
 	if err != nil {
 		return "", err
@@ -167,7 +172,8 @@ func (tx *Tx) get(key string) (string, error) {
 		return "", fmt.Errorf("%s: %w", key, ErrNotFound)
 	}
 	tx.seen.keys[key] = resp.Kvs[0].ModRevision
-	return string(resp.Kvs[0].Value), nil
+	tx.values[key] = string(resp.Kvs[0].Value)
+	return tx.values[key], nil
 }
 
 // written is what this transaction has done to a key, if anything; nil if it is deleted.
