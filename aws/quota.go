@@ -15,11 +15,14 @@ type Quota struct {
 type Quotas map[string]int
 
 // Limit is how many there may be.
-func (q Quotas) Limit(of Quota) int {
-	if limit, ok := q[of.Code]; ok {
+func (q Quotas) Limit(of Quota) int { return q.LimitOf(of.Code, of.Default) }
+
+// LimitOf is how many there may be of a quota with a code and a default. "" is the code of what nobody can change.
+func (q Quotas) LimitOf(code string, otherwise int) int {
+	if limit, ok := q[code]; ok && code != "" {
 		return limit
 	}
-	return of.Default
+	return otherwise
 }
 
 // Room refuses what would make it more than the quota allows. wanted is how many there would be.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -104,18 +105,18 @@ func mismatch(protocol lattice.Protocol, group *lattice.TargetGroup) string {
 
 // linkGroups brings the claims on target groups in line with the actions that a service now has. Two services cannot
 // use one target group, and one service not more than its quota of them.
-func (op *call) linkGroups(service *lattice.Service) error {
-	used, err := groupsOf(op.Tx, service.ID)
+func (op *call) linkGroups(service string) error {
+	used, err := groupsOf(op.Tx, service)
 	if err != nil {
 		return err
 	}
-	linked, err := linkedGroups(op.Tx, service.ID)
+	linked, err := linkedGroups(op.Tx, service)
 	if err != nil {
 		return err
 	}
 	for _, group := range linked {
 		if !slices.Contains(used, group) {
-			unlinkGroup(op.Tx, service.ID, group)
+			unlinkGroup(op.Tx, service, group)
 		}
 	}
 	for _, group := range used {
@@ -125,7 +126,7 @@ func (op *call) linkGroups(service *lattice.Service) error {
 		if limit := op.limit(lattice.QuotaServiceTargetGroups); len(used) > limit {
 			return lattice.QuotaServiceTargetGroups.Exceeded(lattice.KindTargetGroup, limit)
 		}
-		if err := linkGroup(op.Tx, service.ID, group); err != nil {
+		if err := op.linkGroup(service, group); err != nil {
 			return err
 		}
 	}
@@ -135,14 +136,14 @@ func (op *call) linkGroups(service *lattice.Service) error {
 // groupsOf are the target groups that the actions of a service forward to.
 func groupsOf(tx *store.Tx, service string) ([]string, error) {
 	var groups []string
-	own, _, err := listeners.objects.List(tx, below(service), "", 0)
+	own, _, err := listeners.Objects.List(tx, below(service), "", 0)
 	for _, listener := range own {
 		groups = append(groups, listener.Value.DefaultAction.TargetGroupIDs()...)
 	}
 	if err != nil {
 		return nil, err
 	}
-	others, _, err := rules.objects.List(tx, below(service), "", 0)
+	others, _, err := rules.Objects.List(tx, below(service), "", 0)
 	for _, rule := range others {
 		groups = append(groups, rule.Value.Action.TargetGroupIDs()...)
 	}
@@ -160,14 +161,12 @@ func linkedGroups(tx *store.Tx, service string) ([]string, error) {
 	return groups, err
 }
 
-func linkGroup(tx *store.Tx, service, group string) error {
-	err := claim(tx, groupServiceClaim(group), service, func(holder string) error {
-		return lattice.ConflictError(lattice.KindTargetGroup, group, "Target group %s is already used by service %s", group, holder)
+func (op *call) linkGroup(service, group string) error {
+	own := hold(groupServiceClaim(group), service, func(holder string) error {
+		return lattice.ConflictError(lattice.KindTargetGroup, group, "Target group %s is already used by service %s", group,
+			holder)
 	})
-	if err != nil {
-		return err
-	}
-	return claims.Put(tx, serviceGroupClaim(service, group), service)
+	return cmp.Or(own.Take(op.Call), hold(serviceGroupClaim(service, group), service, nil).Take(op.Call))
 }
 
 func unlinkGroup(tx *store.Tx, service, group string) {

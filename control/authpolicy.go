@@ -25,13 +25,13 @@ func (op *call) findGuard(identifier string) (guard, error) {
 		if err != nil {
 			return guard{}, err
 		}
-		return guard{&network.AuthPolicy, network.AuthType, func() error { return serviceNetworks.put(op.Tx, network) }}, nil
+		return guard{&network.AuthPolicy, network.AuthType, func() error { return serviceNetworks.put(op, network) }}, nil
 	case strings.HasPrefix(id, lattice.KindService.Prefix):
 		service, err := services.standing(services.find(op, "", identifier))
 		if err != nil {
 			return guard{}, err
 		}
-		return guard{&service.AuthPolicy, service.AuthType, func() error { return services.put(op.Tx, service) }}, nil
+		return guard{&service.AuthPolicy, service.AuthType, func() error { return services.put(op, service) }}, nil
 	}
 	return guard{}, &lattice.Error{
 		Kind: lattice.NotFound, Message: fmt.Sprintf("Resource not found: %s is neither a service network nor a service", id),

@@ -1,9 +1,9 @@
 package control
 
 import (
-	"errors"
 	"strconv"
 
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -42,10 +42,6 @@ func ruleNameClaim(service, listener, name string) string {
 	return below(service, listener) + "rule/" + name
 }
 
-func priorityClaim(rule *lattice.Rule) string {
-	return below(rule.ServiceID, rule.ListenerID) + "priority/" + strconv.Itoa(int(rule.Priority))
-}
-
 func serviceGroupClaim(service, group string) string { return service + "/group/" + group }
 
 func groupServiceClaim(group string) string { return group + "/service" }
@@ -62,18 +58,6 @@ func vpcClaim(vpc string) string { return vpc + "/association" }
 
 func balancerGroupClaim(balancer, group string) string { return balancer + "/group/" + group }
 
-// claim takes a key for an object. If another object has it, the error is what conflict makes of that one's id.
-func claim(tx *store.Tx, key, id string, conflict func(holder string) error) error {
-	holder, err := holderOf(tx, key)
-	if err != nil {
-		return err
-	}
-	if holder != "" && holder != id {
-		return conflict(holder)
-	}
-	return claims.Put(tx, key, id)
-}
-
 // nameTaken says that another object of the kind has the name.
 func nameTaken(k lattice.Kind, name string) func(string) error {
 	return func(holder string) error {
@@ -82,32 +66,4 @@ func nameTaken(k lattice.Kind, name string) func(string) error {
 }
 
 // holderOf is who has a key, or "".
-func holderOf(tx *store.Tx, key string) (string, error) {
-	holder, err := claims.Get(tx, key)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
-	}
-	return holder, err
-}
-
-// member is a key of a set that a quota counts.
-type member struct{ set, key, id string }
-
-// claimMember takes a key for one more object, if the quota has room. A key that is taken is the more useful error.
-func (op *call) claimMember(q lattice.Quota, k lattice.Kind, m member, conflict func(holder string) error) error {
-	holder, err := holderOf(op.Tx, m.set+m.key)
-	if err != nil {
-		return err
-	}
-	if holder != "" {
-		return conflict(holder)
-	}
-	n, err := claims.Count(op.Tx, m.set)
-	if err != nil {
-		return err
-	}
-	if limit := op.limit(q); n >= limit {
-		return q.Exceeded(k, limit)
-	}
-	return claims.Put(op.Tx, m.set+m.key, m.id)
-}
+func holderOf(tx *store.Tx, key string) (string, error) { return resource.Holder(tx, claims, key) }

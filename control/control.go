@@ -55,8 +55,8 @@ func New(cfg Config) *Control {
 		Name:    "vpc-lattice",
 		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
 		Explain: explain,
-		Complete: []ownership.Step{serviceNetworks.owned.Complete(nil), services.owned.Complete(nil),
-			targetGroups.owned.Complete(nil), serviceAssociations.owned.Complete(nil), vpcAssociations.owned.Complete(nil)},
+		Complete: []ownership.Step{serviceNetworks.Complete(nil), services.Complete(nil),
+			targetGroups.Complete(nil), serviceAssociations.Complete(nil), vpcAssociations.Complete(nil)},
 	})
 	return c
 }

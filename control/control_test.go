@@ -209,7 +209,7 @@ func (w *world) vpc(name string) string {
 	w.write(func(tx *store.Tx) error {
 		return errors.Join(
 			vpcs.Put(tx, vpc, ec2.VPC{ID: vpc, Account: w.caller.Account, CIDR: netip.MustParsePrefix("10.0.0.0/16")}),
-			refer(tx, id("subnet-", name), vpc),
+			references.Put(tx, vpc+"/"+id("subnet-", name), ""),
 			subnets.Put(tx, id("subnet-", name), ec2.Subnet{ID: id("subnet-", name), VPC: vpc, CIDR: netip.MustParsePrefix("10.0.1.0/24")}),
 		)
 	})

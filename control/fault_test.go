@@ -195,11 +195,11 @@ func TestFault_D1_AListenerOfManyRulesCanBeDeleted(t *testing.T) {
 						id("rule-", fmt.Sprint(i))), ClientToken: fmt.Sprint("t", i),
 					Action: answer404,
 				}
-				if err := tokens.Put(tx, rules.tokenKey(account, below(service, listener), rule.ClientToken),
-					"x "+below(service, listener)+rule.ID); err != nil {
+				token := account + "/rule/" + below(service, listener) + rule.ClientToken
+				if err := store.NewIndex("token").Put(tx, token, "x "+below(service, listener)+rule.ID); err != nil {
 					return err
 				}
-				if err := rules.put(tx, &rule); err != nil {
+				if err := rules.Objects.Put(tx, below(service, listener)+rule.ID, rule); err != nil {
 					return err
 				}
 			}
@@ -222,7 +222,7 @@ func TestFault_D1_TooMuchIsSaid(t *testing.T) {
 	w := newWorld(t)
 	much := func(op *call, _ *lattice.Empty) (*lattice.Empty, error) {
 		for i := range 5000 {
-			if err := tokens.Put(op.Tx, fmt.Sprint("many/", i), ""); err != nil {
+			if err := claims.Put(op.Tx, fmt.Sprint("many/", i), ""); err != nil {
 				return nil, err
 			}
 		}
@@ -271,7 +271,7 @@ func TestFault_D4_OlderStoresAreCompleted(t *testing.T) {
 		for i := range 120 {
 			object := lattice.Service{ID: id("svc-", fmt.Sprint(i)), Name: fmt.Sprint("old-", i), Status: lattice.StatusActive}
 			object.ARN = w.place(account).ARN(lattice.KindService, object.ID)
-			if err := services.put(tx, &object); err != nil {
+			if err := services.Objects.Put(tx, object.ID, object); err != nil {
 				return err
 			}
 		}

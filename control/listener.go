@@ -15,10 +15,12 @@ func (op *call) CreateListener(in *lattice.CreateListenerRequest) (*lattice.Crea
 	}
 	op.Set("vpc-lattice:Protocol", string(in.Protocol))
 	op.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.DefaultAction)...)
-	return respond[lattice.CreateListenerResponse](listeners.create(op,
-		order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier}}, func() (*lattice.Listener, error) {
-			return op.newListener(in)
-		}))
+	listener, err := listeners.create(op, order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier}},
+		func() (*lattice.Listener, error) { return op.newListener(in) })
+	if err != nil {
+		return nil, err
+	}
+	return project[lattice.CreateListenerResponse](listener), op.linkGroups(listener.ServiceID)
 }
 
 func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listener, error) {
@@ -43,25 +45,7 @@ func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listene
 	if listener.Port == 0 {
 		listener.Port = in.Protocol.DefaultPort()
 	}
-	if err := op.claimListener(listener); err != nil {
-		return nil, err
-	}
-	if err := listeners.put(op.Tx, listener); err != nil {
-		return nil, err
-	}
-	return listener, op.linkGroups(service)
-}
-
-func (op *call) claimListener(listener *lattice.Listener) error {
-	err := claim(op.Tx, portClaim(listener.ServiceID, listener.Port), listener.ID, func(holder string) error {
-		return lattice.ConflictError(lattice.KindListener, holder, "Listener %s of service %s already listens on port %d",
-			holder, listener.ServiceID, listener.Port)
-	})
-	if err != nil {
-		return err
-	}
-	name := member{listenerNameClaim(listener.ServiceID, ""), listener.Name, listener.ID}
-	return op.claimMember(lattice.QuotaListeners, lattice.KindListener, name, nameTaken(lattice.KindListener, listener.Name))
+	return listener, nil
 }
 
 // findListener finds the listener that an operation is about.
@@ -112,10 +96,10 @@ func (op *call) UpdateListener(in *lattice.UpdateListenerRequest) (*lattice.Upda
 		return nil, err
 	}
 	listener.LastUpdatedAt = op.time()
-	if err := listeners.put(op.Tx, listener); err != nil {
+	if err := listeners.put(op, listener); err != nil {
 		return nil, err
 	}
-	return project[lattice.UpdateListenerResponse](listener), op.linkGroups(service)
+	return project[lattice.UpdateListenerResponse](listener), op.linkGroups(service.ID)
 }
 
 // DeleteListener deletes a listener with its rules.
@@ -124,16 +108,14 @@ func (op *call) DeleteListener(in *lattice.DeleteListenerRequest) (*lattice.Empt
 	if err != nil {
 		return nil, err
 	}
-	if err := rules.removeAll(op.Tx, lattice.AccountOf(service.ARN), below(service.ID, listener.ID)); err != nil {
+	if err := rules.DeleteParts(op.Tx, lattice.AccountOf(service.ARN), service.ID+"/"+listener.ID); err != nil {
 		return nil, err
 	}
 	if err := claims.DeletePrefix(op.Tx, below(service.ID, listener.ID)); err != nil {
 		return nil, err
 	}
-	claims.Delete(op.Tx, listenerNameClaim(service.ID, listener.Name))
-	claims.Delete(op.Tx, portClaim(service.ID, listener.Port))
-	listeners.remove(op.Tx, listener)
-	return &lattice.Empty{}, op.linkGroups(service)
+	listeners.Delete(op.Tx, listener)
+	return &lattice.Empty{}, op.linkGroups(service.ID)
 }
 
 // ListListeners lists the listeners of a service.

@@ -88,23 +88,6 @@ func (op *call) subnetsOf(vpc string) ([]ec2.Subnet, error) {
 // associations and target groups.
 var references = store.NewIndex(ec2.ReferenceIndex)
 
-// refer says that an object refers to resources of EC2.
-func refer(tx *store.Tx, referrer string, to ...string) error {
-	for _, id := range to {
-		if err := references.Put(tx, id+"/"+referrer, ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unrefer takes that back.
-func unrefer(tx *store.Tx, referrer string, from ...string) {
-	for _, id := range from {
-		references.Delete(tx, id+"/"+referrer)
-	}
-}
-
 // reservedAtStart is how many addresses at the start of a subnet belong to the VPC itself: the network's own, the
 // router's, the resolver's and one for future use. The last address is reserved as well (Amazon VPC user guide,
 // Subnet sizing).

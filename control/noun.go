@@ -1,86 +1,119 @@
 package control
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"pergola/control/authority"
-	"pergola/control/ownership"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
 
-// noun is a kind of object that the API manages: where the store keeps it and what all nouns have in common.
+// noun is a kind of resource that the API manages.
 type noun[T any] struct {
-	lattice.Kind
-	objects store.Kind[T]
-	owned   ownership.Kind[T] // of objects that are no part of another
-	head    func(*T) head
-	// keys gives the condition keys that an object has, besides its tags; nil for none.
-	keys func(authority.Keys, *T)
+	kind lattice.Kind
+	*resource.Kind[T]
+	// progress is the status of a resource and why its last change has failed; nil for kinds without a status.
+	progress func(*T) (*lattice.Status, *lattice.Failure)
 }
 
-// head is the part of an object that does not depend on its kind.
-type head struct {
-	path   string // its id in the store; below a service, with the parents' ids before it
-	arn    string
-	token  string          // the idempotency token of its creation, or ""
-	status *lattice.Status // nil for kinds without a status
-	tags   *lattice.Tags
-	// failure is why the resource has failed; nil for kinds without a status.
-	failure *lattice.Failure
+// described is what tells a noun from the others.
+type described[T any] struct {
+	head     func(*T) resource.Head
+	progress func(*T) (*lattice.Status, *lattice.Failure)
+	keys     func(authority.Keys, *T)
+	holds    func(*T) []resource.Hold
+}
+
+func newNoun[T any](kind lattice.Kind, d described[T]) noun[T] {
+	return noun[T]{kind, resource.New(resource.Definition[T]{
+		Name: kind.Name, Head: d.head, Keys: d.keys, Holds: d.holds, Tagging: "TagResource",
+		Missing: func(ref resource.Ref) error { return lattice.NotFoundError(kind, ref.Named) },
+		Reused: func(path string) error {
+			id := lattice.IDOf(path)
+			return lattice.ConflictError(kind, id, "The client token was used before, with other parameters, for %s", id)
+		},
+	}), d.progress}
 }
 
 var (
-	serviceNetworks = newNoun(lattice.KindServiceNetwork, func(v *lattice.ServiceNetwork) head {
-		return head{v.ID, v.ARN, v.ClientToken, nil, &v.Tags, nil}
+	serviceNetworks = newNoun(lattice.KindServiceNetwork, described[lattice.ServiceNetwork]{
+		head: func(v *lattice.ServiceNetwork) resource.Head {
+			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
+		},
+		holds: func(v *lattice.ServiceNetwork) []resource.Hold {
+			return []resource.Hold{holdName(lattice.QuotaServiceNetworks, lattice.KindServiceNetwork, v.ARN, v.Name)}
+		},
 	})
-	services = newNoun(lattice.KindService, func(v *lattice.Service) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
+	services = newNoun(lattice.KindService, described[lattice.Service]{
+		head: func(v *lattice.Service) resource.Head {
+			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
+		},
+		progress: func(v *lattice.Service) (*lattice.Status, *lattice.Failure) { return &v.Status, &v.Failure },
+		holds: func(v *lattice.Service) []resource.Hold {
+			return []resource.Hold{holdName(lattice.QuotaServices, lattice.KindService, v.ARN, v.Name)}
+		},
 	})
-	listeners = newNoun(lattice.KindListener, func(v *lattice.Listener) head {
-		return head{below(v.ServiceID) + v.ID, v.ARN, v.ClientToken, nil, &v.Tags, nil}
+	listeners = newNoun(lattice.KindListener, described[lattice.Listener]{
+		head: func(v *lattice.Listener) resource.Head {
+			return resource.Head{Path: below(v.ServiceID) + v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
+		},
+		holds: holdsOfListener,
 	})
-	rules = newNoun(lattice.KindRule, func(v *lattice.Rule) head {
-		return head{below(v.ServiceID, v.ListenerID) + v.ID, v.ARN, v.ClientToken, nil, &v.Tags, nil}
+	rules = newNoun(lattice.KindRule, described[lattice.Rule]{
+		head: func(v *lattice.Rule) resource.Head {
+			return resource.Head{Path: below(v.ServiceID, v.ListenerID) + v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags),
+				Token: v.ClientToken}
+		},
+		holds: holdsOfRule,
 	})
-	targetGroups = newNoun(lattice.KindTargetGroup, func(v *lattice.TargetGroup) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
+	targetGroups = newNoun(lattice.KindTargetGroup, described[lattice.TargetGroup]{
+		head: func(v *lattice.TargetGroup) resource.Head {
+			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
+		},
+		progress: func(v *lattice.TargetGroup) (*lattice.Status, *lattice.Failure) { return &v.Status, &v.Failure },
+		holds: func(v *lattice.TargetGroup) []resource.Hold {
+			holds := []resource.Hold{holdName(lattice.QuotaTargetGroups, lattice.KindTargetGroup, v.ARN, v.Name)}
+			if v.Config != nil && v.Config.VPCIdentifier != "" {
+				holds = append(holds, refersTo(v.ID, v.Config.VPCIdentifier)...)
+			}
+			return holds
+		},
 	})
-	serviceAssociations = withKeys(newNoun(lattice.KindServiceNetworkServiceAssociation, func(v *lattice.ServiceNetworkServiceAssociation) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
-	}), func(k authority.Keys, v *lattice.ServiceNetworkServiceAssociation) {
-		k.Set("vpc-lattice:ServiceArn", v.ServiceARN)
-		k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
-	})
-	vpcAssociations = withKeys(newNoun(lattice.KindServiceNetworkVPCAssociation, func(v *lattice.ServiceNetworkVPCAssociation) head {
-		return head{v.ID, v.ARN, v.ClientToken, &v.Status, &v.Tags, &v.Failure}
-	}), func(k authority.Keys, v *lattice.ServiceNetworkVPCAssociation) {
-		k.Set("vpc-lattice:VpcId", v.VPCID)
-		k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
+	serviceAssociations = newNoun(lattice.KindServiceNetworkServiceAssociation,
+		described[lattice.ServiceNetworkServiceAssociation]{
+			head: func(v *lattice.ServiceNetworkServiceAssociation) resource.Head {
+				return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
+			},
+			progress: func(v *lattice.ServiceNetworkServiceAssociation) (*lattice.Status, *lattice.Failure) {
+				return &v.Status, &v.Failure
+			},
+			keys: func(k authority.Keys, v *lattice.ServiceNetworkServiceAssociation) {
+				k.Set("vpc-lattice:ServiceArn", v.ServiceARN)
+				k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
+			},
+			holds: holdsOfServiceAssociation,
+		})
+	vpcAssociations = newNoun(lattice.KindServiceNetworkVPCAssociation, described[lattice.ServiceNetworkVPCAssociation]{
+		head: func(v *lattice.ServiceNetworkVPCAssociation) resource.Head {
+			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
+		},
+		progress: func(v *lattice.ServiceNetworkVPCAssociation) (*lattice.Status, *lattice.Failure) {
+			return &v.Status, &v.Failure
+		},
+		keys: func(k authority.Keys, v *lattice.ServiceNetworkVPCAssociation) {
+			k.Set("vpc-lattice:VpcId", v.VPCID)
+			k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
+		},
+		holds: holdsOfVPCAssociation,
 	})
 
 	// targets are parts of their target group: they have no ARN, no tags and no token of their own.
 	targets = store.NewKind[lattice.RegisteredTarget](lattice.KindTarget.Name)
 )
 
-func newNoun[T any](kind lattice.Kind, of func(*T) head) noun[T] {
-	owned := ownership.Of(kind.Name, func(value *T) (string, string) {
-		return lattice.AccountOf(of(value).arn),
-			of(value).path
-	})
-	return noun[T]{Kind: kind, objects: store.NewKind[T](kind.Name), owned: owned, head: of}
-}
-
-func withKeys[T any](n noun[T], keys func(authority.Keys, *T)) noun[T] {
-	n.keys = keys
-	return n
-}
+func tagsOf(tags *lattice.Tags) *map[string]string { return (*map[string]string)(tags) }
 
 // below is what precedes the path of an object in the store: its parents' ids, each with a slash.
 func below(parents ...string) string { return strings.Join(parents, "/") + "/" }
@@ -88,13 +121,13 @@ func below(parents ...string) string { return strings.Join(parents, "/") + "/" }
 // arn names an object of the caller's account, whether there is one or not. parents is "" or what below makes.
 func (n noun[T]) arn(op *call, parents, id string) string {
 	path := id
-	switch ids := strings.Split(parents, "/"); n.Kind {
+	switch ids := strings.Split(parents, "/"); n.kind {
 	case lattice.KindListener:
 		path = ids[0] + "/listener/" + id
 	case lattice.KindRule:
 		path = ids[0] + "/listener/" + ids[1] + "/rule/" + id
 	}
-	return op.place(op.Account).ARN(n.Kind, path)
+	return op.place(op.Account).ARN(n.kind, path)
 }
 
 // named is the ARN that an identifier stands for.
@@ -105,41 +138,21 @@ func (n noun[T]) named(op *call, parents, identifier string) string {
 	return n.arn(op, parents, identifier)
 }
 
-// read reads the object that an identifier names, which an operation refers to. The identifier is an id, or an ARN,
-// which must then be the object's own. parents is "" or what below makes.
-//
-// An object of another account is refused rather than not found.
-func (n noun[T]) read(op *call, parents, identifier string) (*T, error) {
+// ref is what an identifier names: an id, or an ARN, which must then be the object's own. parents is "" or what below
+// makes.
+func (n noun[T]) ref(op *call, parents, identifier string) resource.Ref {
 	id := lattice.IDOf(identifier)
-	if err := op.Owns(identifier); err != nil {
-		return nil, err
-	}
-	value, err := n.objects.Get(op.Tx, parents+id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, lattice.NotFoundError(n.Kind, id)
-	}
-	if err != nil {
-		return nil, err
-	}
-	arn := n.head(&value).arn
-	if id != identifier && arn != identifier {
-		return nil, lattice.NotFoundError(n.Kind, id)
-	}
-	return &value, op.Owns(arn)
+	return resource.Ref{Path: parents + id, ARN: n.named(op, parents, identifier), Exact: id != identifier, Named: id}
 }
 
-// find reads the object that an operation is about, if the caller may perform it on that. Who may not does not learn
-// whether there is one.
+// read reads an object that an operation refers to.
+func (n noun[T]) read(op *call, parents, identifier string) (*T, error) {
+	return n.Read(op.Call, n.ref(op, parents, identifier))
+}
+
+// find reads the object that an operation is about, if the caller may perform it on that.
 func (n noun[T]) find(op *call, parents, identifier string) (*T, error) {
-	value, err := n.read(op, parents, identifier)
-	if err != nil {
-		return nil, cmp.Or(op.May(n.named(op, parents, identifier), nil), err)
-	}
-	if n.keys != nil {
-		n.keys(op.Keys, value)
-	}
-	head := n.head(value)
-	return value, op.May(head.arn, *head.tags)
+	return n.Find(op.Call, n.ref(op, parents, identifier))
 }
 
 // standing passes on what was read if something may be added to it or made to refer to it: it must not be going away.
@@ -153,25 +166,17 @@ func (n noun[T]) settled(value *T, err error) (*T, error) {
 }
 
 func (n noun[T]) unless(refused func(lattice.Status) bool, value *T, err error) (*T, error) {
-	if err != nil {
-		return nil, err
+	if err != nil || n.progress == nil {
+		return value, err
 	}
-	head := n.head(value)
-	if head.status != nil && refused(*head.status) {
-		return nil, lattice.StatusConflict(n.Kind, head.path, *head.status)
+	if status, _ := n.progress(value); refused(*status) {
+		return nil, lattice.StatusConflict(n.kind, n.Head(value).Path, *status)
 	}
 	return value, nil
 }
 
 // put writes an object that exists already.
-func (n noun[T]) put(tx *store.Tx, value *T) error {
-	return n.objects.Put(tx, n.head(value).path, *value)
-}
-
-// tokens remembers what was created with which idempotency token: by account, kind, the path of what the object is part
-// of, and token, the digest of the request and the path of the object, separated by a space. So the tokens of all parts
-// of an object go in one deletion with them.
-var tokens = store.NewIndex("token")
+func (n noun[T]) put(op *call, value *T) error { return n.Put(op.Call, value) }
 
 // order is a request to create something.
 type order struct {
@@ -183,42 +188,16 @@ type order struct {
 	parents []string
 }
 
-// create builds an object and writes it. With an idempotency token that has been used before, it answers with what
-// was created then, as it is now, provided that the request is the same.
+// create builds an object and writes it, or finds what its idempotency token has created before.
 func (n noun[T]) create(op *call, o order, build func() (*T, error)) (*T, error) {
-	if err := op.MayCreate(n.arn(op, idsOf(o.parents), "*"), o.tags, "TagResource"); err != nil {
-		return nil, err
+	parents := ""
+	if len(o.parents) > 0 {
+		parents = idsOf(o.parents)
 	}
-	token, request := o.token, o.request
-	key := n.tokenKey(op.Account, partOf(o.parents), token)
-	if token != "" {
-		known, err := tokens.Get(op.Tx, key)
-		if err == nil {
-			return n.replay(op, known, digest(request))
-		}
-		if !errors.Is(err, store.ErrNotFound) {
-			return nil, err
-		}
-	}
-	value, err := build()
-	if err != nil {
-		return nil, err
-	}
-	if token != "" {
-		if err := tokens.Put(op.Tx, key, digest(request)+" "+n.head(value).path); err != nil {
-			return nil, err
-		}
-	}
-	if !n.isPart(value) {
-		if err := n.owned.Add(op.Tx, value); err != nil {
-			return nil, err
-		}
-	}
-	return value, n.put(op.Tx, value)
+	return n.Create(op.Call, resource.Order{
+		ARN: n.arn(op, idsOf(o.parents), "*"), Tags: o.tags, Parents: parents, Token: o.token, Request: o.request,
+	}, build)
 }
-
-// isPart reports whether an object is part of another, which has its id in its path.
-func (n noun[T]) isPart(value *T) bool { return strings.Contains(n.head(value).path, "/") }
 
 // idsOf is what below makes of some identifiers.
 func idsOf(identifiers []string) string {
@@ -229,55 +208,83 @@ func idsOf(identifiers []string) string {
 	return below(ids...)
 }
 
-func (n noun[T]) tokenKey(account, parents, token string) string {
-	return account + "/" + n.Name + "/" + parents + token
+// holdName is a name that is unique in an account, among what a quota counts.
+func holdName(q lattice.Quota, k lattice.Kind, arn, name string) resource.Hold {
+	return holdMember(q, k, member{nameClaim(lattice.AccountOf(arn), k, ""), name, lattice.IDOf(arn)}, nameTaken(k, name))
 }
 
-// partOf is the path of what a new object will be part of: "", or its parents' ids, each with a slash.
-func partOf(parents []string) string {
-	if len(parents) == 0 {
-		return ""
-	}
-	return idsOf(parents)
+// member is a key of a set that a quota counts.
+type member struct{ set, key, id string }
+
+func holdMember(q lattice.Quota, k lattice.Kind, m member, taken func(string) error) resource.Hold {
+	return resource.Hold{Index: claims, Key: m.set + m.key, Value: m.id, Taken: taken, Room: &resource.Room{
+		Set: m.set, Code: q.Code, Default: q.Default, Exceeded: func(limit int) error { return q.Exceeded(k, limit) },
+	}}
 }
 
-func (n noun[T]) replay(op *call, known, digest string) (*T, error) {
-	before, path, _ := strings.Cut(known, " ")
-	if before != digest {
-		return nil, lattice.ConflictError(n.Kind, lattice.IDOf(path),
-			"The client token was used before, with other parameters, for %s", lattice.IDOf(path))
-	}
-	value, err := n.objects.Get(op.Tx, path)
-	return &value, err
+// hold is a key that only one object may have.
+func hold(key, id string, taken func(string) error) resource.Hold {
+	return resource.Hold{Index: claims, Key: key, Value: id, Taken: taken}
 }
 
-// digest identifies the parameters of a request.
-func digest(request any) string {
-	encoded, err := json.Marshal(request)
-	if err != nil {
-		panic(fmt.Sprintf("control: a request that cannot be encoded: %v", err)) // requests are plain data
+// refersTo are the references of an object to resources of EC2, which keep these from being deleted.
+func refersTo(id string, to ...string) []resource.Hold {
+	holds := make([]resource.Hold, len(to))
+	for i, of := range to {
+		holds[i] = resource.Hold{Index: references, Key: of + "/" + id}
 	}
-	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:])
+	return holds
 }
 
-// remove deletes an object and frees its idempotency token.
-func (n noun[T]) remove(tx *store.Tx, value *T) {
-	head := n.head(value)
-	n.objects.Delete(tx, head.path)
-	if !n.isPart(value) {
-		n.owned.Remove(tx, value)
-	}
-	if head.token != "" {
-		parents := head.path[:strings.LastIndexByte(head.path, '/')+1]
-		tokens.Delete(tx, n.tokenKey(lattice.AccountOf(head.arn), parents, head.token))
+func holdsOfListener(v *lattice.Listener) []resource.Hold {
+	kind := lattice.KindListener
+	return []resource.Hold{
+		hold(portClaim(v.ServiceID, v.Port), v.ID, func(holder string) error {
+			return lattice.ConflictError(kind, holder, "Listener %s of service %s already listens on port %d", holder,
+				v.ServiceID, v.Port)
+		}),
+		holdMember(lattice.QuotaListeners, kind, member{listenerNameClaim(v.ServiceID, ""), v.Name, v.ID},
+			nameTaken(kind, v.Name)),
 	}
 }
 
-// removeAll deletes every object below a path, with their idempotency tokens: two operations however many they are.
-func (n noun[T]) removeAll(tx *store.Tx, account, parents string) error {
-	if err := tokens.DeletePrefix(tx, n.tokenKey(account, parents, "")); err != nil {
-		return err
+func holdsOfRule(v *lattice.Rule) []resource.Hold {
+	return []resource.Hold{
+		hold(below(v.ServiceID, v.ListenerID)+"priority/"+strconv.Itoa(int(v.Priority)), v.ID,
+			func(holder string) error { return priorityTaken(v, holder) }),
+		holdMember(lattice.QuotaRules, lattice.KindRule, member{ruleNameClaim(v.ServiceID, v.ListenerID, ""), v.Name, v.ID},
+			nameTaken(lattice.KindRule, v.Name)),
 	}
-	return n.objects.DeletePrefix(tx, parents)
+}
+
+func holdsOfServiceAssociation(v *lattice.ServiceNetworkServiceAssociation) []resource.Hold {
+	kind := lattice.KindServiceNetworkServiceAssociation
+	holds := []resource.Hold{
+		holdMember(lattice.QuotaServiceAssociations, kind, member{networkServiceClaim(v.ServiceNetworkID, ""),
+			v.ServiceID, v.ID},
+			func(holder string) error {
+				return lattice.ConflictError(kind, holder, "Service %s is already associated with service network %s: %s",
+					v.ServiceID, v.ServiceNetworkID, holder)
+			}),
+		hold(serviceNetworkClaim(v.ServiceID, v.ServiceNetworkID), v.ID, nil),
+	}
+	if v.CustomDomainName != "" {
+		holds = append(holds, hold(networkDomainClaim(v.ServiceNetworkID, v.CustomDomainName), v.ID,
+			func(holder string) error {
+				return lattice.ConflictError(kind, holder, "Custom domain name %s is already in service network %s: %s",
+					v.CustomDomainName, v.ServiceNetworkID, holder)
+			}))
+	}
+	return holds
+}
+
+func holdsOfVPCAssociation(v *lattice.ServiceNetworkVPCAssociation) []resource.Hold {
+	kind := lattice.KindServiceNetworkVPCAssociation
+	taken := func(holder string) error {
+		return lattice.ConflictError(kind, holder, "VPC has already been associated to a service network.")
+	}
+	return append([]resource.Hold{
+		hold(vpcClaim(v.VPCID), v.ID, taken),
+		holdMember(lattice.QuotaVPCAssociations, kind, member{networkVPCClaim(v.ServiceNetworkID, ""), v.VPCID, v.ID}, taken),
+	}, refersTo(v.ID, append([]string{v.VPCID}, v.SecurityGroupIDs...)...)...)
 }

@@ -48,16 +48,16 @@ func scan[T, S any](op *call, n noun[T], parents string, keep func(*T) bool, sum
 			var entries []store.Entry[T]
 			var err error
 			if parents == "" {
-				entries, more, err = n.owned.List(op.Tx, op.Account, after, chunk)
+				entries, more, err = n.Own(op.Tx, op.Account, after, chunk)
 			} else {
-				entries, more, err = n.objects.List(op.Tx, parents, after, chunk)
+				entries, more, err = n.Objects.List(op.Tx, parents, after, chunk)
 			}
 			if err != nil {
 				return err
 			}
 			for _, entry := range entries {
 				after = entry.ID
-				if lattice.AccountOf(n.head(&entry.Value).arn) != op.Account || !keep(&entry.Value) {
+				if lattice.AccountOf(n.Head(&entry.Value).ARN) != op.Account || !keep(&entry.Value) {
 					continue
 				}
 				item, err := summary(&entry.Value)

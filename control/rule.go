@@ -54,11 +54,13 @@ func (op *call) CreateRule(in *lattice.CreateRuleRequest) (*lattice.CreateRuleRe
 		return nil, err
 	}
 	op.Set("vpc-lattice:TargetGroupArns", op.groupARNs(in.Action)...)
-	return respond[lattice.CreateRuleResponse](rules.create(op,
-		order{in, in.ClientToken, in.Tags, []string{in.ServiceIdentifier, in.ListenerIdentifier}},
-		func() (*lattice.Rule, error) {
-			return op.newRule(in)
-		}))
+	parents := []string{in.ServiceIdentifier, in.ListenerIdentifier}
+	rule, err := rules.create(op, order{in, in.ClientToken, in.Tags, parents},
+		func() (*lattice.Rule, error) { return op.newRule(in) })
+	if err != nil {
+		return nil, err
+	}
+	return project[lattice.CreateRuleResponse](rule), op.linkGroups(rule.ServiceID)
 }
 
 func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
@@ -74,30 +76,11 @@ func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
 		return nil, err
 	}
 	id, now := lattice.KindRule.NewID(op.Random), op.time()
-	rule := &lattice.Rule{
+	return &lattice.Rule{
 		ID: id, ARN: listener.ARN + "/rule/" + id, ServiceID: service.ID, ListenerID: listener.ID, Name: in.Name,
 		Match: &in.Match, Priority: in.Priority, Action: action,
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
-	}
-	if err := op.claimRule(rule); err != nil {
-		return nil, err
-	}
-	if err := rules.put(op.Tx, rule); err != nil {
-		return nil, err
-	}
-	return rule, op.linkGroups(service)
-}
-
-func (op *call) claimRule(rule *lattice.Rule) error {
-	if err := claimPriority(op.Tx, rule); err != nil {
-		return err
-	}
-	name := member{ruleNameClaim(rule.ServiceID, rule.ListenerID, ""), rule.Name, rule.ID}
-	return op.claimMember(lattice.QuotaRules, lattice.KindRule, name, nameTaken(lattice.KindRule, rule.Name))
-}
-
-func claimPriority(tx *store.Tx, rule *lattice.Rule) error {
-	return claim(tx, priorityClaim(rule), rule.ID, func(holder string) error { return priorityTaken(rule, holder) })
+	}, nil
 }
 
 func priorityTaken(rule *lattice.Rule, holder string) error {
@@ -160,18 +143,14 @@ func (op *call) UpdateRule(in *lattice.UpdateRuleRequest) (*lattice.UpdateRuleRe
 	if err != nil {
 		return nil, err
 	}
-	before, after, err := op.changedRule(listener, change)
+	_, after, err := op.changedRule(listener, change)
 	if err != nil {
 		return nil, err
 	}
-	claims.Delete(op.Tx, priorityClaim(before))
-	if err := claimPriority(op.Tx, after); err != nil {
+	if err := rules.put(op, after); err != nil {
 		return nil, err
 	}
-	if err := rules.put(op.Tx, after); err != nil {
-		return nil, err
-	}
-	return project[lattice.UpdateRuleResponse](after), op.linkGroups(service)
+	return project[lattice.UpdateRuleResponse](after), op.linkGroups(service.ID)
 }
 
 // changedRule is a rule before and after a change. It writes nothing, and leaves out whether the priority is free.
@@ -215,10 +194,8 @@ func (op *call) DeleteRule(in *lattice.DeleteRuleRequest) (*lattice.Empty, error
 	if err != nil {
 		return nil, err
 	}
-	claims.Delete(op.Tx, ruleNameClaim(service.ID, listener.ID, rule.Name))
-	claims.Delete(op.Tx, priorityClaim(rule))
-	rules.remove(op.Tx, rule)
-	return &lattice.Empty{}, op.linkGroups(service)
+	rules.Delete(op.Tx, rule)
+	return &lattice.Empty{}, op.linkGroups(service.ID)
 }
 
 // ListRules lists the rules of a listener in the order in which they are evaluated.
@@ -236,12 +213,12 @@ func (op *call) ListRules(in *lattice.ListRulesRequest) (*lattice.List[lattice.R
 		}
 		return err
 	}
-	return paginate(op, in.Page, listeners.head(listener).path, inOrder)
+	return paginate(op, in.Page, listeners.Head(listener).Path, inOrder)
 }
 
 // rulesOf are the rules of a listener in order of priority, without the default rule.
 func rulesOf(tx *store.Tx, listener *lattice.Listener) ([]lattice.Rule, error) {
-	entries, _, err := rules.objects.List(tx, below(listener.ServiceID, listener.ID), "", 0)
+	entries, _, err := rules.Objects.List(tx, below(listener.ServiceID, listener.ID), "", 0)
 	all := make([]lattice.Rule, len(entries))
 	for i, entry := range entries {
 		all[i] = entry.Value

@@ -27,7 +27,7 @@ func (op *call) BatchUpdateRule(in *lattice.BatchUpdateRuleRequest) (*lattice.Ba
 	if err := b.write(); err != nil {
 		return nil, err
 	}
-	return b.answer(), op.linkGroups(service)
+	return b.answer(), op.linkGroups(service.ID)
 }
 
 // batch is a set of changes that are made together.
@@ -104,25 +104,15 @@ func (b *batch) unchangedPriorities(all []lattice.Rule) map[int32]string {
 	return taken
 }
 
-// write makes the changes that are in force: all give up their priorities before the first takes its new one.
+// write makes the changes that are in force.
 func (b *batch) write() error {
+	var changed []*lattice.Rule
 	for _, change := range b.changes {
 		if change.refusal == nil {
-			claims.Delete(b.op.Tx, priorityClaim(change.before))
+			changed = append(changed, change.after)
 		}
 	}
-	for _, change := range b.changes {
-		if change.refusal != nil {
-			continue
-		}
-		if err := claimPriority(b.op.Tx, change.after); err != nil {
-			return err
-		}
-		if err := rules.put(b.op.Tx, change.after); err != nil {
-			return err
-		}
-	}
-	return nil
+	return rules.Put(b.op.Call, changed...)
 }
 
 func (b *batch) answer() *lattice.BatchUpdateRuleResponse {

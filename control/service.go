@@ -30,9 +30,6 @@ func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, 
 		return nil, err
 	}
 	id, now := lattice.KindService.NewID(op.Random), op.time()
-	if err := op.claimName(lattice.QuotaServices, lattice.KindService, in.Name, id); err != nil {
-		return nil, err
-	}
 	service := &lattice.Service{
 		ID: id, ARN: op.place(op.Account).ARN(lattice.KindService, id), Name: in.Name,
 		AuthType:         authTypeOr(in.AuthType, lattice.AuthNone),
@@ -80,7 +77,7 @@ func (op *call) UpdateService(in *lattice.UpdateServiceRequest) (*lattice.Update
 		service.IdleTimeoutSeconds = in.IdleTimeoutSeconds
 	}
 	service.AuthType, service.LastUpdatedAt = authTypeOr(in.AuthType, service.AuthType), op.time()
-	return project[lattice.UpdateServiceResponse](service), services.put(op.Tx, service)
+	return project[lattice.UpdateServiceResponse](service), services.put(op, service)
 }
 
 // DeleteService begins the deletion of a service that is in no service network any more (user guide, Delete a
@@ -100,24 +97,23 @@ func (op *call) DeleteService(in *lattice.DeleteServiceRequest) (*lattice.Delete
 	}
 	if service.Status != lattice.StatusDeleteInProgress {
 		service.Status, service.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-		err = services.put(op.Tx, service)
+		err = services.put(op, service)
 	}
 	return project[lattice.DeleteServiceResponse](service), err
 }
 
 // dropService removes a service that no node knows any more, and all that was its own.
 func dropService(tx *store.Tx, service *lattice.Service) error {
-	if err := listeners.removeAll(tx, lattice.AccountOf(service.ARN), below(service.ID)); err != nil {
+	if err := listeners.DeleteParts(tx, lattice.AccountOf(service.ARN), service.ID); err != nil {
 		return err
 	}
-	if err := rules.removeAll(tx, lattice.AccountOf(service.ARN), below(service.ID)); err != nil {
+	if err := rules.DeleteParts(tx, lattice.AccountOf(service.ARN), service.ID); err != nil {
 		return err
 	}
 	if err := unlinkGroups(tx, service.ID); err != nil {
 		return err
 	}
-	claims.Delete(tx, nameClaim(lattice.AccountOf(service.ARN), lattice.KindService, service.Name))
-	services.remove(tx, service)
+	services.Delete(tx, service)
 	return claims.DeletePrefix(tx, below(service.ID))
 }
 

@@ -31,33 +31,14 @@ func (op *call) newServiceAssociation(in *lattice.CreateServiceNetworkServiceAss
 		return nil, err
 	}
 	id := lattice.KindServiceNetworkServiceAssociation.NewID(op.Random)
-	association := &lattice.ServiceNetworkServiceAssociation{
+	return &lattice.ServiceNetworkServiceAssociation{
 		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetworkServiceAssociation, id),
 		Status: lattice.StatusCreateInProgress, CreatedBy: op.Account, CreatedAt: op.time(),
 		ServiceID: service.ID, ServiceName: service.Name, ServiceARN: service.ARN,
 		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,
 		DNSEntry: service.DNSEntry, CustomDomainName: service.CustomDomainName,
 		Tags: in.Tags, ClientToken: in.ClientToken,
-	}
-	return association, op.claimServiceAssociation(association)
-}
-
-func (op *call) claimServiceAssociation(a *lattice.ServiceNetworkServiceAssociation) error {
-	kind := lattice.KindServiceNetworkServiceAssociation
-	pair := member{networkServiceClaim(a.ServiceNetworkID, ""), a.ServiceID, a.ID}
-	err := op.claimMember(lattice.QuotaServiceAssociations, kind, pair, func(holder string) error {
-		return lattice.ConflictError(kind, holder, "Service %s is already associated with service network %s: %s", a.ServiceID, a.ServiceNetworkID, holder)
-	})
-	if err != nil {
-		return err
-	}
-	if err := claims.Put(op.Tx, serviceNetworkClaim(a.ServiceID, a.ServiceNetworkID), a.ID); err != nil ||
-		a.CustomDomainName == "" {
-		return err
-	}
-	return claim(op.Tx, networkDomainClaim(a.ServiceNetworkID, a.CustomDomainName), a.ID, func(holder string) error {
-		return lattice.ConflictError(kind, holder, "Custom domain name %s is already in service network %s: %s", a.CustomDomainName, a.ServiceNetworkID, holder)
-	})
+	}, nil
 }
 
 // GetServiceNetworkServiceAssociation describes an association.
@@ -74,17 +55,12 @@ func (op *call) DeleteServiceNetworkServiceAssociation(
 		return nil, err
 	}
 	association.Status = lattice.StatusDeleteInProgress
-	return project[lattice.DeleteAssociationResponse](association), serviceAssociations.put(op.Tx, association)
+	return project[lattice.DeleteAssociationResponse](association), serviceAssociations.put(op, association)
 }
 
 // dropServiceAssociation removes an association that no node knows any more.
 func dropServiceAssociation(tx *store.Tx, a *lattice.ServiceNetworkServiceAssociation) error {
-	claims.Delete(tx, networkServiceClaim(a.ServiceNetworkID, a.ServiceID))
-	claims.Delete(tx, serviceNetworkClaim(a.ServiceID, a.ServiceNetworkID))
-	if a.CustomDomainName != "" {
-		claims.Delete(tx, networkDomainClaim(a.ServiceNetworkID, a.CustomDomainName))
-	}
-	serviceAssociations.remove(tx, a)
+	serviceAssociations.Delete(tx, a)
 	return nil
 }
 

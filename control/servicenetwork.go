@@ -19,9 +19,6 @@ func (op *call) CreateServiceNetwork(
 
 func (op *call) newServiceNetwork(in *lattice.CreateServiceNetworkRequest) (*lattice.ServiceNetwork, error) {
 	id, now := lattice.KindServiceNetwork.NewID(op.Random), op.time()
-	if err := op.claimName(lattice.QuotaServiceNetworks, lattice.KindServiceNetwork, in.Name, id); err != nil {
-		return nil, err
-	}
 	return &lattice.ServiceNetwork{
 		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetwork, id), Name: in.Name,
 		AuthType: authTypeOr(in.AuthType, lattice.AuthNone), SharingConfig: sharingOr(in.SharingConfig),
@@ -35,11 +32,6 @@ func sharingOr(given *lattice.SharingConfig) *lattice.SharingConfig {
 		return &lattice.SharingConfig{Enabled: new(true)}
 	}
 	return given
-}
-
-// claimName takes a name that is unique in the caller's account, if the quota of such objects has room.
-func (op *call) claimName(q lattice.Quota, k lattice.Kind, name, id string) error {
-	return op.claimMember(q, k, member{nameClaim(op.Account, k, ""), name, id}, nameTaken(k, name))
 }
 
 func authTypeOr(given, otherwise lattice.AuthType) lattice.AuthType {
@@ -81,7 +73,7 @@ func (op *call) UpdateServiceNetwork(
 		return nil, err
 	}
 	network.AuthType, network.LastUpdatedAt = in.AuthType, op.time()
-	return project[lattice.UpdateServiceNetworkResponse](network), serviceNetworks.put(op.Tx, network)
+	return project[lattice.UpdateServiceNetworkResponse](network), serviceNetworks.put(op, network)
 }
 
 // DeleteServiceNetwork deletes a service network that joins nothing any more. An association counts until it is gone.
@@ -101,8 +93,7 @@ func (op *call) DeleteServiceNetwork(in *lattice.DeleteServiceNetworkRequest) (*
 		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID,
 			"ServiceNetwork %s has service(s) associated", network.ID)
 	}
-	claims.Delete(op.Tx, nameClaim(lattice.AccountOf(network.ARN), lattice.KindServiceNetwork, network.Name))
-	serviceNetworks.remove(op.Tx, network)
+	serviceNetworks.Delete(op.Tx, network)
 	return &lattice.Empty{}, nil
 }
 

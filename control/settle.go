@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"pergola/control/operation"
 	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
@@ -32,32 +33,32 @@ func rowOf[T any](n noun[T], drop func(*store.Tx, *T) error) settling.Row {
 			if value == nil {
 				return err
 			}
-			head := n.head(value)
-			if isDeletion(*head.status) {
+			status, failure := n.progress(value)
+			if isDeletion(*status) {
 				return drop(tx, value)
 			}
-			if !verdict.Judge(head.status, head.failure, n.hasUpdates()) {
+			if !verdict.Judge(status, failure, n.hasUpdates()) {
 				return nil
 			}
-			return n.put(tx, value)
+			return n.Put(operation.Within(tx, ""), value)
 		},
 		Fail: func(tx *store.Tx, path string, verdict settling.Verdict) (bool, error) {
 			value, err := at(tx, n, path, verdict)
 			if value == nil {
 				return false, err
 			}
-			head := n.head(value)
-			if !isDeletion(*head.status) || *head.status == lattice.StatusDeleteFailed && *head.failure == verdict.Failure {
+			status, failure := n.progress(value)
+			if !isDeletion(*status) || *status == lattice.StatusDeleteFailed && *failure == verdict.Failure {
 				return false, nil // what is not a deletion could not say so either
 			}
-			*head.status, *head.failure = lattice.StatusDeleteFailed, verdict.Failure
-			return true, n.put(tx, value)
+			*status, *failure = lattice.StatusDeleteFailed, verdict.Failure
+			return true, n.Put(operation.Within(tx, ""), value)
 		},
 	}
 }
 
 // hasUpdates reports whether resources of a kind are updated in the background, and so have statuses for that.
-func (n noun[T]) hasUpdates() bool { return n.Kind == lattice.KindServiceNetworkVPCAssociation }
+func (n noun[T]) hasUpdates() bool { return n.kind == lattice.KindServiceNetworkVPCAssociation }
 
 func isDeletion(status lattice.Status) bool {
 	return status == lattice.StatusDeleteInProgress || status == lattice.StatusDeleteFailed
@@ -65,7 +66,10 @@ func isDeletion(status lattice.Status) bool {
 
 // at reads the object that a verdict is about, and is nil if the verdict is void.
 func at[T any](tx *store.Tx, n noun[T], path string, verdict settling.Verdict) (*T, error) {
-	return settling.Read(tx, n.objects, path, verdict, func(value *T) bool { return n.head(value).status.InProgress() })
+	return settling.Read(tx, n.Objects, path, verdict, func(value *T) bool {
+		status, _ := n.progress(value)
+		return status.InProgress()
+	})
 }
 
 // drains tells until when a target drains, if it does.

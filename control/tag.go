@@ -33,22 +33,19 @@ func (n noun[T]) tagsAt(op *call, parents, arn string) (lattice.Tags, error) {
 	if err != nil {
 		return nil, err
 	}
-	return *n.head(value).tags, nil
+	return *n.Head(value).Tags, nil
 }
 
 func (n noun[T]) retag(op *call, parents, arn string, change func(lattice.Tags) (lattice.Tags, error)) error {
-	value, err := n.find(op, parents, arn)
+	value, err := n.settled(n.find(op, parents, arn))
 	if err != nil {
 		return err
 	}
-	head := n.head(value)
-	if head.status != nil && head.status.InProgress() {
-		return lattice.StatusConflict(n.Kind, head.path, *head.status)
-	}
-	if *head.tags, err = change(*head.tags); err != nil {
+	tags := n.Head(value).Tags
+	if *tags, err = change(*tags); err != nil {
 		return err
 	}
-	return n.put(op.Tx, value)
+	return n.put(op, value)
 }
 
 // taggables are the nouns by the shape of their ARNs: the resource types of an ARN without the ids.

@@ -81,7 +81,7 @@ func TestIPv6Targets(t *testing.T) {
 		if err := vpcs.Put(tx, vpc, ec2.VPC{ID: vpc, Account: account, CIDR: netip.MustParsePrefix("fd00:1::/56")}); err != nil {
 			return err
 		}
-		if err := refer(tx, id("subnet-", "six"), vpc); err != nil {
+		if err := references.Put(tx, vpc+"/"+id("subnet-", "six"), ""); err != nil {
 			return err
 		}
 		return subnets.Put(tx, id("subnet-", "six"), ec2.Subnet{VPC: vpc, CIDR: netip.MustParsePrefix("fd00:1::/64")})

@@ -124,14 +124,6 @@ func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lat
 		}
 	}
 	id, now := lattice.KindTargetGroup.NewID(op.Random), op.time()
-	if err := op.claimName(lattice.QuotaTargetGroups, lattice.KindTargetGroup, in.Name, id); err != nil {
-		return nil, err
-	}
-	if config.VPCIdentifier != "" {
-		if err := refer(op.Tx, id, config.VPCIdentifier); err != nil {
-			return nil, err
-		}
-	}
 	return &lattice.TargetGroup{
 		ID: id, ARN: op.place(op.Account).ARN(lattice.KindTargetGroup, id), Name: in.Name, Type: in.Type,
 		Config: config, Status: lattice.StatusCreateInProgress,
@@ -176,7 +168,7 @@ func (op *call) UpdateTargetGroup(in *lattice.UpdateTargetGroupRequest) (*lattic
 		return nil, err
 	}
 	group.LastUpdatedAt = op.time()
-	return project[lattice.UpdateTargetGroupResponse](group), targetGroups.put(op.Tx, group)
+	return project[lattice.UpdateTargetGroupResponse](group), targetGroups.put(op, group)
 }
 
 // DeleteTargetGroup begins the deletion of a target group that no action forwards to and that has no draining
@@ -193,7 +185,7 @@ func (op *call) DeleteTargetGroup(in *lattice.DeleteTargetGroupRequest) (*lattic
 		return nil, err
 	}
 	group.Status, group.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-	return project[lattice.DeleteTargetGroupResponse](group), targetGroups.put(op.Tx, group)
+	return project[lattice.DeleteTargetGroupResponse](group), targetGroups.put(op, group)
 }
 
 // checkUnused refuses the deletion of a target group that something still depends on.
@@ -219,11 +211,7 @@ func (op *call) checkUnused(group *lattice.TargetGroup) error {
 
 // dropTargetGroup removes a target group that no node knows any more, and its targets.
 func dropTargetGroup(tx *store.Tx, group *lattice.TargetGroup) error {
-	claims.Delete(tx, nameClaim(lattice.AccountOf(group.ARN), lattice.KindTargetGroup, group.Name))
-	if group.Config != nil && group.Config.VPCIdentifier != "" {
-		unrefer(tx, group.ID, group.Config.VPCIdentifier)
-	}
-	targetGroups.remove(tx, group)
+	targetGroups.Delete(tx, group)
 	registered, err := targetsOf(tx, group.ID)
 	if err != nil {
 		return err

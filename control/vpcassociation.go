@@ -98,26 +98,7 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	if association.PrivateDNSEnabled == nil {
 		association.PrivateDNSEnabled = new(false)
 	}
-	if err := refer(op.Tx, id, resourcesOf(association)...); err != nil {
-		return nil, err
-	}
-	return association, op.claimVPCAssociation(association)
-}
-
-// resourcesOf are the resources of EC2 that an association refers to.
-func resourcesOf(a *lattice.ServiceNetworkVPCAssociation) []string {
-	return append([]string{a.VPCID}, a.SecurityGroupIDs...)
-}
-
-func (op *call) claimVPCAssociation(a *lattice.ServiceNetworkVPCAssociation) error {
-	kind := lattice.KindServiceNetworkVPCAssociation
-	taken := func(holder string) error {
-		return lattice.ConflictError(kind, holder, "VPC has already been associated to a service network.")
-	}
-	if err := claim(op.Tx, vpcClaim(a.VPCID), a.ID, taken); err != nil {
-		return err
-	}
-	return op.claimMember(lattice.QuotaVPCAssociations, kind, member{networkVPCClaim(a.ServiceNetworkID, ""), a.VPCID, a.ID}, taken)
+	return association, nil
 }
 
 // GetServiceNetworkVPCAssociation describes an association.
@@ -143,10 +124,6 @@ func (op *call) UpdateServiceNetworkVPCAssociation(
 		if err := op.checkSecurityGroups(in.SecurityGroupIDs, association.VPCID); err != nil {
 			return nil, err
 		}
-		unrefer(op.Tx, association.ID, association.SecurityGroupIDs...)
-		if err := refer(op.Tx, association.ID, in.SecurityGroupIDs...); err != nil {
-			return nil, err
-		}
 		association.SecurityGroupIDs = in.SecurityGroupIDs
 	}
 	if err := updateDNS(association, in); err != nil {
@@ -155,7 +132,7 @@ func (op *call) UpdateServiceNetworkVPCAssociation(
 	association.Status, association.LastUpdatedAt, association.Failure = lattice.StatusUpdateInProgress, op.time(),
 		lattice.Failure{}
 	return project[lattice.UpdateServiceNetworkVPCAssociationResponse](association),
-		vpcAssociations.put(op.Tx, association)
+		vpcAssociations.put(op, association)
 }
 
 // updateDNS changes private DNS. Turning it off drops its options.
@@ -179,15 +156,12 @@ func (op *call) DeleteServiceNetworkVPCAssociation(
 		return nil, err
 	}
 	association.Status, association.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-	return project[lattice.DeleteAssociationResponse](association), vpcAssociations.put(op.Tx, association)
+	return project[lattice.DeleteAssociationResponse](association), vpcAssociations.put(op, association)
 }
 
 // dropVPCAssociation removes an association that no node knows any more.
 func dropVPCAssociation(tx *store.Tx, a *lattice.ServiceNetworkVPCAssociation) error {
-	claims.Delete(tx, vpcClaim(a.VPCID))
-	claims.Delete(tx, networkVPCClaim(a.ServiceNetworkID, a.VPCID))
-	unrefer(tx, a.ID, resourcesOf(a)...)
-	vpcAssociations.remove(tx, a)
+	vpcAssociations.Delete(tx, a)
 	return nil
 }
 

@@ -84,12 +84,13 @@ type Call struct {
 	*store.Tx
 	*authority.Inquiry
 	Caller  iam.Caller
-	Account string // the caller's
+	Account string     // the caller's
+	Quotas  aws.Quotas // of the deployment
 }
 
 // Ask begins a call in a transaction.
 func (s *Service[O]) Ask(ctx context.Context, tx *store.Tx, r Request) *Call {
-	return &Call{ctx, tx, s.authority.Ask(tx, r.Caller, r.Action), r.Caller, r.Caller.Account}
+	return &Call{ctx, tx, s.authority.Ask(tx, r.Caller, r.Action), r.Caller, r.Caller.Account, s.Quotas}
 }
 
 // Within is a call in a transaction that the system makes itself, for an account. It has nobody whose permission could
