@@ -120,32 +120,35 @@ func (w *world) settleNow() {
 func (w *world) settleAs(waiting []store.Change, failure lattice.Failure) {
 	w.t.Helper()
 	for _, change := range waiting {
-		kind, path, _ := strings.Cut(strings.TrimPrefix(change.Key, objectPrefix), "/")
+		kind, path, _ := strings.Cut(change.Key, "/")
 		verdict := settling.Verdict{Revision: change.Revision, Failure: failure}
 		w.write(func(tx *store.Tx) error { return rows()[kind].Settle(tx, path, verdict) })
 	}
 }
 
-// waiting are the objects that wait for nodes.
+// waiting are the objects that wait for nodes, by kind and path, with the revisions since when they do.
 func (w *world) waiting() (waiting []store.Change) {
 	w.t.Helper()
-	err := w.Store.Follow(w.ctx, objectPrefix, func(batch store.Batch) error {
-		for _, change := range batch.Changes {
-			kind, _, _ := strings.Cut(strings.TrimPrefix(change.Key, objectPrefix), "/")
-			row, ok := rows()[kind]
-			if !ok {
-				continue
+	for _, prefix := range []string{"object/", "status/"} {
+		err := w.Store.Follow(w.ctx, prefix, func(batch store.Batch) error {
+			for _, change := range batch.Changes {
+				change.Key = strings.TrimPrefix(change.Key, prefix)
+				kind, _, _ := strings.Cut(change.Key, "/")
+				row, ok := rows()[kind]
+				if !ok || row.Apart != (prefix == "status/") {
+					continue
+				}
+				if wait, err := row.Waits(change.Value); err != nil {
+					return err
+				} else if wait.Nodes {
+					waiting = append(waiting, change)
+				}
 			}
-			if wait, err := row.Waits(change.Value); err != nil {
-				return err
-			} else if wait.Nodes {
-				waiting = append(waiting, change)
-			}
+			return errRead
+		})
+		if !errors.Is(err, errRead) {
+			w.t.Fatal(err)
 		}
-		return errRead
-	})
-	if !errors.Is(err, errRead) {
-		w.t.Fatal(err)
 	}
 	return waiting
 }
@@ -175,7 +178,7 @@ const objectPrefix = "object/"
 // keys are all keys in the store that say something of the world, but for its users.
 func (w *world) keys() (keys []string) {
 	w.t.Helper()
-	for _, prefix := range []string{objectPrefix, "index/"} {
+	for _, prefix := range []string{objectPrefix, "status/", "index/"} {
 		_ = w.Store.Follow(w.ctx, prefix, func(batch store.Batch) error {
 			for _, change := range batch.Changes {
 				// Users are the test's, and the marks of indexes that are complete are for ever.

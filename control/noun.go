@@ -14,66 +14,60 @@ import (
 type noun[T any] struct {
 	kind lattice.Kind
 	*resource.Kind[T]
-	// progress is the status of a resource and why its last change has failed; nil for kinds without a status.
-	progress func(*T) (*lattice.Status, *lattice.Failure)
 }
 
-// described is what tells a noun from the others.
-type described[T any] struct {
-	head     func(*T) resource.Head
-	progress func(*T) (*lattice.Status, *lattice.Failure)
-	keys     func(authority.Keys, *T)
-	holds    func(*T) []resource.Hold
-}
-
-func newNoun[T any](kind lattice.Kind, d described[T]) noun[T] {
-	return noun[T]{kind, resource.New(resource.Definition[T]{
-		Name: kind.Name, Head: d.head, Keys: d.keys, Holds: d.holds, Tagging: "TagResource",
-		Missing: func(ref resource.Ref) error { return lattice.NotFoundError(kind, ref.Named) },
-		Reused: func(path string) error {
-			id := lattice.IDOf(path)
-			return lattice.ConflictError(kind, id, "The client token was used before, with other parameters, for %s", id)
-		},
-	}), d.progress}
+// newNoun completes what tells a noun from the others.
+func newNoun[T any](kind lattice.Kind, d resource.Definition[T]) noun[T] {
+	d.Name, d.Tagging = kind.Name, "TagResource"
+	d.Missing = func(ref resource.Ref) error { return lattice.NotFoundError(kind, ref.Named) }
+	d.Reused = func(path string) error {
+		id := lattice.IDOf(path)
+		return lattice.ConflictError(kind, id, "The client token was used before, with other parameters, for %s", id)
+	}
+	return noun[T]{kind, resource.New(d)}
 }
 
 var (
-	serviceNetworks = newNoun(lattice.KindServiceNetwork, described[lattice.ServiceNetwork]{
-		head: func(v *lattice.ServiceNetwork) resource.Head {
+	serviceNetworks = newNoun(lattice.KindServiceNetwork, resource.Definition[lattice.ServiceNetwork]{
+		Head: func(v *lattice.ServiceNetwork) resource.Head {
 			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
 		},
-		holds: func(v *lattice.ServiceNetwork) []resource.Hold {
+		Holds: func(v *lattice.ServiceNetwork) []resource.Hold {
 			return []resource.Hold{holdName(lattice.QuotaServiceNetworks, lattice.KindServiceNetwork, v.ARN, v.Name)}
 		},
 	})
-	services = newNoun(lattice.KindService, described[lattice.Service]{
-		head: func(v *lattice.Service) resource.Head {
+	services = newNoun(lattice.KindService, resource.Definition[lattice.Service]{
+		Head: func(v *lattice.Service) resource.Head {
 			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
 		},
-		progress: func(v *lattice.Service) (*lattice.Status, *lattice.Failure) { return &v.Status, &v.Failure },
-		holds: func(v *lattice.Service) []resource.Hold {
+		Progress: func(v *lattice.Service) resource.Progress {
+			return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
+		},
+		Holds: func(v *lattice.Service) []resource.Hold {
 			return []resource.Hold{holdName(lattice.QuotaServices, lattice.KindService, v.ARN, v.Name)}
 		},
 	})
-	listeners = newNoun(lattice.KindListener, described[lattice.Listener]{
-		head: func(v *lattice.Listener) resource.Head {
+	listeners = newNoun(lattice.KindListener, resource.Definition[lattice.Listener]{
+		Head: func(v *lattice.Listener) resource.Head {
 			return resource.Head{Path: below(v.ServiceID) + v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
 		},
-		holds: holdsOfListener,
+		Holds: holdsOfListener,
 	})
-	rules = newNoun(lattice.KindRule, described[lattice.Rule]{
-		head: func(v *lattice.Rule) resource.Head {
+	rules = newNoun(lattice.KindRule, resource.Definition[lattice.Rule]{
+		Head: func(v *lattice.Rule) resource.Head {
 			return resource.Head{Path: below(v.ServiceID, v.ListenerID) + v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags),
 				Token: v.ClientToken}
 		},
-		holds: holdsOfRule,
+		Holds: holdsOfRule,
 	})
-	targetGroups = newNoun(lattice.KindTargetGroup, described[lattice.TargetGroup]{
-		head: func(v *lattice.TargetGroup) resource.Head {
+	targetGroups = newNoun(lattice.KindTargetGroup, resource.Definition[lattice.TargetGroup]{
+		Head: func(v *lattice.TargetGroup) resource.Head {
 			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
 		},
-		progress: func(v *lattice.TargetGroup) (*lattice.Status, *lattice.Failure) { return &v.Status, &v.Failure },
-		holds: func(v *lattice.TargetGroup) []resource.Hold {
+		Progress: func(v *lattice.TargetGroup) resource.Progress {
+			return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
+		},
+		Holds: func(v *lattice.TargetGroup) []resource.Hold {
 			holds := []resource.Hold{holdName(lattice.QuotaTargetGroups, lattice.KindTargetGroup, v.ARN, v.Name)}
 			if v.Config != nil && v.Config.VPCIdentifier != "" {
 				holds = append(holds, refersTo(v.ID, v.Config.VPCIdentifier)...)
@@ -82,32 +76,33 @@ var (
 		},
 	})
 	serviceAssociations = newNoun(lattice.KindServiceNetworkServiceAssociation,
-		described[lattice.ServiceNetworkServiceAssociation]{
-			head: func(v *lattice.ServiceNetworkServiceAssociation) resource.Head {
+		resource.Definition[lattice.ServiceNetworkServiceAssociation]{
+			Head: func(v *lattice.ServiceNetworkServiceAssociation) resource.Head {
 				return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
 			},
-			progress: func(v *lattice.ServiceNetworkServiceAssociation) (*lattice.Status, *lattice.Failure) {
-				return &v.Status, &v.Failure
+			Progress: func(v *lattice.ServiceNetworkServiceAssociation) resource.Progress {
+				return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
 			},
-			keys: func(k authority.Keys, v *lattice.ServiceNetworkServiceAssociation) {
+			Keys: func(k authority.Keys, v *lattice.ServiceNetworkServiceAssociation) {
 				k.Set("vpc-lattice:ServiceArn", v.ServiceARN)
 				k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
 			},
-			holds: holdsOfServiceAssociation,
+			Holds: holdsOfServiceAssociation,
 		})
-	vpcAssociations = newNoun(lattice.KindServiceNetworkVPCAssociation, described[lattice.ServiceNetworkVPCAssociation]{
-		head: func(v *lattice.ServiceNetworkVPCAssociation) resource.Head {
-			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
-		},
-		progress: func(v *lattice.ServiceNetworkVPCAssociation) (*lattice.Status, *lattice.Failure) {
-			return &v.Status, &v.Failure
-		},
-		keys: func(k authority.Keys, v *lattice.ServiceNetworkVPCAssociation) {
-			k.Set("vpc-lattice:VpcId", v.VPCID)
-			k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
-		},
-		holds: holdsOfVPCAssociation,
-	})
+	vpcAssociations = newNoun(lattice.KindServiceNetworkVPCAssociation,
+		resource.Definition[lattice.ServiceNetworkVPCAssociation]{
+			Head: func(v *lattice.ServiceNetworkVPCAssociation) resource.Head {
+				return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
+			},
+			Progress: func(v *lattice.ServiceNetworkVPCAssociation) resource.Progress {
+				return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
+			},
+			Keys: func(k authority.Keys, v *lattice.ServiceNetworkVPCAssociation) {
+				k.Set("vpc-lattice:VpcId", v.VPCID)
+				k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
+			},
+			Holds: holdsOfVPCAssociation,
+		})
 
 	// targets are parts of their target group: they have no ARN, no tags and no token of their own.
 	targets = store.NewKind[lattice.RegisteredTarget](lattice.KindTarget.Name)
@@ -166,11 +161,11 @@ func (n noun[T]) settled(value *T, err error) (*T, error) {
 }
 
 func (n noun[T]) unless(refused func(lattice.Status) bool, value *T, err error) (*T, error) {
-	if err != nil || n.progress == nil {
+	if err != nil || n.Progress == nil {
 		return value, err
 	}
-	if status, _ := n.progress(value); refused(*status) {
-		return nil, lattice.StatusConflict(n.kind, n.Head(value).Path, *status)
+	if status := *n.Progress(value).Status; refused(status) {
+		return nil, lattice.StatusConflict(n.kind, n.Head(value).Path, status)
 	}
 	return value, nil
 }

@@ -62,10 +62,10 @@ func (w *world) stuck(name string) *store.Lease {
 	return lease
 }
 
-// await waits until something is so that changes with the objects in the store.
+// await waits until something is so that changes with the store.
 func (w *world) await(what string, holds func() bool) {
 	w.t.Helper()
-	err := w.Store.Follow(w.ctx, objectPrefix, func(store.Batch) error {
+	err := w.Store.Follow(w.ctx, "", func(store.Batch) error {
 		if holds() {
 			return errRead
 		}

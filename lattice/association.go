@@ -4,7 +4,7 @@ package lattice
 type ServiceNetworkServiceAssociation struct {
 	ID                 string   `json:"id"`
 	ARN                string   `json:"arn"`
-	Status             Status   `json:"status"`
+	Status             Status   `json:"status,omitempty"`
 	CreatedBy          string   `json:"createdBy"`
 	CreatedAt          Time     `json:"createdAt"`
 	ServiceID          string   `json:"serviceId"`
@@ -19,6 +19,7 @@ type ServiceNetworkServiceAssociation struct {
 	ClientToken        string   `json:"clientToken,omitempty"`
 	// Failure is why the last change has failed; zero if it has not.
 	Failure
+	Intent
 }
 
 type CreateServiceNetworkServiceAssociationRequest struct {
@@ -96,7 +97,7 @@ type ServiceNetworkServiceAssociationSummary struct {
 type ServiceNetworkVPCAssociation struct {
 	ID                 string      `json:"id"`
 	ARN                string      `json:"arn"`
-	Status             Status      `json:"status"`
+	Status             Status      `json:"status,omitempty"`
 	CreatedBy          string      `json:"createdBy"`
 	CreatedAt          Time        `json:"createdAt"`
 	LastUpdatedAt      Time        `json:"lastUpdatedAt"`
@@ -111,6 +112,7 @@ type ServiceNetworkVPCAssociation struct {
 	ClientToken        string      `json:"clientToken,omitempty"`
 	// Failure is why the last change has failed; zero if it has not.
 	Failure
+	Intent
 }
 
 // DNSOptions says for which domains of resource configurations private names are made in a VPC.

@@ -36,6 +36,21 @@ type Failure struct {
 	FailureMessage string `json:"failureMessage,omitempty"`
 }
 
+// Stage is how far the last change of a resource has come. The store has it apart from the resource: nodes bring it
+// about and do not follow it.
+type Stage struct {
+	Status Status `json:"status"`
+	Failure
+}
+
+// Intent is what the owner of a resource wants whose changes take time, as far as the resource does not say so itself.
+type Intent struct {
+	// Generation counts the changes of which a status tells, so that each of them changes the resource.
+	Generation int64 `json:"generation,omitempty"`
+	// Deleting says that the resource is to go.
+	Deleting bool `json:"deleting,omitempty"`
+}
+
 // The codes of failures.
 const (
 	// FailureOnNode is that of what a node cannot make on its host.

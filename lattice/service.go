@@ -9,7 +9,7 @@ type Service struct {
 	CustomDomainName   string   `json:"customDomainName,omitempty"`
 	CertificateARN     string   `json:"certificateArn,omitempty"`
 	IdleTimeoutSeconds int32    `json:"idleTimeoutSeconds"`
-	Status             Status   `json:"status"`
+	Status             Status   `json:"status,omitempty"`
 	DNSEntry           DNSEntry `json:"dnsEntry"`
 	CreatedAt          Time     `json:"createdAt"`
 	LastUpdatedAt      Time     `json:"lastUpdatedAt"`
@@ -20,6 +20,7 @@ type Service struct {
 	ClientToken string `json:"clientToken,omitempty"`
 	// Failure is why the last change has failed; zero if it has not.
 	Failure
+	Intent
 }
 
 // DefaultIdleTimeoutSeconds is how long a connection of a service may be idle unless the service says otherwise.

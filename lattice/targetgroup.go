@@ -39,13 +39,14 @@ type TargetGroup struct {
 	Name          string             `json:"name"`
 	Type          TargetGroupType    `json:"type"`
 	Config        *TargetGroupConfig `json:"config,omitempty"`
-	Status        Status             `json:"status"`
+	Status        Status             `json:"status,omitempty"`
 	CreatedAt     Time               `json:"createdAt"`
 	LastUpdatedAt Time               `json:"lastUpdatedAt"`
 	Tags          Tags               `json:"tags,omitempty"`
 	ClientToken   string             `json:"clientToken,omitempty"`
 	// Failure is why the last change has failed; zero if it has not.
 	Failure
+	Intent
 }
 
 // TargetGroupConfig is how to reach the targets of a group. In a stored target group every default is filled in.

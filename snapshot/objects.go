@@ -39,7 +39,8 @@ func (s *serviceState) unused() bool {
 
 // joined reports whether the service is served in some service network.
 func (s *serviceState) joined() bool {
-	return s.object != nil && served(s.object.Status) && slices.ContainsFunc(s.links, (*link[serviceState]).isServed)
+	return s.object != nil && served(s.object.Intent, s.object.Status) &&
+		slices.ContainsFunc(s.links, (*link[serviceState]).isServed)
 }
 
 // listenerState is a listener with the rules of its own, the default rule apart.
@@ -111,7 +112,7 @@ func (v *vpcState) unused() bool {
 type link[M any] struct {
 	id      string
 	created time.Time
-	status  lattice.Status
+	served  bool
 	network *networkState
 	member  *M
 	// names are those under which a service is looked for in the network, and gone says that the association is.
@@ -119,11 +120,11 @@ type link[M any] struct {
 	gone  bool
 }
 
-func newLink[M any](id string, created lattice.Time, status lattice.Status, network *networkState, member *M) *link[M] {
-	return &link[M]{id: id, created: created.Time, status: status, network: network, member: member}
+func newLink[M any](id string, created lattice.Time, served bool, network *networkState, member *M) *link[M] {
+	return &link[M]{id: id, created: created.Time, served: served, network: network, member: member}
 }
 
-func (l *link[M]) isServed() bool { return served(l.status) }
+func (l *link[M]) isServed() bool { return l.served }
 
 // links are associations, the oldest first.
 type links[M any] []*link[M]
@@ -148,12 +149,12 @@ func (ls *links[M]) remove(l *link[M]) {
 	}
 }
 
-// served reports whether what has the status takes part in serving. A resource is served from the moment it is
-// created, since its creation ends only when the nodes serve it, until its deletion begins. What has failed is tried
-// again, so a failed creation goes on; and a failed deletion has failed in the store, after the nodes have forgotten
-// the resource.
-func served(s lattice.Status) bool {
-	return s != lattice.StatusDeleteInProgress && s != lattice.StatusDeleteFailed
+// served reports whether a resource takes part in serving: from the moment it is created, since its creation ends only
+// when the nodes serve it, until its deletion begins. What has failed is tried again, so a failed creation goes on; and
+// a failed deletion has failed in the store, after the nodes have forgotten the resource. A resource from before
+// statuses were kept apart has its own in itself.
+func served(intent lattice.Intent, status lattice.Status) bool {
+	return !intent.Deleting && status != lattice.StatusDeleteInProgress && status != lattice.StatusDeleteFailed
 }
 
 // take records one change and marks what it concerns.
@@ -257,7 +258,8 @@ func (c *Compiler) takeServiceLink(change Change, id string) error {
 		c.staleServices.look(old.member)
 	}
 	if object != nil {
-		l := newLink(id, object.CreatedAt, object.Status, c.network(object.ServiceNetworkID), c.service(object.ServiceID))
+		l := newLink(id, object.CreatedAt, served(object.Intent, object.Status), c.network(object.ServiceNetworkID),
+			c.service(object.ServiceID))
 		l.network.services++
 		l.member.links.add(l)
 		c.serviceLinks[id] = l
@@ -278,7 +280,8 @@ func (c *Compiler) takeVPCLink(change Change, id string) error {
 		c.staleVPCs.compile(old.member)
 	}
 	if object != nil {
-		l := newLink(id, object.CreatedAt, object.Status, c.network(object.ServiceNetworkID), c.vpc(object.VPCID))
+		l := newLink(id, object.CreatedAt, served(object.Intent, object.Status), c.network(object.ServiceNetworkID),
+			c.vpc(object.VPCID))
 		l.network.vpcs.add(l)
 		l.member.links.add(l)
 		c.vpcLinks[id] = l

@@ -33,7 +33,7 @@ func (c *Compiler) compileServices() {
 }
 
 func (c *Compiler) compileService(s *serviceState) *Service {
-	if s.object == nil || !served(s.object.Status) {
+	if s.object == nil || !served(s.object.Intent, s.object.Status) {
 		return nil
 	}
 	service := &Service{

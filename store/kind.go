@@ -23,6 +23,10 @@ type Entry[T any] struct {
 // NewKind names a kind. It panics if the name is empty or contains '/', since kinds are fixed when the program is written.
 func NewKind[T any](name string) Kind[T] { return Kind[T]{newSet("object/", name)} }
 
+// NewStatusKind names a kind whose objects say how far others have come, by the same ids. They are kept under
+// status/<name>/<id>, so that nobody is told of them who follows the others.
+func NewStatusKind[T any](name string) Kind[T] { return Kind[T]{newSet("status/", name)} }
+
 // Counted is the same kind with counters: what a Count costs does not depend on how many there are. Then a prefix that
 // is counted names a directory, all of "" or up to a slash, and the count is that of the ids directly in it; a Put of a
 // new object, and a Delete, write the counter of its directory too, if that has been counted before.
@@ -41,7 +45,8 @@ func (k Kind[T]) Get(tx *Tx, id string) (T, error) {
 	return k.decode(tx, id, raw)
 }
 
-// Put writes the object, new or not.
+// Put writes the object, new or not. One that is as the transaction has read it is not written, and nobody is told of
+// it.
 func (k Kind[T]) Put(tx *Tx, id string, value T) error {
 	raw, err := json.Marshal(value)
 	if err != nil {

@@ -6,6 +6,7 @@
 // Every key lives under /pergola/. Without that root, the keys are
 //
 //	object/<kind>/<id>    one JSON object; an id may contain '/', so that children list by prefix
+//	status/<kind>/<id>    one JSON object that says how far the object with the same id has come
 //	index/<name>/<key>    one string: a unique name, a reference, an idempotency token
 //	lease/<key>           bytes that vanish when their writer dies; see Lease
 //	count/<directory>     how many keys lie in a directory; see counter.go
@@ -24,7 +25,7 @@
 // would find those at a cost of one compare a key; instead every transaction that deletes also rewrites the mark of
 // that kind or index, and a range read compares the mark: two compares, however large the range. The price is that
 // a range read also conflicts with deletions elsewhere in its kind, and then runs once more. The guarantee holds as
-// long as nobody but this package deletes under object/ and index/.
+// long as nobody but this package deletes under object/, status/ and index/.
 //
 // # Limits
 //

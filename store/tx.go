@@ -201,6 +201,10 @@ func (tx *Tx) put(key, value string) error {
 	if !tx.writable {
 		return tx.fail(fmt.Errorf("store: write %s: a View cannot write; use Update", key))
 	}
+	if known, ok := tx.values[key]; ok && known == value && !tx.isCleared(key) {
+		delete(tx.writes, key) // nothing changes
+		return nil
+	}
 	tx.writes[key] = &value
 	return nil
 }

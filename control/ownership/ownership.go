@@ -10,8 +10,8 @@ import (
 	"pergola/store"
 )
 
-// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each kind of
-// which owned has every object, those from before there was the index included.
+// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each step that
+// was taken, such as that which adds the objects of a kind that are older than the index.
 var (
 	owned    = store.NewIndex("owned").Counted()
 	complete = store.NewIndex("owned-complete")
@@ -80,44 +80,39 @@ func (k Kind[T]) All(tx *store.Tx, account string) ([]*T, error) {
 // batch is how many objects one transaction of complete says the owners of.
 const batch = 50
 
-// complete writes what is missing of objects that are older than the index. also, unless nil, writes what else such an
-// object lacks.
-func (k Kind[T]) complete(ctx context.Context, s *store.Store, also func(*store.Tx, *T) error) error {
-	known := false
-	err := s.View(ctx, func(tx *store.Tx) error {
-		_, err := complete.Get(tx, k.name)
-		known = err == nil
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
+// Once is the step that does something to every object of a kind that there is, in batches, and is never taken again
+// once it was, by no process.
+func Once[T any](kind store.Kind[T], key string, f func(tx *store.Tx, id string, object *T) error) Step {
+	return func(ctx context.Context, s *store.Store) error {
+		known := false
+		err := s.View(ctx, func(tx *store.Tx) error {
+			_, err := complete.Get(tx, key)
+			known = err == nil
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		for after, more := "", true; err == nil && !known && more; {
+			from := after
+			_, err = s.Update(ctx, func(tx *store.Tx) error {
+				var entries []store.Entry[T]
+				var err error
+				entries, more, err = kind.List(tx, "", from, batch)
+				for i := range entries {
+					after = entries[i].ID
+					if err := f(tx, after, &entries[i].Value); err != nil {
+						return err
+					}
+				}
+				if err != nil || more {
+					return err
+				}
+				return complete.Put(tx, key, "")
+			})
 		}
 		return err
-	})
-	after, more := "", true
-	for err == nil && !known && more {
-		from := after
-		_, err = s.Update(ctx, func(tx *store.Tx) error {
-			var entries []store.Entry[T]
-			var err error
-			entries, more, err = k.objects.List(tx, "", from, batch)
-			for i := range entries {
-				after = entries[i].ID
-				if err := k.Add(tx, &entries[i].Value); err != nil {
-					return err
-				}
-				if also == nil {
-					continue
-				}
-				if err := also(tx, &entries[i].Value); err != nil {
-					return err
-				}
-			}
-			if err != nil || more {
-				return err
-			}
-			return complete.Put(tx, k.name, "")
-		})
 	}
-	return err
 }
 
 // Completion is the one time that a process makes sure that nothing is missing. The zero value has still to.
@@ -126,9 +121,16 @@ type Completion struct{ done atomic.Bool }
 // Step completes one kind.
 type Step func(context.Context, *store.Store) error
 
-// Complete is the step for a kind. also, unless nil, writes what else an object lacks that is older than the index.
+// Complete is the step that adds the objects to the index that are older than it. also, unless nil, writes what else
+// such an object lacks.
 func (k Kind[T]) Complete(also func(*store.Tx, *T) error) Step {
-	return func(ctx context.Context, s *store.Store) error { return k.complete(ctx, s, also) }
+	return Once(k.objects, k.name, func(tx *store.Tx, _ string, object *T) error {
+		err := k.Add(tx, object)
+		if err == nil && also != nil {
+			err = also(tx, object)
+		}
+		return err
+	})
 }
 
 // Ensure takes the steps, unless they were taken before.

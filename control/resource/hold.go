@@ -32,12 +32,16 @@ type Room struct {
 	Exceeded func(limit int) error
 }
 
-// take has a resource take what it holds, but for what it held before.
-func (k *Kind[T]) take(op *operation.Call, value *T, before []Hold) error {
+func (k *Kind[T]) holdsOf(value *T) []Hold {
 	if k.Holds == nil {
 		return nil
 	}
-	for _, hold := range k.Holds(value) {
+	return k.Holds(value)
+}
+
+// take has a resource take what it holds, but for what it held before.
+func (k *Kind[T]) take(op *operation.Call, value *T, before []Hold) error {
+	for _, hold := range k.holdsOf(value) {
 		if slices.ContainsFunc(before, hold.same) {
 			continue
 		}

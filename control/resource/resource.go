@@ -10,6 +10,7 @@ package resource
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"strings"
 
@@ -37,6 +38,8 @@ type Definition[T any] struct {
 	Keys func(authority.Keys, *T)
 	// Holds are the keys that a resource has in indexes while it exists; nil for none.
 	Holds func(*T) []Hold
+	// Progress is where a resource says how far its last change has come; nil for kinds without a status.
+	Progress func(*T) Progress
 	// Tagging is the action for which a creation with tags also needs the permission, such as "TagResource".
 	Tagging string
 	// Reused says that an idempotency token was used before, with another request, for the resource with a path.
@@ -70,16 +73,19 @@ type Ref struct {
 type Kind[T any] struct {
 	Definition[T]
 	// Objects are all of the kind, of every account.
+	// Their statuses are not in them.
 	Objects store.Kind[T]
+	stages  store.Kind[lattice.Stage]
 	owned   ownership.Kind[T]
 }
 
 // New makes a kind.
 func New[T any](d Definition[T]) *Kind[T] {
-	return &Kind[T]{Definition: d, Objects: store.NewKind[T](d.Name), owned: ownership.Of(d.Name, func(value *T) (string, string) {
+	owner := func(value *T) (account, id string) {
 		head := d.Head(value)
 		return lattice.AccountOf(head.ARN), head.Path
-	})}
+	}
+	return &Kind[T]{d, store.NewKind[T](d.Name), store.NewStatusKind[lattice.Stage](d.Name), ownership.Of(d.Name, owner)}
 }
 
 // Read reads a resource that an operation refers to. The caller needs no permission for it, but its account must own it.
@@ -87,18 +93,18 @@ func (k *Kind[T]) Read(op *operation.Call, ref Ref) (*T, error) {
 	if err := op.Owns(ref.ARN); err != nil && !k.Hidden {
 		return nil, err
 	}
-	value, err := k.Objects.Get(op.Tx, ref.Path)
+	value, err := k.get(op.Tx, ref.Path)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, k.Missing(ref)
 	}
 	if err != nil {
 		return nil, err
 	}
-	arn := k.Head(&value).ARN
+	arn := k.Head(value).ARN
 	if ref.Exact && arn != ref.ARN || k.Hidden && lattice.AccountOf(arn) != op.Account {
 		return nil, k.Missing(ref)
 	}
-	return &value, op.Owns(arn)
+	return value, op.Owns(arn)
 }
 
 // Find reads the resource that an operation is about, if the caller may perform the operation on it. A caller that may
@@ -157,7 +163,7 @@ func (k *Kind[T]) Add(op *operation.Call, value *T) error {
 			return err
 		}
 	}
-	return k.Objects.Put(op.Tx, head.Path, *value)
+	return k.write(op.Tx, head.Path, nil, value)
 }
 
 // isIndexed reports whether a resource is in the index of what its account has: parts of others are not.
@@ -166,23 +172,20 @@ func (k *Kind[T]) isIndexed(head Head) bool { return !k.ByAccount && !strings.Co
 // Put writes resources that exist already, and makes what they hold that of what they are now. All give up what they hold
 // no more before the first takes anything new, so that two can exchange what they hold.
 func (k *Kind[T]) Put(op *operation.Call, values ...*T) error {
-	held := make([][]Hold, len(values))
+	before, held := make([]*T, len(values)), make([][]Hold, len(values))
 	for i, value := range values {
-		if k.Holds == nil {
-			break
-		}
-		before, err := k.Objects.Get(op.Tx, k.Head(value).Path)
-		if err != nil {
+		var err error
+		if before[i], err = k.get(op.Tx, k.Head(value).Path); err != nil {
 			return err
 		}
-		held[i] = k.Holds(&before)
-		release(op.Tx, held[i], k.Holds(value))
+		held[i] = k.holdsOf(before[i])
+		release(op.Tx, held[i], k.holdsOf(value))
 	}
 	for i, value := range values {
 		if err := k.take(op, value, held[i]); err != nil {
 			return err
 		}
-		if err := k.Objects.Put(op.Tx, k.Head(value).Path, *value); err != nil {
+		if err := k.write(op.Tx, k.Head(value).Path, before[i], value); err != nil {
 			return err
 		}
 	}
@@ -192,14 +195,15 @@ func (k *Kind[T]) Put(op *operation.Call, values ...*T) error {
 // Delete deletes a resource, with what it holds and its idempotency token.
 func (k *Kind[T]) Delete(tx *store.Tx, value *T) {
 	head := k.Head(value)
-	if k.Holds != nil {
-		release(tx, k.Holds(value), nil)
-	}
+	release(tx, k.holdsOf(value), nil)
 	if k.isIndexed(head) {
 		k.owned.Remove(tx, value)
 	}
 	k.forget(tx, head)
 	k.Objects.Delete(tx, head.Path)
+	if k.Progress != nil {
+		k.stages.Delete(tx, head.Path)
+	}
 }
 
 // DeleteParts deletes all that is part of the resource with a path, with their idempotency tokens: in two operations,
@@ -212,11 +216,13 @@ func (k *Kind[T]) DeleteParts(tx *store.Tx, account, path string) error {
 }
 
 // Own are the resources of an account, in order of path, after one; so many at most, 0 for all, and whether there are more.
-func (k *Kind[T]) Own(tx *store.Tx, account, after string, limit int) ([]store.Entry[T], bool, error) {
+func (k *Kind[T]) Own(tx *store.Tx, account, after string, limit int) (all []store.Entry[T], more bool, err error) {
 	if k.ByAccount {
-		return k.Objects.List(tx, account+"/", after, limit)
+		all, more, err = k.Objects.List(tx, account+"/", after, limit)
+	} else {
+		all, more, err = k.owned.List(tx, account, after, limit)
 	}
-	return k.owned.List(tx, account, after, limit)
+	return all, more, cmp.Or(err, k.fillAll(tx, all))
 }
 
 // All are all resources of an account, in order of path.
@@ -237,8 +243,18 @@ func (k *Kind[T]) Count(tx *store.Tx, account string) (int, error) {
 	return k.owned.Count(tx, account)
 }
 
-// Complete brings the index of what accounts own up to date in a store that is older than it. also, unless nil, writes
-// what else a resource lacks.
+// Complete brings a store up to date that is older than the index of what accounts own, or than statuses apart from
+// resources. also, unless nil, writes what else a resource lacks that is older than the index.
 func (k *Kind[T]) Complete(also func(*store.Tx, *T) error) ownership.Step {
-	return k.owned.Complete(also)
+	return func(ctx context.Context, s *store.Store) error {
+		if !k.ByAccount {
+			if err := k.owned.Complete(also)(ctx, s); err != nil {
+				return err
+			}
+		}
+		if k.Progress == nil {
+			return nil
+		}
+		return k.apart()(ctx, s)
+	}
 }

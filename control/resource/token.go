@@ -38,8 +38,7 @@ func (k *Kind[T]) replay(op *operation.Call, o Order) (*T, error) {
 	if before != digest(o.Request) {
 		return nil, k.Reused(path)
 	}
-	value, err := k.Objects.Get(op.Tx, path)
-	return &value, err
+	return k.get(op.Tx, path)
 }
 
 // remember notes that the order with a token has made a resource.

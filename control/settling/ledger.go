@@ -18,6 +18,7 @@ import (
 // Where the keys that a Settler follows begin.
 const (
 	objectPrefix = "object/"
+	statusPrefix = "status/"
 	leasePrefix  = "lease/"
 )
 
@@ -25,10 +26,10 @@ const (
 type ledger struct {
 	rows    map[string]Row
 	log     *slog.Logger
-	waiting map[string]entry                           // by key in the store, such as "object/service/svc-1"
+	waiting map[string]entry                           // by kind and path, such as "service/svc-1"
 	applied map[string]int64                           // by live node
 	reports map[string]map[string]lattice.TargetReport // by node and target group
-	// failures are what nodes could not make, by key in the store and node.
+	// failures are what nodes could not make, by kind and path, and by node.
 	failures map[string]map[string]lattice.FailureReport
 }
 
@@ -49,48 +50,64 @@ func newLedger(rows map[string]Row, log *slog.Logger) *ledger {
 	}
 }
 
-// noteObjects learns what waits. What cannot be read is left out, and is the error.
-func (l *ledger) noteObjects(batch store.Batch) error {
+// noteObjects learns what waits, of the kinds that say so below a prefix: in their objects, or in statuses apart from
+// them. What cannot be read is left out, and is the error.
+func (l *ledger) noteObjects(prefix string, batch store.Batch) error {
 	if batch.Reset {
-		clear(l.waiting)
+		maps.DeleteFunc(l.waiting, func(_ string, e entry) bool { return l.prefixOf(e.kind) == prefix })
 	}
 	var failures []error
 	for _, change := range batch.Changes {
-		known := l.waiting[change.Key]
-		delete(l.waiting, change.Key)
+		key := strings.TrimPrefix(change.Key, prefix)
+		e := entry{revision: change.Revision}
+		if e.kind, e.path, _ = strings.Cut(key, "/"); l.prefixOf(e.kind) != prefix {
+			continue
+		}
+		known := l.waiting[key]
+		delete(l.waiting, key)
 		if change.Value == nil {
 			continue
 		}
-		note := func() error { return l.noteObject(change, known) }
-		if err := containment.Do(l.log, "reading an object", note, "object", change.Key); err != nil {
+		note := func() error { return l.noteObject(key, e, known, change.Value) }
+		if err := containment.Do(l.log, "reading an object", note, "object", key); err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", change.Key, err))
 		}
 	}
 	return errors.Join(failures...)
 }
 
-// noteObject learns of an object that was put. known is what was known of it: a Settler's own doing is no new change.
-func (l *ledger) noteObject(change store.Change, known entry) error {
-	e := entry{revision: change.Revision}
-	e.kind, e.path, _ = strings.Cut(strings.TrimPrefix(change.Key, objectPrefix), "/")
-	row, ok := l.rows[e.kind]
-	if !ok {
-		return nil
+// prefixOf is where a kind says what its objects wait for, "" if it is not settled.
+func (l *ledger) prefixOf(kind string) string {
+	row, ok := l.rows[kind]
+	switch {
+	case !ok:
+		return ""
+	case row.Apart:
+		return statusPrefix
 	}
-	var err error
-	if e.Wait, err = row.Waits(change.Value); err != nil {
+	return objectPrefix
+}
+
+// noteObject learns of an object that was put, or of its status. known is what was known of it: a Settler's own doing
+// is no new change.
+func (l *ledger) noteObject(key string, e, known entry, value []byte) (err error) {
+	row, change := l.rows[e.kind], e.revision
+	if e.Wait, err = row.Waits(value); err != nil {
 		return err
 	}
-	if len(l.failures[change.Key]) > 0 && e.Until.IsZero() {
-		e.Nodes = true
+	if len(l.failures[key]) > 0 && e.Until.IsZero() && !e.Nodes {
+		e.Nodes, e.Mends = true, true
 	}
 	if e.Wait == (Wait{}) {
 		return nil
 	}
-	if known.revision == change.Revision {
+	if known.revision == change {
 		e.tries, e.next = known.tries, known.next
 	}
-	l.waiting[change.Key] = e
+	if e.Mends && row.Apart { // by the status, which nodes do not follow, nothing can be asked of them
+		e.revision = 0
+	}
+	l.waiting[key] = e
 	return nil
 }
 
@@ -124,7 +141,7 @@ func (l *ledger) noteNode(change store.Change) error {
 		return l.noteTargets(node, group, change.Value)
 	case "failures":
 		node, object, _ := strings.Cut(rest, "/")
-		return l.noteFailure(node, objectPrefix+object, change.Value)
+		return l.noteFailure(node, object, change.Value)
 	}
 	return nil
 }
@@ -185,7 +202,7 @@ func (l *ledger) lookAt(key string) {
 		return
 	}
 	e := entry{Wait: Wait{Nodes: true}}
-	e.kind, e.path, _ = strings.Cut(strings.TrimPrefix(key, objectPrefix), "/")
+	e.kind, e.path, _ = strings.Cut(key, "/")
 	if _, ok := l.rows[e.kind]; ok {
 		l.waiting[key] = e
 	}

@@ -13,10 +13,10 @@ import (
 	"pergola/store"
 )
 
-// rows are a kind with a status and one that drains.
+// rows are a kind with a status apart from its objects and one that drains.
 func rows() map[string]Row {
 	return map[string]Row{
-		"service": {Kind: "service", Waits: StatusWaits},
+		"service": {Kind: "service", Apart: true, Waits: StatusWaits},
 		"target": {Kind: "target", Waits: func(object []byte) (Wait, error) {
 			var target lattice.RegisteredTarget
 			if err := json.Unmarshal(object, &target); err != nil || target.DeregisteredAt == nil {
@@ -49,11 +49,15 @@ func tell(t *testing.T, l *ledger, changes ...string) {
 		if len(fields) == 3 {
 			c.Value = []byte(fields[2])
 		}
-		note := l.noteObjects
-		if strings.HasPrefix(key, leasePrefix) {
-			note = l.noteNodes
+		batch := store.Batch{Revision: revision, Changes: []store.Change{c}}
+		var err error
+		switch prefix, _, _ := strings.Cut(key, "/"); prefix + "/" {
+		case leasePrefix:
+			err = l.noteNodes(batch)
+		default:
+			err = l.noteObjects(prefix+"/", batch)
 		}
-		if err := note(store.Batch{Revision: revision, Changes: []store.Change{c}}); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,10 +65,10 @@ func tell(t *testing.T, l *ledger, changes ...string) {
 
 func TestWhatIsDue(t *testing.T) {
 	const (
-		creating = `5 object/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`
+		creating = `5 status/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`
 		draining = `5 object/target/tg-1/10.0.0.9:80 {"deregisteredAt":"2026-08-01T12:00:00.000Z"}`
-		svc      = "object/service/svc-1"
-		target   = "object/target/tg-1/10.0.0.9:80"
+		svc      = "service/svc-1"
+		target   = "target/tg-1/10.0.0.9:80"
 	)
 	noon := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 	for what, test := range map[string]struct {
@@ -83,11 +87,15 @@ func TestWhatIsDue(t *testing.T) {
 			`7 lease/node/report/a`}, noon, nil},
 		"the report came first": {[]string{`6 lease/node/report/a {"applied":5}`, creating}, noon, []string{svc}},
 		"it has changed again": {[]string{`6 lease/node/report/a {"applied":5}`, creating,
-			`7 object/service/svc-1 {"status":"DELETE_IN_PROGRESS"}`}, noon, nil},
+			`7 status/service/svc-1 {"status":"DELETE_IN_PROGRESS"}`}, noon, nil},
 		"it is active": {[]string{`6 lease/node/report/a {"applied":5}`,
-			`5 object/service/svc-1 {"status":"ACTIVE"}`}, noon, nil},
+			`5 status/service/svc-1 {"status":"ACTIVE"}`}, noon, nil},
 		"it is gone": {[]string{`6 lease/node/report/a {"applied":9}`, creating,
-			`7 object/service/svc-1`}, noon, nil},
+			`7 status/service/svc-1`}, noon, nil},
+		"its object changes, which tells nothing": {[]string{creating, `7 object/service/svc-1 {}`,
+			`6 lease/node/report/a {"applied":5}`}, noon, []string{svc}},
+		"it has failed, and no node will apply that": {[]string{`6 lease/node/report/a {"applied":5}`,
+			`9 status/service/svc-1 {"status":"CREATE_FAILED"}`}, noon, []string{svc}},
 		"a kind that never waits": {[]string{`6 lease/node/report/a {"applied":9}`,
 			`5 object/vpc/vpc-1 {"status":"CREATE_IN_PROGRESS"}`}, noon, nil},
 		"a target nobody mentions": {[]string{draining, `6 lease/node/report/a {"applied":5}`}, noon,
@@ -110,7 +118,7 @@ func TestWhatIsDue(t *testing.T) {
 		"a target that is registered": {[]string{`5 object/target/tg-1/10.0.0.9:80 {}`}, noon.Add(time.Hour), nil},
 		"a target that was revived": {[]string{draining, `6 object/target/tg-1/10.0.0.9:80 {}`},
 			noon.Add(time.Hour), nil},
-		"it has failed": {[]string{`5 object/service/svc-1 {"status":"CREATE_FAILED"}`,
+		"it has failed": {[]string{`5 status/service/svc-1 {"status":"CREATE_FAILED"}`,
 			`6 lease/node/report/a {"applied":5}`}, noon, []string{svc}},
 		"a node could not make it": {[]string{creating,
 			`6 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`, `7 lease/node/report/a {"applied":5}`}, noon,
@@ -119,12 +127,12 @@ func TestWhatIsDue(t *testing.T) {
 			`7 lease/node/report/a {"applied":5}`}, noon, nil},
 		"a node has come to it": {[]string{creating, `6 lease/node/failures/a/service/svc-1 {"pending":true}`,
 			`7 lease/node/report/a {"applied":5}`, `8 lease/node/failures/a/service/svc-1`}, noon, []string{svc}},
-		"an active one fails": {[]string{`5 object/service/svc-1 {"status":"ACTIVE"}`,
+		"an active one fails": {[]string{`5 status/service/svc-1 {"status":"ACTIVE"}`,
 			`6 lease/node/report/a {"applied":5}`, `7 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`}, noon,
 			[]string{svc}},
-		"an active one fails, and changes": {[]string{`6 lease/node/report/a {"applied":5}`,
-			`7 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`, `8 object/service/svc-1 {"status":"ACTIVE"}`},
-			noon, nil},
+		"an active one fails, and its status is written": {[]string{`6 lease/node/report/a {"applied":5}`,
+			`7 lease/node/failures/a/service/svc-1 {"failureMessage":"no"}`, `8 status/service/svc-1 {"status":"ACTIVE"}`},
+			noon, []string{svc}},
 		"what nobody settles fails": {[]string{`6 lease/node/report/a {"applied":5}`,
 			`7 lease/node/failures/a/rule/svc-1/x {"failureMessage":"no"}`}, noon, nil},
 		"another report of a future kind": {[]string{creating, `6 lease/node/else/a {}`}, noon, nil},
@@ -138,9 +146,10 @@ func TestWhatIsDue(t *testing.T) {
 }
 
 func TestAResetReplacesWhatWasKnown(t *testing.T) {
-	l := told(t, `5 object/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`, `6 lease/node/report/a {"applied":9}`,
+	l := told(t, `5 status/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`, `6 lease/node/report/a {"applied":9}`,
 		`6 lease/node/targets/tg-1/a {}`)
-	for _, err := range []error{l.noteObjects(store.Batch{Reset: true}), l.noteNodes(store.Batch{Reset: true})} {
+	for _, err := range []error{l.noteObjects(statusPrefix, store.Batch{Reset: true}),
+		l.noteNodes(store.Batch{Reset: true})} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,11 +161,11 @@ func TestAResetReplacesWhatWasKnown(t *testing.T) {
 
 func TestWhatCannotBeReadIsLeftOut(t *testing.T) {
 	l := newLedger(rows(), slog.New(slog.DiscardHandler))
-	err := l.noteObjects(store.Batch{Changes: []store.Change{
-		{Key: "object/service/svc-1", Value: []byte(`{`)},
-		{Key: "object/service/svc-2", Value: []byte(`{"status":"CREATE_IN_PROGRESS"}`), Revision: 5},
+	err := l.noteObjects(statusPrefix, store.Batch{Changes: []store.Change{
+		{Key: "status/service/svc-1", Value: []byte(`{`)},
+		{Key: "status/service/svc-2", Value: []byte(`{"status":"CREATE_IN_PROGRESS"}`), Revision: 5},
 	}})
-	if err == nil || !strings.Contains(err.Error(), "object/service/svc-1") || len(l.waiting) != 1 {
+	if err == nil || !strings.Contains(err.Error(), "service/svc-1") || len(l.waiting) != 1 {
 		t.Errorf("error %v, waiting %v", err, l.waiting)
 	}
 	err = l.noteNodes(store.Batch{Changes: []store.Change{
@@ -175,7 +184,7 @@ func TestWhatCannotBeReadIsLeftOut(t *testing.T) {
 func TestNextIsWhenATimeComes(t *testing.T) {
 	l := told(t, `5 object/target/tg-1/10.0.0.9:80 {"deregisteredAt":"2026-08-01T12:00:10.000Z"}`,
 		`5 object/target/tg-1/10.0.0.8:80 {"deregisteredAt":"2026-08-01T12:00:00.000Z"}`,
-		`5 object/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`)
+		`5 status/service/svc-1 {"status":"CREATE_IN_PROGRESS"}`)
 	noon := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 	if want := noon.Add(time.Minute); !l.next(noon).Equal(want) {
 		t.Errorf("the next time is %v, want %v", l.next(noon), want)
@@ -191,19 +200,19 @@ func TestTheFailureOfAnObject(t *testing.T) {
 		`6 lease/node/failures/c/service/svc-1 {"failureMessage":"c"}`,
 		`6 lease/node/failures/a/service/svc-1 {"pending":true}`)
 	for range 10 {
-		if got := l.failureOf("object/service/svc-1").FailureMessage; got != "b" {
+		if got := l.failureOf("service/svc-1").FailureMessage; got != "b" {
 			t.Fatalf("the failure is %q", got)
 		}
 	}
 	tell(t, l, `7 lease/node/failures/b/service/svc-1`, `7 lease/node/failures/c/service/svc-1`,
 		`7 lease/node/failures/a/service/svc-1`)
-	if got := l.failureOf("object/service/svc-1"); got != (lattice.Failure{}) || len(l.failures) != 0 {
+	if got := l.failureOf("service/svc-1"); got != (lattice.Failure{}) || len(l.failures) != 0 {
 		t.Errorf("the failure is %v, %v are known", got, l.failures)
 	}
 }
 
 func FuzzNotes(f *testing.F) {
-	f.Add("object/service/svc-1", []byte(`{"status":"CREATE_IN_PROGRESS"}`))
+	f.Add("status/service/svc-1", []byte(`{"status":"CREATE_IN_PROGRESS"}`))
 	f.Add("object/target/tg-1/10.0.0.9:80", []byte(`{"deregisteredAt":"2026-08-01T12:00:00Z"}`))
 	f.Add("lease/node/report/a", []byte(`{"applied":1}`))
 	f.Add("lease/node/targets/tg-1/a", []byte(`{"10.0.0.9:80":{"drained":true}}`))
@@ -212,7 +221,7 @@ func FuzzNotes(f *testing.F) {
 		l := newLedger(rows(), slog.New(slog.DiscardHandler))
 		batch := store.Batch{Changes: []store.Change{{Key: key, Value: value, Revision: 1},
 			{Key: lattice.NodeReportKey("b"), Value: value}}}
-		_, _ = l.noteObjects(batch), l.noteNodes(batch)
+		_, _, _ = l.noteObjects(objectPrefix, batch), l.noteObjects(statusPrefix, batch), l.noteNodes(batch)
 		for _, key := range l.due(time.Time{}) {
 			if _, ok := l.rows[l.waiting[key].kind]; !ok {
 				panic("due without a row: " + key)

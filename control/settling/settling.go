@@ -27,7 +27,9 @@ import (
 type Row struct {
 	// Kind is the kind's name in the store.
 	Kind string
-	// Waits tells what an object, as the store has it, waits for.
+	// Apart says that the store has the statuses of the kind apart from its objects, as a lattice.Stage of the same path.
+	Apart bool
+	// Waits tells what an object waits for, from what the store has: the object, or its status where that is apart.
 	Waits func(object []byte) (Wait, error)
 	// Settle completes the last change of the object with a path, or says in it that it has failed. It may be asked about
 	// an object that is settled already, and leaves that as it is. It must have no effect but through tx.
@@ -41,6 +43,8 @@ type Row struct {
 type Wait struct {
 	// Nodes is whether it waits for all live nodes to apply its last change.
 	Nodes bool
+	// Mends is whether it has failed, so that what counts is how nodes find it by now, and not its last change.
+	Mends bool
 	// Drains is whether it waits for the nodes' requests with it to end, too. It is a target then, whose path is its
 	// target group's id and its key.
 	Drains bool
@@ -78,7 +82,8 @@ func StatusWaits(object []byte) (Wait, error) {
 		Status lattice.Status `json:"status"`
 	}
 	err := json.Unmarshal(object, &of)
-	return Wait{Nodes: of.Status.InProgress() || of.Status.HasFailed()}, err
+	failed := of.Status.HasFailed()
+	return Wait{Nodes: of.Status.InProgress() || failed, Mends: failed}, err
 }
 
 // Judge brings a status that is not of a deletion, and the failure beside it, in line with the verdict, and reports
@@ -170,8 +175,9 @@ func (s *Settler) Run(ctx context.Context) error {
 		})
 		return batches
 	}
-	objects := follow(objectPrefix, func(store.Batch) {})
-	s.settleAsToldBy(running, objects, follow(leasePrefix+lattice.NodePrefix, s.applied.note))
+	ignore := func(store.Batch) {}
+	s.settleAsToldBy(running, news{objects: follow(objectPrefix, ignore), statuses: follow(statusPrefix, ignore),
+		nodes: follow(leasePrefix+lattice.NodePrefix, s.applied.note)})
 	followers.Wait()
 	if ctx.Err() != nil {
 		return nil
@@ -179,8 +185,11 @@ func (s *Settler) Run(ctx context.Context) error {
 	return context.Cause(running)
 }
 
+// news is what a Settler hears of objects, of statuses that are apart from them, and of what nodes have said.
+type news struct{ objects, statuses, nodes <-chan store.Batch }
+
 // settleAsToldBy keeps a ledger of what it receives and settles what is due, until ctx ends.
-func (s *Settler) settleAsToldBy(ctx context.Context, objects, nodes <-chan store.Batch) {
+func (s *Settler) settleAsToldBy(ctx context.Context, from news) {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
@@ -188,9 +197,11 @@ func (s *Settler) settleAsToldBy(ctx context.Context, objects, nodes <-chan stor
 		select {
 		case <-ctx.Done():
 			return
-		case batch := <-objects:
-			err = s.ledger.noteObjects(batch)
-		case batch := <-nodes:
+		case batch := <-from.objects:
+			err = s.ledger.noteObjects(objectPrefix, batch)
+		case batch := <-from.statuses:
+			err = s.ledger.noteObjects(statusPrefix, batch)
+		case batch := <-from.nodes:
 			err = s.ledger.noteNodes(batch)
 		case <-alarm.C:
 		}

@@ -110,7 +110,7 @@ func (w *world) catchUp() {
 	read := errors.New("read")
 	err := w.store.Follow(w.ctx, objectPrefix, func(batch store.Batch) error {
 		batch.Reset = false
-		if err := w.ledger.noteObjects(batch); err != nil {
+		if err := w.ledger.noteObjects(objectPrefix, batch); err != nil {
 			return err
 		}
 		return read
@@ -269,7 +269,7 @@ func TestFault_A11_APanicInARowEndsOneObject(t *testing.T) {
 	w.rows["worse"] = Row{Kind: "worse", Waits: StatusWaits,
 		Settle: func(*store.Tx, string, Verdict) error { panic("made to") }}
 	value := []byte(`{"status":"CREATE_IN_PROGRESS"}`)
-	err := w.ledger.noteObjects(store.Batch{Changes: []store.Change{
+	err := w.ledger.noteObjects(objectPrefix, store.Batch{Changes: []store.Change{
 		{Key: "object/bad/x", Value: value, Revision: 1}, {Key: "object/worse/x", Value: value, Revision: 1},
 	}})
 	if !errors.Is(err, containment.ErrPanicked) {
@@ -370,7 +370,7 @@ func TestReportsAreRead(t *testing.T) {
 	key := strings.TrimPrefix(lattice.FailureReportKey("a", "thing/x/y"), lattice.NodePrefix)
 	w.nodeSays(key, string(encoded))
 	if got := fmt.Sprint(w.ledger.failures); got != fmt.Sprint(map[string]map[string]lattice.FailureReport{
-		"object/thing/x/y": {"a": report}}) {
+		"thing/x/y": {"a": report}}) {
 		t.Errorf("read %s", got)
 	}
 }
