@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pergola/containment"
@@ -80,6 +81,7 @@ type Node struct {
 	fabric   Fabric
 	log      *slog.Logger
 	compiler *snapshot.Compiler
+	compiled atomic.Int64
 	plane    *dataplane.Plane
 	guard    *access.Guard
 	entrance *entrance.Entrance
@@ -248,9 +250,13 @@ func (n *Node) tell() {
 	}
 }
 
+// Compiled is how many snapshots have been compiled, each of which is applied.
+func (n *Node) Compiled() int64 { return n.compiled.Load() }
+
 // compile makes the next snapshot. One that cannot be made at all leaves the one before, and so does not pass for
 // applied.
 func (n *Node) compile(batch store.Batch, current *snapshot.Snapshot) *snapshot.Snapshot {
+	n.compiled.Add(1)
 	_ = containment.Do(n.log, "compiling a snapshot", func() error {
 		compiled, err := n.compiler.Apply(batch.Revision, batch.Reset, changesOf(batch))
 		if err != nil {
