@@ -19,7 +19,6 @@ FUZZ = \
 	control/elbv2:FuzzParts \
 	aws/iam:FuzzReadKeys \
 	control/sts:FuzzWebToken \
-	control:FuzzAreCodes \
 	control:FuzzCheckDomainName \
 	control/settling:FuzzNotes \
 	control:FuzzResume \
@@ -45,6 +44,7 @@ FUZZ = \
 	fabric:FuzzSOCKS \
 	functions:FuzzTable \
 	functions:FuzzZip \
+	lattice:FuzzParseCodes \
 	metadata:FuzzPath \
 	metadata:FuzzToken \
 	node:FuzzParseSource \
@@ -59,7 +59,6 @@ FUZZ = \
 	sigv4:FuzzTimestamp \
 	snapshot:FuzzApply \
 	snapshot:FuzzHost \
-	snapshot:FuzzParseCodes \
 	snapshot:FuzzPattern \
 
 

@@ -2,8 +2,6 @@ package control
 
 import (
 	"cmp"
-	"strconv"
-	"strings"
 
 	"pergola/lattice"
 )
@@ -34,7 +32,7 @@ func completeHealthCheck(field string, config *lattice.TargetGroupConfig) (*latt
 	if check.Matcher != nil && check.Matcher.HTTPCode != nil && *check.Matcher.HTTPCode != "" {
 		codes = *check.Matcher.HTTPCode
 	}
-	if !areCodes(codes) {
+	if _, err := lattice.ParseCodes(codes); err != nil {
 		return nil, lattice.Invalid(field+".matcher.httpCode", "%q is not a list of codes and ranges of codes from 200 to 499, such as 200,202-204", codes)
 	}
 	check.Matcher = &lattice.Matcher{HTTPCode: &codes}
@@ -89,23 +87,4 @@ func completeCheckTimes(field string, check *lattice.HealthCheckConfig) error {
 		}
 	}
 	return nil
-}
-
-// areCodes reports whether a matcher is a list of status codes and ranges of them, all from 200 to 499.
-func areCodes(matcher string) bool {
-	for part := range strings.SplitSeq(matcher, ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
-		}
-		if !isCode(first) || !isCode(last) || first > last {
-			return false
-		}
-	}
-	return true
-}
-
-func isCode(s string) bool {
-	code, err := strconv.Atoi(s)
-	return err == nil && len(s) == 3 && code >= 200 && code <= 499
 }

@@ -528,7 +528,7 @@ func TestTheHealthOfTargets(t *testing.T) {
 	g := aGroup("g", "10.0.1.10", "10.0.1.11")
 	g.HealthCheck = &snapshot.HealthCheck{
 		Protocol: lattice.TargetHTTP, ProtocolVersion: lattice.HTTP1, Path: "/up", Interval: 5 * time.Millisecond, Timeout: time.Minute,
-		HealthyThreshold: 2, UnhealthyThreshold: 2, Codes: []snapshot.CodeRange{{From: 200, To: 299}},
+		HealthyThreshold: 2, UnhealthyThreshold: 2, Codes: []lattice.CodeRange{{From: 200, To: 299}},
 	}
 	changed := make(chan struct{}, 1)
 	b.config.Changed = func() {
@@ -637,7 +637,7 @@ func TestNothingGoesOnOnceALoadBalancerIsGone(t *testing.T) {
 		g := aGroup("g", "10.0.1.10")
 		g.HealthCheck = &snapshot.HealthCheck{
 			Protocol: lattice.TargetHTTP, ProtocolVersion: lattice.HTTP1, Path: "/up", Interval: time.Second, Timeout: time.Second,
-			HealthyThreshold: 2, UnhealthyThreshold: 2, Codes: []snapshot.CodeRange{{From: 200, To: 299}},
+			HealthyThreshold: 2, UnhealthyThreshold: 2, Codes: []lattice.CodeRange{{From: 200, To: 299}},
 		}
 		for _, end := range []func(){func() { b.apply() }, b.Close} {
 			b.apply(aBalancer(g))

@@ -206,23 +206,6 @@ func TestConflictIsReportedOnce(t *testing.T) {
 	}
 }
 
-func TestParseCodes(t *testing.T) {
-	for text, want := range map[string][]CodeRange{
-		"200":             {{200, 200}},
-		"200,202-204":     {{200, 200}, {202, 204}},
-		"200-299,404-404": {{200, 299}, {404, 404}},
-	} {
-		if got, err := parseCodes(text); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", ",", "200,", "200-", "-200", "300-200", "2-3-4", "ok", "99999", "200 "} {
-		if got, err := parseCodes(text); err == nil {
-			t.Errorf("%q was read as %v", text, got)
-		}
-	}
-}
-
 func TestListenerByHost(t *testing.T) {
 	s := build(t)
 	port := s.VPCs.Get("vpc-1").Network.Ports[80]

@@ -39,23 +39,6 @@ func FuzzApply(f *testing.F) {
 	})
 }
 
-func FuzzParseCodes(f *testing.F) {
-	f.Add("200,202-204")
-	f.Add("-")
-	f.Add("99999999999999999999")
-	f.Fuzz(func(t *testing.T, text string) {
-		codes, err := parseCodes(text)
-		if err == nil && len(codes) != strings.Count(text, ",")+1 {
-			t.Errorf("%q was read as %v", text, codes)
-		}
-		for _, r := range codes {
-			if r.From < 0 || r.From > r.To {
-				t.Errorf("%q has the range %v", text, r)
-			}
-		}
-	})
-}
-
 // FuzzHost compares the lookup by host with one that takes the host apart as text.
 func FuzzHost(f *testing.F) {
 	for _, host := range []string{"parking.example.com", "PARKING.example.com.:80", "[::1]:80", ":", "..", "parking.example.com:80:80"} {

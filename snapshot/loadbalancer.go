@@ -210,9 +210,9 @@ func (c *Compiler) balancerCertificate(l *elbv2.LoadBalancer, listener *elbv2.Li
 // picks targets there does so here.
 func (c *Compiler) compileBalancerGroup(id string, g *elbv2.TargetGroup) *TargetGroup {
 	h := g.HealthCheck
-	codes, err := parseCodes(h.Codes)
+	codes, err := lattice.ParseCodes(h.Codes)
 	if err != nil {
-		codes = []CodeRange{{200, 200}} // the control plane stores none that cannot be read
+		codes = []lattice.CodeRange{{From: 200, To: 200}} // the control plane stores none that cannot be read
 	}
 	group := &TargetGroup{
 		ID: id, ARN: g.ARN, Type: lattice.TargetIP, Protocol: g.Protocol, ProtocolVersion: lattice.HTTP1, VPC: g.VPC, InUse: true,

@@ -189,11 +189,8 @@ type HealthCheck struct {
 	// Port is 0 for the port on which the target receives requests.
 	Port uint16
 	// Codes are the ranges of status codes that mean health.
-	Codes []CodeRange
+	Codes []lattice.CodeRange
 }
-
-// CodeRange is an inclusive range of status codes.
-type CodeRange struct{ From, To int }
 
 // The addresses at which the services of a network are reached from within an associated VPC. The IPv6 address spells
 // the IPv4 one in its last four bytes.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"pergola/aws/ec2"
@@ -166,32 +164,14 @@ func (c *Compiler) compileHealthCheck(g *lattice.TargetGroup) *HealthCheck {
 }
 
 // healthyCodes are the codes of a matcher, or the default ones if it has none or is broken.
-func healthyCodes(m *lattice.Matcher) ([]CodeRange, error) {
-	defaults, err := parseCodes(lattice.DefaultHealthCheckCodes)
+func healthyCodes(m *lattice.Matcher) ([]lattice.CodeRange, error) {
+	defaults, err := lattice.ParseCodes(lattice.DefaultHealthCheckCodes)
 	if m == nil || m.HTTPCode == nil || *m.HTTPCode == "" {
 		return defaults, err
 	}
-	codes, err := parseCodes(*m.HTTPCode)
+	codes, err := lattice.ParseCodes(*m.HTTPCode)
 	if err != nil {
 		return defaults, err
-	}
-	return codes, nil
-}
-
-// parseCodes reads single codes and ranges separated by commas, such as "200,202-204".
-func parseCodes(s string) ([]CodeRange, error) {
-	var codes []CodeRange
-	for part := range strings.SplitSeq(s, ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
-		}
-		from, err1 := strconv.ParseUint(first, 10, 16)
-		to, err2 := strconv.ParseUint(last, 10, 16)
-		if err1 != nil || err2 != nil || from > to {
-			return nil, fmt.Errorf("matcher %q: %q is neither a status code nor a range of them", s, part)
-		}
-		codes = append(codes, CodeRange{int(from), int(to)})
 	}
 	return codes, nil
 }

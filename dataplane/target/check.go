@@ -44,8 +44,8 @@ func (s *Set) check(ctx context.Context, t *Target, h *snapshot.HealthCheck) err
 	return nil
 }
 
-func isHealthy(status int, codes []snapshot.CodeRange) bool {
-	return slices.ContainsFunc(codes, func(r snapshot.CodeRange) bool { return r.From <= status && status <= r.To })
+func isHealthy(status int, codes []lattice.CodeRange) bool {
+	return slices.ContainsFunc(codes, func(r lattice.CodeRange) bool { return r.From <= status && status <= r.To })
 }
 
 // canAsk reports whether checks can speak what is asked for. One that cannot fails, so that nobody takes a target for

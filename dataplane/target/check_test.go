@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/lattice"
 	"pergola/snapshot"
 )
 
@@ -49,7 +50,7 @@ func TestWhichResponsesPass(t *testing.T) {
 				set := New(Config{Dial: n.dial})
 				defer set.Close()
 				h := groupOf().HealthCheck
-				h.Codes = []snapshot.CodeRange{{From: 200, To: 200}, {From: 300, To: 399}}
+				h.Codes = []lattice.CodeRange{{From: 200, To: 200}, {From: 300, To: 399}}
 				err := set.check(t.Context(), &Target{vpc: vpcID, addresses: addressesOf(snapshot.Target{Address: address(one)})},
 					h)
 				switch {

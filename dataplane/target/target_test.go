@@ -211,7 +211,7 @@ func groupOf(addresses ...string) *snapshot.TargetGroup {
 		HealthCheck: &snapshot.HealthCheck{
 			Protocol: lattice.TargetHTTP, ProtocolVersion: lattice.HTTP1, Path: "/",
 			Interval: 30 * time.Second, Timeout: 5 * time.Second, HealthyThreshold: 5, UnhealthyThreshold: 2,
-			Codes: []snapshot.CodeRange{{From: 200, To: 200}},
+			Codes: []lattice.CodeRange{{From: 200, To: 200}},
 		},
 	}
 	for _, a := range addresses {
