@@ -93,6 +93,15 @@ func (s *Service[O]) Ask(ctx context.Context, tx *store.Tx, r Request) *Call {
 	return &Call{ctx, tx, s.authority.Ask(tx, r.Caller, r.Action), r.Caller, r.Caller.Account, s.Quotas}
 }
 
+// RoomFor refuses more of something than a quota has room for. count tells how many an account has.
+func (c *Call) RoomFor(q aws.Quota, count func(tx *store.Tx, account string) (int, error), more int) error {
+	have, err := count(c.Tx, c.Account)
+	if err != nil {
+		return err
+	}
+	return c.Quotas.Room(q, have+more)
+}
+
 // Within is a call in a transaction that the system makes itself, for an account. It has nobody whose permission could
 // be asked for, and cannot ask.
 func Within(tx *store.Tx, account string) *Call { return &Call{Tx: tx, Account: account} }

@@ -67,6 +67,8 @@ type Ref struct {
 	Exact bool
 	// Named is what the request gave.
 	Named string
+	// Malformed is the error if no resource can have the name that the request gave, or nil.
+	Malformed error
 }
 
 // Kind is a kind of resource.
@@ -90,6 +92,9 @@ func New[T any](d Definition[T]) *Kind[T] {
 
 // Read reads a resource that an operation refers to. The caller needs no permission for it, but its account must own it.
 func (k *Kind[T]) Read(op *operation.Call, ref Ref) (*T, error) {
+	if ref.Malformed != nil {
+		return nil, ref.Malformed
+	}
 	if err := op.Owns(ref.ARN); err != nil && !k.Hidden {
 		return nil, err
 	}

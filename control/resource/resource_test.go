@@ -371,3 +371,19 @@ func TestPage(t *testing.T) {
 		t.Error("the items were put in order in place")
 	}
 }
+
+// TestMalformedNames tells the error of a malformed name to callers with permission, and to nobody else.
+func TestMalformedNames(t *testing.T) {
+	k := newKitchen(t, definition())
+	malformed := errors.New("malformed")
+	find := func(op *operation.Call) (*bowl, error) {
+		return k.bowls.Find(op, resource.Ref{ARN: arnOf(account, "?"), Malformed: malformed})
+	}
+	if _, err := k.do(account, find); !errors.Is(err, malformed) {
+		t.Errorf("a caller with permission: %v", err)
+	}
+	var denied *authority.Denied
+	if _, err := k.do(other, find); !errors.As(err, &denied) {
+		t.Errorf("another account: %v", err)
+	}
+}
