@@ -70,7 +70,7 @@ func (op *call) forward(l *elbv2.LoadBalancer, a elbv2.ActionDescription) ([]elb
 
 // share finds the target group of a share, which must be in the load balancer's VPC and no other load balancer's.
 func (op *call) share(l *elbv2.LoadBalancer, weighted elbv2.WeightedGroup) (elbv2.Share, error) {
-	g, err := op.readTargetGroup(weighted.ARN)
+	g, err := targetGroups.read(op, weighted.ARN)
 	if err != nil {
 		return elbv2.Share{}, err
 	}
@@ -113,7 +113,7 @@ func (op *call) describeAction(a elbv2.Action) (elbv2.ActionDescription, error) 
 	}
 	forward := &elbv2.ForwardConfig{Stickiness: &elbv2.ForwardStickiness{}}
 	for _, share := range a.Forward {
-		g, err := targetGroups.Get(op.Tx, share.TargetGroup)
+		g, err := targetGroups.Objects.Get(op.Tx, share.TargetGroup)
 		if err != nil {
 			return elbv2.ActionDescription{}, err
 		}

@@ -9,17 +9,33 @@ import (
 	"pergola/aws/elbv2"
 )
 
-// describeAttributes lists all attributes that a set has, with the values that were set or their defaults.
-func describeAttributes(known elbv2.AttributeSet, set map[string]string) *elbv2.AttributesResponse {
+// describeAttributes lists all attributes that a subject can have, with the values that were set or their defaults.
+func describeAttributes(s *subject, err error) (*elbv2.AttributesResponse, error) {
+	if err != nil {
+		return nil, err
+	}
 	answer := &elbv2.AttributesResponse{}
-	for _, key := range slices.Sorted(maps.Keys(known)) {
-		value, ok := set[key]
+	for _, key := range slices.Sorted(maps.Keys(s.known)) {
+		value, ok := (*s.attributes)[key]
 		if !ok {
-			value = known[key]
+			value = s.known[key]
 		}
 		answer.Attributes = append(answer.Attributes, elbv2.Attribute{Key: key, Value: value})
 	}
-	return answer
+	return answer, nil
+}
+
+// changeAttributes sets some attributes of the subject that an operation is about.
+func (op *call) changeAttributes(arn string, read func(*call, string) (*subject, error),
+	given []elbv2.Attribute) (*elbv2.AttributesResponse, error) {
+	s, err := op.findSubject(arn, read)
+	if err != nil {
+		return nil, err
+	}
+	if *s.attributes, err = setAttributes(s.known, *s.attributes, given); err != nil {
+		return nil, err
+	}
+	return describeAttributes(s, s.put())
 }
 
 // setAttributes sets attributes, if the set has them and their values can be.
@@ -90,65 +106,32 @@ func isValue(key, value, fallback string) bool {
 
 // DescribeLoadBalancerAttributes lists the attributes of a load balancer.
 func (op *call) DescribeLoadBalancerAttributes(in *elbv2.LoadBalancerRequest) (*elbv2.AttributesResponse, error) {
-	l, err := op.readLoadBalancer(in.ARN)
-	if err != nil {
-		return nil, err
-	}
-	return describeAttributes(elbv2.LoadBalancerAttributes, l.Attributes), nil
+	return describeAttributes(loadBalancers.subject(op, in.ARN))
 }
 
 // ModifyLoadBalancerAttributes sets some attributes of a load balancer.
 func (op *call) ModifyLoadBalancerAttributes(
 	in *elbv2.ModifyLoadBalancerAttributesRequest) (*elbv2.AttributesResponse, error) {
-	l, err := op.loadBalancer(in.ARN)
-	if err != nil {
-		return nil, err
-	}
-	if l.Attributes, err = setAttributes(elbv2.LoadBalancerAttributes, l.Attributes, in.Attributes); err != nil {
-		return nil, err
-	}
-	return describeAttributes(elbv2.LoadBalancerAttributes, l.Attributes), op.putLoadBalancer(l)
+	return op.changeAttributes(in.ARN, loadBalancers.subject, in.Attributes)
 }
 
 // DescribeTargetGroupAttributes lists the attributes of a target group.
 func (op *call) DescribeTargetGroupAttributes(in *elbv2.TargetGroupRequest) (*elbv2.AttributesResponse, error) {
-	g, err := op.readTargetGroup(in.ARN)
-	if err != nil {
-		return nil, err
-	}
-	return describeAttributes(elbv2.TargetGroupAttributes, g.Attributes), nil
+	return describeAttributes(targetGroups.subject(op, in.ARN))
 }
 
 // ModifyTargetGroupAttributes sets some attributes of a target group.
 func (op *call) ModifyTargetGroupAttributes(
 	in *elbv2.ModifyTargetGroupAttributesRequest) (*elbv2.AttributesResponse, error) {
-	g, err := op.targetGroup(in.ARN)
-	if err != nil {
-		return nil, err
-	}
-	if g.Attributes, err = setAttributes(elbv2.TargetGroupAttributes, g.Attributes, in.Attributes); err != nil {
-		return nil, err
-	}
-	return describeAttributes(elbv2.TargetGroupAttributes, g.Attributes), op.putTargetGroup(g)
+	return op.changeAttributes(in.ARN, targetGroups.subject, in.Attributes)
 }
 
 // DescribeListenerAttributes lists the attributes of a listener.
 func (op *call) DescribeListenerAttributes(in *elbv2.ListenerRequest) (*elbv2.AttributesResponse, error) {
-	_, listener, err := op.readListener(in.ARN)
-	if err != nil {
-		return nil, err
-	}
-	return describeAttributes(elbv2.ListenerAttributes, listener.Attributes), nil
+	return describeAttributes(listenerSubject(op, in.ARN))
 }
 
 // ModifyListenerAttributes sets some attributes of a listener.
 func (op *call) ModifyListenerAttributes(in *elbv2.ModifyListenerAttributesRequest) (*elbv2.AttributesResponse, error) {
-	l, listener, err := op.listener(in.ARN)
-	if err != nil {
-		return nil, err
-	}
-	if listener.Attributes, err = setAttributes(elbv2.ListenerAttributes, listener.Attributes, in.Attributes); err != nil {
-		return nil, err
-	}
-	return describeAttributes(elbv2.ListenerAttributes, listener.Attributes), op.putLoadBalancer(l)
+	return op.changeAttributes(in.ARN, listenerSubject, in.Attributes)
 }

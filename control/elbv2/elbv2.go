@@ -9,6 +9,7 @@
 package elbv2
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 
@@ -33,7 +34,7 @@ func New(cfg operation.Config) *Control {
 		Name:     elbv2.Service,
 		Begin:    func(of *operation.Call) (*call, error) { return &call{Call: of, Control: c}, nil },
 		Explain:  explain,
-		Complete: []ownership.Step{ownedBalancers.Complete(nil), ownedGroups.Complete(nil)},
+		Complete: []ownership.Step{loadBalancers.Complete(nil), targetGroups.Complete(nil)},
 	})
 	return c
 }
@@ -42,7 +43,7 @@ func New(cfg operation.Config) *Control {
 type call struct {
 	*operation.Call
 	*Control
-	// balancers are the load balancers of the account, once they were read.
+	// balancers are the load balancers of the account, once usersOf has read them.
 	balancers []*elbv2.LoadBalancer
 }
 
@@ -58,17 +59,29 @@ const (
 	codeConfiguration = "InvalidConfigurationRequest"
 	codeNotPermitted  = "OperationNotPermitted"
 	codeNoCertificate = "CertificateNotFound"
+
+	codeNoLoadBalancer = "LoadBalancerNotFound"
+	codeNoTargetGroup  = "TargetGroupNotFound"
+	codeNoListener     = "ListenerNotFound"
 )
+
+func isCode(err error, code string) bool {
+	var refusal *aws.Error
+	return errors.As(err, &refusal) && refusal.Code == code
+}
+
+// recoded is a refusal of EC2 with the code that it has here.
+func recoded(err error, code string) error {
+	if refusal := new(aws.Error); errors.As(err, &refusal) {
+		return aws.Errorf(code, "%s", refusal.Message)
+	}
+	return err
+}
 
 // idDigits is the number of hexadecimal digits in an id.
 const idDigits = 16
 
 func (c *Control) newID() string { return lattice.NewSuffix(c.Random)[:idDigits] }
-
-// arn names a resource such as "targetgroup/NAME/ID".
-func (op *call) arn(resource string) string {
-	return lattice.ARN{Service: elbv2.Service, Region: op.Region, Account: op.Account, Resource: resource}.String()
-}
 
 // parts takes the ARN of a resource apart: what follows its type. It reports false for an ARN of another type, or with
 // another number of parts.
@@ -82,6 +95,18 @@ func parts(arn, kind string, number int) ([]string, bool) {
 	return of, ok && len(of) == number
 }
 
+// each is what f makes of all items, unless it fails for one.
+func each[T, S any](items []T, f func(T) (S, error)) ([]S, error) {
+	all := make([]S, len(items))
+	for i, item := range items {
+		var err error
+		if all[i], err = f(item); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // namePattern is what the names of load balancers and target groups look like (API reference, CreateLoadBalancer).
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?$`)
 
@@ -93,18 +118,4 @@ func checkName(what, name string) error {
 		return aws.Errorf(codeValidation, "The load balancer name '%s' cannot begin with 'internal-'", name)
 	}
 	return nil
-}
-
-// page is one page of a listing that is ordered by id, and the marker of the next.
-func page[T any](all []T, id func(T) string, p elbv2.Page) (listed []T, next string) {
-	for _, item := range all {
-		switch {
-		case id(item) <= p.Marker:
-		case p.PageSize > 0 && len(listed) == int(p.PageSize):
-			return listed, id(listed[len(listed)-1])
-		default:
-			listed = append(listed, item)
-		}
-	}
-	return listed, ""
 }

@@ -11,6 +11,7 @@ import (
 	"pergola/aws"
 	"pergola/aws/acm"
 	"pergola/aws/elbv2"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -22,45 +23,79 @@ const defaultSSLPolicy = "ELBSecurityPolicy-2016-08"
 // policies").
 var sslPolicyName = regexp.MustCompile(`^ELBSecurityPolicy-[A-Za-z0-9-]{1,64}$`)
 
-// listener reads the listener that an operation is about, with its load balancer, if the caller may perform it on that.
-// The listener is the load balancer's own.
-func (op *call) listener(arn string) (*elbv2.LoadBalancer, *elbv2.Listener, error) {
-	l, listener, err := op.readListener(arn)
-	if err != nil {
-		return nil, nil, cmp.Or(op.May(arn, nil), err)
-	}
-	return l, listener, op.May(arn, listener.Tags)
+// How the resource in the ARN of a listener begins, and that of a rule: what follows is the name and the id of the load
+// balancer, and their own ids.
+const (
+	listenerPrefix = "listener/app"
+	rulePrefix     = "listener-rule/app"
+)
+
+// listening is a listener with its load balancer, whose own it is.
+type listening struct {
+	*elbv2.Listener
+	on *elbv2.LoadBalancer
 }
 
-func (op *call) readListener(arn string) (*elbv2.LoadBalancer, *elbv2.Listener, error) {
-	of, ok := parts(arn, "listener/app", 3)
-	if !ok {
-		return nil, nil, aws.Errorf(codeValidation, "'%s' is not a valid listener ARN", arn)
+// above is the ARN of what a listener or a rule is part of.
+func above(arn, prefix, parent string) string {
+	return strings.Replace(arn[:strings.LastIndexByte(arn, '/')], ":"+prefix+"/", ":"+parent+"/", 1)
+}
+
+// findListener reads the listener that an operation is about, if the caller may perform it on that.
+func (op *call) findListener(arn string) (*listening, error) {
+	l, err := op.readListener(arn)
+	if err != nil {
+		return nil, cmp.Or(op.May(arn, nil), err)
 	}
-	above := strings.TrimSuffix(strings.Replace(arn, ":listener/", ":loadbalancer/", 1), "/"+of[2])
-	l, err := op.readLoadBalancer(above)
-	if err != nil && !isCode(err, "LoadBalancerNotFound") {
-		return nil, nil, err
+	return l, op.May(arn, l.Tags)
+}
+
+func (op *call) readListener(arn string) (*listening, error) {
+	of, ok := parts(arn, listenerPrefix, 3)
+	if !ok {
+		return nil, malformed("listener", arn)
+	}
+	on, err := loadBalancers.read(op, above(arn, listenerPrefix, loadBalancers.prefix))
+	if err != nil && !isCode(err, codeNoLoadBalancer) {
+		return nil, err
 	}
 	if err == nil {
-		if i := slices.IndexFunc(l.Listeners, func(one elbv2.Listener) bool { return one.ID == of[2] }); i >= 0 {
-			return l, &l.Listeners[i], nil
+		if i := slices.IndexFunc(on.Listeners, func(one elbv2.Listener) bool { return one.ID == of[2] }); i >= 0 {
+			return &listening{&on.Listeners[i], on}, nil
 		}
 	}
-	return nil, nil, aws.Errorf("ListenerNotFound", "One or more listeners not found: %s", arn)
+	return nil, notFound(codeNoListener, "listeners", arn)
 }
 
-// below names a listener or its rule: kind and ids below the ARN of its load balancer.
-func below(l *elbv2.LoadBalancer, kind string, ids ...string) string {
-	return strings.Replace(l.ARN, ":loadbalancer/", ":"+kind+"/", 1) + "/" + strings.Join(ids, "/")
+// readRule reads the listener whose default rule an ARN names.
+func (op *call) readRule(arn string) (*listening, error) {
+	of, ok := parts(arn, rulePrefix, 4)
+	if !ok {
+		return nil, malformed("listener rule", arn)
+	}
+	l, err := op.readListener(above(arn, rulePrefix, listenerPrefix))
+	if err != nil && !isCode(err, codeNoListener) {
+		return nil, err
+	}
+	if err != nil || l.RuleID != of[3] {
+		return nil, notFound("RuleNotFound", "rules", arn)
+	}
+	return l, nil
 }
 
-func listenerARN(l *elbv2.LoadBalancer, listener *elbv2.Listener) string {
-	return below(l, "listener", listener.ID)
+// listenerSubject reads a listener as a subject.
+func listenerSubject(op *call, arn string) (*subject, error) {
+	l, err := op.readListener(arn)
+	if err != nil {
+		return nil, err
+	}
+	put := func() error { return loadBalancers.Put(op.Call, l.on) }
+	return &subject{&l.Tags, &l.Attributes, elbv2.ListenerAttributes, put}, nil
 }
 
-func ruleARN(l *elbv2.LoadBalancer, listener *elbv2.Listener) string {
-	return below(l, "listener-rule", listener.ID, listener.RuleID)
+// arn names a listener or its rule: what the prefix says, with ids below its load balancer.
+func (l *listening) arn(prefix string, ids ...string) string {
+	return strings.Replace(l.on.ARN, ":"+loadBalancers.prefix+"/", ":"+prefix+"/", 1) + "/" + strings.Join(ids, "/")
 }
 
 // CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like the
@@ -70,35 +105,36 @@ func (op *call) CreateListener(in *elbv2.CreateListenerRequest) (*elbv2.Listener
 	if err != nil {
 		return nil, err
 	}
-	l, err := op.readLoadBalancer(in.LoadBalancerARN)
+	on, err := loadBalancers.read(op, in.LoadBalancerARN)
 	if err != nil {
 		return nil, cmp.Or(op.May(in.LoadBalancerARN, nil), err)
 	}
-	if err := op.MayCreate(l.ARN, tags, "AddTags"); err != nil {
+	if err := op.MayCreate(on.ARN, tags, tagAction); err != nil {
 		return nil, err
 	}
 	if in.Protocol == "" || in.Port == 0 {
 		return nil, aws.Errorf(codeValidation, "A listener protocol and port must be specified")
 	}
 	listener := elbv2.Listener{ID: op.newID(), RuleID: op.newID(), Tags: tags}
-	taken := slices.IndexFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == in.Port })
+	taken := slices.IndexFunc(on.Listeners, func(one elbv2.Listener) bool { return one.Port == in.Port })
 	if taken >= 0 { // all but its settings stays
-		same := l.Listeners[taken]
+		same := on.Listeners[taken]
 		listener = elbv2.Listener{ID: same.ID, RuleID: same.RuleID, Attributes: same.Attributes, Tags: same.Tags}
 	}
-	if err := op.change(l, &listener, in.ListenerSettings, in.DefaultActions); err != nil {
+	l := &listening{&listener, on}
+	if err := op.change(l, in.ListenerSettings, in.DefaultActions); err != nil {
 		return nil, err
 	}
 	switch {
 	case taken < 0:
-		l.Listeners = append(l.Listeners, listener)
-		if err := op.Quotas.Room(elbv2.QuotaListeners, len(l.Listeners)); err != nil {
+		on.Listeners = append(on.Listeners, listener)
+		if err := op.Quotas.Room(elbv2.QuotaListeners, len(on.Listeners)); err != nil {
 			return nil, err
 		}
-	case !reflect.DeepEqual(listener, l.Listeners[taken]):
+	case !reflect.DeepEqual(listener, on.Listeners[taken]):
 		return nil, duplicateListener(in.Port)
 	}
-	return op.putListener(l, listener.ID)
+	return op.putListener(l)
 }
 
 func duplicateListener(port int32) error {
@@ -107,49 +143,49 @@ func duplicateListener(port int32) error {
 
 // ModifyListener changes what the request has of a listener.
 func (op *call) ModifyListener(in *elbv2.ModifyListenerRequest) (*elbv2.ListenersResponse, error) {
-	l, listener, err := op.listener(in.ARN)
+	l, err := op.findListener(in.ARN)
 	if err != nil {
 		return nil, err
 	}
-	if err := op.change(l, listener, in.ListenerSettings, in.DefaultActions); err != nil {
+	if err := op.change(l, in.ListenerSettings, in.DefaultActions); err != nil {
 		return nil, err
 	}
-	return op.putListener(l, listener.ID)
+	return op.putListener(l)
 }
 
-// putListener writes a load balancer of which a listener has changed, and answers with that.
-func (op *call) putListener(l *elbv2.LoadBalancer, id string) (*elbv2.ListenersResponse, error) {
-	slices.SortFunc(l.Listeners, func(a, b elbv2.Listener) int { return cmp.Compare(a.Port, b.Port) })
-	i := slices.IndexFunc(l.Listeners, func(one elbv2.Listener) bool { return one.ID == id })
-	description, err := op.describeListener(l, &l.Listeners[i])
+// putListener writes the load balancer of a listener that has changed, and answers with the listener.
+func (op *call) putListener(l *listening) (*elbv2.ListenersResponse, error) {
+	description, err := op.describeListener(l)
 	if err != nil {
 		return nil, err
 	}
-	return &elbv2.ListenersResponse{Listeners: aws.Members[elbv2.ListenerDescription]{description}}, op.putLoadBalancer(l)
+	slices.SortFunc(l.on.Listeners, func(a, b elbv2.Listener) int { return cmp.Compare(a.Port, b.Port) })
+	return &elbv2.ListenersResponse{Listeners: aws.Members[elbv2.ListenerDescription]{description}},
+		loadBalancers.Put(op.Call, l.on)
 }
 
 // change gives a listener those settings and actions that are given, and checks that it can be served then.
-func (op *call) change(l *elbv2.LoadBalancer, listener *elbv2.Listener, s elbv2.ListenerSettings, actions []elbv2.ActionDescription) (err error) {
-	listener.Protocol = cmp.Or(lattice.Protocol(s.Protocol), listener.Protocol)
-	listener.Port = cmp.Or(s.Port, listener.Port)
-	listener.SSLPolicy = cmp.Or(s.SSLPolicy, listener.SSLPolicy)
+func (op *call) change(l *listening, s elbv2.ListenerSettings, actions []elbv2.ActionDescription) (err error) {
+	l.Protocol = cmp.Or(lattice.Protocol(s.Protocol), l.Protocol)
+	l.Port = cmp.Or(s.Port, l.Port)
+	l.SSLPolicy = cmp.Or(s.SSLPolicy, l.SSLPolicy)
 	if len(s.Certificates) > 0 {
-		listener.Certificate = s.Certificates[0].ARN
+		l.Certificate = s.Certificates[0].ARN
 	}
-	taken := slices.ContainsFunc(l.Listeners, func(one elbv2.Listener) bool { return one.Port == listener.Port && one.ID != listener.ID })
+	taken := func(one elbv2.Listener) bool { return one.Port == l.Port && one.ID != l.ID }
 	switch {
-	case taken:
-		return duplicateListener(listener.Port)
+	case slices.ContainsFunc(l.on.Listeners, taken):
+		return duplicateListener(l.Port)
 	case len(s.ALPNPolicy) > 0:
 		return aws.Errorf(codeConfiguration, "An ALPN policy can only be set on TLS listeners of network load balancers")
 	case s.MutualAuthentication != nil && s.MutualAuthentication.Mode != "off":
 		return aws.Errorf(codeConfiguration, "Clients' certificates are not asked for here; leave mutual authentication off")
 	}
-	if err := op.checkProtocol(listener, s); err != nil {
+	if err := op.checkProtocol(l.Listener, s); err != nil {
 		return err
 	}
 	if len(actions) > 0 {
-		listener.Action, err = op.action(l, actions)
+		l.Action, err = op.action(l.on, actions)
 	}
 	return err
 }
@@ -194,78 +230,65 @@ func (op *call) admitCertificate(arn string) error {
 	return err
 }
 
-func (op *call) describeListener(l *elbv2.LoadBalancer, listener *elbv2.Listener) (elbv2.ListenerDescription, error) {
+func (op *call) describeListener(l *listening) (elbv2.ListenerDescription, error) {
 	d := elbv2.ListenerDescription{
-		ARN: listenerARN(l, listener), LoadBalancerARN: l.ARN, Port: listener.Port, Protocol: listener.Protocol, SSLPolicy: listener.SSLPolicy,
+		ARN: l.arn(listenerPrefix, l.ID), LoadBalancerARN: l.on.ARN, Port: l.Port, Protocol: l.Protocol, SSLPolicy: l.SSLPolicy,
 	}
-	if listener.Protocol == lattice.ProtocolHTTPS {
-		d.Certificates = aws.Members[elbv2.Certificate]{{ARN: listener.Certificate}}
+	if l.Protocol == lattice.ProtocolHTTPS {
+		d.Certificates = aws.Members[elbv2.Certificate]{{ARN: l.Certificate}}
 		d.MutualAuthentication = &elbv2.MutualAuthentication{Mode: "off"}
 	}
-	action, err := op.describeAction(listener.Action)
+	action, err := op.describeAction(l.Action)
 	d.DefaultActions = aws.Members[elbv2.ActionDescription]{action}
 	return d, err
 }
 
 // DescribeListeners lists the listeners of a load balancer, or those of some ARNs.
 func (op *call) DescribeListeners(in *elbv2.DescribeListenersRequest) (*elbv2.ListenersResponse, error) {
-	var all []elbv2.ListenerDescription
-	add := func(l *elbv2.LoadBalancer, listener *elbv2.Listener) error {
-		description, err := op.describeListener(l, listener)
-		all = append(all, description)
-		return err
-	}
-	switch {
-	case (in.LoadBalancerARN == "") == (len(in.ARNs) == 0):
+	if (in.LoadBalancerARN == "") == (len(in.ARNs) == 0) {
 		return nil, aws.Errorf(codeValidation, "You must specify either listener ARNs or a load balancer ARN")
-	case in.LoadBalancerARN != "":
-		l, err := op.readLoadBalancer(in.LoadBalancerARN)
-		if err != nil {
-			return nil, err
-		}
-		for i := range l.Listeners {
-			if err := add(l, &l.Listeners[i]); err != nil {
-				return nil, err
-			}
-		}
 	}
-	for _, arn := range in.ARNs {
-		l, listener, err := op.readListener(arn)
-		if err != nil {
-			return nil, err
-		}
-		if err := add(l, listener); err != nil {
-			return nil, err
-		}
-	}
-	id := func(d elbv2.ListenerDescription) string { return d.ARN }
-	slices.SortFunc(all, func(a, b elbv2.ListenerDescription) int { return cmp.Compare(id(a), id(b)) })
-	answer := &elbv2.ListenersResponse{}
-	answer.Listeners, answer.NextMarker = page(all, id, in.Page)
-	return answer, nil
-}
-
-// DeleteListener deletes a listener. One that does not exist is an error, as in AWS.
-func (op *call) DeleteListener(in *elbv2.ListenerRequest) (*elbv2.Empty, error) {
-	l, listener, err := op.listener(in.ARN)
+	all, err := each(in.ARNs, op.readListener)
 	if err != nil {
 		return nil, err
 	}
-	id := listener.ID
-	l.Listeners = slices.DeleteFunc(l.Listeners, func(one elbv2.Listener) bool { return one.ID == id })
-	return &elbv2.Empty{}, op.putLoadBalancer(l)
+	if in.LoadBalancerARN != "" {
+		on, err := loadBalancers.read(op, in.LoadBalancerARN)
+		if err != nil {
+			return nil, err
+		}
+		for i := range on.Listeners {
+			all = append(all, &listening{&on.Listeners[i], on})
+		}
+	}
+	arn := func(l *listening) string { return l.arn(listenerPrefix, l.ID) }
+	answer := &elbv2.ListenersResponse{}
+	all, answer.NextMarker = resource.Page(all, arn, in.Marker, int(in.PageSize))
+	answer.Listeners, err = each(all, op.describeListener)
+	return answer, err
+}
+
+// DeleteListener deletes a listener. One that does not exist is an error, as in AWS.
+func (op *call) DeleteListener(in *elbv2.ListenerRequest) error {
+	l, err := op.findListener(in.ARN)
+	if err != nil {
+		return err
+	}
+	id := l.ID // deleting moves the others to its place
+	l.on.Listeners = slices.DeleteFunc(l.on.Listeners, func(one elbv2.Listener) bool { return one.ID == id })
+	return loadBalancers.Put(op.Call, l.on)
 }
 
 // DescribeListenerCertificates lists the one certificate that an HTTPS listener has.
 func (op *call) DescribeListenerCertificates(
 	in *elbv2.DescribeListenerCertificatesRequest) (*elbv2.ListenerCertificatesResponse, error) {
-	_, listener, err := op.readListener(in.ARN)
+	l, err := op.readListener(in.ARN)
 	if err != nil {
 		return nil, err
 	}
 	answer := &elbv2.ListenerCertificatesResponse{}
-	if listener.Certificate != "" {
-		answer.Certificates = aws.Members[elbv2.Certificate]{{ARN: listener.Certificate, IsDefault: true}}
+	if l.Certificate != "" {
+		answer.Certificates = aws.Members[elbv2.Certificate]{{ARN: l.Certificate, IsDefault: true}}
 	}
 	return answer, nil
 }
@@ -275,47 +298,22 @@ func (op *call) DescribeRules(in *elbv2.DescribeRulesRequest) (*elbv2.RulesRespo
 	if (in.ListenerARN == "") == (len(in.ARNs) == 0) {
 		return nil, aws.Errorf(codeValidation, "You must specify either listener rule ARNs or a listener ARN")
 	}
-	answer := &elbv2.RulesResponse{}
+	arns, read := in.ARNs, op.readRule
 	if in.ListenerARN != "" {
-		l, listener, err := op.readListener(in.ListenerARN)
-		if err != nil {
-			return nil, err
-		}
-		return answer, op.addRule(answer, l, listener)
+		arns, read = []string{in.ListenerARN}, op.readListener
 	}
-	for _, arn := range in.ARNs {
-		l, listener, err := op.readRule(arn)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.addRule(answer, l, listener); err != nil {
-			return nil, err
-		}
+	all, err := each(arns, read)
+	if err != nil {
+		return nil, err
 	}
-	return answer, nil
+	rules, err := each(all, op.describeRule)
+	return &elbv2.RulesResponse{Rules: rules}, err
 }
 
-// readRule reads the listener whose default rule an ARN names.
-func (op *call) readRule(arn string) (*elbv2.LoadBalancer, *elbv2.Listener, error) {
-	of, ok := parts(arn, "listener-rule/app", 4)
-	if !ok {
-		return nil, nil, aws.Errorf(codeValidation, "'%s' is not a valid listener rule ARN", arn)
-	}
-	above := strings.TrimSuffix(strings.Replace(arn, ":listener-rule/", ":listener/", 1), "/"+of[3])
-	l, listener, err := op.readListener(above)
-	if err != nil && !isCode(err, "ListenerNotFound") {
-		return nil, nil, err
-	}
-	if err != nil || listener.RuleID != of[3] {
-		return nil, nil, aws.Errorf("RuleNotFound", "One or more rules not found: %s", arn)
-	}
-	return l, listener, nil
-}
-
-func (op *call) addRule(to *elbv2.RulesResponse, l *elbv2.LoadBalancer, listener *elbv2.Listener) error {
-	action, err := op.describeAction(listener.Action)
-	to.Rules = append(to.Rules, elbv2.RuleDescription{
-		ARN: ruleARN(l, listener), Priority: "default", Actions: aws.Members[elbv2.ActionDescription]{action}, IsDefault: true,
-	})
-	return err
+func (op *call) describeRule(l *listening) (elbv2.RuleDescription, error) {
+	action, err := op.describeAction(l.Action)
+	return elbv2.RuleDescription{
+		ARN: l.arn(rulePrefix, l.ID, l.RuleID), Priority: "default",
+		Actions: aws.Members[elbv2.ActionDescription]{action}, IsDefault: true,
+	}, err
 }

@@ -2,7 +2,6 @@ package elbv2
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,18 +11,12 @@ import (
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
 	"pergola/control/ec2"
-	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
 
-// The load balancers, and the certificates of their listeners, which are only read here.
-var (
-	loadBalancers  = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
-	ownedBalancers = ownership.Of(elbv2.KindLoadBalancer,
-		func(l *elbv2.LoadBalancer) (string, string) { return l.Account, l.ID })
-	certificateObjects = store.NewKind[acm.Certificate](acm.KindCertificate)
-)
+// certificateObjects are the certificates of listeners, which are only read here.
+var certificateObjects = store.NewKind[acm.Certificate](acm.KindCertificate)
 
 // maxSecurityGroups is how many security groups a load balancer may be in (VPC user guide, "Amazon VPC quotas").
 const maxSecurityGroups = 5
@@ -31,50 +24,6 @@ const maxSecurityGroups = 5
 // resident is a load balancer as EC2 knows it.
 func resident(l *elbv2.LoadBalancer) ec2.Resident {
 	return ec2.Resident{ID: "elb-" + l.ID, SecurityGroups: l.SecurityGroups}
-}
-
-// loadBalancer reads the load balancer that an operation is about, if the caller may perform it on that.
-func (op *call) loadBalancer(arn string) (*elbv2.LoadBalancer, error) {
-	l, err := op.readLoadBalancer(arn)
-	if err != nil {
-		return nil, cmp.Or(op.May(arn, nil), err)
-	}
-	return l, op.May(arn, l.Tags)
-}
-
-func (op *call) readLoadBalancer(arn string) (*elbv2.LoadBalancer, error) {
-	of, ok := parts(arn, "loadbalancer/app", 2)
-	if !ok {
-		return nil, aws.Errorf(codeValidation, "'%s' is not a valid load balancer ARN", arn)
-	}
-	if err := op.Owns(arn); err != nil {
-		return nil, err
-	}
-	l, err := loadBalancers.Get(op.Tx, of[1])
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	if err != nil || l.ARN != arn {
-		return nil, aws.Errorf("LoadBalancerNotFound", "One or more load balancers not found: %s", arn)
-	}
-	return &l, nil
-}
-
-func (op *call) putLoadBalancer(l *elbv2.LoadBalancer) error {
-	return loadBalancers.Put(op.Tx, l.ID, *l)
-}
-
-// ownLoadBalancers lists the load balancers of the caller's account, in order of id. They are read once for an
-// operation, and the list is not to be changed.
-func (op *call) ownLoadBalancers() ([]*elbv2.LoadBalancer, error) {
-	if op.balancers == nil {
-		own, err := ownedBalancers.All(op.Tx, op.Account)
-		if err != nil {
-			return nil, err
-		}
-		op.balancers = own
-	}
-	return op.balancers, nil
 }
 
 // CreateLoadBalancer makes an internal Application Load Balancer with an address in each of some subnets. A repeated
@@ -88,7 +37,7 @@ func (op *call) CreateLoadBalancer(in *elbv2.CreateLoadBalancerRequest) (*elbv2.
 	if err != nil {
 		return nil, err
 	}
-	if err := op.MayCreate(op.arn("loadbalancer/app/"+in.Name+"/*"), tags, "AddTags"); err != nil {
+	if err := op.MayCreate(loadBalancers.arn(op, in.Name, "*"), tags, tagAction); err != nil {
 		return nil, err
 	}
 	subnets, err := op.subnets(ids)
@@ -99,18 +48,20 @@ func (op *call) CreateLoadBalancer(in *elbv2.CreateLoadBalancerRequest) (*elbv2.
 	if err != nil {
 		return nil, err
 	}
-	l, err := op.sameLoadBalancer(in.Name, subnets, groups)
+	l, err := loadBalancers.named(op, in.Name)
+	switch {
+	case err != nil:
+	case l == nil:
+		l, err = op.newLoadBalancer(&elbv2.LoadBalancer{Name: in.Name, SecurityGroups: groups, Tags: tags}, subnets)
+	case !isIn(l, subnets, groups):
+		err = aws.Errorf("DuplicateLoadBalancerName",
+			"A load balancer with the same name '%s' exists, but with different settings", in.Name)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if l == nil {
-		if l, err = op.newLoadBalancer(in.Name, subnets, groups); err != nil {
-			return nil, err
-		}
-		l.Tags = tags
-	}
 	return &elbv2.LoadBalancersResponse{LoadBalancers: aws.Members[elbv2.LoadBalancerDescription]{
-		describeLoadBalancer(l)}}, op.putLoadBalancer(l)
+		describeLoadBalancer(l)}}, nil
 }
 
 // checkCreation refuses what is not made here, and returns the ids of the subnets.
@@ -145,11 +96,8 @@ func checkCreation(in *elbv2.CreateLoadBalancerRequest) ([]string, error) {
 // subnets reads the subnets of a new load balancer: in one VPC, each in another zone, in order of zone.
 func (op *call) subnets(ids []string) ([]*resources.Subnet, error) {
 	subnets, err := ec2.Subnets(op.Tx, op.Account, ids)
-	if refusal := new(aws.Error); errors.As(err, &refusal) {
-		return nil, aws.Errorf("SubnetNotFound", "%s", refusal.Message)
-	}
 	if err != nil {
-		return nil, err
+		return nil, recoded(err, "SubnetNotFound")
 	}
 	zones := map[string]bool{}
 	for _, subnet := range subnets {
@@ -175,61 +123,39 @@ func (op *call) securityGroups(vpc string, ids []string) ([]string, error) {
 		return nil, aws.Errorf(codeConfiguration, "A load balancer may be in %d security groups at most", maxSecurityGroups)
 	}
 	groups, err := ec2.SecurityGroups(op.Tx, op.Account, ids)
-	if refusal := new(aws.Error); errors.As(err, &refusal) {
-		return nil, aws.Errorf("InvalidSecurityGroup", "%s", refusal.Message)
+	if err != nil {
+		return nil, recoded(err, "InvalidSecurityGroup")
 	}
 	for _, group := range groups {
 		if group.VPC != vpc {
 			return nil, aws.Errorf(codeConfiguration, "The security group %s is not in %s, the VPC of the load balancer", group.ID, vpc)
 		}
 	}
-	return ids, err
+	return ids, nil
 }
 
-// sameLoadBalancer is the account's load balancer of a name, which must have the same settings, or nil if there is none.
-func (op *call) sameLoadBalancer(name string, subnets []*resources.Subnet, groups []string) (*elbv2.LoadBalancer, error) {
-	own, err := op.ownLoadBalancers()
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range own {
-		if l.Name != name {
-			continue
-		}
-		same := slices.EqualFunc(l.Nodes, subnets, func(n elbv2.Node, s *resources.Subnet) bool { return n.Subnet == s.ID })
-		if !same || !slices.Equal(slices.Sorted(slices.Values(l.SecurityGroups)), slices.Sorted(slices.Values(groups))) {
-			return nil, aws.Errorf("DuplicateLoadBalancerName", "A load balancer with the same name '%s' exists, but with different settings", name)
-		}
-		return l, nil
-	}
-	return nil, nil
+// isIn reports whether a load balancer has an address in each of some subnets, and is in some security groups.
+func isIn(l *elbv2.LoadBalancer, subnets []*resources.Subnet, groups []string) bool {
+	return slices.EqualFunc(l.Nodes, subnets, func(n elbv2.Node, s *resources.Subnet) bool { return n.Subnet == s.ID }) &&
+		slices.Equal(slices.Sorted(slices.Values(l.SecurityGroups)), slices.Sorted(slices.Values(groups)))
 }
 
-func (op *call) newLoadBalancer(name string, subnets []*resources.Subnet, groups []string) (*elbv2.LoadBalancer, error) {
-	have, err := ownedBalancers.Count(op.Tx, op.Account)
-	if err != nil {
+// newLoadBalancer writes a new load balancer with an address in each of some subnets.
+func (op *call) newLoadBalancer(l *elbv2.LoadBalancer, subnets []*resources.Subnet) (*elbv2.LoadBalancer, error) {
+	if err := op.RoomFor(elbv2.QuotaLoadBalancers, loadBalancers.Count, 1); err != nil {
 		return nil, err
 	}
-	if err := op.Quotas.Room(elbv2.QuotaLoadBalancers, have+1); err != nil {
-		return nil, err
-	}
-	id := op.newID()
-	l := &elbv2.LoadBalancer{
-		ID: id, ARN: op.arn("loadbalancer/app/" + name + "/" + id), Account: op.Account, Name: name,
-		DNSName: dnsName(name, id, op.Region), VPC: subnets[0].VPC, Status: lattice.StatusCreateInProgress,
-		SecurityGroups: groups, CreatedAt: op.Now().UTC(),
-	}
+	l.ID, l.Account, l.VPC = op.newID(), op.Account, subnets[0].VPC
+	l.ARN, l.DNSName = loadBalancers.arn(op, l.Name, l.ID), dnsName(l.Name, l.ID, op.Region)
+	l.Status, l.CreatedAt = lattice.StatusCreateInProgress, op.Now().UTC()
 	for _, subnet := range subnets {
 		address, err := resident(l).MoveIn(op.Tx, subnet)
-		if refusal := new(aws.Error); errors.As(err, &refusal) {
-			return nil, aws.Errorf("InvalidSubnet", "%s", refusal.Message)
-		}
 		if err != nil {
-			return nil, err
+			return nil, recoded(err, "InvalidSubnet")
 		}
 		l.Nodes = append(l.Nodes, elbv2.Node{Subnet: subnet.ID, Zone: subnet.AvailabilityZone, Address: address})
 	}
-	return l, ownedBalancers.Add(op.Tx, l)
+	return l, loadBalancers.Add(op.Call, l)
 }
 
 // dnsName is the name of an internal load balancer. The number in it is made of its id.
@@ -266,27 +192,13 @@ func describeLoadBalancer(l *elbv2.LoadBalancer) elbv2.LoadBalancerDescription {
 
 // DescribeLoadBalancers lists load balancers: those of some ARNs or names, each of which must exist, or all.
 func (op *call) DescribeLoadBalancers(in *elbv2.DescribeLoadBalancersRequest) (*elbv2.LoadBalancersResponse, error) {
-	own, err := op.ownLoadBalancers()
+	wanted, err := loadBalancers.wanted(op, in.ARNs, in.Names)
 	if err != nil {
 		return nil, err
 	}
-	for _, arn := range in.ARNs {
-		if _, err := op.readLoadBalancer(arn); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range in.Names {
-		if !slices.ContainsFunc(own, func(l *elbv2.LoadBalancer) bool { return l.Name == name }) {
-			return nil, aws.Errorf("LoadBalancerNotFound", "Load balancers '[%s]' not found", name)
-		}
-	}
-	own = slices.DeleteFunc(slices.Clone(own), func(l *elbv2.LoadBalancer) bool {
-		all := len(in.ARNs) == 0 && len(in.Names) == 0
-		return !all && !slices.Contains(in.ARNs, l.ARN) && !slices.Contains(in.Names, l.Name)
-	})
 	answer := &elbv2.LoadBalancersResponse{}
-	own, answer.NextMarker = page(own, func(l *elbv2.LoadBalancer) string { return l.ID }, in.Page)
-	for _, l := range own {
+	wanted, answer.NextMarker = loadBalancers.page(wanted, in.Page)
+	for _, l := range wanted {
 		answer.LoadBalancers = append(answer.LoadBalancers, describeLoadBalancer(l))
 	}
 	return answer, nil
@@ -294,33 +206,27 @@ func (op *call) DescribeLoadBalancers(in *elbv2.DescribeLoadBalancersRequest) (*
 
 // DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One that
 // does not exist is deleted already.
-func (op *call) DeleteLoadBalancer(in *elbv2.LoadBalancerRequest) (*elbv2.Empty, error) {
-	l, err := op.loadBalancer(in.ARN)
+func (op *call) DeleteLoadBalancer(in *elbv2.LoadBalancerRequest) error {
+	l, err := loadBalancers.find(op, in.ARN)
 	switch {
-	case isCode(err, "LoadBalancerNotFound"):
-		return &elbv2.Empty{}, nil
+	case isCode(err, codeNoLoadBalancer):
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	case l.Attribute(elbv2.DeletionProtection) == "true":
-		return nil, aws.Errorf(codeNotPermitted, "Load balancer '%s' cannot be deleted because deletion "+
+		return aws.Errorf(codeNotPermitted, "Load balancer '%s' cannot be deleted because deletion "+
 			"protection is enabled", l.ARN)
 	}
 	for _, node := range l.Nodes {
 		resident(l).MoveOut(op.Tx, l.VPC, node.Subnet, node.Address)
 	}
-	ownedBalancers.Remove(op.Tx, l)
-	loadBalancers.Delete(op.Tx, l.ID)
-	return &elbv2.Empty{}, nil
-}
-
-func isCode(err error, code string) bool {
-	var refusal *aws.Error
-	return errors.As(err, &refusal) && refusal.Code == code
+	loadBalancers.Delete(op.Tx, l)
+	return nil
 }
 
 // SetSecurityGroups puts a load balancer into other security groups.
 func (op *call) SetSecurityGroups(in *elbv2.SetSecurityGroupsRequest) (*elbv2.SetSecurityGroupsResponse, error) {
-	l, err := op.loadBalancer(in.ARN)
+	l, err := loadBalancers.find(op, in.ARN)
 	if err != nil {
 		return nil, err
 	}
@@ -332,11 +238,11 @@ func (op *call) SetSecurityGroups(in *elbv2.SetSecurityGroupsRequest) (*elbv2.Se
 		return nil, err
 	}
 	l.SecurityGroups = groups
-	return &elbv2.SetSecurityGroupsResponse{SecurityGroupIDs: groups}, op.putLoadBalancer(l)
+	return &elbv2.SetSecurityGroupsResponse{SecurityGroupIDs: groups}, loadBalancers.Put(op.Call, l)
 }
 
 // DescribeCapacityReservation says that no capacity is reserved for a load balancer: it needs none.
 func (op *call) DescribeCapacityReservation(in *elbv2.LoadBalancerRequest) (*elbv2.CapacityResponse, error) {
-	_, err := op.readLoadBalancer(in.ARN)
+	_, err := loadBalancers.read(op, in.ARN)
 	return &elbv2.CapacityResponse{}, err
 }

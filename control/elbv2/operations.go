@@ -12,7 +12,7 @@ import (
 
 // AddTags adds tags to resources, or gives new values to those that they have.
 func (c *Control) AddTags(ctx context.Context, caller iam.Caller, in *elbv2.AddTagsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddTags"}, (*call).AddTags, in)
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddTags"}, operation.Silent[*call, elbv2.AddTagsRequest, elbv2.Empty]((*call).AddTags), in)
 }
 
 // CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like the
@@ -35,26 +35,26 @@ func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *
 
 // DeleteListener deletes a listener. One that does not exist is an error, as in AWS.
 func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *elbv2.ListenerRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteListener"}, (*call).DeleteListener, in)
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteListener"}, operation.Silent[*call, elbv2.ListenerRequest, elbv2.Empty]((*call).DeleteListener), in)
 }
 
 // DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One that
 // does not exist is deleted already.
 func (c *Control) DeleteLoadBalancer(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteLoadBalancer"}, (*call).DeleteLoadBalancer, in)
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteLoadBalancer"}, operation.Silent[*call, elbv2.LoadBalancerRequest, elbv2.Empty]((*call).DeleteLoadBalancer), in)
 }
 
 // DeleteTargetGroup deletes a target group that no load balancer forwards to, with its targets. One that does not exist
 // is deleted already.
 func (c *Control) DeleteTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteTargetGroup"}, (*call).DeleteTargetGroup, in)
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteTargetGroup"}, operation.Silent[*call, elbv2.TargetGroupRequest, elbv2.Empty]((*call).DeleteTargetGroup), in)
 }
 
 // DeregisterTargets takes targets out of a target group. They get no new request; those in flight end as they would. A
 // target without a port stands for all ports that it is registered with. One that is not registered is out already (API
 // reference, DeregisterTargets).
 func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeregisterTargets"}, (*call).DeregisterTargets, in)
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeregisterTargets"}, operation.Silent[*call, elbv2.TargetsRequest, elbv2.Empty]((*call).DeregisterTargets), in)
 }
 
 // DescribeCapacityReservation says that no capacity is reserved for a load balancer: it needs none.
@@ -140,12 +140,12 @@ func (c *Control) ModifyTargetGroupAttributes(ctx context.Context, caller iam.Ca
 
 // RegisterTargets adds targets to a target group, all or none. What is registered already stays.
 func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RegisterTargets"}, (*call).RegisterTargets, in)
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RegisterTargets"}, operation.Silent[*call, elbv2.TargetsRequest, elbv2.Empty]((*call).RegisterTargets), in)
 }
 
 // RemoveTags removes the tags of some keys from resources.
 func (c *Control) RemoveTags(ctx context.Context, caller iam.Caller, in *elbv2.RemoveTagsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveTags"}, (*call).RemoveTags, in)
+	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveTags"}, operation.Silent[*call, elbv2.RemoveTagsRequest, elbv2.Empty]((*call).RemoveTags), in)
 }
 
 // SetSecurityGroups puts a load balancer into other security groups.

@@ -2,6 +2,7 @@ package elbv2
 
 import (
 	"pergola/aws/elbv2"
+	"pergola/control/operation"
 	"pergola/control/settling"
 	"pergola/store"
 )
@@ -12,10 +13,10 @@ func Rows() []settling.Row {
 }
 
 func settle(tx *store.Tx, path string, verdict settling.Verdict) error {
-	l, err := settling.Read(tx, loadBalancers, path, verdict,
+	l, err := settling.Read(tx, loadBalancers.Objects, path, verdict,
 		func(l *elbv2.LoadBalancer) bool { return l.Status.InProgress() })
 	if l == nil || !verdict.Judge(&l.Status, &l.Failure, true) {
 		return err
 	}
-	return loadBalancers.Put(tx, path, *l)
+	return loadBalancers.Put(operation.Within(tx, ""), l)
 }

@@ -12,6 +12,9 @@ import (
 // maxTags is how many tags one resource may have (API reference, AddTags).
 const maxTags = 50
 
+// tagAction is the action for which a creation with tags also needs the permission.
+const tagAction = "AddTags"
+
 // newTags are the tags of a new resource.
 func newTags(given []elbv2.Tag) (map[string]string, error) { return addTags(nil, given) }
 
@@ -35,68 +38,44 @@ func addTags(has map[string]string, given []elbv2.Tag) (map[string]string, error
 	return tags, nil
 }
 
-// tagged is a resource as its tags see it: where they are, and how to write it.
-type tagged struct {
-	tags *map[string]string
-	put  func() error
-}
-
-// tagged reads a resource of any kind.
-func (op *call) tagged(arn string) (tagged, error) {
-	_, isGroup := parts(arn, "targetgroup", 2)
-	_, isListener := parts(arn, "listener/app", 3)
-	_, isRule := parts(arn, "listener-rule/app", 4)
+// anySubject reads a resource of any kind.
+func anySubject(op *call, arn string) (*subject, error) {
+	_, isGroup := parts(arn, targetGroups.prefix, 2)
+	_, isListener := parts(arn, listenerPrefix, 3)
+	_, isRule := parts(arn, rulePrefix, 4)
 	switch {
 	case isGroup:
-		g, err := op.readTargetGroup(arn)
-		if err != nil {
-			return tagged{}, err
-		}
-		return tagged{&g.Tags, func() error { return op.putTargetGroup(g) }}, nil
+		return targetGroups.subject(op, arn)
 	case isListener:
-		l, listener, err := op.readListener(arn)
-		if err != nil {
-			return tagged{}, err
-		}
-		return tagged{&listener.Tags, func() error { return op.putLoadBalancer(l) }}, nil
+		return listenerSubject(op, arn)
 	case isRule:
-		if _, _, err := op.readRule(arn); err != nil {
-			return tagged{}, err
+		if _, err := op.readRule(arn); err != nil {
+			return nil, err
 		}
-		return tagged{}, aws.Errorf(codeNotPermitted, "The default rule '%s' cannot be tagged; tag its listener", arn)
+		return nil, aws.Errorf(codeNotPermitted, "The default rule '%s' cannot be tagged; tag its listener", arn)
 	}
-	l, err := op.readLoadBalancer(arn)
-	if err != nil {
-		return tagged{}, err
-	}
-	return tagged{&l.Tags, func() error { return op.putLoadBalancer(l) }}, nil
+	return loadBalancers.subject(op, arn)
 }
 
 // retag changes the tags of some resources, if the caller may perform the operation on each.
-func (op *call) retag(arns []string, change func(map[string]string) (map[string]string, error)) (*elbv2.Empty, error) {
+func (op *call) retag(arns []string, change func(map[string]string) (map[string]string, error)) error {
 	for _, arn := range arns {
-		resource, err := op.tagged(arn)
+		s, err := op.findSubject(arn, anySubject)
 		if err != nil {
-			if denied := op.May(arn, nil); denied != nil {
-				return nil, denied
-			}
-			return nil, err
+			return err
 		}
-		if err := op.May(arn, *resource.tags); err != nil {
-			return nil, err
+		if *s.tags, err = change(*s.tags); err != nil {
+			return err
 		}
-		if *resource.tags, err = change(*resource.tags); err != nil {
-			return nil, err
-		}
-		if err := resource.put(); err != nil {
-			return nil, err
+		if err := s.put(); err != nil {
+			return err
 		}
 	}
-	return &elbv2.Empty{}, nil
+	return nil
 }
 
 // AddTags adds tags to resources, or gives new values to those that they have.
-func (op *call) AddTags(in *elbv2.AddTagsRequest) (*elbv2.Empty, error) {
+func (op *call) AddTags(in *elbv2.AddTagsRequest) error {
 	given := map[string]string{}
 	for _, tag := range in.Tags {
 		given[tag.Key] = tag.Value
@@ -107,7 +86,7 @@ func (op *call) AddTags(in *elbv2.AddTagsRequest) (*elbv2.Empty, error) {
 }
 
 // RemoveTags removes the tags of some keys from resources.
-func (op *call) RemoveTags(in *elbv2.RemoveTagsRequest) (*elbv2.Empty, error) {
+func (op *call) RemoveTags(in *elbv2.RemoveTagsRequest) error {
 	op.Set("aws:TagKeys", in.TagKeys...)
 	return op.retag(in.ResourceARNs, func(has map[string]string) (map[string]string, error) {
 		maps.DeleteFunc(has, func(key, _ string) bool { return slices.Contains(in.TagKeys, key) })
@@ -117,17 +96,16 @@ func (op *call) RemoveTags(in *elbv2.RemoveTagsRequest) (*elbv2.Empty, error) {
 
 // DescribeTags lists the tags of resources.
 func (op *call) DescribeTags(in *elbv2.DescribeTagsRequest) (*elbv2.DescribeTagsResponse, error) {
-	answer := &elbv2.DescribeTagsResponse{}
-	for _, arn := range in.ResourceARNs {
-		resource, err := op.tagged(arn)
-		if err != nil {
-			return nil, err
-		}
+	descriptions, err := each(in.ResourceARNs, func(arn string) (elbv2.TagDescription, error) {
 		d := elbv2.TagDescription{ResourceARN: arn}
-		for _, key := range slices.Sorted(maps.Keys(*resource.tags)) {
-			d.Tags = append(d.Tags, elbv2.Tag{Key: key, Value: (*resource.tags)[key]})
+		s, err := anySubject(op, arn)
+		if err != nil {
+			return d, err
 		}
-		answer.Descriptions = append(answer.Descriptions, d)
-	}
-	return answer, nil
+		for _, key := range slices.Sorted(maps.Keys(*s.tags)) {
+			d.Tags = append(d.Tags, elbv2.Tag{Key: key, Value: (*s.tags)[key]})
+		}
+		return d, nil
+	})
+	return &elbv2.DescribeTagsResponse{Descriptions: descriptions}, err
 }

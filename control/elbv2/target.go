@@ -33,17 +33,17 @@ func resolve(g *elbv2.TargetGroup, t elbv2.TargetDescription) elbv2.Target {
 }
 
 // RegisterTargets adds targets to a target group, all or none. What is registered already stays.
-func (op *call) RegisterTargets(in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	g, err := op.targetGroup(in.ARN)
+func (op *call) RegisterTargets(in *elbv2.TargetsRequest) error {
+	g, err := targetGroups.find(op, in.ARN)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	vpc, err := vpcs.Get(op.Tx, g.VPC)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, aws.Errorf(codeTarget, "%s, the VPC of the target group, does not exist any more", g.VPC)
+		return aws.Errorf(codeTarget, "%s, the VPC of the target group, does not exist any more", g.VPC)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, given := range in.Targets {
 		target := resolve(g, given)
@@ -51,14 +51,14 @@ func (op *call) RegisterTargets(in *elbv2.TargetsRequest) (*elbv2.Empty, error) 
 			continue
 		}
 		if err := op.checkTarget(g, vpc, target.ID); err != nil {
-			return nil, err
+			return err
 		}
 		g.Targets = append(g.Targets, target)
 	}
 	if err := op.Quotas.Room(elbv2.QuotaTargets, len(g.Targets)); err != nil {
-		return nil, err
+		return err
 	}
-	return &elbv2.Empty{}, op.putTargetGroup(g)
+	return targetGroups.Put(op.Call, g)
 }
 
 // checkTarget refuses what cannot be a target of a group.
@@ -90,10 +90,10 @@ func (op *call) checkTarget(g *elbv2.TargetGroup, vpc resources.VPC, id string) 
 // DeregisterTargets takes targets out of a target group. They get no new request; those in flight end as they would. A
 // target without a port stands for all ports that it is registered with. One that is not registered is out already (API
 // reference, DeregisterTargets).
-func (op *call) DeregisterTargets(in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	g, err := op.targetGroup(in.ARN)
+func (op *call) DeregisterTargets(in *elbv2.TargetsRequest) error {
+	g, err := targetGroups.find(op, in.ARN)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, given := range in.Targets {
 		gone := resolve(g, given)
@@ -101,13 +101,13 @@ func (op *call) DeregisterTargets(in *elbv2.TargetsRequest) (*elbv2.Empty, error
 			return t.ID == gone.ID && (given.Port == 0 || t.Port == given.Port)
 		})
 	}
-	return &elbv2.Empty{}, op.putTargetGroup(g)
+	return targetGroups.Put(op.Call, g)
 }
 
 // DescribeTargetHealth tells the health of the targets of a group, or of some of them, as the nodes see it.
 func (op *call) DescribeTargetHealth(
 	in *elbv2.DescribeTargetHealthRequest) (*elbv2.DescribeTargetHealthResponse, error) {
-	g, err := op.readTargetGroup(in.ARN)
+	g, err := targetGroups.read(op, in.ARN)
 	if err != nil {
 		return nil, err
 	}
@@ -119,19 +119,15 @@ func (op *call) DescribeTargetHealth(
 	if err != nil {
 		return nil, err
 	}
-	wanted := slices.Clone(g.Targets)
+	wanted := g.Targets
 	if len(in.Targets) > 0 {
 		wanted = nil
 		for _, given := range in.Targets {
 			wanted = append(wanted, resolve(g, given))
 		}
 	}
-	answer := &elbv2.DescribeTargetHealthResponse{}
-	for _, target := range wanted {
+	descriptions, err := each(wanted, func(target elbv2.Target) (elbv2.TargetHealthDescription, error) {
 		health, err := op.healthOf(g, target, len(users) > 0)
-		if err != nil {
-			return nil, err
-		}
 		if health.State == "" {
 			health = reported(target.Key(), reports)
 		}
@@ -139,9 +135,9 @@ func (op *call) DescribeTargetHealth(
 		if d.CheckPort = portOf(g.HealthCheck); d.CheckPort == trafficPort {
 			d.CheckPort = strconv.Itoa(int(target.Port))
 		}
-		answer.Descriptions = append(answer.Descriptions, d)
-	}
-	return answer, nil
+		return d, err
+	})
+	return &elbv2.DescribeTargetHealthResponse{Descriptions: descriptions}, err
 }
 
 // healthOf is the health of a target as far as it follows from what the control plane knows, or zero.

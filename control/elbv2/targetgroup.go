@@ -11,17 +11,11 @@ import (
 	"pergola/aws"
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
-	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
 
-var (
-	targetGroups = store.NewKind[elbv2.TargetGroup](elbv2.KindTargetGroup)
-	ownedGroups  = ownership.Of(elbv2.KindTargetGroup,
-		func(g *elbv2.TargetGroup) (string, string) { return g.Account, g.ID })
-	vpcs = store.NewKind[resources.VPC](resources.KindVPC)
-)
+var vpcs = store.NewKind[resources.VPC](resources.KindVPC)
 
 // trafficPort is how a health check says that it uses the port on which a target receives requests.
 const trafficPort = "traffic-port"
@@ -34,44 +28,19 @@ var defaultCheck = elbv2.HealthCheck{
 // defaultHTTPSTimeout is its timeout, in seconds, where the target group speaks HTTPS.
 const defaultHTTPSTimeout = 10
 
-// targetGroup reads the target group that an operation is about, if the caller may perform it on that.
-func (op *call) targetGroup(arn string) (*elbv2.TargetGroup, error) {
-	g, err := op.readTargetGroup(arn)
-	if err != nil {
-		return nil, cmp.Or(op.May(arn, nil), err)
+// usersOf are the load balancers that forward to a target group. The account's are read once for an operation.
+func (op *call) usersOf(g *elbv2.TargetGroup) (users []*elbv2.LoadBalancer, err error) {
+	if op.balancers == nil {
+		if op.balancers, err = loadBalancers.All(op.Tx, op.Account); err != nil {
+			return nil, err
+		}
 	}
-	return g, op.May(arn, g.Tags)
-}
-
-func (op *call) readTargetGroup(arn string) (*elbv2.TargetGroup, error) {
-	of, ok := parts(arn, "targetgroup", 2)
-	if !ok {
-		return nil, aws.Errorf(codeValidation, "'%s' is not a valid target group ARN", arn)
+	for _, l := range op.balancers {
+		if l.ForwardsTo(g.ID) {
+			users = append(users, l)
+		}
 	}
-	if err := op.Owns(arn); err != nil {
-		return nil, err
-	}
-	g, err := targetGroups.Get(op.Tx, of[1])
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	if err != nil || g.ARN != arn {
-		return nil, aws.Errorf("TargetGroupNotFound", "One or more target groups not found: %s", arn)
-	}
-	return &g, nil
-}
-
-func (op *call) putTargetGroup(g *elbv2.TargetGroup) error { return targetGroups.Put(op.Tx, g.ID, *g) }
-
-// ownTargetGroups lists the target groups of the caller's account, in order of id.
-func (op *call) ownTargetGroups() ([]*elbv2.TargetGroup, error) {
-	return ownedGroups.All(op.Tx, op.Account)
-}
-
-// usersOf are the load balancers that forward to a target group.
-func (op *call) usersOf(g *elbv2.TargetGroup) ([]*elbv2.LoadBalancer, error) {
-	own, err := op.ownLoadBalancers()
-	return slices.DeleteFunc(slices.Clone(own), func(l *elbv2.LoadBalancer) bool { return !l.ForwardsTo(g.ID) }), err
+	return users, nil
 }
 
 // CreateTargetGroup makes a target group without targets. A repeated request with the same settings answers like the
@@ -80,7 +49,7 @@ func (op *call) CreateTargetGroup(in *elbv2.CreateTargetGroupRequest) (*elbv2.Ta
 	if err := checkGroup(in); err != nil {
 		return nil, err
 	}
-	wanted := elbv2.TargetGroup{
+	wanted := &elbv2.TargetGroup{
 		Name: in.Name, VPC: in.VPCID, Type: cmp.Or(in.TargetType, elbv2.TargetInstance),
 		Protocol: lattice.TargetProtocol(in.Protocol), Port: in.Port, HealthCheck: defaultCheck,
 	}
@@ -94,38 +63,49 @@ func (op *call) CreateTargetGroup(in *elbv2.CreateTargetGroupRequest) (*elbv2.Ta
 	if err != nil {
 		return nil, err
 	}
-	if err := op.MayCreate(op.arn("targetgroup/"+in.Name+"/*"), tags, "AddTags"); err != nil {
+	if err := op.MayCreate(targetGroups.arn(op, in.Name, "*"), tags, tagAction); err != nil {
 		return nil, err
 	}
 	if err := op.findVPC(in.VPCID); err != nil {
 		return nil, err
 	}
-	g, err := op.sameTargetGroup(wanted)
+	g, err := targetGroups.named(op, in.Name)
+	switch {
+	case err != nil:
+	case g == nil:
+		wanted.Tags = tags
+		g, err = op.newTargetGroup(wanted)
+	case !hasSettings(g, wanted):
+		err = aws.Errorf("DuplicateTargetGroupName",
+			"A target group with the same name '%s' exists, but with different settings", in.Name)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if g == nil {
-		have, err := ownedGroups.Count(op.Tx, op.Account)
-		if err != nil {
-			return nil, err
-		}
-		if err := op.Quotas.Room(elbv2.QuotaTargetGroups, have+1); err != nil {
-			return nil, err
-		}
-		fresh := wanted // the function may run again
-		g = &fresh
-		g.ID, g.Account, g.Tags = op.newID(), op.Account, tags
-		g.ARN = op.arn("targetgroup/" + g.Name + "/" + g.ID)
-		if err := ownedGroups.Add(op.Tx, g); err != nil {
-			return nil, err
-		}
+	return op.answerGroup(g)
+}
+
+// hasSettings reports whether a target group is as another one that has settings alone.
+func hasSettings(g *elbv2.TargetGroup, wanted *elbv2.TargetGroup) bool {
+	return reflect.DeepEqual(wanted, &elbv2.TargetGroup{
+		Name: g.Name, VPC: g.VPC, Type: g.Type, Protocol: g.Protocol, Port: g.Port, HealthCheck: g.HealthCheck,
+	})
+}
+
+// newTargetGroup writes a new target group.
+func (op *call) newTargetGroup(g *elbv2.TargetGroup) (*elbv2.TargetGroup, error) {
+	if err := op.RoomFor(elbv2.QuotaTargetGroups, targetGroups.Count, 1); err != nil {
+		return nil, err
 	}
+	g.ID, g.Account = op.newID(), op.Account
+	g.ARN = targetGroups.arn(op, g.Name, g.ID)
+	return g, targetGroups.Add(op.Call, g)
+}
+
+// answerGroup is the answer of an operation about one target group.
+func (op *call) answerGroup(g *elbv2.TargetGroup) (*elbv2.TargetGroupsResponse, error) {
 	description, err := op.describeGroup(g)
-	if err != nil {
-		return nil, err
-	}
-	return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}},
-		op.putTargetGroup(g)
+	return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}}, err
 }
 
 // checkGroup refuses target groups that are not made here.
@@ -222,25 +202,6 @@ func (op *call) findVPC(id string) error {
 	return err
 }
 
-// sameTargetGroup is the account's target group of a name, which must have the wanted settings, or nil if there is none.
-func (op *call) sameTargetGroup(wanted elbv2.TargetGroup) (*elbv2.TargetGroup, error) {
-	own, err := op.ownTargetGroups()
-	if err != nil {
-		return nil, err
-	}
-	for _, g := range own {
-		if g.Name != wanted.Name {
-			continue
-		}
-		settings := elbv2.TargetGroup{Name: g.Name, VPC: g.VPC, Type: g.Type, Protocol: g.Protocol, Port: g.Port, HealthCheck: g.HealthCheck}
-		if !reflect.DeepEqual(settings, wanted) {
-			return nil, aws.Errorf("DuplicateTargetGroupName", "A target group with the same name '%s' exists, but with different settings", g.Name)
-		}
-		return g, nil
-	}
-	return nil, nil
-}
-
 func (op *call) describeGroup(g *elbv2.TargetGroup) (elbv2.TargetGroupDescription, error) {
 	h := g.HealthCheck
 	d := elbv2.TargetGroupDescription{
@@ -266,85 +227,55 @@ func portOf(h elbv2.HealthCheck) string {
 // DescribeTargetGroups lists target groups: those of some ARNs or names, each of which must exist, those that a load
 // balancer forwards to, or all.
 func (op *call) DescribeTargetGroups(in *elbv2.DescribeTargetGroupsRequest) (*elbv2.TargetGroupsResponse, error) {
-	own, err := op.wantedGroups(in)
+	wanted, err := targetGroups.wanted(op, in.ARNs, in.Names)
 	if err != nil {
 		return nil, err
 	}
-	answer := &elbv2.TargetGroupsResponse{}
-	own, answer.NextMarker = page(own, func(g *elbv2.TargetGroup) string { return g.ID }, in.Page)
-	for _, g := range own {
-		description, err := op.describeGroup(g)
+	if in.LoadBalancerARN != "" {
+		user, err := loadBalancers.read(op, in.LoadBalancerARN)
 		if err != nil {
 			return nil, err
 		}
-		answer.TargetGroups = append(answer.TargetGroups, description)
+		wanted = slices.DeleteFunc(wanted, func(g *elbv2.TargetGroup) bool { return !user.ForwardsTo(g.ID) })
 	}
-	return answer, nil
-}
-
-func (op *call) wantedGroups(in *elbv2.DescribeTargetGroupsRequest) ([]*elbv2.TargetGroup, error) {
-	own, err := op.ownTargetGroups()
-	if err != nil {
-		return nil, err
-	}
-	for _, arn := range in.ARNs {
-		if _, err := op.readTargetGroup(arn); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range in.Names {
-		if !slices.ContainsFunc(own, func(g *elbv2.TargetGroup) bool { return g.Name == name }) {
-			return nil, aws.Errorf("TargetGroupNotFound", "One or more target groups not found: %s", name)
-		}
-	}
-	var user *elbv2.LoadBalancer
-	if in.LoadBalancerARN != "" {
-		if user, err = op.readLoadBalancer(in.LoadBalancerARN); err != nil {
-			return nil, err
-		}
-	}
-	return slices.DeleteFunc(own, func(g *elbv2.TargetGroup) bool {
-		named := len(in.ARNs) == 0 && len(in.Names) == 0 || slices.Contains(in.ARNs, g.ARN) || slices.Contains(in.Names, g.Name)
-		return !named || user != nil && !user.ForwardsTo(g.ID)
-	}), nil
+	answer := &elbv2.TargetGroupsResponse{}
+	wanted, answer.NextMarker = targetGroups.page(wanted, in.Page)
+	answer.TargetGroups, err = each(wanted, op.describeGroup)
+	return answer, err
 }
 
 // ModifyTargetGroup changes what the request has of a health check.
 func (op *call) ModifyTargetGroup(in *elbv2.ModifyTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
-	g, err := op.targetGroup(in.ARN)
+	g, err := targetGroups.find(op, in.ARN)
 	if err != nil {
 		return nil, err
 	}
 	if err := changeCheck(&g.HealthCheck, in.HealthCheckSettings); err != nil {
 		return nil, err
 	}
-	description, err := op.describeGroup(g)
-	if err != nil {
+	if err := targetGroups.Put(op.Call, g); err != nil {
 		return nil, err
 	}
-	return &elbv2.TargetGroupsResponse{TargetGroups: aws.Members[elbv2.TargetGroupDescription]{description}},
-		op.putTargetGroup(g)
+	return op.answerGroup(g)
 }
 
 // DeleteTargetGroup deletes a target group that no load balancer forwards to, with its targets. One that does not exist
 // is deleted already.
-func (op *call) DeleteTargetGroup(in *elbv2.TargetGroupRequest) (*elbv2.Empty, error) {
-	g, err := op.targetGroup(in.ARN)
+func (op *call) DeleteTargetGroup(in *elbv2.TargetGroupRequest) error {
+	g, err := targetGroups.find(op, in.ARN)
 	switch {
-	case isCode(err, "TargetGroupNotFound"):
-		return &elbv2.Empty{}, nil
+	case isCode(err, codeNoTargetGroup):
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	}
 	users, err := op.usersOf(g)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(users) > 0 {
-		return nil, aws.Errorf("ResourceInUse", "Target group '%s' is currently in use by a listener of '%s'", g.ARN,
-			users[0].ARN)
+		return aws.Errorf("ResourceInUse", "Target group '%s' is currently in use by a listener of '%s'", g.ARN, users[0].ARN)
 	}
-	ownedGroups.Remove(op.Tx, g)
-	targetGroups.Delete(op.Tx, g.ID)
-	return &elbv2.Empty{}, nil
+	targetGroups.Delete(op.Tx, g)
+	return nil
 }
