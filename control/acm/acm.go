@@ -18,14 +18,12 @@
 package acm
 
 import (
-	"cmp"
-	"errors"
-
 	"pergola/aws"
 	"pergola/aws/acm"
 	"pergola/aws/elbv2"
 	"pergola/control/authority"
 	"pergola/control/operation"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/store"
@@ -59,12 +57,24 @@ func New(cfg Config) *Control {
 	return c
 }
 
-// The nouns, and the services and load balancers that use certificates, which are only read here.
+// certificates are kept by account. Their tokens are not those of package resource: see tokens.
+var certificates = resource.New(resource.Definition[acm.Certificate]{
+	Name: acm.KindCertificate,
+	Head: func(c *acm.Certificate) resource.Head {
+		return resource.Head{Path: lattice.AccountOf(c.ARN) + "/" + lattice.IDOf(c.ARN), ARN: c.ARN, Tags: &c.Tags}
+	},
+	Missing: func(ref resource.Ref) error {
+		return aws.Errorf("ResourceNotFoundException", "Could not find certificate %s", ref.Named)
+	},
+	ByAccount: true,
+	Tagging:   "AddTagsToCertificate",
+})
+
+// The built-in authority, and the services and load balancers that use certificates, which are only read here.
 var (
-	certificateObjects = store.NewKind[acm.Certificate](acm.KindCertificate)
-	authorityObjects   = store.NewKind[acm.Authority](acm.KindAuthority)
-	serviceObjects     = store.NewKind[lattice.Service](lattice.KindService.Name)
-	balancerObjects    = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+	authorityObjects = store.NewKind[acm.Authority](acm.KindAuthority)
+	serviceObjects   = store.NewKind[lattice.Service](lattice.KindService.Name)
+	balancerObjects  = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
 )
 
 // call is one operation under way.
@@ -87,27 +97,7 @@ func (op *call) arn(uuid string) string {
 func (op *call) find(arn string) (*acm.Certificate, error) {
 	id, ok := acm.ID(arn, op.Region)
 	if !ok {
-		op.About(arn)
 		return nil, aws.Errorf("InvalidArnException", "%q is not the ARN of a certificate in %s", arn, op.Region)
 	}
-	if err := op.Owns(arn); err != nil {
-		return nil, err
-	}
-	found, err := certificateObjects.Get(op.Tx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		err = aws.Errorf("ResourceNotFoundException", "Could not find certificate %s", arn)
-	}
-	if err != nil {
-		return nil, cmp.Or(op.May(arn, nil), err)
-	}
-	return &found, op.May(arn, found.Tags)
+	return certificates.Find(op.Call, resource.Ref{Path: id, ARN: arn, Named: arn})
 }
-
-// put writes a certificate.
-func (op *call) put(c *acm.Certificate) error {
-	id, _ := acm.ID(c.ARN, op.Region)
-	return certificateObjects.Put(op.Tx, id, *c)
-}
-
-// done is the answer of operations that have nothing to tell.
-func done(err error) (*lattice.Empty, error) { return &lattice.Empty{}, err }

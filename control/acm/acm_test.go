@@ -141,7 +141,7 @@ func (w *world) stored(arn string) nouns.Certificate {
 	}
 	var object nouns.Certificate
 	err := w.objects.View(w.ctx, func(tx *store.Tx) (err error) {
-		object, err = certificateObjects.Get(tx, id)
+		object, err = certificates.Objects.Get(tx, id)
 		return err
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package acm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -16,6 +17,7 @@ import (
 	"pergola/aws/iam"
 	"pergola/certificate"
 	"pergola/control/operation"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -34,20 +36,21 @@ func (op *call) ImportCertificate(in *acm.ImportCertificateRequest) (*acm.Import
 		return nil, err
 	}
 	object.Chain, object.SealedKey, object.Issued = pair.Chain, op.box.SealKey(object.ARN, pair.Key), op.Now()
-	return &acm.ImportCertificateResponse{CertificateARN: object.ARN}, op.put(object)
+	answer := &acm.ImportCertificateResponse{CertificateARN: object.ARN}
+	if in.CertificateARN != "" {
+		return answer, certificates.Put(op.Call, object)
+	}
+	return answer, certificates.Add(op.Call, object)
 }
 
 // imported is the object of an import: a new one, or the one that the request names.
 func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, error) {
 	if in.CertificateARN == "" {
-		tags, err := newTags(in.Tags)
+		tags, err := op.mayCreate(in.Tags)
 		if err != nil {
 			return nil, err
 		}
-		if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
-			return nil, err
-		}
-		if err := op.room(); err != nil {
+		if err := op.RoomFor(acm.QuotaCertificates, certificates.Count, 1); err != nil {
 			return nil, err
 		}
 		return &acm.Certificate{ARN: op.arn(aws.NewUUID(op.Random)), Type: acm.Imported, Tags: tags, Created: op.Now()}, nil
@@ -62,15 +65,6 @@ func (op *call) imported(in *acm.ImportCertificateRequest) (*acm.Certificate, er
 		return nil, invalid("Tags cannot be given for a certificate that exists; use AddTagsToCertificate")
 	}
 	return object, nil
-}
-
-// room refuses a certificate beyond the quota.
-func (op *call) room() error {
-	have, err := certificateObjects.Count(op.Tx, op.Account+"/")
-	if err != nil {
-		return err
-	}
-	return op.Quotas.Room(acm.QuotaCertificates, have+1)
 }
 
 // sameSize refuses to replace a key by one of another size (ACM user guide, "Reimport a certificate").
@@ -94,8 +88,8 @@ func invalid(format string, args ...any) error {
 	return aws.Errorf("InvalidParameterException", format, args...)
 }
 
-// tokens remembers which certificate was requested with which idempotency token. VPC Lattice keeps its own there, each
-// kind apart: account, kind, token.
+// tokens remembers which certificate was requested with which idempotency token: account, kind, token. Package resource
+// keeps those of other kinds there. It cannot keep these, since they end, and go from one certificate to a later one.
 var tokens = store.NewIndex("token")
 
 // tokenLife is how long an idempotency token counts (ACM API reference, RequestCertificate).
@@ -118,11 +112,8 @@ func (c *Control) RequestCertificate(ctx context.Context, caller iam.Caller, in 
 func (op *call) requestCertificate(in *acm.RequestCertificateRequest,
 	newKey keyMaker) (*acm.RequestCertificateResponse, error) {
 	op.describeRequest(in)
-	tags, err := newTags(in.Tags)
+	tags, err := op.mayCreate(in.Tags)
 	if err != nil {
-		return nil, err
-	}
-	if err := op.MayCreate(op.arn("*"), tags, tagAction); err != nil {
 		return nil, err
 	}
 	if err := checkRequest(in); err != nil {
@@ -131,7 +122,7 @@ func (op *call) requestCertificate(in *acm.RequestCertificateRequest,
 	if known, err := op.requestedBefore(in.Token); err != nil || known != "" {
 		return &acm.RequestCertificateResponse{CertificateARN: known}, err
 	}
-	if err := op.room(); err != nil {
+	if err := op.RoomFor(acm.QuotaCertificates, certificates.Count, 1); err != nil {
 		return nil, err
 	}
 	key, err := newKey()
@@ -145,7 +136,8 @@ func (op *call) requestCertificate(in *acm.RequestCertificateRequest,
 	if in.Token != "" {
 		err = tokens.Put(op.Tx, tokenKey(op.Account, in.Token), object.ARN)
 	}
-	return &acm.RequestCertificateResponse{CertificateARN: object.ARN}, errors.Join(err, op.put(object))
+	return &acm.RequestCertificateResponse{CertificateARN: object.ARN},
+		errors.Join(err, certificates.Add(op.Call, object))
 }
 
 // describeRequest sets the condition keys of a request (Service Authorization Reference, "AWS Certificate Manager").
@@ -193,15 +185,11 @@ func (op *call) requestedBefore(token string) (arn string, err error) {
 	if token == "" {
 		return "", nil
 	}
-	arn, err = tokens.Get(op.Tx, tokenKey(op.Account, token))
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
-	}
-	if err != nil {
+	if arn, err = resource.Holder(op.Tx, tokens, tokenKey(op.Account, token)); err != nil || arn == "" {
 		return "", err
 	}
 	id, _ := acm.ID(arn, op.Region)
-	known, err := certificateObjects.Get(op.Tx, id)
+	known, err := certificates.Objects.Get(op.Tx, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && op.Now().Sub(known.Created) > tokenLife {
 		return "", nil
 	}
@@ -213,29 +201,22 @@ func (op *call) forgetToken(object *acm.Certificate) error {
 	if object.Token == "" {
 		return nil
 	}
-	holder, err := tokens.Get(op.Tx, tokenKey(op.Account, object.Token))
-	if errors.Is(err, store.ErrNotFound) || err == nil && holder != object.ARN {
-		return nil
+	key := tokenKey(op.Account, object.Token)
+	holder, err := resource.Holder(op.Tx, tokens, key)
+	if holder == object.ARN {
+		tokens.Delete(op.Tx, key)
 	}
-	tokens.Delete(op.Tx, tokenKey(op.Account, object.Token))
 	return err
 }
 
 func (op *call) requested(in *acm.RequestCertificateRequest, tags map[string]string) *acm.Certificate {
 	object := &acm.Certificate{
-		ARN: op.arn(aws.NewUUID(op.Random)), Type: acm.Issued, Names: namesOf(in), ValidationMethod: in.ValidationMethod,
-		Options: acm.Options{Transparency: enabled, Export: disabled}, Tags: tags, Created: op.Now(), Token: in.Token,
-	}
-	if object.ValidationMethod == "" {
-		object.ValidationMethod = validatedByEmail
-	}
-	if in.Options.Transparency != "" {
-		object.Options.Transparency = in.Options.Transparency
+		ARN: op.arn(aws.NewUUID(op.Random)), Type: acm.Issued, Names: namesOf(in),
+		ValidationMethod: cmp.Or(in.ValidationMethod, validatedByEmail), ValidationDomains: map[string]string{},
+		Options: acm.Options{Transparency: cmp.Or(in.Options.Transparency, enabled), Export: disabled},
+		Tags:    tags, Created: op.Now(), Token: in.Token,
 	}
 	for _, option := range in.ValidationOptions {
-		if object.ValidationDomains == nil {
-			object.ValidationDomains = map[string]string{}
-		}
 		object.ValidationDomains[strings.ToLower(option.DomainName)] = option.ValidationDomain
 	}
 	return object
@@ -293,9 +274,8 @@ func (op *call) DeleteCertificate(in *acm.Reference) (*lattice.Empty, error) {
 	if err := op.forgetToken(object); err != nil {
 		return nil, err
 	}
-	id, _ := acm.ID(object.ARN, op.Region)
-	certificateObjects.Delete(op.Tx, id)
-	return done(nil)
+	certificates.Delete(op.Tx, object)
+	return &lattice.Empty{}, nil
 }
 
 // users are the services and load balancers that use certificates, by the certificates' ARNs. It reads all of them, so
@@ -334,8 +314,6 @@ func (op *call) UpdateCertificateOptions(in *acm.UpdateCertificateOptionsRequest
 		return nil, aws.Errorf("InvalidStateException", "Private keys are not given out, so the option Export must be %s",
 			disabled)
 	}
-	if in.Options.Transparency != "" {
-		object.Options.Transparency = in.Options.Transparency
-	}
-	return done(op.put(object))
+	object.Options.Transparency = cmp.Or(in.Options.Transparency, object.Options.Transparency)
+	return &lattice.Empty{}, certificates.Put(op.Call, object)
 }

@@ -1,6 +1,7 @@
 package acm
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -53,11 +54,8 @@ func describe(object *acm.Certificate, users []string, now time.Time) (acm.Descr
 		Type: object.Type, KeyUsages: keyUsages(leaf), ExtendedKeyUsages: extendedKeyUsages(leaf),
 		RenewalEligibility: "INELIGIBLE", Options: object.Options,
 	}
-	if d.Subject == "" && len(names) > 0 {
-		d.Subject = "CN=" + names[0]
-	}
 	if len(names) > 0 {
-		d.DomainName = names[0]
+		d.DomainName, d.Subject = names[0], cmp.Or(d.Subject, "CN="+names[0])
 	}
 	issued := &aws.Timestamp{Time: object.Issued}
 	if object.Type == acm.Imported {
@@ -162,9 +160,9 @@ func extendedKeyUsages(leaf *x509.Certificate) []acm.ExtendedKeyUsage {
 func validations(object *acm.Certificate) []acm.DomainValidation {
 	var all []acm.DomainValidation
 	for _, name := range object.Names {
-		v := acm.DomainValidation{DomainName: name, ValidationDomain: name, Status: success, Method: object.ValidationMethod}
-		if domain := object.ValidationDomains[name]; domain != "" {
-			v.ValidationDomain = domain
+		v := acm.DomainValidation{
+			DomainName: name, ValidationDomain: cmp.Or(object.ValidationDomains[name], name), Status: success,
+			Method: object.ValidationMethod,
 		}
 		host := strings.TrimPrefix(name, "*.")
 		sum := sha256.Sum256([]byte(object.ARN + " " + host))

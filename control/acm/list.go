@@ -22,7 +22,7 @@ func (op *call) ListCertificates(in *acm.ListCertificatesRequest) (*acm.ListCert
 	if (in.SortBy == "") != (in.SortOrder == "") {
 		return nil, aws.Errorf("InvalidArgsException", "SortBy and SortOrder go together; give both or none")
 	}
-	entries, _, err := certificateObjects.List(op.Tx, op.Account+"/", "", 0)
+	own, err := certificates.All(op.Tx, op.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -31,8 +31,8 @@ func (op *call) ListCertificates(in *acm.ListCertificatesRequest) (*acm.ListCert
 		return nil, err
 	}
 	var kept []acm.CertificateSummary
-	for i := range entries {
-		description, err := describe(&entries[i].Value, users[entries[i].Value.ARN], op.Now())
+	for _, object := range own {
+		description, err := describe(object, users[object.ARN], op.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"pergola/aws/acm"
 	"pergola/certificate"
+	"pergola/control/operation"
 	"pergola/store"
 )
 
@@ -38,7 +39,7 @@ func (c *Control) renewDue(ctx context.Context) error {
 	var ids []string
 	err := c.Store.View(ctx, func(tx *store.Tx) error {
 		ids = nil
-		entries, _, err := certificateObjects.List(tx, "", "", 0)
+		entries, _, err := certificates.Objects.List(tx, "", "", 0)
 		for _, entry := range entries {
 			if leaf, err := x509.ParseCertificate(entry.Value.Chain[0]); err == nil && c.isDue(&entry.Value, leaf) {
 				ids = append(ids, entry.ID)
@@ -62,7 +63,7 @@ func (c *Control) isDue(object *acm.Certificate, leaf *x509.Certificate) bool {
 // renew issues a certificate once more, for the key that it has, unless somebody else just did.
 func (c *Control) renew(ctx context.Context, id string) error {
 	_, err := c.Store.Update(ctx, func(tx *store.Tx) error {
-		object, err := certificateObjects.Get(tx, id)
+		object, err := certificates.Objects.Get(tx, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
@@ -80,7 +81,7 @@ func (c *Control) renew(ctx context.Context, id string) error {
 		if err := c.certify(tx, &object, key); err != nil {
 			return err
 		}
-		return certificateObjects.Put(tx, id, object)
+		return certificates.Put(operation.Within(tx, ""), &object)
 	})
 	return err
 }

@@ -13,16 +13,13 @@ import (
 // maxTags is how many tags one certificate may have (ACM API reference, TagList).
 const maxTags = 50
 
-// tagAction is the permission that giving tags needs.
-const tagAction = "AddTagsToCertificate"
-
-// newTags are the tags of a new certificate.
-func newTags(tags []acm.Tag) (map[string]string, error) {
-	if len(tags) == 0 {
-		return nil, nil
+// mayCreate asks whether the caller may make a certificate with tags, and returns these.
+func (op *call) mayCreate(given []acm.Tag) (map[string]string, error) {
+	tags := map[string]string{}
+	if err := addTags(tags, given); err != nil {
+		return nil, err
 	}
-	made := map[string]string{}
-	return made, addTags(made, tags)
+	return tags, op.MayCreate(op.arn("*"), tags, certificates.Tagging)
 }
 
 // addTags adds tags to those that a certificate has.
@@ -47,7 +44,7 @@ func valueOf(tag acm.Tag) string {
 }
 
 // retag changes the tags of a certificate. The condition keys about tags are those of the request.
-func (op *call) retag(in *acm.TagsRequest, change func(map[string]string) error) (*lattice.Empty, error) {
+func (op *call) retag(in *acm.TagsRequest, change func(map[string]string) error) error {
 	given := map[string]string{}
 	for _, tag := range in.Tags {
 		given[tag.Key] = valueOf(tag)
@@ -55,26 +52,26 @@ func (op *call) retag(in *acm.TagsRequest, change func(map[string]string) error)
 	op.SetTags(given)
 	object, err := op.find(in.CertificateARN)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if object.Tags == nil {
 		object.Tags = map[string]string{}
 	}
 	if err := change(object.Tags); err != nil {
-		return nil, err
+		return err
 	}
-	return done(op.put(object))
+	return certificates.Put(op.Call, object)
 }
 
 // AddTagsToCertificate adds tags to a certificate, or gives new values to those that it has.
 func (op *call) AddTagsToCertificate(in *acm.TagsRequest) (*lattice.Empty, error) {
-	return op.retag(in, func(tags map[string]string) error { return addTags(tags, in.Tags) })
+	return &lattice.Empty{}, op.retag(in, func(tags map[string]string) error { return addTags(tags, in.Tags) })
 }
 
 // RemoveTagsFromCertificate removes tags from a certificate. One that is given with a value is removed only if it has
 // that value.
 func (op *call) RemoveTagsFromCertificate(in *acm.TagsRequest) (*lattice.Empty, error) {
-	return op.retag(in, func(tags map[string]string) error {
+	return &lattice.Empty{}, op.retag(in, func(tags map[string]string) error {
 		for _, tag := range in.Tags {
 			if tag.Value == nil || tags[tag.Key] == *tag.Value {
 				delete(tags, tag.Key)
