@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"pergola/aws/elbv2"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -16,11 +17,23 @@ var loadBalancers = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
 // targets in VPC Lattice").
 const maxGroupsOfLoadBalancer = 2
 
+// loadBalancer reads a load balancer with its status.
+func (op *call) loadBalancer(id string) (elbv2.LoadBalancer, error) {
+	balancer, err := loadBalancers.Get(op.Tx, id)
+	if err != nil {
+		return balancer, err
+	}
+	inside := lattice.Stage{Status: balancer.Status, Failure: balancer.Failure}
+	stage, err := resource.StageOf(op.Tx, elbv2.KindLoadBalancer, id, inside)
+	balancer.Status, balancer.Failure = stage.Status, stage.Failure
+	return balancer, err
+}
+
 // refuseLoadBalancer says why a load balancer cannot be the one target of the group, or "". The port need not be that of
 // a listener: the guide has it that traffic does not reach the load balancer then, and tools that make a listener after
 // the registration could not work otherwise.
 func (p *targetPlace) refuseLoadBalancer(target lattice.Target) (string, error) {
-	balancer, err := loadBalancers.Get(p.op.Tx, lattice.IDOf(target.ID))
+	balancer, err := p.op.loadBalancer(lattice.IDOf(target.ID))
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && balancer.ARN != target.ID:
 		return "no Application Load Balancer of that ARN exists", nil

@@ -31,6 +31,9 @@ var (
 			Missing: func(ref resource.Ref) error {
 				return notFound(codeNoLoadBalancer, "load balancers", ref.Named)
 			},
+			Progress: func(l *elbv2.LoadBalancer) resource.Progress {
+				return resource.Progress{Status: &l.Status, Failure: &l.Failure, Intent: &l.Intent}
+			},
 		}),
 		what: "load balancer", prefix: "loadbalancer/app",
 		name: func(l *elbv2.LoadBalancer) string { return l.Name },

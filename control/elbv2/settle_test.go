@@ -17,7 +17,7 @@ func TestFault_A1_LoadBalancersThatCannotBeMadeHaveFailed(t *testing.T) {
 	settle := func(reason string) {
 		t.Helper()
 		w.write(func(tx *store.Tx) error {
-			entries, _, err := store.NewKind[nouns.LoadBalancer](nouns.KindLoadBalancer).List(tx, "", "", 0)
+			entries, _, err := store.NewStatusKind[lattice.Stage](nouns.KindLoadBalancer).List(tx, "", "", 0)
 			if err != nil {
 				return err
 			}

@@ -51,6 +51,16 @@ func (k *Kind[T]) fill(tx *store.Tx, path string, value *T) error {
 	return err
 }
 
+// StageOf is the status of a resource that belongs to another package: of a kind, by its path. It is the one that the
+// resource has in itself where statuses were not kept apart yet.
+func StageOf(tx *store.Tx, kind, path string, inside lattice.Stage) (lattice.Stage, error) {
+	stage, err := store.NewStatusKind[lattice.Stage](kind).Get(tx, path)
+	if errors.Is(err, store.ErrNotFound) {
+		return inside, nil
+	}
+	return stage, err
+}
+
 // fillAll reads the statuses of resources.
 func (k *Kind[T]) fillAll(tx *store.Tx, entries []store.Entry[T]) error {
 	if k.Progress == nil {
