@@ -10,8 +10,8 @@ import (
 	"pergola/store"
 )
 
-// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each step that
-// was taken, such as that which adds the objects of a kind that are older than the index.
+// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each kind of
+// which owned has every object, those from before there was the index included.
 var (
 	owned    = store.NewIndex("owned").Counted()
 	complete = store.NewIndex("owned-complete")
@@ -77,60 +77,72 @@ func (k Kind[T]) All(tx *store.Tx, account string) ([]*T, error) {
 	return all, err
 }
 
-// batch is how many objects one transaction of complete says the owners of.
-const batch = 50
-
-// Once is the step that does something to every object of a kind that there is, in batches, and is never taken again
-// once it was, by no process.
-func Once[T any](kind store.Kind[T], key string, f func(tx *store.Tx, id string, object *T) error) Step {
-	return func(ctx context.Context, s *store.Store) error {
-		known := false
-		err := s.View(ctx, func(tx *store.Tx) error {
-			_, err := complete.Get(tx, key)
-			known = err == nil
-			if errors.Is(err, store.ErrNotFound) {
-				return nil
-			}
-			return err
-		})
-		for after, more := "", true; err == nil && !known && more; {
-			from := after
-			_, err = s.Update(ctx, func(tx *store.Tx) error {
-				var entries []store.Entry[T]
-				var err error
-				entries, more, err = kind.List(tx, "", from, batch)
-				for i := range entries {
-					after = entries[i].ID
-					if err := f(tx, after, &entries[i].Value); err != nil {
-						return err
-					}
-				}
-				if err != nil || more {
-					return err
-				}
-				return complete.Put(tx, key, "")
-			})
-		}
-		return err
-	}
-}
-
 // Completion is the one time that a process makes sure that nothing is missing. The zero value has still to.
 type Completion struct{ done atomic.Bool }
 
 // Step completes one kind.
 type Step func(context.Context, *store.Store) error
 
-// Complete is the step that adds the objects to the index that are older than it. also, unless nil, writes what else
-// such an object lacks.
+// Complete is the step for a kind. also, unless nil, writes what else an object lacks that is older than the index.
 func (k Kind[T]) Complete(also func(*store.Tx, *T) error) Step {
-	return Once(k.objects, k.name, func(tx *store.Tx, _ string, object *T) error {
-		err := k.Add(tx, object)
-		if err == nil && also != nil {
-			err = also(tx, object)
+	return Once(complete, k.name, Each(k.objects, func(tx *store.Tx, object *T) error {
+		if err := k.Add(tx, object); err != nil || also == nil {
+			return err
 		}
+		return also(tx, object)
+	}))
+}
+
+// Once takes steps unless a key of an index says that they have been taken, and then writes the key.
+func Once(index store.Index, key string, steps ...Step) Step {
+	return func(ctx context.Context, s *store.Store) error {
+		known := false
+		err := s.View(ctx, func(tx *store.Tx) error {
+			_, err := index.Get(tx, key)
+			known = err == nil
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		if err != nil || known {
+			return err
+		}
+		for _, step := range steps {
+			if err := step(ctx, s); err != nil {
+				return err
+			}
+		}
+		_, err = s.Update(ctx, func(tx *store.Tx) error { return index.Put(tx, key, "") })
 		return err
-	})
+	}
+}
+
+// batch is how many objects one transaction of Each has.
+const batch = 50
+
+// Each is the step that shows a function every object of a kind.
+func Each[T any](kind store.Kind[T], show func(*store.Tx, *T) error) Step {
+	return func(ctx context.Context, s *store.Store) error {
+		for after, more := "", true; more; {
+			from := after
+			_, err := s.Update(ctx, func(tx *store.Tx) (err error) {
+				var entries []store.Entry[T]
+				entries, more, err = kind.List(tx, "", from, batch)
+				for i := range entries {
+					after = entries[i].ID
+					if err := show(tx, &entries[i].Value); err != nil {
+						return err
+					}
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // Ensure takes the steps, unless they were taken before.

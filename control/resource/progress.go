@@ -96,15 +96,19 @@ func (k *Kind[T]) write(tx *store.Tx, path string, before, value *T) error {
 	return k.stages.Put(tx, path, p.stage())
 }
 
+// apartIndex has a key for each kind whose statuses are apart in the whole store.
+var apartIndex = store.NewIndex("status-apart")
+
 // apart is the step that takes the statuses out of the resources of a store in which they were in them.
 func (k *Kind[T]) apart() ownership.Step {
-	return ownership.Once(k.Objects, "status/"+k.Name, func(tx *store.Tx, path string, value *T) error {
+	return ownership.Once(apartIndex, k.Name, ownership.Each(k.Objects, func(tx *store.Tx, value *T) error {
+		path := k.Head(value).Path
 		if err := k.fill(tx, path, value); err != nil {
 			return err
 		}
 		was := *value
 		return k.write(tx, path, &was, value)
-	})
+	}))
 }
 
 // Row is how the changes of a kind with a status are completed. In creation or update a resource becomes ACTIVE when
