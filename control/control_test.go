@@ -181,9 +181,10 @@ func (w *world) keys() (keys []string) {
 	for _, prefix := range []string{objectPrefix, "status/", "index/"} {
 		_ = w.Store.Follow(w.ctx, prefix, func(batch store.Batch) error {
 			for _, change := range batch.Changes {
-				// Users are the test's, and the marks of indexes that are complete are for ever.
+				// Users are the test's, and the marks of what is complete are for ever.
 				if !strings.HasPrefix(change.Key, objectPrefix+iam.KindUser+"/") &&
-					!strings.HasPrefix(change.Key, "index/owned-complete/") {
+					!strings.HasPrefix(change.Key, "index/owned-complete/") &&
+					!strings.HasPrefix(change.Key, "index/status-apart/") {
 					keys = append(keys, change.Key)
 				}
 			}
