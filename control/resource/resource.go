@@ -50,12 +50,15 @@ type Definition[T any] struct {
 type Head struct {
 	// Path is its id in the store. That of a part of another resource begins with the other one's path and a slash.
 	Path string
-	// ARN names it, and its account.
-	ARN  string
-	Tags *map[string]string
+	// ARN names it, and its account. A resource that does not keep its ARN goes by that of the request, and has Account.
+	ARN, Account string
+	Tags         *map[string]string
 	// Token is the idempotency token that it was created with, or "".
 	Token string
 }
+
+// owner is the account that has it.
+func (h Head) owner() string { return cmp.Or(h.Account, lattice.AccountOf(h.ARN)) }
 
 // Ref is what a request says of one resource.
 type Ref struct {
@@ -67,7 +70,7 @@ type Ref struct {
 	Exact bool
 	// Named is what the request gave.
 	Named string
-	// Malformed is the error if no resource can have the name that the request gave, or nil.
+	// Malformed is the error if that cannot name any resource.
 	Malformed error
 }
 
@@ -85,7 +88,7 @@ type Kind[T any] struct {
 func New[T any](d Definition[T]) *Kind[T] {
 	owner := func(value *T) (account, id string) {
 		head := d.Head(value)
-		return lattice.AccountOf(head.ARN), head.Path
+		return head.owner(), head.Path
 	}
 	return &Kind[T]{d, store.NewKind[T](d.Name), store.NewStatusKind[lattice.Stage](d.Name), ownership.Of(d.Name, owner)}
 }
@@ -95,8 +98,10 @@ func (k *Kind[T]) Read(op *operation.Call, ref Ref) (*T, error) {
 	if ref.Malformed != nil {
 		return nil, ref.Malformed
 	}
-	if err := op.Owns(ref.ARN); err != nil && !k.Hidden {
-		return nil, err
+	if !k.Hidden {
+		if err := op.Owns(ref.ARN); err != nil {
+			return nil, err
+		}
 	}
 	value, err := k.get(op.Tx, ref.Path)
 	if errors.Is(err, store.ErrNotFound) {
@@ -105,11 +110,14 @@ func (k *Kind[T]) Read(op *operation.Call, ref Ref) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	arn := k.Head(value).ARN
-	if ref.Exact && arn != ref.ARN || k.Hidden && lattice.AccountOf(arn) != op.Account {
+	head := k.Head(value)
+	switch {
+	case ref.Exact && head.ARN != ref.ARN, k.Hidden && head.owner() != op.Account:
 		return nil, k.Missing(ref)
+	case k.Hidden:
+		return value, nil
 	}
-	return value, op.Owns(arn)
+	return value, op.Owns(head.ARN)
 }
 
 // Find reads the resource that an operation is about, if the caller may perform the operation on it. A caller that may
@@ -123,7 +131,7 @@ func (k *Kind[T]) Find(op *operation.Call, ref Ref) (*T, error) {
 		k.Keys(op.Keys, value)
 	}
 	head := k.Head(value)
-	return value, op.May(head.ARN, *head.Tags)
+	return value, op.May(cmp.Or(head.ARN, ref.ARN), *head.Tags)
 }
 
 // Order is a request to create a resource.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"pergola/control/operation"
-	"pergola/lattice"
 	"pergola/store"
 )
 
@@ -35,7 +34,7 @@ func (k *Kind[T]) replay(op *operation.Call, o Order) (*T, error) {
 		return nil, err
 	}
 	before, path, _ := strings.Cut(known, " ")
-	if before != digest(o.Request) {
+	if before != Digest(o.Request) {
 		return nil, k.Reused(path)
 	}
 	return k.get(op.Tx, path)
@@ -46,7 +45,7 @@ func (k *Kind[T]) remember(op *operation.Call, o Order, value *T) error {
 	if o.Token == "" {
 		return nil
 	}
-	return tokens.Put(op.Tx, k.tokenKey(op.Account, o.Parents, o.Token), digest(o.Request)+" "+k.Head(value).Path)
+	return tokens.Put(op.Tx, k.tokenKey(op.Account, o.Parents, o.Token), Digest(o.Request)+" "+k.Head(value).Path)
 }
 
 // forget frees the token of a resource.
@@ -55,11 +54,11 @@ func (k *Kind[T]) forget(tx *store.Tx, head Head) {
 		return
 	}
 	parents := head.Path[:strings.LastIndexByte(head.Path, '/')+1]
-	tokens.Delete(tx, k.tokenKey(lattice.AccountOf(head.ARN), parents, head.Token))
+	tokens.Delete(tx, k.tokenKey(head.owner(), parents, head.Token))
 }
 
-// digest identifies the parameters of a request.
-func digest(request any) string {
+// Digest identifies the parameters of a request.
+func Digest(request any) string {
 	encoded, err := json.Marshal(request)
 	if err != nil {
 		panic(fmt.Sprintf("resource: a request that cannot be encoded: %v", err)) // requests are plain data
