@@ -14,8 +14,8 @@ import (
 var addresses = store.NewIndex(ec2.AddressIndex)
 
 // used lists the addresses that are taken in a VPC.
-func (op *call) used(vpc string) (map[netip.Addr]bool, error) {
-	entries, _, err := addresses.List(op.Tx, vpc+"/", "", 0)
+func used(tx *store.Tx, vpc string) (map[netip.Addr]bool, error) {
+	entries, _, err := addresses.List(tx, vpc+"/", "", 0)
 	used := make(map[netip.Addr]bool, len(entries))
 	for _, entry := range entries {
 		address, err := netip.ParseAddr(entry.ID[len(vpc)+1:])
@@ -28,8 +28,8 @@ func (op *call) used(vpc string) (map[netip.Addr]bool, error) {
 }
 
 // free picks the lowest free addresses of a subnet: as many as wanted, or as there are.
-func (op *call) free(subnet *ec2.Subnet, wanted int) ([]netip.Addr, error) {
-	used, err := op.used(subnet.VPC)
+func free(tx *store.Tx, subnet *ec2.Subnet, wanted int) ([]netip.Addr, error) {
+	used, err := used(tx, subnet.VPC)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (op *call) free(subnet *ec2.Subnet, wanted int) ([]netip.Addr, error) {
 }
 
 // wanted checks an address that a caller asks for.
-func (op *call) wanted(subnet *ec2.Subnet, s string) (netip.Addr, error) {
+func wanted(tx *store.Tx, subnet *ec2.Subnet, s string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(s)
 	if err != nil || !address.Is4() {
 		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "invalid value for parameter address: %s", s)
@@ -55,7 +55,7 @@ func (op *call) wanted(subnet *ec2.Subnet, s string) (netip.Addr, error) {
 	if addressing.CheckInstance(subnet.CIDR, address) != nil {
 		return netip.Addr{}, aws.Errorf("InvalidParameterValue", "Address %s is in subnet's reserved address range", s)
 	}
-	used, err := op.used(subnet.VPC)
+	used, err := used(tx, subnet.VPC)
 	if err == nil && used[address] {
 		return netip.Addr{}, aws.Errorf("InvalidIPAddress.InUse", "Address %s is in use.", s)
 	}

@@ -13,6 +13,8 @@
 package ec2
 
 import (
+	"cmp"
+
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/control/authority"
@@ -35,8 +37,8 @@ func New(cfg operation.Config) *Control {
 		Name:    "ec2",
 		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
 		Explain: explain,
-		Complete: []ownership.Step{vpcs.owned.Complete(nil), subnets.owned.Complete(nil), groups.owned.Complete(nil),
-			instances.owned.Complete(nil), completeLattice},
+		Complete: []ownership.Step{vpcs.Complete(nil), subnets.Complete(nil), groups.Complete(nil), instances.Complete(nil),
+			completeLattice},
 	})
 	return c
 }
@@ -60,10 +62,7 @@ func explain(err error) error {
 // roomFor refuses more of something than a quota has room for. count tells how many the caller's account has.
 func (op *call) roomFor(q aws.Quota, count func(tx *store.Tx, account string) (int, error), more int) error {
 	have, err := count(op.Tx, op.Account)
-	if err != nil {
-		return err
-	}
-	return op.Quotas.Room(q, have+more)
+	return cmp.Or(err, op.Quotas.Room(q, have+more))
 }
 
 // done is the answer of operations that have nothing to tell.
@@ -75,37 +74,4 @@ func (c *Control) newID(prefix string) string { return prefix + lattice.NewSuffi
 // arn names a resource such as "subnet/subnet-…".
 func (op *call) arn(resource string) string {
 	return lattice.ARN{Service: "ec2", Region: op.Region, Account: op.Account, Resource: resource}.String()
-}
-
-// references say what refers to what: "<referenced id>/<referrer id>". Other services write there too, in whose words
-// something of EC2 is used.
-var references = store.NewIndex(ec2.ReferenceIndex)
-
-// refer records that each of some resources is referred to.
-func (op *call) refer(referrer string, to ...string) error {
-	for _, id := range to {
-		if err := references.Put(op.Tx, id+"/"+referrer, ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (op *call) forget(referrer string, to ...string) {
-	for _, id := range to {
-		references.Delete(op.Tx, id+"/"+referrer)
-	}
-}
-
-// unreferenced refuses to delete what something refers to.
-func (op *call) unreferenced(what, id string) error {
-	entries, _, err := references.List(op.Tx, id+"/", "", 1)
-	if err != nil {
-		return err
-	}
-	if len(entries) == 0 {
-		return nil
-	}
-	referrer := lattice.IDOf(entries[0].ID)
-	return aws.Errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted: %s refers to it", what, id, referrer)
 }

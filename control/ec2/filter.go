@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,12 +9,26 @@ import (
 	"pergola/aws/ec2"
 )
 
-// matches reports whether an object passes all filters: for each, some attribute value must match some filter value.
-func matches(filters []ec2.Filter, attributes map[string][]string, tags map[string]string) (bool, error) {
-	for _, filter := range filters {
-		values, err := filteredValues(filter.Name, attributes, tags)
+// filtered are the things that pass all filters: for each, some attribute value must match some filter value.
+func filtered[T any](things []T, filters []ec2.Filter, attributes func(T) map[string][]string) ([]T, error) {
+	var found []T
+	for _, thing := range things {
+		match, err := matches(filters, attributes(thing))
 		if err != nil {
-			return false, err
+			return nil, err
+		}
+		if match {
+			found = append(found, thing)
+		}
+	}
+	return found, nil
+}
+
+func matches(filters []ec2.Filter, attributes map[string][]string) (bool, error) {
+	for _, filter := range filters {
+		values, ok := attributes[filter.Name]
+		if !ok && !isOfTags(filter.Name) {
+			return false, aws.Errorf("InvalidParameterValue", "The filter '%s' is invalid", filter.Name)
 		}
 		if !slices.ContainsFunc(filter.Values, func(pattern string) bool { return matchesAny(pattern, values) }) {
 			return false, nil
@@ -24,25 +37,19 @@ func matches(filters []ec2.Filter, attributes map[string][]string, tags map[stri
 	return true, nil
 }
 
-// filteredValues are the values that a filter looks at.
-func filteredValues(name string, attributes map[string][]string, tags map[string]string) ([]string, error) {
-	if key, ok := strings.CutPrefix(name, "tag:"); ok {
-		if value, ok := tags[key]; ok {
-			return []string{value}, nil
-		}
-		return nil, nil
+// isOfTags reports whether a filter looks at tags, which anything may be asked for.
+func isOfTags(name string) bool {
+	return name == "tag-key" || name == "tag-value" || strings.HasPrefix(name, "tag:")
+}
+
+// withTags adds to attributes those of tags.
+func withTags(attributes map[string][]string, tags map[string]string) map[string][]string {
+	for key, value := range tags {
+		attributes["tag:"+key] = []string{value}
+		attributes["tag-key"] = append(attributes["tag-key"], key)
+		attributes["tag-value"] = append(attributes["tag-value"], value)
 	}
-	switch name {
-	case "tag-key":
-		return slices.Collect(maps.Keys(tags)), nil
-	case "tag-value":
-		return slices.Collect(maps.Values(tags)), nil
-	}
-	values, ok := attributes[name]
-	if !ok {
-		return nil, aws.Errorf("InvalidParameterValue", "The filter '%s' is invalid", name)
-	}
-	return values, nil
+	return attributes
 }
 
 // matchesAny matches a filter's value: * stands for any characters, ? for one, and a backslash takes the meaning from

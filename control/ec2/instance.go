@@ -2,12 +2,7 @@ package ec2
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -16,6 +11,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -42,13 +38,13 @@ func (op *call) RunInstances(in *ec2.RunInstancesRequest) (*ec2.RunInstancesResp
 	if in.ClientToken == "" {
 		return op.launch(launch)
 	}
-	key, digest := launchKey(op.Account, in.ClientToken), digestOf(in)
-	known, err := launches.Get(op.Tx, key)
+	key, digest := launchKey(op.Account, in.ClientToken), resource.Digest(in)
+	known, err := resource.Holder(op.Tx, launches, key)
 	switch {
-	case err == nil:
-		return op.relaunch(known, digest)
-	case !errors.Is(err, store.ErrNotFound):
+	case err != nil:
 		return nil, err
+	case known != "":
+		return op.relaunch(known, digest)
 	}
 	answer, err := op.launch(launch)
 	if err != nil {
@@ -66,20 +62,11 @@ func (op *call) mayLaunch(l launch) error {
 	}
 	op.Set("ec2:InstanceType", l.instanceType)
 	image := lattice.ARN{Service: "ec2", Region: op.Region, Resource: "image/" + l.ImageID}.String()
-	return cmp.Or(instances.mayCreate(op, tags), op.May(image, nil), op.May(op.arn("network-interface/*"), nil))
+	return cmp.Or(op.MayCreate(instances.arn(op, "*"), tags, instances.Tagging), op.May(image, nil),
+		op.May(op.arn("network-interface/*"), nil))
 }
 
 func launchKey(account, token string) string { return account + "/" + token }
-
-// digestOf identifies the parameters of a request.
-func digestOf(request any) string {
-	encoded, err := json.Marshal(request)
-	if err != nil {
-		panic(fmt.Sprintf("ec2: a request that cannot be encoded: %v", err)) // requests are plain data
-	}
-	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:])
-}
 
 // relaunch answers a request that has been carried out before.
 func (op *call) relaunch(known, digest string) (*ec2.RunInstancesResponse, error) {
@@ -87,7 +74,7 @@ func (op *call) relaunch(known, digest string) (*ec2.RunInstancesResponse, error
 	if before != digest {
 		return nil, aws.Errorf("IdempotentParameterMismatch", "The client token was used before, with other parameters, for %s", reservation)
 	}
-	found, err := instances.all(op)
+	found, err := instances.own(op)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +188,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
 			UserData: l.UserData,
 		}
-		if err := op.putNewInstance(instance); err != nil {
+		if err := instances.Add(op.Call, instance); err != nil {
 			return nil, err
 		}
 		launched = append(launched, instance)
@@ -213,7 +200,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 func (op *call) groupsOf(l launch, vpc string) ([]string, error) {
 	wanted := l.at.SecurityGroupIDs
 	if len(wanted) == 0 {
-		id, err := groupNames.Get(op.Tx, vpc+"/"+defaultGroup)
+		id, err := DefaultGroup(op.Tx, vpc)
 		if err != nil {
 			return nil, err
 		}
@@ -234,10 +221,10 @@ func (op *call) groupsOf(l launch, vpc string) ([]string, error) {
 // addressesFor are the addresses of the instances to launch, which also say how many there will be.
 func (op *call) addressesFor(l launch, subnet *ec2.Subnet) ([]netip.Addr, error) {
 	if l.at.PrivateAddress != "" {
-		address, err := op.wanted(subnet, l.at.PrivateAddress)
+		address, err := wanted(op.Tx, subnet, l.at.PrivateAddress)
 		return []netip.Addr{address}, err
 	}
-	free, err := op.free(subnet, l.wanted)
+	free, err := free(op.Tx, subnet, l.wanted)
 	if err == nil && len(free) < l.least {
 		return nil, aws.Errorf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", subnet.ID)
 	}
@@ -249,14 +236,14 @@ func runningOf(tx *store.Tx, account string) (int, error) {
 	return references.Count(tx, account+"/"+instances.prefix)
 }
 
-func (op *call) putNewInstance(i *ec2.Instance) error {
-	if err := addresses.Put(op.Tx, i.VPC+"/"+i.Address.String(), i.ID); err != nil {
-		return err
+// holdsOfInstance are the instance's address and what it refers to, its account among that. They are others' to have once
+// it is terminated.
+func holdsOfInstance(i *ec2.Instance) []resource.Hold {
+	if i.State == ec2.InstanceTerminated {
+		return nil
 	}
-	if err := op.refer(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...); err != nil {
-		return err
-	}
-	return instances.create(op, i)
+	return append(refersTo(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...),
+		resource.Hold{Index: addresses, Key: i.VPC + "/" + i.Address.String(), Value: i.ID})
 }
 
 // describeReservation describes instances of one reservation, which must not be empty.
@@ -265,15 +252,8 @@ func (op *call) describeReservation(members []*ec2.Instance) (*ec2.Reservation, 
 		return nil, aws.Errorf("InvalidInstanceID.NotFound", "The instances that were launched with this client token do not exist any more")
 	}
 	slices.SortFunc(members, func(a, b *ec2.Instance) int { return a.Index - b.Index })
-	answer := &ec2.Reservation{ReservationID: members[0].Reservation, OwnerID: members[0].Account}
-	for _, instance := range members {
-		description, err := op.describeInstance(instance)
-		if err != nil {
-			return nil, err
-		}
-		answer.Instances = append(answer.Instances, description)
-	}
-	return answer, nil
+	described, err := each(members, op.describeInstance)
+	return &ec2.Reservation{ReservationID: members[0].Reservation, OwnerID: members[0].Account, Instances: described}, err
 }
 
 func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, error) {
@@ -292,12 +272,15 @@ func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, erro
 	if err != nil {
 		return d, err
 	}
-	for _, id := range i.SecurityGroups {
+	d.Groups, err = each(i.SecurityGroups, func(id string) (ec2.GroupName, error) {
 		group, err := groups.read(op, id)
 		if err != nil {
-			return d, err
+			return ec2.GroupName{}, err
 		}
-		d.Groups = append(d.Groups, ec2.GroupName{ID: id, Name: group.Name})
+		return ec2.GroupName{ID: id, Name: group.Name}, nil
+	})
+	if err != nil {
+		return d, err
 	}
 	d.AvailabilityZone, d.SubnetID, d.VPCID = subnet.AvailabilityZone, i.Subnet, i.VPC
 	d.PrivateAddress, d.PrivateDNSName = i.Address.String(), i.PrivateName(op.Region)
@@ -377,7 +360,7 @@ func (op *call) TerminateInstances(in *ec2.TerminateInstancesRequest) (*ec2.Term
 		before := instance.State
 		if before == ec2.InstancePending || before == ec2.InstanceRunning {
 			instance.State = ec2.InstanceShuttingDown
-			if err := instances.put(op, instance); err != nil {
+			if err := instances.Put(op.Call, instance); err != nil {
 				return nil, err
 			}
 		}

@@ -29,7 +29,7 @@ func (op *call) DescribeImages(in *ec2.DescribeImagesRequest) (*ec2.DescribeImag
 			"image-id": {id}, "state": {image.State}, "image-type": {image.Type}, "architecture": {ec2.Architecture},
 			"root-device-type": {rootDeviceType}, "virtualization-type": {image.VirtualizationType},
 			"name": nil, "owner-id": nil, "owner-alias": nil, "is-public": nil,
-		}, nil)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +69,7 @@ func (op *call) DescribeInstanceTypes(
 		match, err := matches(in.Filters, map[string][]string{
 			"instance-type": {name}, "burstable-performance-supported": {strconv.FormatBool(described.Burstable)},
 			"bare-metal": {strconv.FormatBool(described.BareMetal)}, "processor-info.supported-architecture": {ec2.Architecture},
-		}, nil)
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,7 @@ func (op *call) ModifyInstanceMetadataOptions(
 	}
 	answer := &ec2.ModifyMetadataOptionsResponse{InstanceID: instance.ID,
 		Options: instance.MetadataOptions.Describe("pending")}
-	return answer, instances.put(op, instance)
+	return answer, instances.Put(op.Call, instance)
 }
 
 func optionAttributes(i *ec2.Instance) map[string][]string {

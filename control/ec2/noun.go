@@ -1,189 +1,176 @@
 package ec2
 
 import (
-	"cmp"
-	"errors"
-	"maps"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
-	"pergola/control/ownership"
+	"pergola/control/resource"
+	"pergola/lattice"
 	"pergola/store"
 )
 
-// noun is a kind of object: where the store keeps it and what all nouns have in common.
+// noun is a kind of resource of EC2.
 type noun[T any] struct {
-	objects store.Kind[T]
-	owned   ownership.Kind[T]
-	// prefix begins every id. resourceType is the noun in tag specifications, and label in messages.
-	prefix, resourceType, label string
-	// missing and malformed are the codes of errors about ids.
-	missing, malformed string
-	head               func(*T) head
+	*resource.Kind[T]
+	labels
 	// attributes are what filters look at, by filter name. Those of tags are common to all nouns.
 	attributes func(*call, *T) map[string][]string
 }
 
-// head is the part of an object that does not depend on its kind.
-type head struct {
-	id, account string
-	tags        *map[string]string
+// labels are the words of EC2 for a noun.
+type labels struct {
+	// prefix begins every id. resourceType is the noun in tag specifications and ARNs, and label in messages.
+	prefix, resourceType, label string
+	// missing and malformed are the codes of errors about ids.
+	missing, malformed string
+}
+
+// newNoun makes a noun of the kind that the store has under a name.
+func newNoun[T any](name string, l labels, head func(*T) resource.Head, holds func(*T) []resource.Hold,
+	attributes func(*call, *T) map[string][]string) noun[T] {
+	return noun[T]{resource.New(resource.Definition[T]{
+		Name: name, Head: head, Holds: holds, Hidden: true, Tagging: "CreateTags",
+		Missing: func(ref resource.Ref) error {
+			return aws.Errorf(l.missing, "The %s '%s' does not exist", l.label, ref.Named)
+		},
+	}), l, attributes}
 }
 
 var (
-	vpcs = noun[ec2.VPC]{
-		store.NewKind[ec2.VPC](ec2.KindVPC),
-		ownership.Of(ec2.KindVPC, func(o *ec2.VPC) (string, string) { return o.Account, o.ID }),
-		"vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed",
-		func(v *ec2.VPC) head { return head{v.ID, v.Account, &v.Tags} }, vpcAttributes,
-	}
-	subnets = noun[ec2.Subnet]{
-		store.NewKind[ec2.Subnet](ec2.KindSubnet),
-		ownership.Of(ec2.KindSubnet, func(o *ec2.Subnet) (string, string) { return o.Account, o.ID }),
-		"subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed",
-		func(s *ec2.Subnet) head { return head{s.ID, s.Account, &s.Tags} }, subnetAttributes,
-	}
-	groups = noun[ec2.SecurityGroup]{
-		store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup),
-		ownership.Of(ec2.KindSecurityGroup, func(o *ec2.SecurityGroup) (string, string) { return o.Account, o.ID }),
-		"sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed",
-		func(g *ec2.SecurityGroup) head { return head{g.ID, g.Account, &g.Tags} }, groupAttributes,
-	}
-	instances = noun[ec2.Instance]{
-		store.NewKind[ec2.Instance](ec2.KindInstance),
-		ownership.Of(ec2.KindInstance, func(o *ec2.Instance) (string, string) { return o.Account, o.ID }),
-		"i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed",
-		func(i *ec2.Instance) head { return head{i.ID, i.Account, &i.Tags} }, instanceAttributes,
-	}
+	vpcs = newNoun(ec2.KindVPC,
+		labels{"vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed"},
+		func(v *ec2.VPC) resource.Head { return resource.Head{Path: v.ID, Account: v.Account, Tags: &v.Tags} },
+		nil, vpcAttributes)
+	subnets = newNoun(ec2.KindSubnet,
+		labels{"subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed"},
+		func(s *ec2.Subnet) resource.Head { return resource.Head{Path: s.ID, Account: s.Account, Tags: &s.Tags} },
+		func(s *ec2.Subnet) []resource.Hold { return refersTo(s.ID, s.VPC) }, subnetAttributes)
+	groups = newNoun(ec2.KindSecurityGroup,
+		labels{"sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed"},
+		func(g *ec2.SecurityGroup) resource.Head {
+			return resource.Head{Path: g.ID, Account: g.Account, Tags: &g.Tags}
+		}, holdsOfGroup, groupAttributes)
+	instances = newNoun(ec2.KindInstance,
+		labels{"i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"},
+		func(i *ec2.Instance) resource.Head {
+			return resource.Head{Path: i.ID, Account: i.Account, Tags: &i.Tags}
+		},
+		holdsOfInstance, instanceAttributes)
 )
 
-// arn names an object, whether there is one or not.
-func (n noun[T]) arn(op *call, id string) string { return op.arn(n.resourceType + "/" + id) }
+// references say what refers to what: "<referenced id>/<referrer id>". Other services write there too, in whose words
+// something of EC2 is used.
+var references = store.NewIndex(ec2.ReferenceIndex)
 
-// find reads an object that the operation is about, if the caller may perform it on that. Who may not does not learn
-// whether there is one.
-func (n noun[T]) find(op *call, id string) (*T, error) {
-	object, err := n.read(op, id)
-	if err != nil {
-		return nil, cmp.Or(op.May(n.arn(op, id), nil), err)
+// refersTo are the references of a resource to others, which keep these from being deleted.
+func refersTo(id string, to ...string) []resource.Hold {
+	holds := make([]resource.Hold, len(to))
+	for i, of := range to {
+		holds[i] = resource.Hold{Index: references, Key: of + "/" + id}
 	}
-	return object, op.May(n.arn(op, id), *n.head(object).tags)
+	return holds
 }
 
-// mayCreate asks whether the caller may make an object with tags.
-func (n noun[T]) mayCreate(op *call, tags map[string]string) error {
-	return op.MayCreate(n.arn(op, "*"), tags, "CreateTags")
-}
-
-// read reads an object of the caller's account.
-func (n noun[T]) read(op *call, id string) (*T, error) {
-	if !strings.HasPrefix(id, n.prefix) || strings.Contains(id, "/") {
-		return nil, aws.Errorf(n.malformed, "Invalid id: '%s' (expecting '%s...')", id, n.prefix)
-	}
-	object, err := n.objects.Get(op.Tx, id)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	if err != nil || n.head(&object).account != op.Account {
-		return nil, aws.Errorf(n.missing, "The %s '%s' does not exist", n.label, id)
-	}
-	return &object, nil
-}
-
-// create writes an object that is new, and says whose it is.
-func (n noun[T]) create(op *call, object *T) error {
-	if err := n.owned.Add(op.Tx, object); err != nil {
+// unreferenced refuses to delete what something refers to.
+func (op *call) unreferenced(what, id string) error {
+	entries, _, err := references.List(op.Tx, id+"/", "", 1)
+	if err != nil || len(entries) == 0 {
 		return err
 	}
-	return n.put(op, object)
+	return aws.Errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted: %s refers to it", what, id,
+		lattice.IDOf(entries[0].ID))
 }
 
-// remove deletes an object.
-func (n noun[T]) remove(op *call, object *T) {
-	n.owned.Remove(op.Tx, object)
-	n.objects.Delete(op.Tx, n.head(object).id)
+// arn names a resource, whether there is one or not.
+func (l labels) arn(op *call, id string) string { return op.arn(l.resourceType + "/" + id) }
+
+// ref is what an id names.
+func (l labels) ref(id string) resource.Ref {
+	ref := resource.Ref{Path: id, Named: id}
+	if !strings.HasPrefix(id, l.prefix) || strings.Contains(id, "/") {
+		ref.Malformed = aws.Errorf(l.malformed, "Invalid id: '%s' (expecting '%s...')", id, l.prefix)
+	}
+	return ref
 }
 
-func (n noun[T]) put(op *call, object *T) error {
-	return n.objects.Put(op.Tx, n.head(object).id, *object)
+// read reads a resource that an operation refers to.
+func (n noun[T]) read(op *call, id string) (*T, error) { return n.Read(op.Call, n.ref(id)) }
+
+// find reads the resource that an operation is about, if the caller may perform it on that.
+func (n noun[T]) find(op *call, id string) (*T, error) {
+	ref := n.ref(id)
+	ref.ARN = n.arn(op, id)
+	return n.Find(op.Call, ref)
 }
 
-// all lists the objects of the caller's account, in order of id.
-func (n noun[T]) all(op *call) ([]*T, error) { return n.owned.All(op.Tx, op.Account) }
+// create builds a resource with the tags of a request and writes it, if the caller may.
+func (n noun[T]) create(op *call, specifications []ec2.TagSpecification,
+	build func(tags map[string]string) (*T, error)) (*T, error) {
+	tags, err := n.tagsOf(specifications)
+	if err != nil {
+		return nil, err
+	}
+	return n.Create(op.Call, resource.Order{ARN: n.arn(op, "*"), Tags: tags},
+		func() (*T, error) { return build(tags) })
+}
 
-// selection says which objects a Describe request wants.
+// own are the resources of the caller's account.
+func (n noun[T]) own(op *call) ([]*T, error) { return n.All(op.Tx, op.Account) }
+
+// candidates are the resources with some ids, each of which must exist, or all there are.
+func (n noun[T]) candidates(op *call, ids []string) ([]*T, error) {
+	if len(ids) == 0 {
+		return n.own(op)
+	}
+	return each(slices.Compact(slices.Sorted(slices.Values(ids))), func(id string) (*T, error) { return n.read(op, id) })
+}
+
+// selection says which resources a Describe request wants.
 type selection struct {
 	ids     []string
 	filters []ec2.Filter
 	page    ec2.Page
 }
 
-// selected lists the objects that a request wants, and the token for the next page.
-func (n noun[T]) selected(op *call, s selection) (objects []*T, next string, err error) {
+// selected lists the resources that a request wants, and the token for the next page.
+func (n noun[T]) selected(op *call, s selection) (page []*T, next string, err error) {
 	candidates, err := n.candidates(op, s.ids)
 	if err != nil {
 		return nil, "", err
 	}
-	for _, object := range candidates {
-		head := n.head(object)
-		if head.id <= s.page.NextToken {
-			continue
-		}
-		match, err := matches(s.filters, n.attributes(op, object), *head.tags)
-		switch {
-		case err != nil:
-			return nil, "", err
-		case !match:
-			continue
-		case s.page.MaxResults > 0 && len(objects) == int(s.page.MaxResults):
-			return objects, n.head(objects[len(objects)-1]).id, nil
-		}
-		objects = append(objects, object)
-	}
-	return objects, "", nil
+	found, err := filtered(candidates, s.filters, func(value *T) map[string][]string {
+		return withTags(n.attributes(op, value), *n.Head(value).Tags)
+	})
+	page, next = pageOf(found, s.page, func(value *T) string { return n.Head(value).Path })
+	return page, next, err
 }
 
-// candidates are the objects with some ids, each of which must exist, or all there are.
-func (n noun[T]) candidates(op *call, ids []string) ([]*T, error) {
-	if len(ids) == 0 {
-		return n.all(op)
+// describe describes the resources that a request wants.
+func describe[T, D any](op *call, n noun[T], s selection, of func(*T) (D, error)) (ec2.Set[D], string, error) {
+	page, next, err := n.selected(op, s)
+	if err != nil {
+		return nil, "", err
 	}
-	var objects []*T
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		object, err := n.read(op, id)
+	descriptions, err := each(page, of)
+	return descriptions, next, err
+}
+
+// pageOf cuts the page that a request asks for out of a listing.
+func pageOf[T any](items []T, p ec2.Page, key func(T) string) (page []T, next string) {
+	return resource.Page(items, key, p.NextToken, int(p.MaxResults))
+}
+
+// each makes one thing of each of others, up to the first error.
+func each[T, D any](of []T, do func(T) (D, error)) ([]D, error) {
+	var all []D
+	for _, thing := range of {
+		made, err := do(thing)
 		if err != nil {
 			return nil, err
 		}
-		objects = append(objects, object)
+		all = append(all, made)
 	}
-	return objects, nil
-}
-
-// tagsOf takes the tags for a resource of this noun out of a request that creates it.
-func (n noun[T]) tagsOf(specifications []ec2.TagSpecification) (map[string]string, error) {
-	return tagsFor(n.resourceType, specifications)
-}
-
-// tagsFor takes the tags for a type of resources out of a request. One that is not created by it is not tagged.
-func tagsFor(resourceType string, specifications []ec2.TagSpecification) (map[string]string, error) {
-	tags := map[string]string{}
-	for _, specification := range specifications {
-		if specification.ResourceType != resourceType {
-			continue
-		}
-		if err := addTags(tags, specification.Tags); err != nil {
-			return nil, err
-		}
-	}
-	return tags, nil
-}
-
-func sortedTags(tags map[string]string) ec2.Set[ec2.Tag] {
-	var set ec2.Set[ec2.Tag]
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		set = append(set, ec2.Tag{Key: key, Value: tags[key]})
-	}
-	return set
+	return all, nil
 }

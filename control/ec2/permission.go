@@ -62,7 +62,7 @@ func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.Authori
 	if len(added) == 0 {
 		return nil, aws.Errorf("MissingParameter", "The request must contain the parameter ipPermissions")
 	}
-	before, list := others(group), d.of(group)
+	list := d.of(group)
 	for i := range added {
 		if slices.ContainsFunc(*list, same(added[i])) {
 			return nil, aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists",
@@ -75,7 +75,7 @@ func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.Authori
 		return nil, err
 	}
 	return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)},
-		op.putChanged(group, before)
+		groups.Put(op.Call, group)
 }
 
 // weightOf is what permissions of one direction count as: each one, but for prefix lists (VPC user guide, "AWS-managed
@@ -97,7 +97,7 @@ func (op *call) revoke(in *ec2.RevokedPermissionsRequest, d direction) (*ec2.Rev
 	if len(in.TagSpecification) > 0 {
 		return nil, aws.Errorf("UnknownParameter", "The parameter TagSpecification is not recognized; leave it out")
 	}
-	before, list := others(group), d.of(group)
+	list := d.of(group)
 	var revoked []ec2.Permission
 	take := func(is func(ec2.Permission) bool, missing error) error {
 		i := slices.IndexFunc(*list, is)
@@ -116,23 +116,12 @@ func (op *call) revoke(in *ec2.RevokedPermissionsRequest, d direction) (*ec2.Rev
 		}
 	}
 	for _, id := range in.RuleIDs {
-		err := take(func(p ec2.Permission) bool { return p.ID == id }, aws.Errorf("InvalidSecurityGroupRuleId.NotFound",
-			"The security group rule ID '%s' does not exist", id))
-		if err != nil {
+		if err := take(func(p ec2.Permission) bool { return p.ID == id }, noRule(id)); err != nil {
 			return nil, err
 		}
 	}
 	return &ec2.RevokeSecurityGroupResponse{Return: true, Rules: revokedRules(group, d, revoked)},
-		op.putChanged(group, before)
-}
-
-// putChanged writes a group whose permissions have changed, and what they refer to now instead of before.
-func (op *call) putChanged(group *ec2.SecurityGroup, before []string) error {
-	op.forget(group.ID, before...)
-	if err := op.refer(group.ID, others(group)...); err != nil {
-		return err
-	}
-	return groups.put(op, group)
+		groups.Put(op.Call, group)
 }
 
 // permissions are those that a request names, one for each peer, and the group they are of.
@@ -323,7 +312,7 @@ func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.P
 		rule := ec2.SecurityGroupRule{
 			ID: p.ID, GroupID: group.ID, GroupOwnerID: group.Account, IsEgress: d.isEgress,
 			Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort, PrefixListID: p.PrefixList, Description: p.Description,
-			ARN: op.arn(rulesTagged.resourceType + "/" + p.ID), Tags: sortedTags(p.Tags),
+			ARN: rulesTagged.arn(op, p.ID), Tags: sortedTags(p.Tags),
 		}
 		switch {
 		case p.Group != "":

@@ -44,7 +44,7 @@ func (op *call) prefixList(id string) (ec2.PrefixList, error) {
 
 // DescribePrefixLists lists the prefix lists of AWS's services; VPC Lattice has two.
 func (op *call) DescribePrefixLists(in *ec2.DescribePrefixListsRequest) (*ec2.DescribePrefixListsResponse, error) {
-	picked, err := op.pickLists(in)
+	picked, err := prefixLists.pick(op.prefixLists(), in.IDs, in.Filters)
 	answer := &ec2.DescribePrefixListsResponse{}
 	for _, list := range picked {
 		answer.Lists = append(answer.Lists, ec2.PrefixListDescription{ID: list.ID, Name: list.Name, CIDRs: list.CIDRs})
@@ -55,7 +55,7 @@ func (op *call) DescribePrefixLists(in *ec2.DescribePrefixListsRequest) (*ec2.De
 // DescribeManagedPrefixLists lists the same lists, as managed prefix lists.
 func (op *call) DescribeManagedPrefixLists(
 	in *ec2.DescribePrefixListsRequest) (*ec2.DescribeManagedPrefixListsResponse, error) {
-	picked, err := op.pickLists(in)
+	picked, err := prefixLists.pick(op.prefixLists(), in.IDs, in.Filters)
 	answer := &ec2.DescribeManagedPrefixListsResponse{}
 	for _, list := range picked {
 		answer.Lists = append(answer.Lists, ec2.ManagedPrefixList{
@@ -80,10 +80,8 @@ func (op *call) GetManagedPrefixListEntries(
 	return answer, err
 }
 
-func (c *Control) pickLists(in *ec2.DescribePrefixListsRequest) ([]ec2.PrefixList, error) {
-	return pick(c.prefixLists(), in.IDs, "InvalidPrefixListID.NotFound", func(l ec2.PrefixList) (string, bool, error) {
-		match, err := matches(in.Filters, map[string][]string{"prefix-list-id": {l.ID}, "prefix-list-name": {l.Name},
-			"owner-id": {"AWS"}}, nil)
-		return l.ID, match, err
-	})
-}
+var prefixLists = listing[ec2.PrefixList]{noID("InvalidPrefixListID.NotFound"),
+	func(l ec2.PrefixList) string { return l.ID },
+	func(l ec2.PrefixList) map[string][]string {
+		return map[string][]string{"prefix-list-id": {l.ID}, "prefix-list-name": {l.Name}, "owner-id": {"AWS"}}
+	}}

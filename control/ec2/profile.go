@@ -104,7 +104,7 @@ func (op *call) reassociate(instance *ec2.Instance, with ec2.ProfileSpecificatio
 		return nil, err
 	}
 	instance.Profile = op.associate(profile)
-	return &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Associating)}, instances.put(op, instance)
+	return &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Associating)}, instances.Put(op.Call, instance)
 }
 
 // isEnding reports whether an instance will not run any more.
@@ -121,12 +121,12 @@ func (op *call) DisassociateIAMInstanceProfile(
 	}
 	answer := &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Disassociating)}
 	instance.Profile = nil
-	return answer, instances.put(op, instance)
+	return answer, instances.Put(op.Call, instance)
 }
 
 // withProfiles are the instances that have an instance profile.
 func (op *call) withProfiles() ([]*ec2.Instance, error) {
-	all, err := instances.all(op)
+	all, err := instances.own(op)
 	return slices.DeleteFunc(all, func(i *ec2.Instance) bool { return i.Profile == nil || i.State == ec2.InstanceTerminated }), err
 }
 
@@ -146,6 +146,11 @@ func (op *call) associated(id string) (*ec2.Instance, error) {
 
 const noAssociation = "InvalidAssociationID.NotFound"
 
+var associations = listing[*ec2.Instance]{noID(noAssociation), func(i *ec2.Instance) string { return i.Profile.ID },
+	func(i *ec2.Instance) map[string][]string {
+		return map[string][]string{"instance-id": {i.ID}, "state": {string(ec2.Associated)}}
+	}}
+
 func describeAssociation(i *ec2.Instance, state ec2.AssociationState) ec2.ProfileAssociationDescription {
 	return ec2.ProfileAssociationDescription{ID: i.Profile.ID, InstanceID: i.ID, Profile: i.Profile.Describe(), State: state}
 }
@@ -157,10 +162,7 @@ func (op *call) DescribeIAMInstanceProfileAssociations(
 	if err != nil {
 		return nil, err
 	}
-	picked, err := pick(all, in.IDs, noAssociation, func(i *ec2.Instance) (string, bool, error) {
-		match, err := matches(in.Filters, map[string][]string{"instance-id": {i.ID}, "state": {string(ec2.Associated)}}, nil)
-		return i.Profile.ID, match, err
-	})
+	picked, err := associations.pick(all, in.IDs, in.Filters)
 	answer := &ec2.DescribeProfileAssociationsResponse{}
 	for _, instance := range picked {
 		answer.Associations = append(answer.Associations, describeAssociation(instance, ec2.Associated))
@@ -169,11 +171,10 @@ func (op *call) DescribeIAMInstanceProfileAssociations(
 }
 
 func profileAttributes(i *ec2.Instance) map[string][]string {
-	if i.Profile == nil {
-		return map[string][]string{"iam-instance-profile.arn": nil, "iam-instance-profile.id": nil, "iam-instance-profile.name": nil}
+	var arn, id, name []string
+	if p := i.Profile; p != nil {
+		arn, id, name = []string{p.ProfileARN}, []string{p.ProfileID}, []string{p.ProfileName}
 	}
-	return map[string][]string{
-		"iam-instance-profile.arn": {i.Profile.ProfileARN}, "iam-instance-profile.id": {i.Profile.ProfileID},
-		"iam-instance-profile.name": {i.Profile.ProfileName},
-	}
+	return map[string][]string{"iam-instance-profile.arn": arn, "iam-instance-profile.id": id,
+		"iam-instance-profile.name": name}
 }

@@ -5,6 +5,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/control/operation"
 	"pergola/store"
 )
 
@@ -28,15 +29,8 @@ func SecurityGroups(tx *store.Tx, account string, ids []string) ([]*ec2.Security
 }
 
 func (n noun[T]) readAll(tx *store.Tx, account string, ids []string) ([]*T, error) {
-	op, all := within(tx, account), make([]*T, 0, len(ids))
-	for _, id := range ids {
-		object, err := n.read(op, id)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, object)
-	}
-	return all, nil
+	op := &call{Call: operation.Within(tx, account)}
+	return each(ids, func(id string) (*T, error) { return n.read(op, id) })
 }
 
 // DefaultGroup is the id of the security group that every VPC has.
@@ -46,8 +40,7 @@ func DefaultGroup(tx *store.Tx, vpc string) (string, error) {
 
 // MoveIn gives a resident the lowest free address of a subnet and its place in its security groups.
 func (r Resident) MoveIn(tx *store.Tx, subnet *ec2.Subnet) (netip.Addr, error) {
-	op := within(tx, "")
-	free, err := op.free(subnet, 1)
+	free, err := free(tx, subnet, 1)
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -57,18 +50,33 @@ func (r Resident) MoveIn(tx *store.Tx, subnet *ec2.Subnet) (netip.Addr, error) {
 	if err := addresses.Put(tx, subnet.VPC+"/"+free[0].String(), r.ID); err != nil {
 		return netip.Addr{}, err
 	}
-	return free[0], op.refer(r.ID, append([]string{subnet.ID}, r.SecurityGroups...)...)
+	return free[0], refer(tx, r.ID, append([]string{subnet.ID}, r.SecurityGroups...)...)
 }
 
 // Regroup puts the resident into other security groups.
 func (r Resident) Regroup(tx *store.Tx, groups []string) error {
-	op := within(tx, "")
-	op.forget(r.ID, r.SecurityGroups...)
-	return op.refer(r.ID, groups...)
+	forget(tx, r.ID, r.SecurityGroups...)
+	return refer(tx, r.ID, groups...)
 }
 
 // MoveOut takes back an address in a subnet of a VPC, and the place in the security groups.
 func (r Resident) MoveOut(tx *store.Tx, vpc, subnet string, address netip.Addr) {
 	addresses.Delete(tx, vpc+"/"+address.String())
-	within(tx, "").forget(r.ID, append([]string{subnet}, r.SecurityGroups...)...)
+	forget(tx, r.ID, append([]string{subnet}, r.SecurityGroups...)...)
+}
+
+// refer records that each of some resources is referred to.
+func refer(tx *store.Tx, referrer string, to ...string) error {
+	for _, hold := range refersTo(referrer, to...) {
+		if err := hold.Index.Put(tx, hold.Key, hold.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func forget(tx *store.Tx, referrer string, to ...string) {
+	for _, hold := range refersTo(referrer, to...) {
+		hold.Index.Delete(tx, hold.Key)
+	}
 }

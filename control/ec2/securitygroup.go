@@ -1,12 +1,12 @@
 package ec2
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/control/resource"
 	"pergola/store"
 )
 
@@ -31,17 +31,16 @@ func (op *call) newGroup(vpc *ec2.VPC, name, description string) *ec2.SecurityGr
 	}
 }
 
-// putNew writes a new group under its name. The default group does not keep its VPC from being deleted.
-func (op *call) putNew(group *ec2.SecurityGroup) error {
-	if err := groupNames.Put(op.Tx, group.VPC+"/"+group.Name, group.ID); err != nil {
-		return err
+// holdsOfGroup are the group's name and what it refers to. The default group does not keep its VPC from being deleted.
+func holdsOfGroup(g *ec2.SecurityGroup) []resource.Hold {
+	refers := others(g)
+	if g.Name != defaultGroup {
+		refers = append(refers, g.VPC)
 	}
-	if group.Name != defaultGroup {
-		if err := op.refer(group.ID, group.VPC); err != nil {
-			return err
-		}
-	}
-	return groups.create(op, group)
+	return append(refersTo(g.ID, refers...), resource.Hold{Index: groupNames, Key: g.VPC + "/" + g.Name, Value: g.ID,
+		Taken: func(string) error {
+			return aws.Errorf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", g.Name, g.VPC)
+		}})
 }
 
 // createDefaultGroup makes the group that lets in what its own members send.
@@ -50,24 +49,22 @@ func (op *call) createDefaultGroup(vpc *ec2.VPC) error {
 	ingress := op.allowAll()
 	ingress.Group = group.ID
 	group.Ingress = []ec2.Permission{ingress}
-	return op.putNew(group)
+	return groups.Add(op.Call, group)
 }
 
 func (op *call) deleteDefaultGroup(vpc *ec2.VPC) error {
-	id, err := groupNames.Get(op.Tx, vpc.ID+"/"+defaultGroup)
+	id, err := DefaultGroup(op.Tx, vpc.ID)
 	if err != nil {
 		return err
 	}
 	if err := op.unreferenced("vpc", id); err != nil {
 		return err
 	}
-	groupNames.Delete(op.Tx, vpc.ID+"/"+defaultGroup)
-	group, err := groups.objects.Get(op.Tx, id)
-	if err != nil {
-		return err
+	group, err := groups.read(op, id)
+	if err == nil {
+		groups.Delete(op.Tx, group)
 	}
-	groups.remove(op, &group)
-	return nil
+	return err
 }
 
 // CreateSecurityGroup makes a security group in a VPC.
@@ -80,50 +77,32 @@ func (op *call) CreateSecurityGroup(in *ec2.CreateSecurityGroupRequest) (*ec2.Cr
 	case strings.HasPrefix(in.Name, "sg-"):
 		return nil, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", in.Name)
 	}
-	tags, err := groups.tagsOf(in.TagSpecification)
+	group, err := groups.create(op, in.TagSpecification, func(tags map[string]string) (*ec2.SecurityGroup, error) {
+		vpc, err := vpcs.find(op, in.VPCID)
+		if err != nil {
+			return nil, err
+		}
+		group := op.newGroup(vpc, in.Name, in.Description)
+		group.Tags = tags
+		return group, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := groups.mayCreate(op, tags); err != nil {
-		return nil, err
-	}
-	vpc, err := vpcs.find(op, in.VPCID)
-	if err != nil {
-		return nil, err
-	}
-	if err := op.nameIsFree(vpc, in.Name); err != nil {
-		return nil, err
-	}
-	if err := op.roomFor(ec2.QuotaSecurityGroups, groups.owned.Count, 1); err != nil {
-		return nil, err
-	}
-	group := op.newGroup(vpc, in.Name, in.Description)
-	group.Tags = tags
-	return &ec2.CreateSecurityGroupResponse{
-		ID: group.ID, ARN: op.arn("security-group/" + group.ID), Tags: sortedTags(group.Tags),
-	}, op.putNew(group)
-}
-
-func (op *call) nameIsFree(vpc *ec2.VPC, name string) error {
-	_, err := groupNames.Get(op.Tx, vpc.ID+"/"+name)
-	switch {
-	case err == nil:
-		return aws.Errorf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, vpc.ID)
-	case errors.Is(err, store.ErrNotFound):
-		return nil
-	}
-	return err
+	// That the name is taken is a more useful error than that there is no room, so the group counts already.
+	return &ec2.CreateSecurityGroupResponse{ID: group.ID, ARN: groups.arn(op, group.ID), Tags: sortedTags(group.Tags)},
+		op.roomFor(ec2.QuotaSecurityGroups, groups.Count, 0)
 }
 
 func noDefaultVPC() error {
 	return aws.Errorf("VPCIdNotSpecified", "No default VPC for this user; name a VPC or a subnet")
 }
 
-func (op *call) describeGroup(g *ec2.SecurityGroup) ec2.SecurityGroupDescription {
+func (op *call) describeGroup(g *ec2.SecurityGroup) (ec2.SecurityGroupDescription, error) {
 	return ec2.SecurityGroupDescription{
-		ID: g.ID, ARN: op.arn("security-group/" + g.ID), OwnerID: g.Account, VPCID: g.VPC, Name: g.Name,
+		ID: g.ID, ARN: groups.arn(op, g.ID), OwnerID: g.Account, VPCID: g.VPC, Name: g.Name,
 		Description: g.Description, Ingress: op.gather(g.Ingress), Egress: op.gather(g.Egress), Tags: sortedTags(g.Tags),
-	}
+	}, nil
 }
 
 func groupAttributes(_ *call, g *ec2.SecurityGroup) map[string][]string {
@@ -150,12 +129,8 @@ func (op *call) DescribeSecurityGroups(
 	if len(in.Names) > 0 {
 		filters = append(filters, ec2.Filter{Name: "group-name", Values: in.Names})
 	}
-	found, next, err := groups.selected(op, selection{in.IDs, filters, in.Page})
-	answer := &ec2.DescribeSecurityGroupsResponse{NextToken: next}
-	for _, group := range found {
-		answer.Groups = append(answer.Groups, op.describeGroup(group))
-	}
-	return answer, err
+	described, next, err := describe(op, groups, selection{in.IDs, filters, in.Page}, op.describeGroup)
+	return &ec2.DescribeSecurityGroupsResponse{Groups: described, NextToken: next}, err
 }
 
 // DeleteSecurityGroup deletes a group that nothing is in and that no other group names.
@@ -171,9 +146,7 @@ func (op *call) DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.De
 	if err := op.unreferenced("security group", group.ID); err != nil {
 		return nil, err
 	}
-	op.forget(group.ID, append(others(group), group.VPC)...)
-	groupNames.Delete(op.Tx, group.VPC+"/"+group.Name)
-	groups.remove(op, group)
+	groups.Delete(op.Tx, group)
 	return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pergola/aws/ec2"
+	"pergola/control/operation"
 	"pergola/control/settling"
 	"pergola/store"
 )
@@ -36,15 +37,13 @@ func instanceWaits(object []byte) (settling.Wait, error) {
 
 // settleInstance moves an instance to its next state.
 func (c *Control) settleInstance(tx *store.Tx, id string, verdict settling.Verdict) error {
-	instance, err := settling.Read(tx, instances.objects, id, verdict,
+	instance, err := settling.Read(tx, instances.Objects, id, verdict,
 		func(i *ec2.Instance) bool { return i.State != ec2.InstanceRunning })
 	if instance == nil {
 		return err
 	}
-	op := within(tx, instance.Account)
 	failure := verdict.Failure.FailureMessage
 	terminate := func() {
-		op.release(instance)
 		instance.State, instance.Terminated = ec2.InstanceTerminated, c.Now().UTC()
 	}
 	switch instance.State {
@@ -61,9 +60,9 @@ func (c *Control) settleInstance(tx *store.Tx, id string, verdict settling.Verdi
 		}
 		instance.Failure = failure
 	default:
-		return op.remove(instance)
+		return remove(tx, instance)
 	}
-	return instances.put(op, instance)
+	return instances.Put(operation.Within(tx, ""), instance)
 }
 
 func vpcWaits(object []byte) (settling.Wait, error) {
@@ -74,32 +73,26 @@ func vpcWaits(object []byte) (settling.Wait, error) {
 
 // settleVPC notes why nodes cannot make a VPC, or that they can.
 func settleVPC(tx *store.Tx, id string, verdict settling.Verdict) error {
-	vpc, err := settling.Read(tx, vpcs.objects, id, verdict, func(*ec2.VPC) bool { return false })
+	vpc, err := settling.Read(tx, vpcs.Objects, id, verdict, func(*ec2.VPC) bool { return false })
 	if vpc == nil || vpc.Failure == verdict.Failure.FailureMessage {
 		return err
 	}
 	vpc.Failure = verdict.Failure.FailureMessage
-	return vpcs.objects.Put(tx, id, *vpc)
-}
-
-// release gives back what a terminated instance had.
-func (op *call) release(i *ec2.Instance) {
-	addresses.Delete(op.Tx, i.VPC+"/"+i.Address.String())
-	op.forget(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...)
+	return vpcs.Put(operation.Within(tx, ""), vpc)
 }
 
 // remove forgets a terminated instance, and its idempotency token with the last one of its reservation.
-func (op *call) remove(i *ec2.Instance) error {
-	instances.remove(op, i)
+func remove(tx *store.Tx, i *ec2.Instance) error {
+	instances.Delete(tx, i)
 	if i.ClientToken == "" {
 		return nil
 	}
-	all, err := instances.all(op)
+	all, err := instances.All(tx, i.Account)
 	for _, other := range all {
 		if other.Reservation == i.Reservation {
 			return err
 		}
 	}
-	launches.Delete(op.Tx, launchKey(op.Account, i.ClientToken))
+	launches.Delete(tx, launchKey(i.Account, i.ClientToken))
 	return err
 }

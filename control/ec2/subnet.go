@@ -24,30 +24,19 @@ func (op *call) CreateSubnet(in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResp
 	if err != nil {
 		return nil, err
 	}
-	tags, err := subnets.tagsOf(in.TagSpecification)
+	subnet, err := subnets.create(op, in.TagSpecification, func(tags map[string]string) (*ec2.Subnet, error) {
+		vpc, err := vpcs.find(op, in.VPCID)
+		if err != nil {
+			return nil, err
+		}
+		if err := op.fits(cidr, vpc); err != nil {
+			return nil, err
+		}
+		inVPC := func(tx *store.Tx, _ string) (int, error) { return references.Count(tx, vpc.ID+"/"+subnets.prefix) }
+		return &ec2.Subnet{ID: op.newID(subnets.prefix), Account: op.Account, VPC: vpc.ID, CIDR: cidr,
+			AvailabilityZone: zone.Name, Tags: tags}, op.roomFor(ec2.QuotaSubnets, inVPC, 1)
+	})
 	if err != nil {
-		return nil, err
-	}
-	if err := subnets.mayCreate(op, tags); err != nil {
-		return nil, err
-	}
-	vpc, err := vpcs.find(op, in.VPCID)
-	if err != nil {
-		return nil, err
-	}
-	if err := op.fits(cidr, vpc); err != nil {
-		return nil, err
-	}
-	inVPC := func(tx *store.Tx, _ string) (int, error) { return references.Count(tx, vpc.ID+"/"+subnets.prefix) }
-	if err := op.roomFor(ec2.QuotaSubnets, inVPC, 1); err != nil {
-		return nil, err
-	}
-	subnet := &ec2.Subnet{ID: op.newID("subnet-"), Account: op.Account, VPC: vpc.ID, CIDR: cidr,
-		AvailabilityZone: zone.Name, Tags: tags}
-	if err := subnets.create(op, subnet); err != nil {
-		return nil, err
-	}
-	if err := op.refer(subnet.ID, vpc.ID); err != nil {
 		return nil, err
 	}
 	description, err := op.describeSubnet(subnet)
@@ -64,7 +53,7 @@ func (op *call) subnetsOf(vpc string) ([]*ec2.Subnet, error) {
 	for i, referrer := range referrers {
 		ids[i] = lattice.IDOf(referrer.ID)
 	}
-	entries, err := subnets.objects.GetMany(op.Tx, ids)
+	entries, err := subnets.Objects.GetMany(op.Tx, ids)
 	of := make([]*ec2.Subnet, len(entries))
 	for i := range entries {
 		of[i] = &entries[i].Value
@@ -91,7 +80,7 @@ func (op *call) describeSubnet(s *ec2.Subnet) (ec2.SubnetDescription, error) {
 	if err != nil {
 		return ec2.SubnetDescription{}, err
 	}
-	used, err := op.used(s.VPC)
+	used, err := used(op.Tx, s.VPC)
 	available := int(addressing.Size(s.CIDR)) - addressing.Reserved
 	for address := range used {
 		if s.CIDR.Contains(address) {
@@ -119,19 +108,8 @@ func subnetAttributes(op *call, s *ec2.Subnet) map[string][]string {
 
 // DescribeSubnets lists subnets.
 func (op *call) DescribeSubnets(in *ec2.DescribeSubnetsRequest) (*ec2.DescribeSubnetsResponse, error) {
-	found, next, err := subnets.selected(op, selection{in.IDs, in.Filters, in.Page})
-	if err != nil {
-		return nil, err
-	}
-	answer := &ec2.DescribeSubnetsResponse{NextToken: next}
-	for _, subnet := range found {
-		description, err := op.describeSubnet(subnet)
-		if err != nil {
-			return nil, err
-		}
-		answer.Subnets = append(answer.Subnets, description)
-	}
-	return answer, nil
+	described, next, err := describe(op, subnets, selection{in.IDs, in.Filters, in.Page}, op.describeSubnet)
+	return &ec2.DescribeSubnetsResponse{Subnets: described, NextToken: next}, err
 }
 
 // DeleteSubnet deletes a subnet in which nothing is left.
@@ -143,7 +121,6 @@ func (op *call) DeleteSubnet(in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
 	if err := op.unreferenced("subnet", subnet.ID); err != nil {
 		return nil, err
 	}
-	op.forget(subnet.ID, subnet.VPC)
-	subnets.remove(op, subnet)
+	subnets.Delete(op.Tx, subnet)
 	return done(), nil
 }

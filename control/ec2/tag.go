@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -80,32 +81,64 @@ func (op *call) retag(ids []string, change func(map[string]string) error) error 
 	return nil
 }
 
-func (n noun[T]) owns(id string) bool { return strings.HasPrefix(id, n.prefix) }
+func (l labels) owns(id string) bool { return strings.HasPrefix(id, l.prefix) }
 
 func (n noun[T]) retag(op *call, id string, change func(map[string]string) error) error {
-	object, err := n.find(op, id)
+	value, err := n.find(op, id)
 	if err != nil {
 		return err
 	}
-	tags := n.head(object).tags
+	if err := changeTags(n.Head(value).Tags, change); err != nil {
+		return err
+	}
+	return n.Put(op.Call, value)
+}
+
+func changeTags(tags *map[string]string, change func(map[string]string) error) error {
 	if *tags == nil {
 		*tags = map[string]string{}
 	}
-	if err := change(*tags); err != nil {
-		return err
-	}
-	return n.put(op, object)
+	return change(*tags)
 }
 
 func (n noun[T]) describeTags(op *call) (all []ec2.TagDescription, err error) {
-	objects, err := n.all(op)
-	for _, object := range objects {
-		head := n.head(object)
-		for _, tag := range sortedTags(*head.tags) {
-			all = append(all, ec2.TagDescription{ResourceID: head.id, ResourceType: n.resourceType, Key: tag.Key, Value: tag.Value})
-		}
+	own, err := n.own(op)
+	for _, value := range own {
+		head := n.Head(value)
+		all = append(all, n.tagDescriptions(head.Path, *head.Tags)...)
 	}
 	return all, err
+}
+
+// tagDescriptions describe the tags of the resource with an id.
+func (l labels) tagDescriptions(id string, tags map[string]string) (all []ec2.TagDescription) {
+	for key, value := range tags {
+		all = append(all, ec2.TagDescription{ResourceID: id, ResourceType: l.resourceType, Key: key, Value: value})
+	}
+	return all
+}
+
+// tagsOf takes the tags for resources of this noun out of a request that creates some. What the request does not create
+// is not tagged.
+func (l labels) tagsOf(specifications []ec2.TagSpecification) (map[string]string, error) {
+	tags := map[string]string{}
+	for _, specification := range specifications {
+		if specification.ResourceType != l.resourceType {
+			continue
+		}
+		if err := addTags(tags, specification.Tags); err != nil {
+			return nil, err
+		}
+	}
+	return tags, nil
+}
+
+func sortedTags(tags map[string]string) ec2.Set[ec2.Tag] {
+	var set ec2.Set[ec2.Tag]
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		set = append(set, ec2.Tag{Key: key, Value: tags[key]})
+	}
+	return set
 }
 
 // DescribeTags lists tags of all nouns, in order of resource and key. A page ends where its last resource and key do.
@@ -118,25 +151,10 @@ func (op *call) DescribeTags(in *ec2.DescribeTagsRequest) (*ec2.DescribeTagsResp
 		}
 		all = append(all, tags...)
 	}
-	slices.SortFunc(all, func(a, b ec2.TagDescription) int { return strings.Compare(tagToken(a), tagToken(b)) })
-	answer := &ec2.DescribeTagsResponse{}
-	for _, tag := range all {
-		match, err := matches(in.Filters, map[string][]string{
-			"resource-id": {tag.ResourceID}, "resource-type": {tag.ResourceType}, "key": {tag.Key}, "value": {tag.Value},
-		}, map[string]string{tag.Key: tag.Value})
-		if err != nil {
-			return nil, err
-		}
-		if !match || tagToken(tag) <= in.NextToken {
-			continue
-		}
-		if in.MaxResults > 0 && len(answer.Tags) == int(in.MaxResults) {
-			answer.NextToken = tagToken(answer.Tags[len(answer.Tags)-1])
-			break
-		}
-		answer.Tags = append(answer.Tags, tag)
-	}
-	return answer, nil
+	all, err := filtered(all, in.Filters, func(t ec2.TagDescription) map[string][]string {
+		return withTags(map[string][]string{"resource-id": {t.ResourceID}, "resource-type": {t.ResourceType},
+			"key": {t.Key}, "value": {t.Value}}, map[string]string{t.Key: t.Value})
+	})
+	page, next := pageOf(all, in.Page, func(t ec2.TagDescription) string { return t.ResourceID + "/" + t.Key })
+	return &ec2.DescribeTagsResponse{Tags: page, NextToken: next}, err
 }
-
-func tagToken(t ec2.TagDescription) string { return t.ResourceID + "/" + t.Key }

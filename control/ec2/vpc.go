@@ -22,21 +22,14 @@ func (op *call) CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, err
 	if in.AmazonIPv6 {
 		return nil, aws.Errorf("UnsupportedOperation", "VPCs have IPv4 addresses only; leave out AmazonProvidedIpv6CidrBlock")
 	}
-	tags, err := vpcs.tagsOf(in.TagSpecification)
+	vpc, err := vpcs.create(op, in.TagSpecification, func(tags map[string]string) (*ec2.VPC, error) {
+		return &ec2.VPC{ID: op.newID(vpcs.prefix), Account: op.Account, CIDR: cidr, Tags: tags, DNSSupport: true},
+			op.roomFor(ec2.QuotaVPCs, vpcs.Count, 1)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := vpcs.mayCreate(op, tags); err != nil {
-		return nil, err
-	}
-	if err := op.roomFor(ec2.QuotaVPCs, vpcs.owned.Count, 1); err != nil {
-		return nil, err
-	}
-	vpc := &ec2.VPC{ID: op.newID("vpc-"), Account: op.Account, CIDR: cidr, Tags: tags, DNSSupport: true}
-	if err := vpcs.create(op, vpc); err != nil {
-		return nil, err
-	}
-	return &ec2.CreateVPCResponse{VPC: op.describeVPC(vpc)}, op.createDefaultGroup(vpc)
+	return &ec2.CreateVPCResponse{VPC: describeVPC(vpc)}, op.createDefaultGroup(vpc)
 }
 
 // parseCIDR reads an IPv4 block. Bits beyond the mask are cleared, as in AWS.
@@ -48,7 +41,7 @@ func parseCIDR(s string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-func (op *call) describeVPC(v *ec2.VPC) ec2.VPCDescription {
+func describeVPC(v *ec2.VPC) ec2.VPCDescription {
 	suffix := strings.TrimPrefix(v.ID, "vpc-")
 	return ec2.VPCDescription{
 		ID: v.ID, OwnerID: v.Account, State: vpcState(v), CIDRBlock: v.CIDR.String(),
@@ -77,12 +70,9 @@ func vpcAttributes(_ *call, v *ec2.VPC) map[string][]string {
 
 // DescribeVPCs lists VPCs.
 func (op *call) DescribeVPCs(in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error) {
-	found, next, err := vpcs.selected(op, selection{in.IDs, in.Filters, in.Page})
-	answer := &ec2.DescribeVPCsResponse{NextToken: next}
-	for _, vpc := range found {
-		answer.VPCs = append(answer.VPCs, op.describeVPC(vpc))
-	}
-	return answer, err
+	described, next, err := describe(op, vpcs, selection{in.IDs, in.Filters, in.Page},
+		func(v *ec2.VPC) (ec2.VPCDescription, error) { return describeVPC(v), nil })
+	return &ec2.DescribeVPCsResponse{VPCs: described, NextToken: next}, err
 }
 
 // DeleteVPC deletes a VPC with its default security group, once nothing else is in it and nothing refers to it.
@@ -94,7 +84,7 @@ func (op *call) DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
 	if err := op.unreferenced("vpc", vpc.ID); err != nil {
 		return nil, err
 	}
-	vpcs.remove(op, vpc)
+	vpcs.Delete(op.Tx, vpc)
 	return done(), op.deleteDefaultGroup(vpc)
 }
 
@@ -140,5 +130,5 @@ func (op *call) ModifyVPCAttribute(in *ec2.ModifyVPCAttributeRequest) (*ec2.Done
 	if in.DNSHostnames != nil {
 		vpc.DNSHostnames = in.DNSHostnames.Value
 	}
-	return done(), vpcs.put(op, vpc)
+	return done(), vpcs.Put(op.Call, vpc)
 }

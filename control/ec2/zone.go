@@ -49,20 +49,14 @@ func (op *call) DescribeAvailabilityZones(
 			return nil, err
 		}
 	}
-	answer := &ec2.DescribeAvailabilityZonesResponse{}
-	for _, zone := range op.zones() {
-		match, err := matches(in.Filters, map[string][]string{
-			"zone-name": {zone.Name}, "zone-id": {zone.ID}, "zone-type": {zone.Type}, "region-name": {zone.RegionName},
-			"state": {zone.State}, "opt-in-status": {zone.OptInStatus}, "group-name": {zone.GroupName},
-		}, nil)
-		if err != nil {
-			return nil, err
+	zones, err := filtered(op.zones(), in.Filters, func(z ec2.AvailabilityZone) map[string][]string {
+		return map[string][]string{
+			"zone-name": {z.Name}, "zone-id": {z.ID}, "zone-type": {z.Type}, "region-name": {z.RegionName},
+			"state": {z.State}, "opt-in-status": {z.OptInStatus}, "group-name": {z.GroupName},
 		}
-		wanted := (len(in.Names) == 0 || slices.Contains(in.Names, zone.Name)) &&
-			(len(in.IDs) == 0 || slices.Contains(in.IDs, zone.ID))
-		if match && wanted {
-			answer.Zones = append(answer.Zones, zone)
-		}
-	}
-	return answer, nil
+	})
+	zones = slices.DeleteFunc(zones, func(z ec2.AvailabilityZone) bool {
+		return len(in.Names) > 0 && !slices.Contains(in.Names, z.Name) || len(in.IDs) > 0 && !slices.Contains(in.IDs, z.ID)
+	})
+	return &ec2.DescribeAvailabilityZonesResponse{Zones: zones}, err
 }
