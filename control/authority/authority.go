@@ -121,12 +121,20 @@ func (q *Inquiry) May(resource string, tags map[string]string) error {
 	return q.ask(q.authority.service+":"+q.Action, resource, tags)
 }
 
-// MayCreate asks whether the caller may create a resource with tags. Who gives tags also needs the permission for
-// tagging, an action such as "TagResource", which sees in the condition key CreateAction what it is part of.
+// MayCreate asks whether the caller may create a resource with tags.
 func (q *Inquiry) MayCreate(resource string, tags map[string]string, tagging string) error {
 	q.SetTags(tags)
-	if err := q.May(resource, nil); err != nil || len(tags) == 0 {
+	if err := q.May(resource, nil); err != nil {
 		return err
+	}
+	return q.MayTag(resource, tags, tagging)
+}
+
+// MayTag asks whether the caller may give a new resource tags. It needs the permission for tagging, an action such as
+// "TagResource", which sees in the condition key CreateAction what it is part of.
+func (q *Inquiry) MayTag(resource string, tags map[string]string, tagging string) error {
+	if len(tags) == 0 {
+		return nil
 	}
 	createAction := q.authority.service + ":CreateAction"
 	q.Set(createAction, q.Action)

@@ -49,9 +49,6 @@ type call struct {
 	*Control
 }
 
-// within is what the system does itself for an account.
-func within(tx *store.Tx, account string) *call { return &call{Call: operation.Within(tx, account)} }
-
 // explain puts refusals, and outages of the store, into the words of the service.
 func explain(err error) error {
 	const refused = "You are not authorized to perform this operation. "

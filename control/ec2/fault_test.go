@@ -137,6 +137,18 @@ func TestFault_A10_QuotasAreThoseOfAWS(t *testing.T) {
 	w.vpc("10.0.0.0/16") // each account has its own
 }
 
+// TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC deletes a group that the default group of a VPC that is gone has
+// named.
+func TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC(t *testing.T) {
+	w := newWorld(t)
+	vpc, group := w.vpc("10.0.0.0/16"), w.group(w.vpc("10.0.0.0/16"), "web")
+	must(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: w.defaultGroup(vpc).ID,
+		Permissions: []nouns.IPPermission{{Protocol: "-1", Groups: nouns.Set[nouns.PermittedGroup]{{ID: group}}}}})
+	refused(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: group}, "DependencyViolation")
+	must(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc})
+	must(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: group})
+}
+
 // TestFault_D4_OthersVPCsCostNothing counts what an account's operations read while another account has a lot.
 func TestFault_D4_OthersVPCsCostNothing(t *testing.T) {
 	w := newWorldWith(t, map[string]int{nouns.QuotaVPCs.Code: 100})

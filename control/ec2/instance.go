@@ -56,13 +56,9 @@ func (op *call) RunInstances(in *ec2.RunInstancesRequest) (*ec2.RunInstancesResp
 // mayLaunch asks whether the caller may launch instances of an image, each with a network interface. What they are launched
 // into is asked about when it is read (EC2 user guide, "Example policies": launching instances).
 func (op *call) mayLaunch(l launch) error {
-	tags, err := instances.tagsOf(l.TagSpecification)
-	if err != nil {
-		return err
-	}
 	op.Set("ec2:InstanceType", l.instanceType)
 	image := lattice.ARN{Service: "ec2", Region: op.Region, Resource: "image/" + l.ImageID}.String()
-	return cmp.Or(op.MayCreate(instances.arn(op, "*"), tags, instances.Tagging), op.May(image, nil),
+	return cmp.Or(op.MayCreate(instances.arn(op, "*"), l.tags, instances.Tagging), op.May(image, nil),
 		op.May(op.arn("network-interface/*"), nil))
 }
 
@@ -89,6 +85,7 @@ type launch struct {
 	least, wanted int
 	instanceType  string
 	options       ec2.MetadataOptions
+	tags          map[string]string
 }
 
 // readLaunch checks what can be checked without looking.
@@ -124,7 +121,9 @@ func readLaunch(in *ec2.RunInstancesRequest) (launch, error) {
 	case l.at.PrivateAddress != "" && l.wanted > 1:
 		return l, aws.Errorf("InvalidParameterCombination", "A private IP address can only be given to a single instance")
 	}
-	return l, nil
+	var err error
+	l.tags, err = instances.tagsOf(l.TagSpecification)
+	return l, err
 }
 
 // checkUserData refuses user data that could not be served.
@@ -170,10 +169,6 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	if err := op.roomFor(ec2.QuotaInstances, runningOf, len(free)); err != nil {
 		return nil, err
 	}
-	tags, err := instances.tagsOf(l.TagSpecification)
-	if err != nil {
-		return nil, err
-	}
 	profile, err := op.profile(l.Profile)
 	if err != nil {
 		return nil, err
@@ -182,10 +177,10 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	var launched []*ec2.Instance
 	for index, address := range free {
 		instance := &ec2.Instance{
-			ID: op.newID("i-"), Account: op.Account, Reservation: reservation, Index: index,
+			ID: op.newID(instances.prefix), Account: op.Account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
 			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
-			Tags: tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
+			Tags: l.tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
 			UserData: l.UserData,
 		}
 		if err := instances.Add(op.Call, instance); err != nil {
@@ -351,22 +346,17 @@ func (op *call) DescribeInstances(in *ec2.DescribeInstancesRequest) (*ec2.Descri
 // TerminateInstances ends instances: all those named, or none if one does not exist. They are shutting down until the
 // nodes have forgotten them.
 func (op *call) TerminateInstances(in *ec2.TerminateInstancesRequest) (*ec2.TerminateInstancesResponse, error) {
-	answer := &ec2.TerminateInstancesResponse{}
-	for _, id := range in.IDs {
+	changes, err := each(in.IDs, func(id string) (ec2.InstanceStateChange, error) {
 		instance, err := instances.find(op, id)
 		if err != nil {
-			return nil, err
+			return ec2.InstanceStateChange{}, err
 		}
 		before := instance.State
 		if before == ec2.InstancePending || before == ec2.InstanceRunning {
 			instance.State = ec2.InstanceShuttingDown
-			if err := instances.Put(op.Call, instance); err != nil {
-				return nil, err
-			}
+			err = instances.Put(op.Call, instance)
 		}
-		answer.Instances = append(answer.Instances, ec2.InstanceStateChange{
-			ID: id, Current: instance.State.Describe(), Previous: before.Describe(),
-		})
-	}
-	return answer, nil
+		return ec2.InstanceStateChange{ID: id, Current: instance.State.Describe(), Previous: before.Describe()}, err
+	})
+	return &ec2.TerminateInstancesResponse{Instances: changes}, err
 }

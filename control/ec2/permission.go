@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -14,15 +15,13 @@ const anyProtocol = "-1"
 
 // direction is one of a group's two lists of permissions.
 type direction struct {
-	// name ends the actions that change the list.
-	name     string
 	isEgress bool
 	of       func(*ec2.SecurityGroup) *[]ec2.Permission
 }
 
 var (
-	ingress = direction{"Ingress", false, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Ingress }}
-	egress  = direction{"Egress", true, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Egress }}
+	ingress = direction{false, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Ingress }}
+	egress  = direction{true, func(g *ec2.SecurityGroup) *[]ec2.Permission { return &g.Egress }}
 )
 
 // AuthorizeSecurityGroupIngress lets traffic in.
@@ -56,7 +55,7 @@ func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.Authori
 	if err != nil {
 		return nil, err
 	}
-	if err := op.mayTagRules("AuthorizeSecurityGroup"+d.name, tags); err != nil {
+	if err := op.MayTag(rulesTagged.arn(op, "*"), tags, groups.Tagging); err != nil {
 		return nil, err
 	}
 	if len(added) == 0 {
@@ -68,7 +67,7 @@ func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.Authori
 			return nil, aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists",
 				describePermission(added[i]))
 		}
-		added[i].ID, added[i].Tags = op.newID("sgr-"), tags
+		added[i].ID, added[i].Tags = op.newID(rulesTagged.prefix), tags
 		*list = append(*list, added[i])
 	}
 	if err := op.Quotas.Room(ec2.QuotaRules, weightOf(*list)); err != nil {
@@ -137,15 +136,8 @@ func (op *call) permissions(in *ec2.PermissionsRequest) (*ec2.SecurityGroup, []e
 			Ranges: ec2.Set[ec2.PermittedRange]{{CIDR: single.CIDR}},
 		})
 	}
-	var permissions []ec2.Permission
-	for _, permission := range all {
-		each, err := op.spread(permission)
-		if err != nil {
-			return nil, nil, err
-		}
-		permissions = append(permissions, each...)
-	}
-	return group, permissions, nil
+	permissions, err := each(all, op.spread)
+	return group, slices.Concat(permissions...), err
 }
 
 // spread makes one permission for each peer.
@@ -154,40 +146,30 @@ func (op *call) spread(in ec2.IPPermission) (all []ec2.Permission, err error) {
 	if p.FromPort, p.ToPort, err = ports(p.Protocol, in.FromPort, in.ToPort); err != nil {
 		return nil, err
 	}
-	add := func(peer ec2.Permission) {
+	add := func(peer ec2.Permission, wrong error) {
 		peer.Protocol, peer.FromPort, peer.ToPort = p.Protocol, p.FromPort, p.ToPort
-		all = append(all, peer)
+		all, err = append(all, peer), cmp.Or(err, wrong)
 	}
 	for _, peer := range in.Ranges {
-		cidr, err := rangeOf(peer.CIDR, netip.Addr.Is4)
-		if err != nil {
-			return nil, err
-		}
-		add(ec2.Permission{CIDR: cidr, Description: peer.Description})
+		cidr, wrong := rangeOf(peer.CIDR, netip.Addr.Is4)
+		add(ec2.Permission{CIDR: cidr, Description: peer.Description}, wrong)
 	}
 	for _, peer := range in.IPv6Ranges {
-		cidr, err := rangeOf(peer.CIDR, netip.Addr.Is6)
-		if err != nil {
-			return nil, err
-		}
-		add(ec2.Permission{CIDR: cidr, Description: peer.Description})
+		cidr, wrong := rangeOf(peer.CIDR, netip.Addr.Is6)
+		add(ec2.Permission{CIDR: cidr, Description: peer.Description}, wrong)
 	}
 	for _, peer := range in.Groups {
-		if _, err := groups.read(op, peer.ID); err != nil {
-			return nil, err
-		}
-		add(ec2.Permission{Group: peer.ID, Description: peer.Description})
+		_, wrong := groups.read(op, peer.ID)
+		add(ec2.Permission{Group: peer.ID, Description: peer.Description}, wrong)
 	}
 	for _, peer := range in.PrefixLists {
-		if _, err := op.prefixList(peer.ID); err != nil {
-			return nil, err
-		}
-		add(ec2.Permission{PrefixList: peer.ID, Description: peer.Description})
+		_, wrong := op.prefixList(peer.ID)
+		add(ec2.Permission{PrefixList: peer.ID, Description: peer.Description}, wrong)
 	}
 	if len(all) == 0 {
 		return nil, aws.Errorf("MissingParameter", "a permission must name a range of addresses, a security group or a prefix list")
 	}
-	return all, nil
+	return all, err
 }
 
 // protocolName spells a protocol in the one way that is stored.
@@ -210,13 +192,7 @@ func protocolName(s string) string {
 // ports checks the ports of a permission. ICMP keeps its type and code there, and -1 stands for any; other protocols
 // have neither.
 func ports(protocol string, from, to *int32) (int32, int32, error) {
-	value := func(p *int32) int32 {
-		if p == nil {
-			return -1
-		}
-		return *p
-	}
-	first, last := value(from), value(to)
+	first, last := portOf(from), portOf(to)
 	switch protocol {
 	case "tcp", "udp":
 		if first < 0 || last < first {
@@ -281,6 +257,7 @@ func portIn(p ec2.Permission, port int32) *int32 {
 	return nil
 }
 
+// portOf is a port as it is stored.
 func portOf(shown *int32) int32 {
 	if shown == nil {
 		return -1
@@ -306,21 +283,24 @@ func isIPv6(cidr string) bool {
 	return err == nil && prefix.Addr().Is6()
 }
 
+// shown is a range as answers show it, in the member for its family.
+func shown(cidr string) (ipv4, ipv6 string) {
+	if isIPv6(cidr) {
+		return "", cidr
+	}
+	return cidr, ""
+}
+
 // rules describes permissions one by one.
-func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all ec2.Set[ec2.SecurityGroupRule]) {
+func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all []ec2.SecurityGroupRule) {
 	for _, p := range permissions {
 		rule := ec2.SecurityGroupRule{
 			ID: p.ID, GroupID: group.ID, GroupOwnerID: group.Account, IsEgress: d.isEgress,
 			Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort, PrefixListID: p.PrefixList, Description: p.Description,
 			ARN: rulesTagged.arn(op, p.ID), Tags: sortedTags(p.Tags),
 		}
-		switch {
-		case p.Group != "":
+		if rule.CIDR, rule.CIDR6 = shown(p.CIDR); p.Group != "" {
 			rule.Group = &ec2.ReferencedGroup{ID: p.Group, OwnerID: op.Account}
-		case isIPv6(p.CIDR):
-			rule.CIDR6 = p.CIDR
-		default:
-			rule.CIDR = p.CIDR
 		}
 		all = append(all, rule)
 	}
@@ -328,17 +308,13 @@ func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.P
 }
 
 // revokedRules describes permissions that have been taken away.
-func revokedRules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all ec2.Set[ec2.RevokedSecurityGroupRule]) {
+func revokedRules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all []ec2.RevokedSecurityGroupRule) {
 	for _, p := range permissions {
 		rule := ec2.RevokedSecurityGroupRule{
 			ID: p.ID, GroupID: group.ID, IsEgress: d.isEgress, Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort,
 			PrefixListID: p.PrefixList, PeerGroupID: p.Group, Description: p.Description,
 		}
-		if isIPv6(p.CIDR) {
-			rule.CIDR6 = p.CIDR
-		} else {
-			rule.CIDR = p.CIDR
-		}
+		rule.CIDR, rule.CIDR6 = shown(p.CIDR)
 		all = append(all, rule)
 	}
 	return all

@@ -14,17 +14,6 @@ type ruleTags struct{ labels }
 
 var rulesTagged = ruleTags{labels{prefix: "sgr-", resourceType: "security-group-rule"}}
 
-// mayTagRules asks whether the caller may give tags to the new rules of an action.
-func (op *call) mayTagRules(action string, tags map[string]string) error {
-	if len(tags) == 0 {
-		return nil
-	}
-	const createAction = "ec2:CreateAction"
-	op.Set(createAction, action)
-	defer op.Set(createAction) // of tagging alone
-	return op.MayAlso("ec2:CreateTags", rulesTagged.arn(op, "*"), nil)
-}
-
 // retag changes the tags of a rule.
 func (r ruleTags) retag(op *call, id string, change func(map[string]string) error) error {
 	own, err := groups.own(op)

@@ -18,7 +18,7 @@ const defaultGroup = "default"
 
 // allowAll is a permission for all traffic. The peer is still to be named.
 func (op *call) allowAll() ec2.Permission {
-	return ec2.Permission{ID: op.newID("sgr-"), Protocol: anyProtocol, FromPort: -1, ToPort: -1}
+	return ec2.Permission{ID: op.newID(rulesTagged.prefix), Protocol: anyProtocol, FromPort: -1, ToPort: -1}
 }
 
 // newGroup makes a security group. It lets everything out, and nothing in (VPC user guide, "Security groups").
@@ -26,7 +26,7 @@ func (op *call) newGroup(vpc *ec2.VPC, name, description string) *ec2.SecurityGr
 	egress := op.allowAll()
 	egress.CIDR = "0.0.0.0/0"
 	return &ec2.SecurityGroup{
-		ID: op.newID("sg-"), Account: op.Account, VPC: vpc.ID, Name: name, Description: description,
+		ID: op.newID(groups.prefix), Account: op.Account, VPC: vpc.ID, Name: name, Description: description,
 		Egress: []ec2.Permission{egress},
 	}
 }

@@ -287,6 +287,32 @@ func TestOthersResources(t *testing.T) {
 	}
 }
 
+// TestWithoutARN finds resources that have an account alone, and refuses names that cannot be any.
+func TestWithoutARN(t *testing.T) {
+	d := definition()
+	d.Hidden = true
+	d.Head = func(b *bowl) resource.Head {
+		return resource.Head{Path: b.ID, Account: b.Account, Tags: &b.Tags, Token: b.Token}
+	}
+	k := newKitchen(t, d)
+	if _, err := k.create(bowl{ID: "bowl-1", Account: account, Name: "red"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.find(account, "bowl-1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := k.find(other, "bowl-1"); !errors.Is(err, errMissing) {
+		t.Errorf("another account's: %v", err)
+	}
+	malformed := errors.New("malformed")
+	_, err := k.do(account, func(op *operation.Call) (*bowl, error) {
+		return k.bowls.Find(op, resource.Ref{ARN: arnOf(account, ""), Malformed: malformed})
+	})
+	if !errors.Is(err, malformed) {
+		t.Errorf("no name at all: %v", err)
+	}
+}
+
 // TestFindAsks lets nobody without permission learn whether there is a resource.
 func TestFindAsks(t *testing.T) {
 	k := newKitchen(t, definition())
