@@ -11,6 +11,9 @@ import (
 
 // filtered are the things that pass all filters: for each, some attribute value must match some filter value.
 func filtered[T any](things []T, filters []ec2.Filter, attributes func(T) map[string][]string) ([]T, error) {
+	if len(filters) == 0 {
+		return things, nil
+	}
 	var found []T
 	for _, thing := range things {
 		match, err := matches(filters, attributes(thing))

@@ -231,8 +231,8 @@ func runningOf(tx *store.Tx, account string) (int, error) {
 	return references.Count(tx, account+"/"+instances.prefix)
 }
 
-// holdsOfInstance are the instance's address and what it refers to, its account among that. They are others' to have once
-// it is terminated.
+// holdsOfInstance are the instance's address and what it refers to, its account among that. A terminated instance has
+// given them up.
 func holdsOfInstance(i *ec2.Instance) []resource.Hold {
 	if i.State == ec2.InstanceTerminated {
 		return nil

@@ -73,16 +73,6 @@ func refersTo(id string, to ...string) []resource.Hold {
 	return holds
 }
 
-// unreferenced refuses to delete what something refers to.
-func (op *call) unreferenced(what, id string) error {
-	entries, _, err := references.List(op.Tx, id+"/", "", 1)
-	if err != nil || len(entries) == 0 {
-		return err
-	}
-	return aws.Errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted: %s refers to it", what, id,
-		lattice.IDOf(entries[0].ID))
-}
-
 // arn names a resource, whether there is one or not.
 func (l labels) arn(op *call, id string) string { return op.arn(l.resourceType + "/" + id) }
 
@@ -116,10 +106,25 @@ func (n noun[T]) create(op *call, specifications []ec2.TagSpecification,
 		func() (*T, error) { return build(tags) })
 }
 
+// remove deletes a resource to which nothing refers. what is the noun in the error otherwise.
+func (n noun[T]) remove(op *call, what string, value *T) error {
+	id := n.Head(value).Path
+	referrers, _, err := references.List(op.Tx, id+"/", "", 1)
+	if err != nil {
+		return err
+	}
+	if len(referrers) > 0 {
+		return aws.Errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted: %s refers to it", what,
+			id, lattice.IDOf(referrers[0].ID))
+	}
+	n.Delete(op.Tx, value)
+	return nil
+}
+
 // own are the resources of the caller's account.
 func (n noun[T]) own(op *call) ([]*T, error) { return n.All(op.Tx, op.Account) }
 
-// candidates are the resources with some ids, each of which must exist, or all there are.
+// candidates are the resources with some ids, which must all exist, or all there are.
 func (n noun[T]) candidates(op *call, ids []string) ([]*T, error) {
 	if len(ids) == 0 {
 		return n.own(op)
@@ -140,6 +145,8 @@ func (n noun[T]) selected(op *call, s selection) (page []*T, next string, err er
 	if err != nil {
 		return nil, "", err
 	}
+	// No filter looks at what comes before the page.
+	candidates = slices.DeleteFunc(candidates, func(value *T) bool { return n.Head(value).Path <= s.page.NextToken })
 	found, err := filtered(candidates, s.filters, func(value *T) map[string][]string {
 		return withTags(n.attributes(op, value), *n.Head(value).Tags)
 	})

@@ -292,8 +292,8 @@ func shown(cidr string) (ipv4, ipv6 string) {
 }
 
 // rules describes permissions one by one.
-func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all []ec2.SecurityGroupRule) {
-	for _, p := range permissions {
+func (op *call) rules(group *ec2.SecurityGroup, d direction, of []ec2.Permission) (all []ec2.SecurityGroupRule) {
+	for _, p := range of {
 		rule := ec2.SecurityGroupRule{
 			ID: p.ID, GroupID: group.ID, GroupOwnerID: group.Account, IsEgress: d.isEgress,
 			Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort, PrefixListID: p.PrefixList, Description: p.Description,
@@ -308,8 +308,8 @@ func (op *call) rules(group *ec2.SecurityGroup, d direction, permissions []ec2.P
 }
 
 // revokedRules describes permissions that have been taken away.
-func revokedRules(group *ec2.SecurityGroup, d direction, permissions []ec2.Permission) (all []ec2.RevokedSecurityGroupRule) {
-	for _, p := range permissions {
+func revokedRules(group *ec2.SecurityGroup, d direction, of []ec2.Permission) (all []ec2.RevokedSecurityGroupRule) {
+	for _, p := range of {
 		rule := ec2.RevokedSecurityGroupRule{
 			ID: p.ID, GroupID: group.ID, IsEgress: d.isEgress, Protocol: p.Protocol, FromPort: p.FromPort, ToPort: p.ToPort,
 			PrefixListID: p.PrefixList, PeerGroupID: p.Group, Description: p.Description,

@@ -104,7 +104,8 @@ func (op *call) reassociate(instance *ec2.Instance, with ec2.ProfileSpecificatio
 		return nil, err
 	}
 	instance.Profile = op.associate(profile)
-	return &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Associating)}, instances.Put(op.Call, instance)
+	return &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Associating)},
+		instances.Put(op.Call, instance)
 }
 
 // isEnding reports whether an instance will not run any more.

@@ -16,18 +16,17 @@ var groupNames = store.NewIndex("ec2-group-name")
 // defaultGroup is the name of the security group that every VPC has and that lives as long as the VPC.
 const defaultGroup = "default"
 
-// allowAll is a permission for all traffic. The peer is still to be named.
-func (op *call) allowAll() ec2.Permission {
-	return ec2.Permission{ID: op.newID(rulesTagged.prefix), Protocol: anyProtocol, FromPort: -1, ToPort: -1}
+// allowAll is permission for all traffic from or to a peer.
+func (op *call) allowAll(peer ec2.Permission) []ec2.Permission {
+	peer.ID, peer.Protocol, peer.FromPort, peer.ToPort = op.newID(rulesTagged.prefix), anyProtocol, -1, -1
+	return []ec2.Permission{peer}
 }
 
 // newGroup makes a security group. It lets everything out, and nothing in (VPC user guide, "Security groups").
 func (op *call) newGroup(vpc *ec2.VPC, name, description string) *ec2.SecurityGroup {
-	egress := op.allowAll()
-	egress.CIDR = "0.0.0.0/0"
 	return &ec2.SecurityGroup{
 		ID: op.newID(groups.prefix), Account: op.Account, VPC: vpc.ID, Name: name, Description: description,
-		Egress: []ec2.Permission{egress},
+		Egress: op.allowAll(ec2.Permission{CIDR: "0.0.0.0/0"}),
 	}
 }
 
@@ -46,9 +45,7 @@ func holdsOfGroup(g *ec2.SecurityGroup) []resource.Hold {
 // createDefaultGroup makes the group that lets in what its own members send.
 func (op *call) createDefaultGroup(vpc *ec2.VPC) error {
 	group := op.newGroup(vpc, defaultGroup, "default VPC security group")
-	ingress := op.allowAll()
-	ingress.Group = group.ID
-	group.Ingress = []ec2.Permission{ingress}
+	group.Ingress = op.allowAll(ec2.Permission{Group: group.ID})
 	return groups.Add(op.Call, group)
 }
 
@@ -57,14 +54,11 @@ func (op *call) deleteDefaultGroup(vpc *ec2.VPC) error {
 	if err != nil {
 		return err
 	}
-	if err := op.unreferenced("vpc", id); err != nil {
+	group, err := groups.read(op, id)
+	if err != nil {
 		return err
 	}
-	group, err := groups.read(op, id)
-	if err == nil {
-		groups.Delete(op.Tx, group)
-	}
-	return err
+	return groups.remove(op, "vpc", group)
 }
 
 // CreateSecurityGroup makes a security group in a VPC.
@@ -143,11 +137,7 @@ func (op *call) DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.De
 		return nil, aws.Errorf("CannotDelete", "the specified group: \"%s\" name: \"default\" cannot be deleted by a user",
 			group.ID)
 	}
-	if err := op.unreferenced("security group", group.ID); err != nil {
-		return nil, err
-	}
-	groups.Delete(op.Tx, group)
-	return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, nil
+	return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, groups.remove(op, "security group", group)
 }
 
 // others are the groups that a group's permissions name, but for itself.

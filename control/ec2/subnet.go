@@ -118,9 +118,5 @@ func (op *call) DeleteSubnet(in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := op.unreferenced("subnet", subnet.ID); err != nil {
-		return nil, err
-	}
-	subnets.Delete(op.Tx, subnet)
-	return done(), nil
+	return done(), subnets.remove(op, "subnet", subnet)
 }

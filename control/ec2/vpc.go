@@ -81,10 +81,9 @@ func (op *call) DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := op.unreferenced("vpc", vpc.ID); err != nil {
+	if err := vpcs.remove(op, "vpc", vpc); err != nil {
 		return nil, err
 	}
-	vpcs.Delete(op.Tx, vpc)
 	return done(), op.deleteDefaultGroup(vpc)
 }
 
