@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"pergola/aws/iam"
-	"pergola/control/operation"
 	"pergola/sealing"
 	"pergola/store"
 )
@@ -25,7 +24,7 @@ var administrators = store.NewIndex("administrator")
 func (c *Control) Administrator(ctx context.Context, account string) (sealing.Credential, error) {
 	var credential sealing.Credential
 	_, err := c.Store.Update(ctx, func(tx *store.Tx) error {
-		op := &call{operation.Within(tx, account), c}
+		op := c.inside(tx, account)
 		key, err := op.administratorKey()
 		if errors.Is(err, store.ErrNotFound) {
 			credential, err = op.newAdministrator()
@@ -47,7 +46,7 @@ func (op *call) administratorKey() (iam.AccessKey, error) {
 	if err != nil {
 		return iam.AccessKey{}, err
 	}
-	key, err := accessKeys.Get(op.Tx, id)
+	key, err := accessKeys.Objects.Get(op.Tx, id)
 	if err == nil && key.Inactive {
 		err = store.ErrNotFound
 	}
@@ -55,18 +54,19 @@ func (op *call) administratorKey() (iam.AccessKey, error) {
 }
 
 func (op *call) newAdministrator() (sealing.Credential, error) {
-	user, err := users.objects.Get(op.Tx, iam.ID(op.Account, administratorName))
+	found, err := users.Objects.Get(op.Tx, iam.ID(op.Account, administratorName))
+	user := &found
 	if errors.Is(err, store.ErrNotFound) {
-		user.Entity, err = op.newEntity(iam.PrefixUser, administratorName, "/", nil)
-		err = errors.Join(err, users.create(op, &user))
+		user, err = users.make(op, administratorName, "/", nil)
+		err = errors.Join(err, users.Add(op.Call, user))
 	}
 	if err != nil {
 		return sealing.Credential{}, err
 	}
-	if err := errors.Join(users.attach(op, &user, administratorPolicy), users.put(op, &user)); err != nil {
+	if err := errors.Join(users.attach(op, user, administratorPolicy), users.Put(op.Call, user)); err != nil {
 		return sealing.Credential{}, err
 	}
-	credential, key, err := op.newKey(&user)
+	credential, key, err := op.newKey(user)
 	if err != nil {
 		return sealing.Credential{}, err
 	}

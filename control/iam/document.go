@@ -27,9 +27,9 @@ func checkManaged(document string) error {
 }
 
 // checkTrust refuses what is no trust policy.
-func (c *Control) checkTrust(document string) error {
-	if limit := c.limit(iam.QuotaTrustPolicy); sizeOf(document) > limit {
-		return limitExceeded("Cannot exceed quota for %s: %d", iam.QuotaTrustPolicy.Name, limit)
+func (op *call) checkTrust(document string) error {
+	if limit := op.limit(iam.QuotaTrustPolicy); sizeOf(document) > limit {
+		return exceeded(iam.QuotaTrustPolicy, limit)
 	}
 	return check("sts", document, policy.Trust)
 }

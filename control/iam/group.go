@@ -1,33 +1,35 @@
 package iam
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/control/resource"
 	"pergola/store"
 )
 
-// memberships have, for each user in a group, a key made by membership.
+// memberships have, for each user in a group, "<group's id>/<user>".
 var memberships = store.NewIndex("iam-membership")
 
-func membership(account, group, user string) string {
-	return iam.ID(account, group) + "/" + strings.ToLower(user)
+// membershipsOf are the keys of a user in its groups.
+func membershipsOf(u *iam.User) []resource.Hold {
+	return describeAll(u.Groups, func(group string) resource.Hold {
+		return resource.Hold{Index: memberships, Key: below(u.Account, group) + strings.ToLower(u.Name)}
+	})
 }
+
+// below begins the keys of an index that say what belongs to an entity.
+func below(account, name string) string { return iam.ID(account, name) + "/" }
 
 // CreateGroup makes a group.
 func (op *call) CreateGroup(in *iam.CreateGroupRequest) (*iam.CreateGroupResponse, error) {
-	e, err := op.newEntity(iam.PrefixGroup, in.Name, in.Path, nil)
+	group, err := groups.create(op, in.Name, in.Path, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	group := &iam.Group{Entity: e}
-	if err := groups.mayCreate(op, group); err != nil {
-		return nil, err
-	}
-	return &iam.CreateGroupResponse{Group: describeGroup(group)}, groups.create(op, group)
+	return &iam.CreateGroupResponse{Group: describeGroup(group)}, nil
 }
 
 func describeGroup(g *iam.Group) iam.GroupDescription {
@@ -40,23 +42,10 @@ func (op *call) GetGroup(in *iam.SubjectPageRequest) (*iam.GetGroupResponse, err
 	if err != nil {
 		return nil, err
 	}
-	entries, _, err := memberships.List(op.Tx, iam.ID(op.Account, group.Name)+"/", "", 0)
-	if err != nil {
-		return nil, err
-	}
-	answer := &iam.GetGroupResponse{Group: describeGroup(group)}
-	entries, answer.Rest, err = paginate(entries, func(e store.Entry[string]) string { return e.ID }, in.Page)
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		user, err := users.find(op, nameInARN(entry.ID))
-		if err != nil {
-			return nil, err
-		}
-		answer.Users = append(answer.Users, summariseUser(user))
-	}
-	return answer, nil
+	found, rest, err := users.referring(op, memberships, below(op.Account, group.Name), in.Page)
+	return &iam.GetGroupResponse{
+		Group: describeGroup(group), Users: describeAll(found, summariseUser), Rest: rest,
+	}, err
 }
 
 // ListGroups lists groups.
@@ -71,27 +60,27 @@ func (op *call) DeleteGroup(in *iam.SubjectRequest) error {
 	if err != nil {
 		return err
 	}
-	empty, err := memberships.Empty(op.Tx, iam.ID(op.Account, group.Name)+"/")
+	empty, err := memberships.Empty(op.Tx, below(op.Account, group.Name))
 	switch {
 	case err != nil:
 		return err
 	case !empty:
 		return deleteConflict("Cannot delete entity, must remove users from group first.")
 	}
-	if err := groups.bare(op, group); err != nil {
+	if err := groups.bare(group); err != nil {
 		return err
 	}
-	groups.delete(op, group)
+	groups.Delete(op.Tx, group)
 	return nil
 }
 
 // members reads the group and the user that a request names.
 func (op *call) members(in *iam.MembershipRequest) (*iam.Group, *iam.User, error) {
-	group, err := groups.about(op, in.GroupName)
+	group, err := groups.find(op, in.GroupName)
 	if err != nil {
 		return nil, nil, err
 	}
-	user, err := users.find(op, in.UserName)
+	user, err := users.read(op, in.UserName)
 	return group, user, err
 }
 
@@ -109,7 +98,7 @@ func (op *call) AddUserToGroup(in *iam.MembershipRequest) error {
 	}
 	user.Groups = append(user.Groups, group.Name)
 	slices.Sort(user.Groups)
-	return errors.Join(users.put(op, user), memberships.Put(op.Tx, membership(op.Account, group.Name, user.Name), ""))
+	return users.Put(op.Call, user)
 }
 
 // RemoveUserFromGroup takes a user out of a group.
@@ -123,8 +112,7 @@ func (op *call) RemoveUserFromGroup(in *iam.MembershipRequest) error {
 		return noSuchEntity("The user %s is not in the group %s.", user.Name, group.Name)
 	}
 	user.Groups = slices.Delete(user.Groups, i, i+1)
-	memberships.Delete(op.Tx, membership(op.Account, group.Name, user.Name))
-	return users.put(op, user)
+	return users.Put(op.Call, user)
 }
 
 // ListGroupsForUser lists the groups that a user is in.
@@ -133,17 +121,10 @@ func (op *call) ListGroupsForUser(in *iam.SubjectPageRequest) (*iam.ListGroupsRe
 	if err != nil {
 		return nil, err
 	}
-	names, rest, err := paginate(slices.Clone(user.Groups), itself, in.Page)
+	names, rest, err := paginate(user.Groups, itself, in.Page)
 	if err != nil {
 		return nil, err
 	}
-	answer := &iam.ListGroupsResponse{Rest: rest}
-	for _, name := range names {
-		group, err := groups.find(op, name)
-		if err != nil {
-			return nil, err
-		}
-		answer.Groups = append(answer.Groups, describeGroup(group))
-	}
-	return answer, nil
+	found, err := each(names, func(name string) (*iam.Group, error) { return groups.read(op, name) })
+	return &iam.ListGroupsResponse{Groups: describeAll(found, describeGroup), Rest: rest}, err
 }

@@ -1,19 +1,17 @@
 // Package iam keeps identities: users, groups and roles with their policies, and the access keys of users.
 //
 // Package api has already enforced the check tags of the requests before an operation here is called. A caller sees and
-// changes what its own account owns, and sees the policies that are built in, as far as its own policies let it. Names are found whatever their case. Each
-// operation is one transaction of the store.
+// changes what its own account owns, and sees the policies that are built in, as far as its own policies let it. Names
+// are found whatever their case. Each operation is one transaction of the store.
 package iam
 
 import (
-	"context"
-
 	"pergola/aws"
-	"pergola/aws/iam"
 	"pergola/control/authority"
 	"pergola/control/operation"
 	"pergola/lattice"
 	"pergola/sealing"
+	"pergola/store"
 )
 
 // ManagementAccount is the account that owns a deployment until it has an organisation of several.
@@ -57,9 +55,11 @@ type call struct {
 	*Control
 }
 
-// do carries out an operation that several kinds of entities have.
-func do[R any](ctx context.Context, c *Control, r operation.Request, f func(*call) (*R, error)) (*R, error) {
-	return operation.Do(ctx, c.Service, r, func(op *call, _ *iam.Empty) (*R, error) { return f(op) }, &iam.Empty{})
+// inside is an operation that the system carries out itself for an account. It may ask for no permission.
+func (c *Control) inside(tx *store.Tx, account string) *call {
+	op := &call{operation.Within(tx, account), c}
+	op.Call.Quotas = c.Service.Quotas
+	return op
 }
 
 // explain puts refusals, and outages of the store, into the words of the service.
@@ -86,18 +86,18 @@ func limitExceeded(format string, args ...any) error {
 	return withStatus(409, aws.Errorf("LimitExceeded", format, args...))
 }
 
-// limit is how much of a quota there may be.
-func (c *Control) limit(q lattice.Quota) int {
-	if limit, ok := c.Quotas[q.Code]; ok && q.Code != "" {
-		return limit
-	}
-	return q.Default
+// exceeded refuses more of what a quota is about than there may be.
+func exceeded(q lattice.Quota, limit int) error {
+	return limitExceeded("Cannot exceed quota for %s: %d", q.Name, limit)
 }
 
+// limit is how much of a quota there may be.
+func (op *call) limit(q lattice.Quota) int { return op.Quotas.LimitOf(q.Code, q.Default) }
+
 // room refuses one more of what a quota is about where there are some already.
-func (c *Control) room(q lattice.Quota, have int) error {
-	if limit := c.limit(q); have >= limit {
-		return limitExceeded("Cannot exceed quota for %s: %d", q.Name, limit)
+func (op *call) room(q lattice.Quota, have int) error {
+	if limit := op.limit(q); have >= limit {
+		return exceeded(q, limit)
 	}
 	return nil
 }
@@ -105,16 +105,4 @@ func (c *Control) room(q lattice.Quota, have int) error {
 func withStatus(status int, err *aws.Error) error {
 	err.Status = status
 	return err
-}
-
-// newEntity makes what a new entity has in common with all others.
-func (op *call) newEntity(prefix, name, path string, tags []iam.Tag) (iam.Entity, error) {
-	if path == "" {
-		path = "/"
-	}
-	e := iam.Entity{
-		Account: op.Account, Name: name, Path: path, UniqueID: iam.NewUniqueID(prefix, op.Random),
-		Created: lattice.Time{Time: op.Now()},
-	}
-	return e, addTags(&e, tags)
 }

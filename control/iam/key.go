@@ -10,6 +10,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/sigv4"
@@ -18,49 +19,44 @@ import (
 
 // accessKeys are kept by their ids; keysByUser has "<user's id>/<key id>".
 var (
-	accessKeys = store.NewKind[iam.AccessKey](iam.KindAccessKey)
+	accessKeys = resource.New(resource.Definition[iam.AccessKey]{
+		Name: iam.KindAccessKey, Global: true,
+		Head: func(key *iam.AccessKey) resource.Head { return resource.Head{Path: key.ID} },
+		Missing: func(ref resource.Ref) error {
+			return noSuchEntity("The Access Key with id %s cannot be found.", ref.Named)
+		},
+		Taken: func(*iam.AccessKey) error {
+			return errors.New("a new access key has the id of another; try again")
+		},
+		Holds: func(key *iam.AccessKey) []resource.Hold {
+			return []resource.Hold{{Index: keysByUser, Key: below(key.Account, key.User) + key.ID}}
+		},
+	})
 	keysByUser = store.NewIndex("iam-key")
 )
 
 // keysOf reads the access keys of a user, in order of their ids.
-func (op *call) keysOf(user *iam.User) ([]iam.AccessKey, error) {
-	entries, _, err := keysByUser.List(op.Tx, iam.ID(user.Account, user.Name)+"/", "", 0)
-	var keys []iam.AccessKey
-	for _, entry := range entries {
-		key, err := accessKeys.Get(op.Tx, nameInARN(entry.ID))
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
+func (op *call) keysOf(user *iam.User) ([]*iam.AccessKey, error) {
+	entries, _, err := keysByUser.List(op.Tx, below(user.Account, user.Name), "", 0)
+	if err != nil {
+		return nil, err
 	}
-	return keys, err
+	return each(entries, func(e store.Entry[string]) (*iam.AccessKey, error) {
+		key, err := accessKeys.Objects.Get(op.Tx, lattice.IDOf(e.ID))
+		return &key, err
+	})
 }
 
 // newKey makes an access key for a user.
-func (op *call) newKey(user *iam.User) (sealing.Credential, iam.AccessKey, error) {
+func (op *call) newKey(user *iam.User) (sealing.Credential, *iam.AccessKey, error) {
 	credential := sealing.Credential{
 		AccessKeyID: iam.NewKeyID(iam.PrefixAccessKey, user.Account, op.Random), Secret: op.newSecret(),
 	}
-	key := iam.AccessKey{
+	key := &iam.AccessKey{
 		ID: credential.AccessKeyID, Secret: op.box.SealSecret(credential.AccessKeyID, credential.Secret),
 		Account: user.Account, User: user.Name, Created: lattice.Time{Time: op.Now()},
 	}
-	if _, err := accessKeys.Get(op.Tx, key.ID); !errors.Is(err, store.ErrNotFound) {
-		return sealing.Credential{}, key, errors.Join(errors.New("a new access key has the id of another; try again"), err)
-	}
-	return credential, key, op.putKey(key)
-}
-
-func (op *call) putKey(key iam.AccessKey) error {
-	if err := accessKeys.Put(op.Tx, key.ID, key); err != nil {
-		return err
-	}
-	return keysByUser.Put(op.Tx, iam.ID(key.Account, key.User)+"/"+key.ID, "")
-}
-
-func (op *call) deleteKey(key iam.AccessKey) {
-	accessKeys.Delete(op.Tx, key.ID)
-	keysByUser.Delete(op.Tx, iam.ID(key.Account, key.User)+"/"+key.ID)
+	return credential, key, accessKeys.Add(op.Call, key)
 }
 
 // newSecret makes 240 random bits in the alphabet of AWS secrets.
@@ -70,22 +66,6 @@ func (c *Control) newSecret() string {
 		panic(fmt.Sprintf("iam: no randomness for a secret: %v", err))
 	}
 	return base64.StdEncoding.EncodeToString(raw[:])
-}
-
-// renameKeys moves the keys of a user to another name.
-func (op *call) renameKeys(user *iam.User, name string) error {
-	keys, err := op.keysOf(user)
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		op.deleteKey(key)
-		key.User = name
-		if err := op.putKey(key); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // CreateAccessKey makes an access key for a user; for the caller, if it names none. Its secret is told this once.
@@ -107,7 +87,7 @@ func (op *call) CreateAccessKey(in *iam.SubjectRequest) (*iam.CreateAccessKeyRes
 	return &iam.CreateAccessKeyResponse{Key: description}, err
 }
 
-func describeKey(key iam.AccessKey) iam.KeyDescription {
+func describeKey(key *iam.AccessKey) iam.KeyDescription {
 	status := "Active"
 	if key.Inactive {
 		status = "Inactive"
@@ -125,28 +105,22 @@ func (op *call) ListAccessKeys(in *iam.SubjectPageRequest) (*iam.ListAccessKeysR
 	if err != nil {
 		return nil, err
 	}
-	keys, rest, err := paginate(keys, func(k iam.AccessKey) string { return k.ID }, in.Page)
-	answer := &iam.ListAccessKeysResponse{Rest: rest}
-	for _, key := range keys {
-		answer.Keys = append(answer.Keys, describeKey(key))
-	}
-	return answer, err
+	keys, rest, err := paginate(keys, func(k *iam.AccessKey) string { return k.ID }, in.Page)
+	return &iam.ListAccessKeysResponse{Keys: describeAll(keys, describeKey), Rest: rest}, err
 }
 
 // key reads the access key that a request names.
-func (op *call) key(in *iam.AccessKeyRequest) (iam.AccessKey, error) {
+func (op *call) key(in *iam.AccessKeyRequest) (*iam.AccessKey, error) {
 	user, err := op.user(in.Subject)
 	if err != nil {
-		return iam.AccessKey{}, err
+		return nil, err
 	}
-	key, err := accessKeys.Get(op.Tx, in.ID)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return key, err
+	ref := resource.Ref{Path: in.ID, Named: in.ID}
+	key, err := accessKeys.Read(op.Call, ref)
+	if err == nil && (key.Account != user.Account || !strings.EqualFold(key.User, user.Name)) {
+		err = accessKeys.Missing(ref)
 	}
-	if err != nil || key.Account != user.Account || !strings.EqualFold(key.User, user.Name) {
-		return key, noSuchEntity("The Access Key with id %s cannot be found.", in.ID)
-	}
-	return key, nil
+	return key, err
 }
 
 // UpdateAccessKey makes an access key inactive, or active again. A key that is inactive signs nothing.
@@ -156,7 +130,7 @@ func (op *call) UpdateAccessKey(in *iam.UpdateAccessKeyRequest) error {
 		return err
 	}
 	key.Inactive = in.Status == "Inactive"
-	return op.putKey(key)
+	return accessKeys.Put(op.Call, key)
 }
 
 // DeleteAccessKey deletes an access key.
@@ -165,7 +139,7 @@ func (op *call) DeleteAccessKey(in *iam.AccessKeyRequest) error {
 	if err != nil {
 		return err
 	}
-	op.deleteKey(key)
+	accessKeys.Delete(op.Tx, key)
 	return nil
 }
 
@@ -175,10 +149,10 @@ func (c *Control) Find(ctx context.Context, accessKeyID string) (secret string, 
 	var key iam.AccessKey
 	var user iam.User
 	err = c.Store.View(ctx, func(tx *store.Tx) (err error) {
-		if key, err = accessKeys.Get(tx, accessKeyID); err != nil {
+		if key, err = accessKeys.Objects.Get(tx, accessKeyID); err != nil {
 			return err
 		}
-		user, err = users.objects.Get(tx, iam.ID(key.Account, key.User))
+		user, err = users.Objects.Get(tx, iam.ID(key.Account, key.User))
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && key.Inactive {

@@ -2,7 +2,6 @@ package iam
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,61 +15,15 @@ import (
 // maxVersions is how many versions a managed policy may have (IAM user guide, "IAM and AWS STS quotas").
 const maxVersions = 5
 
-// policy reads a managed policy of the caller's account, or one that is built in.
-func (op *call) policy(arn string) (*iam.ManagedPolicy, error) {
-	if arn == "" {
-		return nil, missing("policyArn")
-	}
-	if policy, ok := iam.AWSManagedPolicy(arn); ok {
-		return policy, nil
-	}
-	policy, err := policies.objects.Get(op.Tx, iam.ID(op.Account, nameInARN(arn)))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	if err != nil || policy.ARN() != arn {
-		return nil, noSuchEntity("Policy %s does not exist or is not attachable.", arn)
-	}
-	return &policy, nil
-}
-
-// aboutPolicy reads the managed policy that an operation is about, if the caller may perform it on that.
-func (op *call) aboutPolicy(arn string) (*iam.ManagedPolicy, error) {
-	policy, err := op.policy(arn)
-	if err != nil {
-		return nil, cmp.Or(op.May(arn, nil), err)
-	}
-	return policy, policies.may(op, policy)
-}
-
-// ownPolicy is aboutPolicy for one that is to be changed, which those that are built in cannot be.
-func (op *call) ownPolicy(arn string) (*iam.ManagedPolicy, error) {
-	policy, err := op.aboutPolicy(arn)
-	if err != nil {
-		return nil, err
-	}
-	return policy, changeable(&policy.Entity)
-}
-
 // CreatePolicy makes a managed policy with its first version.
 func (op *call) CreatePolicy(in *iam.CreatePolicyRequest) (*iam.PolicyResponse, error) {
 	if err := checkManaged(in.Document); err != nil {
 		return nil, err
 	}
-	e, err := op.newEntity(iam.PrefixPolicy, in.Name, in.Path, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	policy := &iam.ManagedPolicy{Entity: e, Description: in.Description}
-	if err := policies.mayCreate(op, policy); err != nil {
-		return nil, err
-	}
-	op.addVersion(policy, in.Document)
-	policy.DefaultVersion = policy.Versions[0].ID
-	if err := policies.create(op, policy); err != nil {
-		return nil, err
-	}
-	return op.policyResponse(policy)
+	return op.policyResponse(policies.create(op, in.Name, in.Path, in.Tags, func(p *iam.ManagedPolicy) error {
+		p.Description, p.DefaultVersion = in.Description, op.addVersion(p, in.Document).ID
+		return nil
+	}))
 }
 
 // addVersion adds a version, which is not in force yet.
@@ -82,7 +35,11 @@ func (op *call) addVersion(p *iam.ManagedPolicy, document string) iam.PolicyVers
 	return version
 }
 
-func (op *call) policyResponse(p *iam.ManagedPolicy) (*iam.PolicyResponse, error) {
+// policyResponse tells about a managed policy that was read.
+func (op *call) policyResponse(p *iam.ManagedPolicy, err error) (*iam.PolicyResponse, error) {
+	if err != nil {
+		return nil, err
+	}
 	description, err := op.describePolicy(p)
 	return &iam.PolicyResponse{Policy: description}, err
 }
@@ -100,13 +57,15 @@ func (op *call) describePolicy(p *iam.ManagedPolicy) (iam.PolicyDescription, err
 	}, err
 }
 
+func (op *call) summarisePolicy(p *iam.ManagedPolicy) (iam.PolicyDescription, error) {
+	d, err := op.describePolicy(p)
+	d.Description, d.Tags = "", nil
+	return d, err
+}
+
 // GetPolicy tells about a managed policy.
 func (op *call) GetPolicy(in *iam.SubjectRequest) (*iam.PolicyResponse, error) {
-	policy, err := op.aboutPolicy(in.PolicyARN)
-	if err != nil {
-		return nil, err
-	}
-	return op.policyResponse(policy)
+	return op.policyResponse(policies.find(op, in.PolicyARN))
 }
 
 // ListPolicies lists the managed policies of the account and those that are built in, without their descriptions and
@@ -119,20 +78,18 @@ func (op *call) ListPolicies(in *iam.ListPoliciesRequest) (*iam.ListPoliciesResp
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(p *iam.ManagedPolicy) bool { return !strings.HasPrefix(p.Path, in.PathPrefix) })
+	all = policies.within(in.PathPrefix, all)
 	if in.Usage != "" || in.OnlyAttached {
 		if all, err = op.used(all, in); err != nil {
 			return nil, err
 		}
 	}
 	all, rest, err := paginate(all, (*iam.ManagedPolicy).ARN, in.Page)
-	answer := &iam.ListPoliciesResponse{Rest: rest}
-	for _, policy := range all { // the page alone, since each costs two questions
-		d, errDescribe := op.describePolicy(policy)
-		d.Description, d.Tags = "", nil
-		answer.Policies, err = append(answer.Policies, d), errors.Join(err, errDescribe)
+	if err != nil {
+		return nil, err
 	}
-	return answer, err
+	described, err := each(all, op.summarisePolicy) // the page alone, since each costs two questions
+	return &iam.ListPoliciesResponse{Policies: described, Rest: rest}, err
 }
 
 // used are those of some policies that are in use as a listing asks for it.
@@ -157,16 +114,16 @@ func (op *call) policiesInScope(scope string) ([]*iam.ManagedPolicy, error) {
 	if scope == "AWS" {
 		return all, nil
 	}
-	entries, _, err := policies.objects.List(op.Tx, op.Account+"/", "", 0)
-	for i := range entries {
-		all = append(all, &entries[i].Value)
-	}
-	return all, err
+	own, err := policies.All(op.Tx, op.Account)
+	return append(all, own...), err
 }
 
 // DeletePolicy deletes a managed policy that nobody uses, with its only version.
 func (op *call) DeletePolicy(in *iam.SubjectRequest) error {
-	policy, err := op.ownPolicy(in.PolicyARN)
+	policy, err := policies.find(op, in.PolicyARN)
+	if err == nil {
+		err = changeable(&policy.Entity)
+	}
 	if err != nil {
 		return err
 	}
@@ -182,7 +139,7 @@ func (op *call) DeletePolicy(in *iam.SubjectRequest) error {
 		return deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the " +
 			"policy's versions. The default version is deleted with the policy.")
 	}
-	policies.delete(op, policy)
+	policies.Delete(op.Tx, policy)
 	return nil
 }
 
@@ -191,19 +148,19 @@ func (op *call) CreatePolicyVersion(in *iam.CreatePolicyVersionRequest) (*iam.Po
 	if err := checkManaged(in.Document); err != nil {
 		return nil, err
 	}
-	policy, err := op.ownPolicy(in.ARN)
-	if err != nil {
-		return nil, err
-	}
-	if len(policy.Versions) >= maxVersions {
-		return nil, limitExceeded("A managed policy can have up to %d versions. Before you create a new version, you must "+
-			"delete an existing version.", maxVersions)
-	}
-	version := op.addVersion(policy, in.Document)
-	if in.SetDefault {
-		policy.DefaultVersion = version.ID
-	}
-	return &iam.PolicyVersionResponse{Version: summariseVersion(policy, version)}, policies.put(op, policy)
+	answer := &iam.PolicyVersionResponse{}
+	return answer, policies.edit(op, in.ARN, func(p *iam.ManagedPolicy) error {
+		if len(p.Versions) >= maxVersions {
+			return limitExceeded("A managed policy can have up to %d versions. Before you create a new version, you must "+
+				"delete an existing version.", maxVersions)
+		}
+		version := op.addVersion(p, in.Document)
+		if in.SetDefault {
+			p.DefaultVersion = version.ID
+		}
+		answer.Version = summariseVersion(p, version)
+		return nil
+	})
 }
 
 // summariseVersion describes a version without its document.
@@ -213,7 +170,7 @@ func summariseVersion(p *iam.ManagedPolicy, v iam.PolicyVersion) iam.VersionDesc
 
 // GetPolicyVersion tells a version of a managed policy.
 func (op *call) GetPolicyVersion(in *iam.PolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
-	policy, err := op.aboutPolicy(in.ARN)
+	policy, err := policies.find(op, in.ARN)
 	if err != nil {
 		return nil, err
 	}
@@ -232,35 +189,27 @@ func noVersion(in *iam.PolicyVersionRequest) error {
 
 // ListPolicyVersions lists the versions of a managed policy, the newest first.
 func (op *call) ListPolicyVersions(in *iam.SubjectPageRequest) (*iam.ListPolicyVersionsResponse, error) {
-	policy, err := op.aboutPolicy(in.PolicyARN)
+	policy, err := policies.find(op, in.PolicyARN)
 	if err != nil {
 		return nil, err
 	}
 	newestFirst := func(v iam.PolicyVersion) string {
 		return strconv.Itoa(maxVersions - slices.Index(policy.Versions, v)) // one digit
 	}
-	versions, rest, err := paginate(slices.Clone(policy.Versions), newestFirst, in.Page)
-	answer := &iam.ListPolicyVersionsResponse{Rest: rest}
-	for _, version := range versions {
-		answer.Versions = append(answer.Versions, summariseVersion(policy, version))
-	}
-	return answer, err
+	versions, rest, err := paginate(policy.Versions, newestFirst, in.Page)
+	summarise := func(v iam.PolicyVersion) iam.VersionDescription { return summariseVersion(policy, v) }
+	return &iam.ListPolicyVersionsResponse{Versions: describeAll(versions, summarise), Rest: rest}, err
 }
 
 // changeVersion changes a managed policy in which a version must be.
 func (op *call) changeVersion(in *iam.PolicyVersionRequest, f func(*iam.ManagedPolicy) error) error {
-	policy, err := op.ownPolicy(in.ARN)
-	if err != nil {
-		return err
-	}
-	if _, ok := policy.Version(in.Version); !ok {
-		return noVersion(in)
-	}
-	if err := f(policy); err != nil {
-		return err
-	}
-	policy.Updated = lattice.Time{Time: op.Now()}
-	return policies.put(op, policy)
+	return policies.edit(op, in.ARN, func(p *iam.ManagedPolicy) error {
+		if _, ok := p.Version(in.Version); !ok {
+			return noVersion(in)
+		}
+		p.Updated = lattice.Time{Time: op.Now()}
+		return f(p)
+	})
 }
 
 // DeletePolicyVersion deletes a version that is not in force.
@@ -287,7 +236,7 @@ type policyUser struct{ kind, name string }
 
 // ListEntitiesForPolicy lists the users, groups and roles that have a managed policy.
 func (op *call) ListEntitiesForPolicy(in *iam.ListEntitiesRequest) (*iam.ListEntitiesResponse, error) {
-	if _, err := op.aboutPolicy(in.ARN); err != nil {
+	if _, err := policies.find(op, in.ARN); err != nil {
 		return nil, err
 	}
 	found, err := op.policyUsers(in)
@@ -334,23 +283,29 @@ func (op *call) policyUsers(in *iam.ListEntitiesRequest) ([]policyUser, error) {
 
 // addPolicyUser describes one user of a policy, if its path begins as it must.
 func (op *call) addPolicyUser(to *iam.ListEntitiesResponse, u policyUser, pathPrefix string) error {
+	read := map[string]func(*call, string) (*iam.Entity, error){
+		iam.KindUser: users.readEntity, iam.KindGroup: groups.readEntity, iam.KindRole: roles.readEntity,
+	}
+	e, err := read[u.kind](op, u.name)
+	if err != nil || !strings.HasPrefix(e.Path, pathPrefix) {
+		return err
+	}
 	switch u.kind {
 	case iam.KindUser:
-		user, err := users.find(op, u.name)
-		if err == nil && strings.HasPrefix(user.Path, pathPrefix) {
-			to.Users = append(to.Users, iam.PolicyUser{Name: user.Name, ID: user.UniqueID})
-		}
-		return err
+		to.Users = append(to.Users, iam.PolicyUser{Name: e.Name, ID: e.UniqueID})
 	case iam.KindGroup:
-		group, err := groups.find(op, u.name)
-		if err == nil && strings.HasPrefix(group.Path, pathPrefix) {
-			to.Groups = append(to.Groups, iam.PolicyGroup{Name: group.Name, ID: group.UniqueID})
-		}
-		return err
+		to.Groups = append(to.Groups, iam.PolicyGroup{Name: e.Name, ID: e.UniqueID})
+	default:
+		to.Roles = append(to.Roles, iam.PolicyRole{Name: e.Name, ID: e.UniqueID})
 	}
-	role, err := roles.find(op, u.name)
-	if err == nil && strings.HasPrefix(role.Path, pathPrefix) {
-		to.Roles = append(to.Roles, iam.PolicyRole{Name: role.Name, ID: role.UniqueID})
+	return nil
+}
+
+// readEntity reads the part of an entity that all kinds have in common.
+func (n noun[T]) readEntity(op *call, name string) (*iam.Entity, error) {
+	object, err := n.read(op, name)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return n.entity(object), nil
 }

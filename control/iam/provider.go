@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -10,7 +9,6 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/iam"
-	"pergola/control/operation"
 	"pergola/store"
 )
 
@@ -26,15 +24,14 @@ func (op *call) CreateOpenIDConnectProvider(in *iam.CreateProviderRequest) (*iam
 	if err := op.room(iam.QuotaClientIDs, len(in.ClientIDs)-1); err != nil {
 		return nil, err
 	}
-	e, err := op.newEntity("", name, "/", in.Tags)
+	provider, err := providers.create(op, name, "/", in.Tags, func(p *iam.Provider) error {
+		p.URL, p.ClientIDs, p.Thumbprints = in.URL, in.ClientIDs, in.Thumbprints
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	provider := &iam.Provider{Entity: e, URL: in.URL, ClientIDs: in.ClientIDs, Thumbprints: in.Thumbprints}
-	if err := providers.mayCreate(op, provider); err != nil {
-		return nil, err
-	}
-	return &iam.CreateProviderResponse{ARN: provider.ARN(), Tags: sortedTags(e.Tags)}, providers.create(op, provider)
+	return &iam.CreateProviderResponse{ARN: provider.ARN(), Tags: sortedTags(provider.Tags)}, nil
 }
 
 // issuerName is the URL of an issuer without its scheme.
@@ -100,13 +97,13 @@ func (c *Control) RegisterIssuer(ctx context.Context, account string, given Issu
 			"2048 bits or more, or keys on the curve P-256 (%v)", err)
 	}
 	_, err = c.Store.Update(ctx, func(tx *store.Tx) error {
-		op := &call{operation.Within(tx, account), c}
-		provider, err := providers.find(op, name)
-		isNew := isNoSuchEntity(err)
+		op := c.inside(tx, account)
+		found, err := providers.Objects.Get(tx, iam.ID(account, name))
+		provider, isNew := &found, errors.Is(err, store.ErrNotFound)
 		switch {
 		case isNew:
-			e, _ := op.newEntity("", name, "/", nil) // which has no tags to be refused
-			provider = &iam.Provider{Entity: e, URL: given.URL}
+			provider, _ = providers.make(op, name, "/", nil) // which has no tags to be refused
+			provider.URL = given.URL
 		case err != nil:
 			return err
 		case provider.URL != given.URL:
@@ -118,9 +115,9 @@ func (c *Control) RegisterIssuer(ctx context.Context, account string, given Issu
 			return err
 		}
 		if isNew {
-			return providers.create(op, provider)
+			return providers.Add(op.Call, provider)
 		}
-		return providers.put(op, provider)
+		return providers.Put(op.Call, provider)
 	})
 	return arn, c.Explain(err)
 }
@@ -147,34 +144,15 @@ func isNoSuchEntity(err error) bool {
 	return errors.As(err, &refused) && refused.Code == "NoSuchEntity"
 }
 
-// provider reads a provider of the caller's account.
-func (op *call) provider(arn string) (*iam.Provider, error) {
-	if arn == "" {
-		return nil, missing("openIDConnectProviderArn")
-	}
+// issuerIn is the name of a provider in its ARN: it may have slashes.
+func issuerIn(arn string) string {
 	_, name, _ := strings.Cut(arn, ":oidc-provider/")
-	provider, err := providers.objects.Get(op.Tx, iam.ID(op.Account, name))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	if err != nil || provider.ARN() != arn {
-		return nil, noSuchEntity("OpenIDConnect Provider not found for arn %s", arn)
-	}
-	return &provider, nil
-}
-
-// aboutProvider reads the provider that an operation is about, if the caller may perform it on that.
-func (op *call) aboutProvider(arn string) (*iam.Provider, error) {
-	provider, err := op.provider(arn)
-	if err != nil {
-		return nil, cmp.Or(op.May(arn, nil), err)
-	}
-	return provider, providers.may(op, provider)
+	return name
 }
 
 // GetOpenIDConnectProvider tells about a provider.
 func (op *call) GetOpenIDConnectProvider(in *iam.SubjectRequest) (*iam.GetProviderResponse, error) {
-	p, err := op.aboutProvider(in.ProviderARN)
+	p, err := providers.find(op, in.ProviderARN)
 	if err != nil {
 		return nil, err
 	}
@@ -189,24 +167,22 @@ func (op *call) ListOpenIDConnectProviders(_ *iam.ListProvidersRequest) (*iam.Li
 	if err := providers.mayList(op, ""); err != nil {
 		return nil, err
 	}
-	entries, _, err := providers.objects.List(op.Tx, op.Account+"/", "", 0)
-	answer := &iam.ListProvidersResponse{}
-	for _, entry := range entries {
-		answer.Providers = append(answer.Providers, iam.ProviderSummary{ARN: entry.Value.ARN()})
-	}
-	return answer, err
+	all, err := providers.All(op.Tx, op.Account)
+	return &iam.ListProvidersResponse{Providers: describeAll(all, func(p *iam.Provider) iam.ProviderSummary {
+		return iam.ProviderSummary{ARN: p.ARN()}
+	})}, err
 }
 
 // DeleteOpenIDConnectProvider deletes a provider. That it does not exist is no error, as in AWS.
 func (op *call) DeleteOpenIDConnectProvider(in *iam.SubjectRequest) error {
-	provider, err := op.aboutProvider(in.ProviderARN)
+	provider, err := providers.find(op, in.ProviderARN)
 	switch {
 	case isNoSuchEntity(err):
 		return nil
 	case err != nil:
 		return err
 	}
-	providers.delete(op, provider)
+	providers.Delete(op.Tx, provider)
 	return nil
 }
 
@@ -228,7 +204,7 @@ func (op *call) RemoveClientIDFromOpenIDConnectProvider(in *iam.ClientIDRequest)
 }
 
 func (op *call) changeClientIDs(in *iam.ClientIDRequest, f func([]string) []string) error {
-	return op.Providers().edit(op, iam.Subject{ProviderARN: in.ProviderARN}, func(p *iam.Provider) error {
+	return providers.edit(op, in.ProviderARN, func(p *iam.Provider) error {
 		p.ClientIDs = f(p.ClientIDs)
 		return op.room(iam.QuotaClientIDs, len(p.ClientIDs)-1)
 	})

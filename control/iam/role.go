@@ -1,11 +1,13 @@
 package iam
 
 import (
+	"cmp"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/iam"
 	"pergola/control/authority"
+	"pergola/control/resource"
 	"pergola/policy"
 	"pergola/store"
 )
@@ -16,33 +18,27 @@ const defaultSession = 3600
 // profilesByRole has, for each instance profile that has a role, "<role's id>/<profile>".
 var profilesByRole = store.NewIndex("iam-profile")
 
+// roleOf is the key of an instance profile that has a role.
+func roleOf(p *iam.InstanceProfile) []resource.Hold {
+	if p.Role == "" {
+		return nil
+	}
+	return []resource.Hold{{Index: profilesByRole, Key: below(p.Account, p.Role) + strings.ToLower(p.Name)}}
+}
+
 // CreateRole makes a role with its trust policy.
 func (op *call) CreateRole(in *iam.CreateRoleRequest) (*iam.RoleResponse, error) {
 	if err := op.checkTrust(in.Trust); err != nil {
 		return nil, err
 	}
-	e, err := op.newEntity(iam.PrefixRole, in.Name, in.Path, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	role := &iam.Role{Entity: e, Description: in.Description, MaxSession: in.MaxSession}
-	if role.MaxSession == 0 {
-		role.MaxSession = defaultSession
-	}
 	op.Set(boundaryKey, in.Boundary)
-	if err := roles.mayCreate(op, role); err != nil {
-		return nil, err
-	}
-	if err := roles.bound(op, role, in.Boundary); err != nil {
-		return nil, err
-	}
-	if err := op.setTrust(role, in.Trust); err != nil {
-		return nil, err
-	}
-	if err := roles.create(op, role); err != nil {
-		return nil, err
-	}
-	return op.roleResponse(role)
+	return op.roleResponse(roles.create(op, in.Name, in.Path, in.Tags, func(role *iam.Role) error {
+		role.Description, role.MaxSession = in.Description, cmp.Or(in.MaxSession, defaultSession)
+		if err := roles.bound(op, role, in.Boundary); err != nil {
+			return err
+		}
+		return op.setTrust(role, in.Trust)
+	}))
 }
 
 // setTrust gives a role a trust policy. Whom it names and who is in this deployment must exist, and is known by its
@@ -83,7 +79,11 @@ func (op *call) trustOf(role *iam.Role) (string, error) {
 	return policy.RenamePrincipals(role.Trust, gone), nil
 }
 
-func (op *call) roleResponse(r *iam.Role) (*iam.RoleResponse, error) {
+// roleResponse tells about a role that was read.
+func (op *call) roleResponse(r *iam.Role, err error) (*iam.RoleResponse, error) {
+	if err != nil {
+		return nil, err
+	}
 	description, err := op.describeRole(r)
 	return &iam.RoleResponse{Role: description}, err
 }
@@ -99,25 +99,17 @@ func (op *call) describeRole(r *iam.Role) (iam.RoleDescription, error) {
 
 // GetRole tells about a role.
 func (op *call) GetRole(in *iam.SubjectRequest) (*iam.RoleResponse, error) {
-	role, err := roles.subject(op, in.Subject)
-	if err != nil {
-		return nil, err
-	}
-	return op.roleResponse(role)
+	return op.roleResponse(roles.subject(op, in.Subject))
 }
 
 // ListRoles lists roles, without their tags and boundaries.
 func (op *call) ListRoles(in *iam.ListRequest) (*iam.ListRolesResponse, error) {
 	found, rest, err := roles.list(op, in)
-	answer := &iam.ListRolesResponse{Rest: rest}
-	for _, role := range found {
-		description, err := op.summariseRole(role)
-		if err != nil {
-			return nil, err
-		}
-		answer.Roles = append(answer.Roles, description)
+	if err != nil {
+		return nil, err
 	}
-	return answer, err
+	all, err := each(found, op.summariseRole)
+	return &iam.ListRolesResponse{Roles: all, Rest: rest}, err
 }
 
 func (op *call) summariseRole(r *iam.Role) (iam.RoleDescription, error) {
@@ -126,14 +118,9 @@ func (op *call) summariseRole(r *iam.Role) (iam.RoleDescription, error) {
 	return d, err
 }
 
-// changeRole changes a role.
-func (op *call) changeRole(name string, f func(*iam.Role) error) error {
-	return op.Roles().edit(op, iam.Subject{RoleName: name}, f)
-}
-
 // UpdateRole changes the description of a role and how long its sessions may last. What the request leaves out stays.
 func (op *call) UpdateRole(in *iam.UpdateRoleRequest) error {
-	return op.changeRole(in.Name, func(role *iam.Role) error {
+	return roles.edit(op, in.Name, func(role *iam.Role) error {
 		if in.Description != nil {
 			role.Description = *in.Description
 		}
@@ -149,7 +136,7 @@ func (op *call) UpdateAssumeRolePolicy(in *iam.UpdateAssumeRolePolicyRequest) er
 	if err := op.checkTrust(in.Trust); err != nil {
 		return err
 	}
-	return op.changeRole(in.Name, func(role *iam.Role) error { return op.setTrust(role, in.Trust) })
+	return roles.edit(op, in.Name, func(role *iam.Role) error { return op.setTrust(role, in.Trust) })
 }
 
 // DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
@@ -158,34 +145,23 @@ func (op *call) DeleteRole(in *iam.SubjectRequest) error {
 	if err != nil {
 		return err
 	}
-	empty, err := profilesByRole.Empty(op.Tx, iam.ID(op.Account, role.Name)+"/")
+	empty, err := profilesByRole.Empty(op.Tx, below(op.Account, role.Name))
 	switch {
 	case err != nil:
 		return err
 	case !empty:
 		return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
 	}
-	if err := roles.bare(op, role); err != nil {
+	if err := roles.bare(role); err != nil {
 		return err
 	}
-	roles.delete(op, role)
+	roles.Delete(op.Tx, role)
 	return nil
 }
 
 // CreateInstanceProfile makes an instance profile without a role.
 func (op *call) CreateInstanceProfile(in *iam.CreateInstanceProfileRequest) (*iam.InstanceProfileResponse, error) {
-	e, err := op.newEntity(iam.PrefixInstanceProfile, in.Name, in.Path, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	profile := &iam.InstanceProfile{Entity: e}
-	if err := profiles.mayCreate(op, profile); err != nil {
-		return nil, err
-	}
-	if err := profiles.create(op, profile); err != nil {
-		return nil, err
-	}
-	return op.profileResponse(profile)
+	return op.profileResponse(profiles.create(op, in.Name, in.Path, in.Tags, nil))
 }
 
 func (op *call) describeProfile(p *iam.InstanceProfile) (iam.ProfileDescription, error) {
@@ -195,7 +171,7 @@ func (op *call) describeProfile(p *iam.InstanceProfile) (iam.ProfileDescription,
 	if p.Role == "" {
 		return d, nil
 	}
-	role, err := roles.find(op, p.Role)
+	role, err := roles.read(op, p.Role)
 	if err != nil {
 		return d, err
 	}
@@ -204,39 +180,32 @@ func (op *call) describeProfile(p *iam.InstanceProfile) (iam.ProfileDescription,
 	return d, err
 }
 
-func (op *call) profileResponse(p *iam.InstanceProfile) (*iam.InstanceProfileResponse, error) {
+// profileResponse tells about an instance profile that was read.
+func (op *call) profileResponse(p *iam.InstanceProfile, err error) (*iam.InstanceProfileResponse, error) {
+	if err != nil {
+		return nil, err
+	}
 	description, err := op.describeProfile(p)
 	return &iam.InstanceProfileResponse{Profile: description}, err
 }
 
 // GetInstanceProfile tells about an instance profile and its role.
 func (op *call) GetInstanceProfile(in *iam.SubjectRequest) (*iam.InstanceProfileResponse, error) {
-	profile, err := profiles.subject(op, in.Subject)
-	if err != nil {
-		return nil, err
-	}
-	return op.profileResponse(profile)
+	return op.profileResponse(profiles.subject(op, in.Subject))
 }
 
 // ListInstanceProfiles lists instance profiles.
 func (op *call) ListInstanceProfiles(in *iam.ListRequest) (*iam.ListInstanceProfilesResponse, error) {
-	found, rest, err := profiles.list(op, in)
+	return op.profilesResponse(profiles.list(op, in))
+}
+
+func (op *call) profilesResponse(found []*iam.InstanceProfile, rest iam.Rest,
+	err error) (*iam.ListInstanceProfilesResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	return op.listProfiles(found, rest)
-}
-
-func (op *call) listProfiles(found []*iam.InstanceProfile, rest iam.Rest) (*iam.ListInstanceProfilesResponse, error) {
-	answer := &iam.ListInstanceProfilesResponse{Rest: rest}
-	for _, profile := range found {
-		description, err := op.describeProfile(profile)
-		if err != nil {
-			return nil, err
-		}
-		answer.Profiles = append(answer.Profiles, description)
-	}
-	return answer, nil
+	all, err := each(found, op.describeProfile)
+	return &iam.ListInstanceProfilesResponse{Profiles: all, Rest: rest}, err
 }
 
 // ListInstanceProfilesForRole lists the instance profiles that have a role.
@@ -245,23 +214,7 @@ func (op *call) ListInstanceProfilesForRole(in *iam.SubjectPageRequest) (*iam.Li
 	if err != nil {
 		return nil, err
 	}
-	entries, _, err := profilesByRole.List(op.Tx, iam.ID(op.Account, role.Name)+"/", "", 0)
-	if err != nil {
-		return nil, err
-	}
-	entries, rest, err := paginate(entries, func(e store.Entry[string]) string { return e.ID }, in.Page)
-	if err != nil {
-		return nil, err
-	}
-	var found []*iam.InstanceProfile
-	for _, entry := range entries {
-		profile, err := profiles.find(op, nameInARN(entry.ID))
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, profile)
-	}
-	return op.listProfiles(found, rest)
+	return op.profilesResponse(profiles.referring(op, profilesByRole, below(op.Account, role.Name), in.Page))
 }
 
 // DeleteInstanceProfile deletes an instance profile that has no role any more.
@@ -273,15 +226,14 @@ func (op *call) DeleteInstanceProfile(in *iam.SubjectRequest) error {
 	case profile.Role != "":
 		return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
 	}
-	profiles.delete(op, profile)
+	profiles.Delete(op.Tx, profile)
 	return nil
 }
 
 // AddRoleToInstanceProfile gives an instance profile its role. It may have one.
 func (op *call) AddRoleToInstanceProfile(in *iam.ProfileRoleRequest) error {
-	subject := iam.Subject{InstanceProfileName: in.ProfileName}
-	return op.InstanceProfiles().edit(op, subject, func(profile *iam.InstanceProfile) error {
-		role, err := roles.find(op, in.RoleName)
+	return profiles.edit(op, in.ProfileName, func(profile *iam.InstanceProfile) error {
+		role, err := roles.read(op, in.RoleName)
 		switch {
 		case err != nil:
 			return err
@@ -293,18 +245,16 @@ func (op *call) AddRoleToInstanceProfile(in *iam.ProfileRoleRequest) error {
 			return err
 		}
 		profile.Role = role.Name
-		return profilesByRole.Put(op.Tx, iam.ID(op.Account, role.Name)+"/"+strings.ToLower(profile.Name), "")
+		return nil
 	})
 }
 
 // RemoveRoleFromInstanceProfile takes the role out of an instance profile.
 func (op *call) RemoveRoleFromInstanceProfile(in *iam.ProfileRoleRequest) error {
-	subject := iam.Subject{InstanceProfileName: in.ProfileName}
-	return op.InstanceProfiles().edit(op, subject, func(profile *iam.InstanceProfile) error {
+	return profiles.edit(op, in.ProfileName, func(profile *iam.InstanceProfile) error {
 		if !strings.EqualFold(profile.Role, in.RoleName) {
 			return noSuchEntity("The role with name %s is not in the instance profile %s.", in.RoleName, profile.Name)
 		}
-		profilesByRole.Delete(op.Tx, iam.ID(op.Account, profile.Role)+"/"+strings.ToLower(profile.Name))
 		profile.Role = ""
 		return nil
 	})

@@ -51,53 +51,67 @@ func sortedTags(tags map[string]string) aws.Members[iam.Tag] {
 type Entities[T any] struct {
 	c    *Control
 	noun noun[T]
-	// find reads the entity that an operation is about, if the caller may perform it on that.
-	find func(*call, iam.Subject) (*T, error)
 }
 
 // InstanceProfiles are the instance profiles as entities.
 func (c *Control) InstanceProfiles() Entities[iam.InstanceProfile] {
-	return Entities[iam.InstanceProfile]{c, profiles, profiles.subject}
+	return Entities[iam.InstanceProfile]{c, profiles}
 }
 
 // Policies are the managed policies as entities.
 func (c *Control) Policies() Entities[iam.ManagedPolicy] {
-	return Entities[iam.ManagedPolicy]{c, policies, func(op *call, s iam.Subject) (*iam.ManagedPolicy, error) { return op.aboutPolicy(s.PolicyARN) }}
+	return Entities[iam.ManagedPolicy]{c, policies}
 }
 
 // Providers are the OpenID Connect providers as entities.
-func (c *Control) Providers() Entities[iam.Provider] {
-	return Entities[iam.Provider]{c, providers, func(op *call, s iam.Subject) (*iam.Provider, error) { return op.aboutProvider(s.ProviderARN) }}
-}
+func (c *Control) Providers() Entities[iam.Provider] { return Entities[iam.Provider]{c, providers} }
 
-// edit is the change of one entity, as the policies of its caller see it.
-type edit struct {
+// request is what is asked of one entity, as the policies of its caller see it.
+type request struct {
 	action  string
 	subject iam.Subject
 	keys    authority.Keys // condition keys of the request
 }
 
+// ask carries out an operation that tells something of the entity it is about.
+func ask[T, R any](ctx context.Context, e Entities[T], caller iam.Caller, r request,
+	f func(*call, *T) (*R, error)) (*R, error) {
+	return operation.Do(ctx, e.c.Service, operation.Request{Caller: caller, Action: r.action},
+		func(op *call, _ *iam.Empty) (*R, error) {
+			maps.Copy(op.Keys, r.keys)
+			object, err := e.noun.subject(op, r.subject)
+			if err != nil {
+				return nil, err
+			}
+			return f(op, object)
+		}, &iam.Empty{})
+}
+
 // change carries out an operation that changes the entity it is about.
-func (e Entities[T]) change(ctx context.Context, caller iam.Caller, d edit, f func(*call, *T) error) (*iam.Empty, error) {
-	return do(ctx, e.c, operation.Request{Caller: caller, Action: d.action}, func(op *call) (*iam.Empty, error) {
-		maps.Copy(op.Keys, d.keys)
-		return &iam.Empty{}, e.edit(op, d.subject, func(object *T) error { return f(op, object) })
+func (e Entities[T]) change(ctx context.Context, caller iam.Caller, r request, f func(*call, *T) error) (*iam.Empty, error) {
+	return ask(ctx, e, caller, r, func(op *call, object *T) (*iam.Empty, error) {
+		return &iam.Empty{}, e.noun.change(op, object, func(object *T) error { return f(op, object) })
 	})
 }
 
-// edit changes the entity that an operation is about, unless it is AWS's own.
-func (e Entities[T]) edit(op *call, subject iam.Subject, f func(*T) error) error {
-	object, err := e.find(op, subject)
+// edit changes the entity that an operation is about.
+func (n noun[T]) edit(op *call, given string, f func(*T) error) error {
+	object, err := n.find(op, given)
 	if err != nil {
 		return err
 	}
-	if err := changeable(e.noun.entity(object)); err != nil {
+	return n.change(op, object, f)
+}
+
+// change changes an entity, unless it is AWS's own, and writes it.
+func (n noun[T]) change(op *call, object *T, f func(*T) error) error {
+	if err := changeable(n.entity(object)); err != nil {
 		return err
 	}
 	if err := f(object); err != nil {
 		return err
 	}
-	return e.noun.put(op, object)
+	return n.Put(op.Call, object)
 }
 
 // changeable refuses to change what is built in.
@@ -114,14 +128,14 @@ func (e Entities[T]) Tag(ctx context.Context, caller iam.Caller, in *iam.TagRequ
 	for _, tag := range in.Tags {
 		given[tag.Key] = tag.Value
 	}
-	tag := edit{"Tag" + e.noun.action, in.Subject, authority.Keys{}}
+	tag := request{"Tag" + e.noun.action, in.Subject, authority.Keys{}}
 	tag.keys.SetTags(given)
 	return e.change(ctx, caller, tag, func(_ *call, object *T) error { return addTags(e.noun.entity(object), in.Tags) })
 }
 
 // Untag removes tags from an entity. Keys that it does not have are passed over.
 func (e Entities[T]) Untag(ctx context.Context, caller iam.Caller, in *iam.UntagRequest) (*iam.Empty, error) {
-	untag := edit{"Untag" + e.noun.action, in.Subject, authority.Keys{}}
+	untag := request{"Untag" + e.noun.action, in.Subject, authority.Keys{}}
 	untag.keys.Set("aws:TagKeys", in.TagKeys...)
 	return e.change(ctx, caller, untag, func(_ *call, object *T) error {
 		maps.DeleteFunc(e.noun.entity(object).Tags, func(key, _ string) bool {
@@ -133,13 +147,9 @@ func (e Entities[T]) Untag(ctx context.Context, caller iam.Caller, in *iam.Untag
 
 // ListTags lists the tags of an entity in the order of their keys.
 func (e Entities[T]) ListTags(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListTagsResponse, error) {
-	return do(ctx, e.c, operation.Request{Caller: caller, Action: "List" + e.noun.action + "Tags"},
-		func(op *call) (*iam.ListTagsResponse, error) {
-			object, err := e.find(op, in.Subject)
-			if err != nil {
-				return nil, err
-			}
-			tags, rest, err := paginate(sortedTags(e.noun.entity(object).Tags), func(t iam.Tag) string { return t.Key }, in.Page)
-			return &iam.ListTagsResponse{Tags: tags, Rest: rest}, err
-		})
+	list := request{action: "List" + e.noun.action + "Tags", subject: in.Subject}
+	return ask(ctx, e, caller, list, func(_ *call, object *T) (*iam.ListTagsResponse, error) {
+		tags, rest, err := paginate(sortedTags(e.noun.entity(object).Tags), func(t iam.Tag) string { return t.Key }, in.Page)
+		return &iam.ListTagsResponse{Tags: tags, Rest: rest}, err
+	})
 }

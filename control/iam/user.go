@@ -2,26 +2,27 @@ package iam
 
 import (
 	"cmp"
+	"errors"
 
 	"pergola/aws"
 	"pergola/aws/iam"
+	"pergola/lattice"
 )
 
 // CreateUser makes a user, who has no keys yet.
 func (op *call) CreateUser(in *iam.CreateUserRequest) (*iam.UserResponse, error) {
-	e, err := op.newEntity(iam.PrefixUser, in.Name, in.Path, in.Tags)
+	op.Set(boundaryKey, in.Boundary)
+	return userResponse(users.create(op, in.Name, in.Path, in.Tags, func(user *iam.User) error {
+		return users.bound(op, user, in.Boundary)
+	}))
+}
+
+// userResponse tells about a user that was read.
+func userResponse(user *iam.User, err error) (*iam.UserResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	user := &iam.User{Entity: e}
-	op.Set(boundaryKey, in.Boundary)
-	if err := users.mayCreate(op, user); err != nil {
-		return nil, err
-	}
-	if err := users.bound(op, user, in.Boundary); err != nil {
-		return nil, err
-	}
-	return &iam.UserResponse{User: describeUser(user)}, users.create(op, user)
+	return &iam.UserResponse{User: describeUser(user)}, nil
 }
 
 func describeUser(u *iam.User) iam.UserDescription {
@@ -37,18 +38,14 @@ func (op *call) user(s iam.Subject) (*iam.User, error) {
 		if op.Caller.Type != iam.TypeUser {
 			return nil, aws.Errorf("ValidationError", "Must specify userName when calling with non-User credentials")
 		}
-		s.UserName = nameInARN(op.Caller.ARN)
+		s.UserName = lattice.IDOf(op.Caller.ARN)
 	}
 	return users.subject(op, s)
 }
 
 // GetUser tells about a user; about the caller, if it names none.
 func (op *call) GetUser(in *iam.SubjectRequest) (*iam.UserResponse, error) {
-	user, err := op.user(in.Subject)
-	if err != nil {
-		return nil, err
-	}
-	return &iam.UserResponse{User: describeUser(user)}, nil
+	return userResponse(op.user(in.Subject))
 }
 
 // ListUsers lists users, without their tags and boundaries.
@@ -66,48 +63,27 @@ func summariseUser(u *iam.User) iam.UserDescription {
 // UpdateUser gives a user another name or path, for which the caller needs the permission on what the user is and on what
 // it becomes. Keys, groups and policies stay with the user.
 func (op *call) UpdateUser(in *iam.UpdateUserRequest) error {
-	user, err := users.about(op, in.Name)
+	user, err := users.find(op, in.Name)
 	if err != nil {
 		return err
 	}
-	if in.NewPath != "" {
-		user.Path = in.NewPath
-	}
-	renamed := *user
-	renamed.Name = cmp.Or(in.NewName, user.Name)
-	if err := users.may(op, &renamed); err != nil {
+	was := *user
+	user.Name, user.Path = cmp.Or(in.NewName, user.Name), cmp.Or(in.NewPath, user.Path)
+	if err := op.May(user.ARN(), user.Tags); err != nil {
 		return err
 	}
-	if in.NewName != "" && in.NewName != user.Name {
-		if err := op.renameUser(user, in.NewName); err != nil {
-			return err
-		}
+	if user.Name == was.Name {
+		return users.Put(op.Call, user)
 	}
-	return users.put(op, user)
-}
-
-// renameUser moves all that refers to a user to a new name. A new name may be the old one in another case.
-func (op *call) renameUser(user *iam.User, name string) error {
-	if iam.ID(op.Account, name) != iam.ID(op.Account, user.Name) {
-		if err := users.free(op, name); err != nil {
-			return err
-		}
-	}
-	if err := users.rename(op, user, name); err != nil {
+	if err := users.Move(op.Call, &was, user); err != nil {
 		return err
 	}
-	if err := op.renameKeys(user, name); err != nil {
-		return err
+	keys, err := op.keysOf(&was)
+	for _, key := range keys {
+		key.User = user.Name
+		err = errors.Join(err, accessKeys.Put(op.Call, key))
 	}
-	for _, group := range user.Groups {
-		memberships.Delete(op.Tx, membership(op.Account, group, user.Name))
-		if err := memberships.Put(op.Tx, membership(op.Account, group, name), ""); err != nil {
-			return err
-		}
-	}
-	users.delete(op, user)
-	user.Name = name
-	return nil
+	return err
 }
 
 // DeleteUser deletes a user that has no keys, no policies and no groups any more.
@@ -125,9 +101,9 @@ func (op *call) DeleteUser(in *iam.SubjectRequest) error {
 	case len(user.Groups) > 0:
 		return deleteConflict("Cannot delete entity, must remove users from group first.")
 	}
-	if err := users.bare(op, user); err != nil {
+	if err := users.bare(user); err != nil {
 		return err
 	}
-	users.delete(op, user)
+	users.Delete(op.Tx, user)
 	return nil
 }

@@ -32,6 +32,14 @@ type Room struct {
 	Exceeded func(limit int) error
 }
 
+// admit refuses one more where there are some already.
+func (r *Room) admit(op *operation.Call, have int) error {
+	if limit := op.Quotas.LimitOf(r.Code, r.Default); have >= limit {
+		return r.Exceeded(limit)
+	}
+	return nil
+}
+
 func (k *Kind[T]) holdsOf(value *T) []Hold {
 	if k.Holds == nil {
 		return nil
@@ -72,8 +80,8 @@ func (h Hold) Take(op *operation.Call) error {
 		if err != nil {
 			return err
 		}
-		if limit := op.Quotas.LimitOf(h.Room.Code, h.Room.Default); n >= limit {
-			return h.Room.Exceeded(limit)
+		if err := h.Room.admit(op, n); err != nil {
+			return err
 		}
 	}
 	return h.Index.Put(op.Tx, h.Key, h.Value)

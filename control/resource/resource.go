@@ -30,12 +30,17 @@ type Definition[T any] struct {
 	Head func(*T) Head
 	// Missing says that there is no such resource.
 	Missing func(Ref) error
-	// ByAccount says that paths begin with the account and a slash. Otherwise an index says what an account has.
-	ByAccount bool
+	// ByAccount says that paths begin with the account and a slash, and Global that the deployment has the resources as a
+	// whole, so that All, Own and Count are about those of every account. Otherwise an index says what an account has.
+	ByAccount, Global bool
 	// Hidden says that another account's resource is missing too. By default the caller is refused it.
 	Hidden bool
 	// Keys sets the condition keys that a resource has besides its tags; nil for none.
 	Keys func(authority.Keys, *T)
+	// Taken refuses a new resource whose path another one has. Nil is for paths that are made of random ids.
+	Taken func(*T) error
+	// Room is how many resources an account may have, nil for any number. It has no set: the resources are counted.
+	Room *Room
 	// Holds are the keys that a resource has in indexes while it exists; nil for none.
 	Holds func(*T) []Hold
 	// Progress is where a resource says how far its last change has come; nil for kinds without a status.
@@ -50,7 +55,8 @@ type Definition[T any] struct {
 type Head struct {
 	// Path is its id in the store. That of a part of another resource begins with the other one's path and a slash.
 	Path string
-	// ARN names it, and its account. A resource that does not keep its ARN goes by that of the request, and has Account.
+	// ARN names it, and its account. A resource that does not keep its ARN goes by that of the request, and has Account
+	// where the path does not begin with that.
 	ARN, Account string
 	Tags         *map[string]string
 	// Token is the idempotency token that it was created with, or "".
@@ -111,13 +117,14 @@ func (k *Kind[T]) Read(op *operation.Call, ref Ref) (*T, error) {
 		return nil, err
 	}
 	head := k.Head(value)
+	arn := cmp.Or(head.ARN, ref.ARN)
 	switch {
-	case ref.Exact && head.ARN != ref.ARN, k.Hidden && head.owner() != op.Account:
+	case ref.Exact && arn != ref.ARN, k.Hidden && head.owner() != op.Account:
 		return nil, k.Missing(ref)
 	case k.Hidden:
 		return value, nil
 	}
-	return value, op.Owns(head.ARN)
+	return value, op.Owns(arn)
 }
 
 // Find reads the resource that an operation is about, if the caller may perform the operation on it. A caller that may
@@ -165,8 +172,50 @@ func (k *Kind[T]) Create(op *operation.Call, o Order, build func() (*T, error)) 
 	return value, k.remember(op, o, value)
 }
 
-// Add writes a resource that is new, with what it holds.
+// Add writes a resource that is new, with what it holds. That its path is taken is a more useful error than that there is
+// no room.
 func (k *Kind[T]) Add(op *operation.Call, value *T) error {
+	if err := k.vacant(op.Tx, value); err != nil {
+		return err
+	}
+	if k.Room != nil {
+		have, err := k.Count(op.Tx, op.Account)
+		if err != nil {
+			return err
+		}
+		if err := k.Room.admit(op, have); err != nil {
+			return err
+		}
+	}
+	return k.insert(op, value)
+}
+
+// Move gives a resource another path, if no other one has that: was is the resource as it is in the store.
+func (k *Kind[T]) Move(op *operation.Call, was, value *T) error {
+	k.Delete(op.Tx, was)
+	if err := k.vacant(op.Tx, value); err != nil {
+		return err
+	}
+	return k.insert(op, value)
+}
+
+// vacant refuses a path that another resource has.
+func (k *Kind[T]) vacant(tx *store.Tx, value *T) error {
+	if k.Taken == nil {
+		return nil
+	}
+	_, err := k.Objects.Get(tx, k.Head(value).Path)
+	switch {
+	case err == nil:
+		return k.Taken(value)
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
+// insert writes a resource at a path where there is none, with what it holds.
+func (k *Kind[T]) insert(op *operation.Call, value *T) error {
 	if err := k.take(op, value, nil); err != nil {
 		return err
 	}
@@ -180,7 +229,17 @@ func (k *Kind[T]) Add(op *operation.Call, value *T) error {
 }
 
 // isIndexed reports whether a resource is in the index of what its account has: parts of others are not.
-func (k *Kind[T]) isIndexed(head Head) bool { return !k.ByAccount && !strings.Contains(head.Path, "/") }
+func (k *Kind[T]) isIndexed(head Head) bool {
+	return !k.ByAccount && !k.Global && !strings.Contains(head.Path, "/")
+}
+
+// stem begins the paths of what an account has, where it is not in the index.
+func (k *Kind[T]) stem(account string) string {
+	if k.Global {
+		return ""
+	}
+	return account + "/"
+}
 
 // Put writes resources that exist already, and makes what they hold that of what they are now. All give up what they hold
 // no more before the first takes anything new, so that two can exchange what they hold.
@@ -230,8 +289,8 @@ func (k *Kind[T]) DeleteParts(tx *store.Tx, account, path string) error {
 
 // Own are the resources of an account, in order of path, after one; so many at most, 0 for all, and whether there are more.
 func (k *Kind[T]) Own(tx *store.Tx, account, after string, limit int) (all []store.Entry[T], more bool, err error) {
-	if k.ByAccount {
-		all, more, err = k.Objects.List(tx, account+"/", after, limit)
+	if k.ByAccount || k.Global {
+		all, more, err = k.Objects.List(tx, k.stem(account), after, limit)
 	} else {
 		all, more, err = k.owned.List(tx, account, after, limit)
 	}
@@ -250,8 +309,8 @@ func (k *Kind[T]) All(tx *store.Tx, account string) ([]*T, error) {
 
 // Count is how many resources an account has.
 func (k *Kind[T]) Count(tx *store.Tx, account string) (int, error) {
-	if k.ByAccount {
-		return k.Objects.Count(tx, account+"/")
+	if k.ByAccount || k.Global {
+		return k.Objects.Count(tx, k.stem(account))
 	}
 	return k.owned.Count(tx, account)
 }
