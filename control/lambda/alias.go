@@ -32,7 +32,7 @@ func (op *call) putAlias(f *lambda.Function, name lambda.Name, alias lambda.Alia
 	}
 	named := name
 	named.Qualifier = alias.Version
-	if _, err := op.version(f, named); err != nil {
+	if _, err := op.versionOf(op.Tx, f, named); err != nil {
 		return nil, err
 	}
 	alias.Revision = op.revision()
@@ -94,12 +94,8 @@ func (op *call) DeleteAlias(in *lambda.DeleteAliasRequest) (*lattice.Empty, erro
 	return done(op.put(f))
 }
 
-func (op *call) aliases(f *lambda.Function) (all []lambda.Alias, err error) {
-	entries, _, err := aliasObjects.List(op.Tx, lambda.ID(f.Account, f.Name, ""), "", 0)
-	for _, entry := range entries {
-		all = append(all, entry.Value)
-	}
-	return all, err
+func (op *call) aliases(f *lambda.Function) ([]lambda.Alias, error) {
+	return below(op.Tx, aliasObjects, lambda.ID(f.Account, f.Name, ""))
 }
 
 // ListAliases lists the aliases of a function, or those of one version.

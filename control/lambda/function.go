@@ -30,17 +30,27 @@ const defaultArchitecture = "x86_64"
 
 // CreateFunction makes a function from a zip file, whose code is kept once for all attempts.
 func (c *Control) CreateFunction(ctx context.Context, caller iam.Caller, in *lambda.CreateFunctionRequest) (*lambda.Configuration, error) {
-	c.changing.RLock()
-	defer c.changing.RUnlock()
-	keep := c.keeper(&in.Code)
-	create := func(op *call, in *lambda.CreateFunctionRequest) (*lambda.Configuration, error) {
+	request := operation.Request{Caller: caller, Action: "CreateFunction"}
+	return c.bringing(ctx, request, &in.Code, func(op *call, keep keeper) (*lambda.Configuration, error) {
 		return op.createFunction(in, keep)
-	}
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateFunction"}, create, in)
+	})
 }
 
-func (op *call) createFunction(in *lambda.CreateFunctionRequest,
-	keep func(*lambda.Version) error) (*lambda.Configuration, error) {
+// keeper keeps the code of a request, once, and makes it that of a version.
+type keeper func(*lambda.Version) error
+
+// bringing carries out an operation whose request brings code, which is kept once for all attempts.
+func (c *Control) bringing(ctx context.Context, r operation.Request, code *lambda.Code,
+	do func(*call, keeper) (*lambda.Configuration, error)) (*lambda.Configuration, error) {
+	c.changing.RLock()
+	defer c.changing.RUnlock()
+	keep := c.keep(code)
+	return operation.Do(ctx, c.Service, r, func(op *call, _ *lambda.Code) (*lambda.Configuration, error) {
+		return do(op, keep)
+	}, code)
+}
+
+func (op *call) createFunction(in *lambda.CreateFunctionRequest, keep keeper) (*lambda.Configuration, error) {
 	name, err := op.named(in.FunctionName, "")
 	if err != nil {
 		return nil, err
@@ -52,7 +62,7 @@ func (op *call) createFunction(in *lambda.CreateFunctionRequest,
 	if err := op.MayCreate(name.ARN(), in.Tags, "TagResource"); err != nil {
 		return nil, err
 	}
-	switch _, err := op.find(name); {
+	switch _, err := op.find(op.Tx, name); {
 	case err == nil:
 		return nil, conflict("Function already exist: %s", name.Function)
 	case !isNotFound(err):
@@ -206,8 +216,7 @@ func trusts(role *iam.Role) bool {
 	return policy.Compile(document).Evaluate(request).Effect == policy.Allow
 }
 
-// keeper returns what keeps the code of a request, once, and makes it that of a version.
-func (c *Control) keeper(code *lambda.Code) func(*lambda.Version) error {
+func (c *Control) keep(code *lambda.Code) keeper {
 	keep := sync.OnceValues(func() (string, error) {
 		switch {
 		case code.S3Bucket != "" || code.S3Key != "" || code.ImageURI != "" || code.SourceKMSKeyARN != "":
@@ -268,11 +277,7 @@ func describe(f *lambda.Function, v *lambda.Version, name lambda.Name) *lambda.C
 
 // GetFunction describes a version of a function, with its tags.
 func (op *call) GetFunction(in *lambda.GetFunctionRequest) (*lambda.GetFunctionResponse, error) {
-	f, name, err := op.about(in.FunctionName, in.Qualifier)
-	if err != nil {
-		return nil, err
-	}
-	v, err := op.version(f, name)
+	f, v, name, err := op.version(&in.Reference)
 	if err != nil {
 		return nil, err
 	}
@@ -287,11 +292,7 @@ func (op *call) GetFunction(in *lambda.GetFunctionRequest) (*lambda.GetFunctionR
 
 // GetFunctionConfiguration describes a version of a function.
 func (op *call) GetFunctionConfiguration(in *lambda.GetFunctionConfigurationRequest) (*lambda.Configuration, error) {
-	f, name, err := op.about(in.FunctionName, in.Qualifier)
-	if err != nil {
-		return nil, err
-	}
-	v, err := op.version(f, name)
+	f, v, name, err := op.version(&in.Reference)
 	if err != nil {
 		return nil, err
 	}
@@ -300,30 +301,19 @@ func (op *call) GetFunctionConfiguration(in *lambda.GetFunctionConfigurationRequ
 
 // UpdateFunctionCode gives a function other code. A dry run changes nothing.
 func (c *Control) UpdateFunctionCode(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
-	answer, err := c.updateCode(ctx, caller, in)
+	request := operation.Request{Caller: caller, Action: "UpdateFunctionCode"}
+	answer, err := c.bringing(ctx, request, &in.Code, func(op *call, keep keeper) (*lambda.Configuration, error) {
+		return op.updateCode(in, keep)
+	})
 	if err == nil {
 		c.collect(ctx) // the code that there was, or that of a dry run
 	}
 	return answer, err
 }
 
-func (c *Control) updateCode(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
-	c.changing.RLock()
-	defer c.changing.RUnlock()
-	keep := c.keeper(&in.Code)
-	update := func(op *call, in *lambda.UpdateFunctionCodeRequest) (*lambda.Configuration, error) {
-		return op.updateCode(in, keep)
-	}
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateFunctionCode"}, update, in)
-}
-
-func (op *call) updateCode(in *lambda.UpdateFunctionCodeRequest,
-	keep func(*lambda.Version) error) (*lambda.Configuration, error) {
-	f, name, err := op.unqualified(in.FunctionName)
+func (op *call) updateCode(in *lambda.UpdateFunctionCodeRequest, keep keeper) (*lambda.Configuration, error) {
+	f, name, err := op.current(in.FunctionName, in.RevisionID)
 	if err != nil {
-		return nil, err
-	}
-	if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
 		return nil, err
 	}
 	if err := keep(&f.Latest); err != nil {
@@ -342,11 +332,8 @@ func (op *call) updateCode(in *lambda.UpdateFunctionCodeRequest,
 // UpdateFunctionConfiguration changes what the request has of a configuration.
 func (op *call) UpdateFunctionConfiguration(
 	in *lambda.UpdateFunctionConfigurationRequest) (*lambda.Configuration, error) {
-	f, name, err := op.unqualified(in.FunctionName)
+	f, name, err := op.current(in.FunctionName, in.RevisionID)
 	if err != nil {
-		return nil, err
-	}
-	if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
 		return nil, err
 	}
 	settle(&f.Latest, in)
@@ -410,8 +397,7 @@ func (op *call) ListFunctions(in *lambda.ListFunctionsRequest) (*lambda.ListFunc
 	}
 	answer := &lambda.ListFunctionsResponse{}
 	answer.Functions, answer.NextMarker = page(all, in.Page, func(d lambda.Configuration) string {
-		return d.FunctionName +
-			"/" + order(d.Version)
+		return d.FunctionName + "/" + order(d.Version)
 	})
 	return answer, nil
 }
@@ -429,16 +415,9 @@ func (c *Control) Collect(ctx context.Context) error {
 	defer c.changing.Unlock()
 	wanted := map[string]bool{}
 	err := c.Store.View(ctx, func(tx *store.Tx) error {
-		all, _, err := functionObjects.List(tx, "", "", 0)
-		if err != nil {
-			return err
-		}
-		for _, entry := range all {
-			wanted[entry.Value.Latest.CodeSHA256] = true
-		}
-		versions, _, err := versionObjects.List(tx, "", "", 0)
-		for _, entry := range versions {
-			wanted[entry.Value.CodeSHA256] = true
+		versions, err := allVersions(tx, "")
+		for _, v := range versions {
+			wanted[v.CodeSHA256] = true
 		}
 		return err
 	})

@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -111,13 +110,9 @@ func throttled(err error) error {
 
 // mayInvoke finds what a caller wants to invoke, if it may: by its own policies, or by those of the function.
 func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Name, error) {
-	name, err := op.named(in.FunctionName, in.Qualifier)
+	f, name, err := op.look(in.FunctionName, in.Qualifier)
 	if err != nil {
 		return nil, name, err
-	}
-	f, err := op.find(name)
-	if f == nil {
-		return nil, name, cmp.Or(op.May(name.ARN(), nil), err)
 	}
 	if err := op.MayBy(f.Guard(name.Qualifier), lambda.InvokeAction, name.ARN(), f.Tags); err != nil {
 		return nil, name, err
@@ -128,7 +123,7 @@ func (op *call) mayInvoke(in *lambda.Reference) (*functions.Function, lambda.Nam
 
 // runnable is what a name means, ready to be run.
 func (c *Control) runnable(tx *store.Tx, f *lambda.Function, name lambda.Name) (*functions.Function, error) {
-	v, err := c.version(tx, f, name)
+	v, err := c.versionOf(tx, f, name)
 	if err != nil {
 		return nil, err
 	}

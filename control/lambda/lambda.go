@@ -18,7 +18,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"pergola/aws/lambda"
 	"pergola/control/authority"
 	"pergola/control/operation"
+	"pergola/control/resource"
 	"pergola/functions"
 	"pergola/lattice"
 	"pergola/sealing"
@@ -154,17 +154,37 @@ func (op *call) named(reference, qualifier string) (lambda.Name, error) {
 	return name, nil
 }
 
-// about finds the function that a request names, if the caller may perform the operation on it.
-func (op *call) about(reference, qualifier string) (*lambda.Function, lambda.Name, error) {
+// look finds the function that a request names. A caller that may not perform the operation on it does not learn whether
+// there is none.
+func (op *call) look(reference, qualifier string) (*lambda.Function, lambda.Name, error) {
 	name, err := op.named(reference, qualifier)
 	if err != nil {
 		return nil, name, err
 	}
-	f, err := op.find(name)
-	if f == nil {
-		return nil, name, cmp.Or(op.May(name.ARN(), nil), err)
+	f, err := op.find(op.Tx, name)
+	if err != nil {
+		err = cmp.Or(op.May(name.ARN(), nil), err)
+	}
+	return f, name, err
+}
+
+// about finds the function that a request names, if the caller may perform the operation on it.
+func (op *call) about(reference, qualifier string) (*lambda.Function, lambda.Name, error) {
+	f, name, err := op.look(reference, qualifier)
+	if err != nil {
+		return nil, name, err
 	}
 	return f, name, op.May(name.ARN(), f.Tags)
+}
+
+// version finds the version of a function that a request names, if the caller may perform the operation on it.
+func (op *call) version(in *lambda.Reference) (*lambda.Function, *lambda.Version, lambda.Name, error) {
+	f, name, err := op.about(in.FunctionName, in.Qualifier)
+	if err != nil {
+		return nil, nil, name, err
+	}
+	v, err := op.versionOf(op.Tx, f, name)
+	return f, v, name, err
 }
 
 // unqualified is about for operations that are about the function as a whole.
@@ -179,11 +199,28 @@ func (op *call) unqualified(reference string) (*lambda.Function, lambda.Name, er
 	return op.about(name.Unqualified().ARN(), "")
 }
 
-// find reads a function, nil with an error if there is none.
-func (op *call) find(name lambda.Name) (*lambda.Function, error) {
-	return op.Control.find(op.Tx, name)
+// current is unqualified for a change that may be about one revision alone.
+func (op *call) current(reference, revision string) (*lambda.Function, lambda.Name, error) {
+	f, name, err := op.unqualified(reference)
+	if err != nil {
+		return nil, name, err
+	}
+	return f, name, unchanged(revision, f.Latest.Revision)
 }
 
+// edit changes and writes the function as a whole that a request names.
+func (op *call) edit(reference string, change func(*lambda.Function) error) error {
+	f, _, err := op.unqualified(reference)
+	if err != nil {
+		return err
+	}
+	if err := change(f); err != nil {
+		return err
+	}
+	return op.put(f)
+}
+
+// find reads a function, nil with an error if there is none.
 func (c *Control) find(tx *store.Tx, name lambda.Name) (*lambda.Function, error) {
 	if name.Region != c.Region {
 		return nil, notFound("Function not found: %s: this deployment is %s", name.ARN(), c.Region)
@@ -194,22 +231,21 @@ func (c *Control) find(tx *store.Tx, name lambda.Name) (*lambda.Function, error)
 // done is the answer of operations that have nothing to tell.
 func done(err error) (*lattice.Empty, error) { return &lattice.Empty{}, err }
 
-// The pages of a listing.
+// defaultPage is how many items a page has unless the request says otherwise.
 const defaultPage = 50
 
-// page cuts one page out of a listing in the order of its keys, and returns the marker of the next one: the key after which
-// it begins.
+// page cuts one page out of a listing in the order of its keys, and returns the marker of the next one: the key after
+// which it begins.
 func page[T any](items []T, p lambda.Page, key func(T) string) (cut []T, next string) {
-	slices.SortFunc(items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
-	start := 0
-	for p.Marker != "" && start < len(items) && key(items[start]) <= p.Marker {
-		start++
+	return resource.Page(items, key, p.Marker, int(cmp.Or(p.MaxItems, defaultPage)))
+}
+
+// below reads the objects of a kind whose ids begin with a prefix.
+func below[T any](tx *store.Tx, kind store.Kind[T], prefix string) ([]T, error) {
+	entries, _, err := kind.List(tx, prefix, "", 0)
+	all := make([]T, len(entries))
+	for i, entry := range entries {
+		all[i] = entry.Value
 	}
-	cut = items[start:]
-	size := int(cmp.Or(p.MaxItems, defaultPage))
-	if len(cut) > size {
-		cut = cut[:size]
-		next = key(cut[size-1])
-	}
-	return append([]T{}, cut...), next // a list, not null
+	return all, err
 }

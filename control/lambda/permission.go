@@ -63,7 +63,7 @@ func (op *call) guarded(in *lambda.Reference) (*lambda.Function, lambda.Name, er
 	if name.Qualifier == lambda.Latest {
 		return nil, name, invalid("We currently do not support adding policies for $LATEST.")
 	}
-	_, err = op.version(f, name)
+	_, err = op.versionOf(op.Tx, f, name)
 	return f, name, err
 }
 

@@ -7,20 +7,13 @@ import (
 
 // roomForCode refuses more code than an account may have. What the transaction has written counts.
 func (op *call) roomForCode() error {
-	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.Account, ""), "", 0)
-	if err != nil {
-		return err
-	}
-	versions, _, err := versionObjects.List(op.Tx, lambda.ID(op.Account, ""), "", 0)
+	versions, err := allVersions(op.Tx, lambda.ID(op.Account, ""))
 	if err != nil {
 		return err
 	}
 	var total int64
-	for _, f := range functions {
-		total += f.Value.Latest.CodeSize
-	}
 	for _, v := range versions {
-		total += v.Value.CodeSize
+		total += v.CodeSize
 	}
 	const megabyte = 1 << 20
 	return op.Quotas.Room(lambda.QuotaCodeStorage, int((total+megabyte-1)/megabyte))
@@ -40,14 +33,14 @@ const unreserved = 100
 
 // roomForConcurrency refuses to reserve for a function what would leave too little for the others.
 func (op *call) roomForConcurrency(f *lambda.Function, wanted int32) error {
-	functions, _, err := functionObjects.List(op.Tx, lambda.ID(op.Account, ""), "", 0)
+	functions, err := below(op.Tx, functionObjects, lambda.ID(op.Account, ""))
 	if err != nil {
 		return err
 	}
 	total := int(wanted)
 	for _, other := range functions {
-		if other.Value.Name != f.Name && other.Value.Concurrency != nil {
-			total += int(*other.Value.Concurrency)
+		if other.Name != f.Name && other.Concurrency != nil {
+			total += int(*other.Concurrency)
 		}
 	}
 	if limit := op.Quotas.Limit(lambda.QuotaConcurrency); total > max(0, limit-unreserved) {

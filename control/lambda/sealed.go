@@ -25,10 +25,8 @@ func (c *Control) getFunction(tx *store.Tx, name lambda.Name) (*lambda.Function,
 
 // listFunctions reads the functions of an account.
 func (c *Control) listFunctions(tx *store.Tx, account string) ([]lambda.Function, error) {
-	entries, _, err := functionObjects.List(tx, lambda.ID(account, ""), "", 0)
-	all := make([]lambda.Function, len(entries))
-	for i := range entries {
-		all[i] = entries[i].Value
+	all, err := below(tx, functionObjects, lambda.ID(account, ""))
+	for i := range all {
 		if err := c.unseal(&all[i].Latest, all[i].Account, all[i].Name); err != nil {
 			return nil, err
 		}
@@ -56,13 +54,24 @@ func (c *Control) getVersion(tx *store.Tx, f *lambda.Function, number string) (l
 
 // listVersions reads the versions of a function that were published.
 func (c *Control) listVersions(tx *store.Tx, f *lambda.Function) ([]lambda.Version, error) {
-	entries, _, err := versionObjects.List(tx, lambda.ID(f.Account, f.Name, ""), "", 0)
-	all := make([]lambda.Version, len(entries))
-	for i := range entries {
-		all[i] = entries[i].Value
+	all, err := below(tx, versionObjects, lambda.ID(f.Account, f.Name, ""))
+	for i := range all {
 		if err := c.unseal(&all[i], f.Account, f.Name); err != nil {
 			return nil, err
 		}
+	}
+	return all, err
+}
+
+// allVersions reads the versions with a prefix that were published, and the latest ones, with their variables sealed.
+func allVersions(tx *store.Tx, prefix string) ([]lambda.Version, error) {
+	functions, err := below(tx, functionObjects, prefix)
+	if err != nil {
+		return nil, err
+	}
+	all, err := below(tx, versionObjects, prefix)
+	for _, f := range functions {
+		all = append(all, f.Latest)
 	}
 	return all, err
 }

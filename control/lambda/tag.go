@@ -10,18 +10,20 @@ import (
 // maxTags is how many tags a function may have (Lambda developer guide, "Using tags on Lambda functions").
 const maxTags = 50
 
-// tagged finds the function that has the tags.
-func (op *call) tagged(arn string) (*lambda.Function, error) {
-	if _, err := lambda.ParseARN(arn); err != nil {
-		return nil, invalid("%v", err)
+// isARN refuses names of functions that are not ARNs.
+func isARN(name string) error {
+	if _, err := lambda.ParseARN(name); err != nil {
+		return invalid("%v", err)
 	}
-	f, _, err := op.unqualified(arn)
-	return f, err
+	return nil
 }
 
 // ListTags lists the tags of a function.
 func (op *call) ListTags(in *lambda.ListTagsRequest) (*lambda.ListTagsResponse, error) {
-	f, err := op.tagged(in.Resource)
+	if err := isARN(in.Resource); err != nil {
+		return nil, err
+	}
+	f, _, err := op.unqualified(in.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -33,43 +35,40 @@ func (op *call) ListTags(in *lambda.ListTagsRequest) (*lambda.ListTagsResponse, 
 // TagResource adds tags to a function, or gives new values to those that it has.
 func (op *call) TagResource(in *lambda.TagResourceRequest) (*lattice.Empty, error) {
 	op.SetTags(in.Tags)
-	f, err := op.tagged(in.Resource)
-	if err != nil {
-		return nil, err
-	}
-	if f.Tags == nil {
-		f.Tags = map[string]string{}
-	}
-	if maps.Copy(f.Tags, in.Tags); len(f.Tags) > maxTags {
-		return nil, invalid("A function may have %d tags at most", maxTags)
-	}
-	return done(op.put(f))
+	return op.retag(in.Resource, func(tags map[string]string) { maps.Copy(tags, in.Tags) })
 }
 
 // UntagResource removes tags from a function.
 func (op *call) UntagResource(in *lambda.UntagResourceRequest) (*lattice.Empty, error) {
 	op.Set("aws:TagKeys", in.TagKeys...)
-	f, err := op.tagged(in.Resource)
-	if err != nil {
+	return op.retag(in.Resource, func(tags map[string]string) {
+		for _, key := range in.TagKeys {
+			delete(tags, key)
+		}
+	})
+}
+
+func (op *call) retag(arn string, change func(map[string]string)) (*lattice.Empty, error) {
+	if err := isARN(arn); err != nil {
 		return nil, err
 	}
-	for _, key := range in.TagKeys {
-		delete(f.Tags, key)
-	}
-	return done(op.put(f))
+	return done(op.edit(arn, func(f *lambda.Function) error {
+		if f.Tags == nil {
+			f.Tags = map[string]string{}
+		}
+		if change(f.Tags); len(f.Tags) > maxTags {
+			return invalid("A function may have %d tags at most", maxTags)
+		}
+		return nil
+	}))
 }
 
 // PutFunctionConcurrency says how many invocations of a function may go on at once; with 0 none may.
 func (op *call) PutFunctionConcurrency(in *lambda.PutConcurrencyRequest) (*lambda.Concurrency, error) {
-	f, _, err := op.unqualified(in.FunctionName)
-	if err != nil {
-		return nil, err
-	}
-	if err := op.roomForConcurrency(f, in.Reserved); err != nil {
-		return nil, err
-	}
-	f.Concurrency = &in.Reserved
-	return &lambda.Concurrency{Reserved: f.Concurrency}, op.put(f)
+	return &lambda.Concurrency{Reserved: &in.Reserved}, op.edit(in.FunctionName, func(f *lambda.Function) error {
+		f.Concurrency = &in.Reserved
+		return op.roomForConcurrency(f, in.Reserved)
+	})
 }
 
 // GetFunctionConcurrency returns what PutFunctionConcurrency has set, if it has.
@@ -83,12 +82,10 @@ func (op *call) GetFunctionConcurrency(in *lambda.GetConcurrencyRequest) (*lambd
 
 // DeleteFunctionConcurrency leaves the number of invocations to the deployment.
 func (op *call) DeleteFunctionConcurrency(in *lambda.DeleteConcurrencyRequest) (*lattice.Empty, error) {
-	f, _, err := op.unqualified(in.FunctionName)
-	if err != nil {
-		return nil, err
-	}
-	f.Concurrency = nil
-	return done(op.put(f))
+	return done(op.edit(in.FunctionName, func(f *lambda.Function) error {
+		f.Concurrency = nil
+		return nil
+	}))
 }
 
 // GetFunctionCodeSigningConfig says that a function's code need not be signed.

@@ -27,12 +27,8 @@ func order(number string) string {
 	return lambda.Latest
 }
 
-// version finds the version that a name means: by its number, by an alias, or the latest.
-func (op *call) version(f *lambda.Function, name lambda.Name) (*lambda.Version, error) {
-	return op.Control.version(op.Tx, f, name)
-}
-
-func (c *Control) version(tx *store.Tx, f *lambda.Function, name lambda.Name) (*lambda.Version, error) {
+// versionOf finds the version that a name means: by its number, by an alias, or the latest.
+func (c *Control) versionOf(tx *store.Tx, f *lambda.Function, name lambda.Name) (*lambda.Version, error) {
 	number := name.Qualifier
 	if number != "" && number != lambda.Latest && !isNumber(number) {
 		alias, err := aliasObjects.Get(tx, lambda.ID(f.Account, f.Name, number))
@@ -81,11 +77,8 @@ func alike(a, b lambda.Version) bool {
 
 // PublishVersion makes a version of the latest one.
 func (op *call) PublishVersion(in *lambda.PublishVersionRequest) (*lambda.Configuration, error) {
-	f, name, err := op.unqualified(in.FunctionName)
+	f, name, err := op.current(in.FunctionName, in.RevisionID)
 	if err != nil {
-		return nil, err
-	}
-	if err := unchanged(in.RevisionID, f.Latest.Revision); err != nil {
 		return nil, err
 	}
 	if sum := describe(f, &f.Latest, name).CodeSHA256; in.CodeSHA256 != "" && in.CodeSHA256 != sum {
@@ -105,7 +98,7 @@ func (op *call) deleteVersion(f *lambda.Function, name lambda.Name) error {
 	if !isNumber(name.Qualifier) {
 		return invalid("%s cannot be deleted: give the number of a version, or no qualifier to delete the function", name.Qualifier)
 	}
-	if _, err := op.version(f, name); err != nil {
+	if _, err := op.versionOf(op.Tx, f, name); err != nil {
 		return err
 	}
 	aliases, err := op.aliases(f)
