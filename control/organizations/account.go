@@ -19,14 +19,8 @@ var numbers = store.NewIndex("account-number")
 
 // accounts lists the accounts that keep accepts.
 func (op *call) accounts(keep func(*organizations.Account) bool) ([]organizations.Account, error) {
-	entries, _, err := accountObjects.List(op.Tx, "", "", 0)
-	var kept []organizations.Account
-	for _, entry := range entries {
-		if keep(&entry.Value) {
-			kept = append(kept, entry.Value)
-		}
-	}
-	return kept, err
+	all, err := allOf(op, accounts.Objects)
+	return slices.DeleteFunc(all, func(a organizations.Account) bool { return !keep(&a) }), err
 }
 
 // inOrganization accepts all but the accounts that stand alone.
@@ -34,11 +28,16 @@ func inOrganization(a *organizations.Account) bool { return a.Parent != "" }
 
 // account reads the account of the organisation that an operation is about.
 func (op *call) account(id string) (*organizations.Account, error) {
-	account, err := accountObjects.Get(op.Tx, id)
-	if err == nil && !inOrganization(&account) {
-		err = store.ErrNotFound
+	return op.member(id, aws.Errorf("AccountNotFoundException", "Account %s is not in the organization", id))
+}
+
+// member is account where the error that there is none is another.
+func (op *call) member(id string, none error) (*organizations.Account, error) {
+	account, err := find(op, accounts, id, none)
+	if err == nil && !inOrganization(account) {
+		return nil, none
 	}
-	return &account, op.may(id, account.Tags, missing(err, "AccountNotFoundException", "Account %s is not in the organization", id))
+	return account, err
 }
 
 // CreateAccount makes an account below the root.
@@ -60,14 +59,12 @@ func (op *call) CreateAccount(in *organizations.CreateAccountRequest) (*organiza
 	if len(taken) > 0 {
 		creation.State, creation.Failure = organizations.CreationFailed, "EMAIL_ALREADY_EXISTS"
 	} else {
-		if err := op.roomForAccount(); err != nil {
+		creation.State = organizations.CreationSucceeded
+		if creation.Account, err = op.createAccount(in, tags); err != nil {
 			return nil, err
 		}
-		creation.State = organizations.CreationSucceeded
-		creation.Account, err = op.createAccount(in, tags)
 	}
-	return &organizations.CreateAccountResponse{Status: describeCreation(creation)},
-		errors.Join(err, op.remember(creation))
+	return &organizations.CreateAccountResponse{Status: describeCreation(creation)}, op.remember(creation)
 }
 
 // maxCreations is how many requests to make accounts are remembered; AWS lists those of 90 days.
@@ -100,7 +97,7 @@ func (op *call) createAccount(in *organizations.CreateAccountRequest, tags map[s
 	if id, err = op.nextNumber(); err != nil {
 		return "", err
 	}
-	return id, accountObjects.Put(op.Tx, id, organizations.Account{
+	return id, accounts.Add(op.Call, &organizations.Account{
 		ID: id, Name: in.AccountName, Email: in.Email, Parent: op.organization.Root.ID, Joined: op.Now(),
 		Method: organizations.JoinedCreated, Policies: op.firstPolicies(), Tags: tags,
 	})
@@ -143,17 +140,14 @@ func (op *call) DescribeCreateAccountStatus(
 // ListCreateAccountStatus lists the requests to make accounts that are in one of some states, or all.
 func (op *call) ListCreateAccountStatus(
 	in *organizations.ListCreateAccountStatusRequest) (*organizations.ListCreateAccountStatusResponse, error) {
-	entries, _, err := creationObjects.List(op.Tx, "", "", 0)
+	found, err := allOf(op, creationObjects)
 	if err != nil {
 		return nil, err
 	}
-	var found []organizations.AccountCreation
-	for _, entry := range entries {
-		if len(in.States) == 0 || slices.Contains(in.States, entry.Value.State) {
-			found = append(found, entry.Value)
-		}
-	}
-	found, next := page(found, in.Page, func(op organizations.AccountCreation) string { return op.ID })
+	found = slices.DeleteFunc(found, func(c organizations.AccountCreation) bool {
+		return len(in.States) > 0 && !slices.Contains(in.States, c.State)
+	})
+	found, next := page(found, in.Page, func(c organizations.AccountCreation) string { return c.ID })
 	return &organizations.ListCreateAccountStatusResponse{Statuses: each(found, describeCreation), NextToken: next}, nil
 }
 
@@ -174,7 +168,7 @@ func (op *call) DescribeAccount(
 // describeAccount describes an account; paths are those of the parents.
 func (op *call) describeAccount(a organizations.Account, paths map[string]string) organizations.AccountDescription {
 	return organizations.AccountDescription{
-		ID: a.ID, ARN: op.arn("account", a.ID), Email: a.Email, Name: a.Name, Status: "ACTIVE", State: "ACTIVE",
+		ID: a.ID, ARN: op.named(a.ID), Email: a.Email, Name: a.Name, Status: "ACTIVE", State: "ACTIVE",
 		Paths: []string{paths[a.Parent] + a.ID + "/"}, Method: a.Method, Joined: aws.Timestamp{Time: a.Joined},
 	}
 }
@@ -227,7 +221,7 @@ func (op *call) MoveAccount(in *organizations.MoveAccountRequest) (*lattice.Empt
 		return nil, aws.Errorf("DuplicateAccountException", "Account %s is already in %s", in.ID, in.Destination)
 	}
 	account.Parent = in.Destination
-	return done(accountObjects.Put(op.Tx, in.ID, *account))
+	return done(accounts.Put(op.Call, account))
 }
 
 // RemoveAccountFromOrganization lets an account stand alone.
@@ -242,7 +236,7 @@ func (op *call) RemoveAccountFromOrganization(
 			"Account %s manages the organization; delete the organization instead", in.ID)
 	}
 	account.Parent, account.Policies = "", nil
-	return done(accountObjects.Put(op.Tx, in.ID, *account))
+	return done(accounts.Put(op.Call, account))
 }
 
 // Exists reports whether the deployment has an account: the first, or one that was ever made.
@@ -251,7 +245,7 @@ func (c *Control) Exists(ctx context.Context, account string) (bool, error) {
 		return true, nil
 	}
 	err := c.Store.View(ctx, func(tx *store.Tx) error {
-		_, err := accountObjects.Get(tx, account)
+		_, err := accounts.Objects.Get(tx, account)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {

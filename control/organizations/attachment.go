@@ -8,7 +8,6 @@ import (
 	"pergola/aws"
 	"pergola/aws/organizations"
 	"pergola/lattice"
-	"pergola/store"
 )
 
 // maxAttached is how many policies one target may have (Organizations user guide, "Quotas"). Each has at least one
@@ -17,58 +16,62 @@ const maxAttached = 5
 
 // target is what policies attach to, as they see it: the root, a unit or an account.
 type target struct {
-	id, name string
-	// sort is the target's type in descriptions, and resourceType that in ARNs.
-	sort, resourceType string
-	policies           *[]string
-	tags               *map[string]string
+	id, name, parent string
+	// sort is the target's type in descriptions.
+	sort     string
+	policies *[]string
+	tags     *map[string]string
 	// put writes the target, changed.
 	put func() error
 }
 
 func (op *call) rootTarget() target {
 	root := &op.organization.Root
-	return target{root.ID, "Root", organizations.TypeRoot, "root", &root.Policies, &root.Tags, op.putOrganization}
+	return target{root.ID, "Root", "", organizations.TypeRoot, &root.Policies, &root.Tags, op.putOrganization}
 }
 
 func (op *call) unitTarget(u *organizations.Unit) target {
-	return target{u.ID, u.Name, organizations.TypeUnit, "ou", &u.Policies, &u.Tags, func() error { return unitObjects.Put(op.Tx, u.ID, *u) }}
+	put := func() error { return units.Put(op.Call, u) }
+	return target{u.ID, u.Name, u.Parent, organizations.TypeUnit, &u.Policies, &u.Tags, put}
 }
 
 func (op *call) accountTarget(a *organizations.Account) target {
-	return target{a.ID, a.Name, organizations.TypeAccount, "account", &a.Policies, &a.Tags, func() error { return accountObjects.Put(op.Tx, a.ID, *a) }}
+	put := func() error { return accounts.Put(op.Call, a) }
+	return target{a.ID, a.Name, a.Parent, organizations.TypeAccount, &a.Policies, &a.Tags, put}
 }
 
 // target reads what an id names, which an operation is about.
 func (op *call) target(id string) (target, error) {
-	const absent, text = "TargetNotFoundException", "There is no root, organizational unit or account %s in the organization"
-	switch {
-	case id == op.organization.Root.ID:
-		root := op.rootTarget()
-		return root, op.may(id, *root.tags, nil)
-	case strings.HasPrefix(id, organizations.UnitPrefix):
-		unit, err := unitObjects.Get(op.Tx, id)
-		return op.unitTarget(&unit), op.may(id, unit.Tags, missing(err, absent, text, id))
+	if root := op.rootTarget(); id == root.id {
+		return root, op.May(op.named(id), *root.tags)
 	}
-	account, err := accountObjects.Get(op.Tx, id)
-	if err == nil && !inOrganization(&account) {
-		err = store.ErrNotFound
+	return op.child(id, aws.Errorf("TargetNotFoundException",
+		"There is no root, organizational unit or account %s in the organization", id))
+}
+
+// child reads the unit or the account that an operation is about; none is the error if there is none.
+func (op *call) child(id string, none error) (target, error) {
+	if strings.HasPrefix(id, organizations.UnitPrefix) {
+		unit, err := find(op, units, id, none)
+		if err != nil {
+			return target{}, err
+		}
+		return op.unitTarget(unit), nil
 	}
-	return op.accountTarget(&account), op.may(id, account.Tags, missing(err, absent, text, id))
+	account, err := op.member(id, none)
+	if err != nil {
+		return target{}, err
+	}
+	return op.accountTarget(account), nil
 }
 
 // targets lists everything that policies attach to.
 func (op *call) targets() ([]target, error) {
-	all := []target{op.rootTarget()}
-	units, errUnits := op.units()
-	for i := range units {
-		all = append(all, op.unitTarget(&units[i]))
-	}
-	members, errMembers := op.accounts(inOrganization)
-	for i := range members {
-		all = append(all, op.accountTarget(&members[i]))
-	}
-	return all, errors.Join(errUnits, errMembers)
+	below, errUnits := units.All(op.Tx, "")
+	within, errAccounts := accounts.All(op.Tx, "")
+	within = slices.DeleteFunc(within, func(a *organizations.Account) bool { return !inOrganization(a) })
+	all := slices.Concat([]target{op.rootTarget()}, each(below, op.unitTarget), each(within, op.accountTarget))
+	return all, errors.Join(errUnits, errAccounts)
 }
 
 // targetsOf lists what a policy is attached to.
@@ -214,5 +217,5 @@ func (op *call) ListTargetsForPolicy(
 }
 
 func (op *call) policyTarget(t target) organizations.PolicyTarget {
-	return organizations.PolicyTarget{ID: t.id, ARN: op.arn(t.resourceType, t.id), Name: t.name, Type: t.sort}
+	return organizations.PolicyTarget{ID: t.id, ARN: op.named(t.id), Name: t.name, Type: t.sort}
 }

@@ -25,7 +25,7 @@ func membership(tx *store.Tx, account string) (*organizations.Organization, erro
 		return nil, err
 	}
 	if organization != nil {
-		switch member, err := accountObjects.Get(tx, account); {
+		switch member, err := accounts.Objects.Get(tx, account); {
 		case err == nil && member.Parent != "":
 			return organization, nil
 		case err != nil && !errors.Is(err, store.ErrNotFound):
@@ -64,7 +64,7 @@ func (op *call) create(features organizations.FeatureSet) (*organizations.Organi
 	}
 	err := errors.Join(
 		organizationObjects.Put(op.Tx, organization.ID, *organization),
-		accountObjects.Put(op.Tx, op.Account, organizations.Account{
+		accounts.Objects.Put(op.Tx, op.Account, organizations.Account{
 			ID: op.Account, Name: "management", Email: managementEmail, Parent: organization.Root.ID,
 			Joined: op.Now(), Method: organizations.JoinedInvited,
 		}),
@@ -114,9 +114,9 @@ func (op *call) DeleteOrganization(_ *organizations.DeleteOrganizationRequest) (
 			"The organization has %d accounts besides the management account; remove them first", len(members)-1)
 	}
 	organizationObjects.Delete(op.Tx, op.organization.ID)
-	accountObjects.Delete(op.Tx, op.organization.Management)
+	accounts.Objects.Delete(op.Tx, op.organization.Management)
 	return done(errors.Join(
-		unitObjects.DeletePrefix(op.Tx, ""), policyObjects.DeletePrefix(op.Tx, ""), policyNames.DeletePrefix(op.Tx, ""),
+		units.Objects.DeletePrefix(op.Tx, ""), policies.Objects.DeletePrefix(op.Tx, ""), policyNames.DeletePrefix(op.Tx, ""),
 		creationObjects.DeletePrefix(op.Tx, ""), creationsByTime.DeletePrefix(op.Tx, ""),
 	))
 }

@@ -29,6 +29,7 @@ import (
 	"pergola/aws/organizations"
 	"pergola/control/authority"
 	"pergola/control/operation"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -61,14 +62,51 @@ func New(cfg Config) *Control {
 	return c
 }
 
-// The nouns, each by its id.
+// The nouns, each by its id. Those of the organisation do not know its id, and so not their ARNs.
 var (
 	organizationObjects = store.NewKind[organizations.Organization](organizations.KindOrganization)
-	unitObjects         = store.NewKind[organizations.Unit](organizations.KindUnit)
-	accountObjects      = store.NewKind[organizations.Account](organizations.KindAccount)
-	policyObjects       = store.NewKind[organizations.Policy](organizations.KindPolicy)
 	creationObjects     = store.NewKind[organizations.AccountCreation](organizations.KindAccountCreation)
+
+	units = resource.New(resource.Definition[organizations.Unit]{
+		Name: organizations.KindUnit, Global: true, Missing: absent,
+		Head: func(u *organizations.Unit) resource.Head { return resource.Head{Path: u.ID, Tags: &u.Tags} },
+	})
+	accounts = resource.New(resource.Definition[organizations.Account]{
+		Name: organizations.KindAccount, Global: true, Missing: absent,
+		Head: func(a *organizations.Account) resource.Head { return resource.Head{Path: a.ID, Tags: &a.Tags} },
+		Room: &resource.Room{Code: accountsQuota, Default: maxAccounts, Exceeded: func(limit int) error {
+			return exceeded(limit, "ACCOUNT_NUMBER_LIMIT_EXCEEDED", "accounts (quota "+accountsQuota+")")
+		}},
+	})
+	policies = resource.New(resource.Definition[organizations.Policy]{
+		Name: organizations.KindPolicy, Global: true, Missing: absent, Tagging: "TagResource",
+		Head: func(p *organizations.Policy) resource.Head { return resource.Head{Path: p.ID, Tags: &p.Tags} },
+		Holds: func(p *organizations.Policy) []resource.Hold {
+			return []resource.Hold{{Index: policyNames, Key: p.Name, Value: p.ID, Taken: nameTaken}}
+		},
+	})
 )
+
+// errAbsent is that there is no such object, for find to put into words.
+var errAbsent = errors.New("absent")
+
+func absent(resource.Ref) error { return errAbsent }
+
+// find reads the object that an operation is about, if the caller may perform the operation on it. none is the error if
+// there is none.
+func find[T any](op *call, kind *resource.Kind[T], id string, none error) (*T, error) {
+	object, err := kind.Find(op.Call, resource.Ref{Path: id, ARN: op.named(id)})
+	if errors.Is(err, errAbsent) {
+		return nil, none
+	}
+	return object, err
+}
+
+// allOf lists all objects of a kind.
+func allOf[T any](op *call, kind store.Kind[T]) ([]T, error) {
+	entries, _, err := kind.List(op.Tx, "", "", 0)
+	return each(entries, func(e store.Entry[T]) T { return e.Value }), err
+}
 
 // call is one operation under way.
 type call struct {
@@ -124,34 +162,9 @@ const (
 	maxPolicies = 10_000
 )
 
-// room refuses one more of what an organisation has as many of as it may.
-func room(limit, have int, reason, what string) error {
-	if have >= limit {
-		return violation(reason, "An organization may have %d %s at most", limit, what)
-	}
-	return nil
-}
-
-// roomForAccount refuses one more account than there may be.
-func (op *call) roomForAccount() error {
-	limit, ok := op.Quotas[accountsQuota]
-	if !ok {
-		limit = maxAccounts
-	}
-	have, err := accountObjects.Count(op.Tx, "")
-	if err != nil {
-		return err
-	}
-	return room(limit, have, "ACCOUNT_NUMBER_LIMIT_EXCEEDED", "accounts (quota "+accountsQuota+")")
-}
-
-// roomForPolicy refuses one more policy than there may be.
-func (op *call) roomForPolicy() error {
-	have, err := policyObjects.Count(op.Tx, "")
-	if err != nil {
-		return err
-	}
-	return room(maxPolicies, have, "POLICY_NUMBER_LIMIT_EXCEEDED", "policies")
+// exceeded refuses more of what an organisation has as many of as it may.
+func exceeded(limit int, reason, what string) error {
+	return violation(reason, "An organization may have %d %s at most", limit, what)
 }
 
 // invalid says what is wrong with a request.

@@ -153,7 +153,7 @@ func (w *world) tree() *nouns.Tree {
 			return err
 		}
 		o = nouns.Objects{Organization: *organization}
-		return errors.Join(read(tx, unitObjects, &o.Units), read(tx, accountObjects, &o.Accounts), read(tx, policyObjects, &o.Policies))
+		return errors.Join(read(tx, units.Objects, &o.Units), read(tx, accounts.Objects, &o.Accounts), read(tx, policies.Objects, &o.Policies))
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -374,7 +374,7 @@ func TestUnitLimits(t *testing.T) {
 	_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 		for n := maxDepth; n < maxUnits; n++ {
 			unit := nouns.Unit{ID: fmt.Sprintf("ou-many-%08d", n), Name: fmt.Sprint("unit ", n), Parent: root}
-			if err := unitObjects.Put(tx, unit.ID, unit); err != nil {
+			if err := units.Objects.Put(tx, unit.ID, unit); err != nil {
 				return err
 			}
 		}

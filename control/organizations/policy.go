@@ -1,12 +1,11 @@
 package organizations
 
 import (
-	"errors"
-	"slices"
 	"unicode/utf8"
 
 	"pergola/aws"
 	"pergola/aws/organizations"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/store"
@@ -35,20 +34,13 @@ func (op *call) available(policyType string) error {
 		"The organization cannot have policies of type %s: there are service control policies only, and only in an organization with all features", policyType)
 }
 
-// policies lists all policies, the built-in one among them.
-func (op *call) policies() ([]organizations.Policy, error) {
-	entries, _, err := policyObjects.List(op.Tx, "", "", 0)
-	own := each(entries, func(e store.Entry[organizations.Policy]) organizations.Policy { return e.Value })
-	return append(own, organizations.FullAccess()), err
-}
-
 // policy reads a policy.
 func (op *call) policy(id string) (*organizations.Policy, error) {
 	if id == organizations.FullAccessID {
 		policy := organizations.FullAccess()
 		return &policy, nil
 	}
-	policy, err := policyObjects.Get(op.Tx, id)
+	policy, err := policies.Objects.Get(op.Tx, id)
 	return &policy, missing(err, "PolicyNotFoundException", "There is no policy %s", id)
 }
 
@@ -59,10 +51,7 @@ const policyTypeKey = "organizations:PolicyType"
 func (op *call) aboutPolicy(id string) (*organizations.Policy, error) {
 	op.Set(policyTypeKey, organizations.ServiceControlPolicy) // there are no others
 	policy, err := op.policy(id)
-	if err != nil {
-		return nil, op.may(id, nil, err)
-	}
-	return policy, op.may(id, policy.Tags, nil)
+	return policy, op.may(id, policy.Tags, err)
 }
 
 // ownPolicy is aboutPolicy for one that may be changed.
@@ -83,67 +72,62 @@ func (op *call) CreatePolicy(in *organizations.CreatePolicyRequest) (*organizati
 		return nil, err
 	}
 	op.Set(policyTypeKey, in.Type)
-	if err := op.MayCreate("*", tags, "TagResource"); err != nil {
-		return nil, err
-	}
-	if err := op.roomForPolicy(); err != nil {
-		return nil, err
-	}
-	return op.putPolicy(organizations.Policy{
+	policy := &organizations.Policy{
 		ID:   organizations.PolicyPrefix + lattice.NewSuffix(op.Random),
 		Name: in.Name, Description: in.Description, Content: in.Content, Tags: tags,
-	}, "")
+	}
+	return op.policyResponse(policies.Create(op.Call, resource.Order{ARN: "*", Tags: tags},
+		func() (*organizations.Policy, error) {
+			have, err := policies.Count(op.Tx, "")
+			switch {
+			case err != nil:
+				return nil, err
+			case have >= maxPolicies:
+				return nil, exceeded(maxPolicies, "POLICY_NUMBER_LIMIT_EXCEEDED", "policies")
+			}
+			return policy, checkPolicy(policy)
+		}))
 }
 
 // policyNames are the ids of the policies by their names.
 var policyNames = store.NewIndex("service-control-policy-name")
 
-// putPolicy writes a policy, new or changed, if its content is good and no other one has its name. was is its name so
-// far.
-func (op *call) putPolicy(policy organizations.Policy, was string) (*organizations.PolicyResponse, error) {
-	if err := checkDocument(policy.Content); err != nil {
-		return nil, err
-	}
-	other, err := policyNames.Get(op.Tx, policy.Name)
-	if full := organizations.FullAccess(); policy.Name == full.Name {
-		other, err = full.ID, nil
-	}
-	switch {
-	case err != nil && !errors.Is(err, store.ErrNotFound):
-		return nil, err
-	case err == nil && other != policy.ID:
-		return nil, aws.Errorf("DuplicatePolicyException", "Policy %s has this name", other)
-	}
-	if was != "" && was != policy.Name {
-		policyNames.Delete(op.Tx, was)
-	}
-	return op.describePolicy(policy), errors.Join(policyNames.Put(op.Tx, policy.Name, policy.ID),
-		policyObjects.Put(op.Tx, policy.ID, policy))
+// nameTaken refuses the name that another policy has.
+func nameTaken(other string) error {
+	return aws.Errorf("DuplicatePolicyException", "Policy %s has this name", other)
 }
 
-func (op *call) describePolicy(p organizations.Policy) *organizations.PolicyResponse {
-	return &organizations.PolicyResponse{Policy: organizations.PolicyDescription{Summary: op.policySummary(p), Content: p.Content}}
+// checkPolicy refuses a policy whose content cannot be used, or that has the name of the built-in one.
+func checkPolicy(policy *organizations.Policy) error {
+	if err := checkDocument(policy.Content); err != nil {
+		return err
+	}
+	if full := organizations.FullAccess(); policy.Name == full.Name {
+		return nameTaken(full.ID)
+	}
+	return nil
+}
+
+// policyResponse describes a policy that was read.
+func (op *call) policyResponse(p *organizations.Policy, err error) (*organizations.PolicyResponse, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &organizations.PolicyResponse{
+		Policy: organizations.PolicyDescription{Summary: op.policySummary(*p), Content: p.Content},
+	}, nil
 }
 
 func (op *call) policySummary(p organizations.Policy) organizations.PolicySummary {
-	summary := organizations.PolicySummary{
-		ID: p.ID, ARN: arn(op.organization, "policy", "service_control_policy/"+p.ID),
-		Name: p.Name, Description: p.Description, Type: organizations.ServiceControlPolicy,
+	return organizations.PolicySummary{
+		ID: p.ID, ARN: op.named(p.ID), Name: p.Name, Description: p.Description,
+		Type: organizations.ServiceControlPolicy, AWSManaged: p.ID == organizations.FullAccessID,
 	}
-	if p.ID == organizations.FullAccessID {
-		summary.AWSManaged = true
-		summary.ARN = lattice.ARN{Service: "organizations", Account: "aws", Resource: "policy/service_control_policy/" + p.ID}.String()
-	}
-	return summary
 }
 
 // DescribePolicy describes one policy.
 func (op *call) DescribePolicy(in *organizations.DescribePolicyRequest) (*organizations.PolicyResponse, error) {
-	policy, err := op.aboutPolicy(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	return op.describePolicy(*policy), nil
+	return op.policyResponse(op.aboutPolicy(in.ID))
 }
 
 // UpdatePolicy changes what the request has of a policy.
@@ -152,14 +136,16 @@ func (op *call) UpdatePolicy(in *organizations.UpdatePolicyRequest) (*organizati
 	if err != nil {
 		return nil, err
 	}
-	was := policy.Name
 	for field, value := range map[*string]*string{&policy.Name: in.Name, &policy.Description: in.Description,
 		&policy.Content: in.Content} {
 		if value != nil {
 			*field = *value
 		}
 	}
-	return op.putPolicy(*policy, was)
+	if err := checkPolicy(policy); err != nil {
+		return nil, err
+	}
+	return op.policyResponse(policy, policies.Put(op.Call, policy))
 }
 
 // DeletePolicy deletes a policy that is attached to nothing.
@@ -176,16 +162,15 @@ func (op *call) DeletePolicy(in *organizations.DeletePolicyRequest) (*lattice.Em
 		return nil, aws.Errorf("PolicyInUseException", "Policy %s is attached to %s and %d more; detach it first", in.ID,
 			targets[0].id, len(targets)-1)
 	}
-	policyObjects.Delete(op.Tx, in.ID)
-	policyNames.Delete(op.Tx, policy.Name)
+	policies.Delete(op.Tx, policy)
 	return done(nil)
 }
 
 // ListPolicies lists the policies of a type.
 func (op *call) ListPolicies(in *organizations.ListPoliciesRequest) (*organizations.ListPoliciesResponse, error) {
 	op.Set(policyTypeKey, in.Filter)
-	all, err := op.policies()
-	return op.listPolicies(all, in.Filter, in.Page), err
+	own, err := allOf(op, policies.Objects)
+	return op.listPolicies(append(own, organizations.FullAccess()), in.Filter, in.Page), err
 }
 
 // listPolicies lists those of some policies that are of a type. All are service control policies.
@@ -193,6 +178,6 @@ func (op *call) listPolicies(all []organizations.Policy, policyType string, p or
 	if policyType != organizations.ServiceControlPolicy {
 		all = nil
 	}
-	found, next := page(slices.Clone(all), p, func(p organizations.Policy) string { return p.ID })
+	found, next := page(all, p, func(p organizations.Policy) string { return p.ID })
 	return &organizations.ListPoliciesResponse{Policies: each(found, op.policySummary), NextToken: next}
 }

@@ -33,7 +33,7 @@ func TestFault_A10_QuotasOfOrganizations(t *testing.T) {
 		_, err := w.Store.Update(w.ctx, func(tx *store.Tx) error {
 			for n := range chunk {
 				id := fmt.Sprintf("p-%08d", from+n)
-				if err := policyObjects.Put(tx, id, nouns.Policy{ID: id, Name: id}); err != nil {
+				if err := policies.Objects.Put(tx, id, nouns.Policy{ID: id, Name: id}); err != nil {
 					return err
 				}
 			}

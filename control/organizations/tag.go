@@ -50,7 +50,7 @@ func (op *call) tagged(id string) (tags *map[string]string, put func() error, er
 		if _, err := op.ownPolicy(id); err != nil {
 			return err
 		}
-		return policyObjects.Put(op.Tx, id, *policy)
+		return policies.Put(op.Call, policy)
 	}
 	return &policy.Tags, put, nil
 }

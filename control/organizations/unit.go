@@ -2,12 +2,12 @@ package organizations
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/organizations"
 	"pergola/lattice"
-	"pergola/store"
 )
 
 // The limits of the tree (Organizations user guide, "Quotas").
@@ -16,15 +16,9 @@ const (
 	maxDepth = 5 // of units below the root
 )
 
-// units lists all units.
-func (op *call) units() ([]organizations.Unit, error) {
-	entries, _, err := unitObjects.List(op.Tx, "", "", 0)
-	return each(entries, func(e store.Entry[organizations.Unit]) organizations.Unit { return e.Value }), err
-}
-
 // paths are those of the root and of all units.
 func (op *call) paths() (map[string]string, error) {
-	all, err := op.units()
+	all, err := allOf(op, units.Objects)
 	if err != nil {
 		return nil, err
 	}
@@ -33,17 +27,16 @@ func (op *call) paths() (map[string]string, error) {
 
 // unit reads the unit that an operation is about.
 func (op *call) unit(id string) (*organizations.Unit, error) {
-	unit, err := unitObjects.Get(op.Tx, id)
-	return &unit, op.may(id, unit.Tags, missing(err, "OrganizationalUnitNotFoundException", "There is no organizational unit %s", id))
+	return find(op, units, id, aws.Errorf("OrganizationalUnitNotFoundException", "There is no organizational unit %s", id))
 }
 
 // parent checks that an id, which an operation is about, is that of the root or of a unit; code is the error if not.
 func (op *call) parent(id, code string) error {
 	if root := op.organization.Root; id == root.ID {
-		return op.may(id, root.Tags, nil)
+		return op.May(op.named(id), root.Tags)
 	}
-	unit, err := unitObjects.Get(op.Tx, id)
-	return op.may(id, unit.Tags, missing(err, code, "There is no root or organizational unit %s", id))
+	_, err := find(op, units, id, aws.Errorf(code, "There is no root or organizational unit %s", id))
+	return err
 }
 
 // CreateOrganizationalUnit makes a unit below the root or below another unit.
@@ -56,7 +49,7 @@ func (op *call) CreateOrganizationalUnit(
 	if err := op.MayCreate(op.named(in.ParentID), tags, "TagResource"); err != nil {
 		return nil, err
 	}
-	all, err := op.units()
+	all, err := allOf(op, units.Objects)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +89,7 @@ func (op *call) putUnit(unit organizations.Unit, all []organizations.Unit) (*org
 			return nil, aws.Errorf("DuplicateOrganizationalUnitException", "Organizational unit %s of the same parent has this name", other.ID)
 		}
 	}
-	if err := unitObjects.Put(op.Tx, unit.ID, unit); err != nil {
+	if err := units.Put(op.Call, &unit); err != nil {
 		return nil, err
 	}
 	return op.describeUnit(unit)
@@ -108,7 +101,7 @@ func (op *call) describeUnit(unit organizations.Unit) (*organizations.UnitRespon
 }
 
 func (op *call) unitDescription(u organizations.Unit, paths map[string]string) organizations.UnitDescription {
-	return organizations.UnitDescription{ID: u.ID, ARN: op.arn("ou", u.ID), Name: u.Name, Path: paths[u.ID]}
+	return organizations.UnitDescription{ID: u.ID, ARN: op.named(u.ID), Name: u.Name, Path: paths[u.ID]}
 }
 
 // DescribeOrganizationalUnit describes one unit.
@@ -131,7 +124,7 @@ func (op *call) UpdateOrganizationalUnit(
 	if in.Name != nil {
 		unit.Name = *in.Name
 	}
-	all, err := op.units()
+	all, err := allOf(op, units.Objects)
 	if err != nil {
 		return nil, err
 	}
@@ -140,19 +133,20 @@ func (op *call) UpdateOrganizationalUnit(
 
 // DeleteOrganizationalUnit deletes a unit that has neither accounts nor units.
 func (op *call) DeleteOrganizationalUnit(in *organizations.DeleteOrganizationalUnitRequest) (*lattice.Empty, error) {
-	if _, err := op.unit(in.ID); err != nil {
-		return nil, err
-	}
-	units, accounts, err := op.children(in.ID)
+	unit, err := op.unit(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	if len(units)+len(accounts) > 0 {
+	below, within, err := op.children(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(below)+len(within) > 0 {
 		return nil, aws.Errorf("OrganizationalUnitNotEmptyException",
 			"Organizational unit %s has %d accounts and %d organizational units; move or delete them first", in.ID,
-			len(accounts), len(units))
+			len(within), len(below))
 	}
-	unitObjects.Delete(op.Tx, in.ID)
+	units.Delete(op.Tx, unit)
 	return done(nil)
 }
 
@@ -163,14 +157,9 @@ func (op *call) children(parent string) ([]organizations.Unit, []organizations.A
 	return below, accounts, errors.Join(errUnits, errAccounts)
 }
 
-func (op *call) childUnits(parent string) (below []organizations.Unit, err error) {
-	all, err := op.units()
-	for _, unit := range all {
-		if unit.Parent == parent {
-			below = append(below, unit)
-		}
-	}
-	return below, err
+func (op *call) childUnits(parent string) ([]organizations.Unit, error) {
+	all, err := allOf(op, units.Objects)
+	return slices.DeleteFunc(all, func(u organizations.Unit) bool { return u.Parent != parent }), err
 }
 
 // ListOrganizationalUnitsForParent lists the units that are right below the root or a unit.
@@ -195,12 +184,13 @@ func (op *call) ListOrganizationalUnitsForParent(
 
 // ListParents lists the one parent of an account or a unit.
 func (op *call) ListParents(in *organizations.ListParentsRequest) (*organizations.ListParentsResponse, error) {
-	id, err := op.parentOf(in.ChildID)
+	child, err := op.child(in.ChildID, aws.Errorf("ChildNotFoundException",
+		"There is no account or organizational unit %s", in.ChildID))
 	if err != nil {
 		return nil, err
 	}
-	parent := organizations.Relative{ID: id, Type: organizations.TypeUnit}
-	if id == op.organization.Root.ID {
+	parent := organizations.Relative{ID: child.parent, Type: organizations.TypeUnit}
+	if parent.ID == op.organization.Root.ID {
 		parent.Type = organizations.TypeRoot
 	}
 	parents, next := page([]organizations.Relative{parent}, in.Page, relativeID)
@@ -208,19 +198,6 @@ func (op *call) ListParents(in *organizations.ListParentsRequest) (*organization
 }
 
 func relativeID(r organizations.Relative) string { return r.ID }
-
-func (op *call) parentOf(child string) (string, error) {
-	const absent, text = "ChildNotFoundException", "There is no account or organizational unit %s"
-	if strings.HasPrefix(child, organizations.UnitPrefix) {
-		unit, err := unitObjects.Get(op.Tx, child)
-		return unit.Parent, op.may(child, unit.Tags, missing(err, absent, text, child))
-	}
-	account, err := accountObjects.Get(op.Tx, child)
-	if err == nil && !inOrganization(&account) {
-		err = store.ErrNotFound
-	}
-	return account.Parent, op.may(child, account.Tags, missing(err, absent, text, child))
-}
 
 // ListChildren lists the accounts or the units that are right below the root or a unit.
 func (op *call) ListChildren(in *organizations.ListChildrenRequest) (*organizations.ListChildrenResponse, error) {
