@@ -56,22 +56,9 @@ func (op *call) ListGroups(in *iam.ListRequest) (*iam.ListGroupsResponse, error)
 
 // DeleteGroup deletes a group that has no users and no policies any more.
 func (op *call) DeleteGroup(in *iam.SubjectRequest) error {
-	group, err := groups.subject(op, in.Subject)
-	if err != nil {
-		return err
-	}
-	empty, err := memberships.Empty(op.Tx, below(op.Account, group.Name))
-	switch {
-	case err != nil:
-		return err
-	case !empty:
-		return deleteConflict("Cannot delete entity, must remove users from group first.")
-	}
-	if err := groups.bare(group); err != nil {
-		return err
-	}
-	groups.Delete(op.Tx, group)
-	return nil
+	return groups.remove(op, in.Subject, func(group *iam.Group) error {
+		return op.unreferred(memberships, group.Entity, "Cannot delete entity, must remove users from group first.")
+	})
 }
 
 // members reads the group and the user that a request names.

@@ -185,8 +185,7 @@ func (n noun[T]) bound(op *call, object *T, arn string) error {
 }
 
 // bare refuses to delete an entity that still has policies. A boundary goes with its entity.
-func (t traits[T]) bare(object *T) error {
-	p := t.permissions(object)
+func bare(p *iam.Permissions) error {
 	switch {
 	case len(p.Attached) > 0:
 		return deleteConflict("Cannot delete entity, must detach all policies first.")

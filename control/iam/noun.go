@@ -237,6 +237,36 @@ func (n noun[T]) create(op *call, name, path string, tags []iam.Tag, complete fu
 	})
 }
 
+// remove deletes the entity that an operation is about, unless it is AWS's own, is kept, or has policies.
+func (n noun[T]) remove(op *call, s iam.Subject, kept func(*T) error) error {
+	object, err := n.subject(op, s)
+	if err != nil {
+		return err
+	}
+	if err := changeable(n.entity(object)); err != nil {
+		return err
+	}
+	if err := kept(object); err != nil {
+		return err
+	}
+	if n.permissions != nil {
+		if err := bare(n.permissions(object)); err != nil {
+			return err
+		}
+	}
+	n.Delete(op.Tx, object)
+	return nil
+}
+
+// unreferred refuses to delete an entity to which something refers in an index.
+func (op *call) unreferred(index store.Index, e iam.Entity, refusal string) error {
+	empty, err := index.Empty(op.Tx, below(e.Account, e.Name))
+	if err == nil && !empty {
+		err = deleteConflict("%s", refusal)
+	}
+	return err
+}
+
 // list reads one page of the entities of the caller's account whose paths begin with a prefix.
 func (n noun[T]) list(op *call, in *iam.ListRequest) ([]*T, iam.Rest, error) {
 	if err := n.mayList(op, in.PathPrefix); err != nil {

@@ -120,27 +120,21 @@ func (op *call) policiesInScope(scope string) ([]*iam.ManagedPolicy, error) {
 
 // DeletePolicy deletes a managed policy that nobody uses, with its only version.
 func (op *call) DeletePolicy(in *iam.SubjectRequest) error {
-	policy, err := policies.find(op, in.PolicyARN)
-	if err == nil {
-		err = changeable(&policy.Entity)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := op.describePolicy(policy)
-	switch {
-	case err != nil:
-		return err
-	case d.Attachments > 0:
-		return deleteConflict("Cannot delete a policy attached to entities.")
-	case d.BoundaryUses > 0:
-		return deleteConflict("Cannot delete a policy that is a permissions boundary of entities.")
-	case len(policy.Versions) > 1:
-		return deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the " +
-			"policy's versions. The default version is deleted with the policy.")
-	}
-	policies.Delete(op.Tx, policy)
-	return nil
+	return policies.remove(op, in.Subject, func(policy *iam.ManagedPolicy) error {
+		d, err := op.describePolicy(policy)
+		switch {
+		case err != nil:
+			return err
+		case d.Attachments > 0:
+			return deleteConflict("Cannot delete a policy attached to entities.")
+		case d.BoundaryUses > 0:
+			return deleteConflict("Cannot delete a policy that is a permissions boundary of entities.")
+		case len(policy.Versions) > 1:
+			return deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the " +
+				"policy's versions. The default version is deleted with the policy.")
+		}
+		return nil
+	})
 }
 
 // CreatePolicyVersion adds a version to a managed policy, and puts it in force if the request says so.

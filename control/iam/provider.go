@@ -175,15 +175,11 @@ func (op *call) ListOpenIDConnectProviders(_ *iam.ListProvidersRequest) (*iam.Li
 
 // DeleteOpenIDConnectProvider deletes a provider. That it does not exist is no error, as in AWS.
 func (op *call) DeleteOpenIDConnectProvider(in *iam.SubjectRequest) error {
-	provider, err := providers.find(op, in.ProviderARN)
-	switch {
-	case isNoSuchEntity(err):
+	err := providers.remove(op, in.Subject, func(*iam.Provider) error { return nil })
+	if isNoSuchEntity(err) {
 		return nil
-	case err != nil:
-		return err
 	}
-	providers.Delete(op.Tx, provider)
-	return nil
+	return err
 }
 
 // AddClientIDToOpenIDConnectProvider adds an audience. Once more does no harm.

@@ -141,22 +141,10 @@ func (op *call) UpdateAssumeRolePolicy(in *iam.UpdateAssumeRolePolicyRequest) er
 
 // DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
 func (op *call) DeleteRole(in *iam.SubjectRequest) error {
-	role, err := roles.subject(op, in.Subject)
-	if err != nil {
-		return err
-	}
-	empty, err := profilesByRole.Empty(op.Tx, below(op.Account, role.Name))
-	switch {
-	case err != nil:
-		return err
-	case !empty:
-		return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
-	}
-	if err := roles.bare(role); err != nil {
-		return err
-	}
-	roles.Delete(op.Tx, role)
-	return nil
+	return roles.remove(op, in.Subject, func(role *iam.Role) error {
+		return op.unreferred(profilesByRole, role.Entity,
+			"Cannot delete entity, must remove roles from instance profile first.")
+	})
 }
 
 // CreateInstanceProfile makes an instance profile without a role.
@@ -219,15 +207,12 @@ func (op *call) ListInstanceProfilesForRole(in *iam.SubjectPageRequest) (*iam.Li
 
 // DeleteInstanceProfile deletes an instance profile that has no role any more.
 func (op *call) DeleteInstanceProfile(in *iam.SubjectRequest) error {
-	profile, err := profiles.subject(op, in.Subject)
-	switch {
-	case err != nil:
-		return err
-	case profile.Role != "":
-		return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
-	}
-	profiles.Delete(op.Tx, profile)
-	return nil
+	return profiles.remove(op, in.Subject, func(profile *iam.InstanceProfile) error {
+		if profile.Role != "" {
+			return deleteConflict("Cannot delete entity, must remove roles from instance profile first.")
+		}
+		return nil
+	})
 }
 
 // AddRoleToInstanceProfile gives an instance profile its role. It may have one.

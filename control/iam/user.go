@@ -88,22 +88,11 @@ func (op *call) UpdateUser(in *iam.UpdateUserRequest) error {
 
 // DeleteUser deletes a user that has no keys, no policies and no groups any more.
 func (op *call) DeleteUser(in *iam.SubjectRequest) error {
-	user, err := users.subject(op, in.Subject)
-	if err != nil {
+	return users.remove(op, in.Subject, func(user *iam.User) error {
+		err := op.unreferred(keysByUser, user.Entity, "Cannot delete entity, must delete access keys first.")
+		if err == nil && len(user.Groups) > 0 {
+			err = deleteConflict("Cannot delete entity, must remove users from group first.")
+		}
 		return err
-	}
-	keys, err := op.keysOf(user)
-	switch {
-	case err != nil:
-		return err
-	case len(keys) > 0:
-		return deleteConflict("Cannot delete entity, must delete access keys first.")
-	case len(user.Groups) > 0:
-		return deleteConflict("Cannot delete entity, must remove users from group first.")
-	}
-	if err := users.bare(user); err != nil {
-		return err
-	}
-	users.Delete(op.Tx, user)
-	return nil
+	})
 }
