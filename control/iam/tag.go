@@ -88,7 +88,8 @@ func ask[T, R any](ctx context.Context, e Entities[T], caller iam.Caller, r requ
 }
 
 // change carries out an operation that changes the entity it is about.
-func (e Entities[T]) change(ctx context.Context, caller iam.Caller, r request, f func(*call, *T) error) (*iam.Empty, error) {
+func (e Entities[T]) change(ctx context.Context, caller iam.Caller, r request,
+	f func(*call, *T) error) (*iam.Empty, error) {
 	return ask(ctx, e, caller, r, func(op *call, object *T) (*iam.Empty, error) {
 		return &iam.Empty{}, e.noun.change(op, object, func(object *T) error { return f(op, object) })
 	})

@@ -154,8 +154,8 @@ func (op *call) named(reference, qualifier string) (lambda.Name, error) {
 	return name, nil
 }
 
-// look finds the function that a request names. A caller that may not perform the operation on it does not learn whether
-// there is none.
+// look finds the function that a request names. A caller that may not perform the operation on it does not learn
+// whether there is none.
 func (op *call) look(reference, qualifier string) (*lambda.Function, lambda.Name, error) {
 	name, err := op.named(reference, qualifier)
 	if err != nil {

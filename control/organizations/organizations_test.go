@@ -153,7 +153,8 @@ func (w *world) tree() *nouns.Tree {
 			return err
 		}
 		o = nouns.Objects{Organization: *organization}
-		return errors.Join(read(tx, units.Objects, &o.Units), read(tx, accounts.Objects, &o.Accounts), read(tx, policies.Objects, &o.Policies))
+		return errors.Join(read(tx, units.Objects, &o.Units), read(tx, accounts.Objects, &o.Accounts),
+			read(tx, policies.Objects, &o.Policies))
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"pergola/store"
 )
 
-// named is a kind of bowls whose paths begin with the account and end with a name, of which an account may have two.
+// named is a kind of bowls whose paths begin with the account and end with a name. An account may have two.
 func named() resource.Definition[bowl] {
 	d := definition()
 	d.ByAccount = true

@@ -172,8 +172,8 @@ func (k *Kind[T]) Create(op *operation.Call, o Order, build func() (*T, error)) 
 	return value, k.remember(op, o, value)
 }
 
-// Add writes a resource that is new, with what it holds. That its path is taken is a more useful error than that there is
-// no room.
+// Add writes a resource that is new, with what it holds. That its path is taken is a more useful error than that there
+// is no room.
 func (k *Kind[T]) Add(op *operation.Call, value *T) error {
 	if err := k.vacant(op.Tx, value); err != nil {
 		return err
