@@ -9,8 +9,8 @@ import (
 // CodeRange is an inclusive range of status codes.
 type CodeRange struct{ From, To int }
 
-// The status codes that can mean health (user guide, "Health checks for your VPC Lattice target groups"; API reference of
-// Elastic Load Balancing, Matcher).
+// The status codes that can mean health (user guide, "Health checks for your VPC Lattice target groups"; API reference
+// of Elastic Load Balancing, Matcher).
 const lowestCode, highestCode = 200, 499
 
 // ParseCodes reads the codes of a Matcher: single ones and ranges, separated by commas, such as "200,202-204".

@@ -20,7 +20,8 @@ func TestParseCodes(t *testing.T) {
 			t.Errorf("%q: %v, %v", matcher, got, err)
 		}
 	}
-	for _, matcher := range []string{"", ",", "199", "500", "200,", ",200", "200-", "-200", "299-200", "200-500", "2000", "0200",
+	for _, matcher := range []string{"", ",", "199", "500", "200,", ",200", "200-", "-200", "299-200", "200-500",
+		"2000", "0200",
 		"+20", "20", "200-201-202", "200, 201", "200 ", "abc", "99999"} {
 		if got, err := lattice.ParseCodes(matcher); err == nil {
 			t.Errorf("%q was read as %v", matcher, got)

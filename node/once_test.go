@@ -6,8 +6,8 @@ import (
 	"pergola/lattice"
 )
 
-// TestAChangeIsCompiledOnce makes and updates resources, and counts the snapshots that a node compiles and applies until
-// the last of them is ACTIVE: one for each change, however their statuses move.
+// TestAChangeIsCompiledOnce makes and updates resources, and counts the snapshots that a node compiles and applies
+// until the last of them is ACTIVE: one for each change, however their statuses move.
 func TestAChangeIsCompiledOnce(t *testing.T) {
 	w := newWorld(t)
 	w.start()
@@ -25,7 +25,8 @@ func TestAChangeIsCompiledOnce(t *testing.T) {
 		in := &lattice.GetServiceRequest{ServiceIdentifier: service}
 		return must(w.GetService(w.ctx, w.caller, in)).Status == lattice.StatusActive
 	})
-	group := must(w.CreateTargetGroup(w.ctx, w.caller, &lattice.CreateTargetGroupRequest{Name: "shop", Type: lattice.TargetIP,
+	group := must(w.CreateTargetGroup(w.ctx, w.caller, &lattice.CreateTargetGroupRequest{Name: "shop",
+		Type:   lattice.TargetIP,
 		Config: &lattice.TargetGroupConfig{VPCIdentifier: p.vpc}})).ID
 	changes++
 	w.eventually("the target group is active", func() bool {

@@ -15,8 +15,8 @@ const TooMuch = "The request would change more at once than the store takes in o
 // tooMuch is the code of that, where a service has no other.
 const tooMuch = "InvalidParameterValue"
 
-// Explained puts a refusal, and an outage of the store, into the words of a service: the errors that it has for them. What
-// refused has as its message goes before the sentence of the refusal. Other errors stay as they are.
+// Explained puts a refusal, and an outage of the store, into the words of a service: the errors that it has for them.
+// What refused has as its message goes before the sentence of the refusal. Other errors stay as they are.
 func Explained(err error, refused, unavailable aws.Error) error {
 	var denied *Denied
 	switch {

@@ -232,7 +232,8 @@ func (op *call) admitCertificate(arn string) error {
 
 func (op *call) describeListener(l *listening) (elbv2.ListenerDescription, error) {
 	d := elbv2.ListenerDescription{
-		ARN: l.arn(listenerPrefix, l.ID), LoadBalancerARN: l.on.ARN, Port: l.Port, Protocol: l.Protocol, SSLPolicy: l.SSLPolicy,
+		ARN: l.arn(listenerPrefix, l.ID), LoadBalancerARN: l.on.ARN, Port: l.Port, Protocol: l.Protocol,
+		SSLPolicy: l.SSLPolicy,
 	}
 	if l.Protocol == lattice.ProtocolHTTPS {
 		d.Certificates = aws.Members[elbv2.Certificate]{{ARN: l.Certificate}}

@@ -90,7 +90,8 @@ func TestReadersDoNotWrite(t *testing.T) {
 // TestEachOperationAsks refuses a caller without permission, though the operation forgets to ask, and leaves nothing.
 func TestEachOperationAsks(t *testing.T) {
 	s := newService(t)
-	nobody := iam.Caller{Account: root.Account, ARN: "arn:aws:iam::100000000001:user/nobody", UserID: "AIDA", Type: iam.TypeUser}
+	nobody := iam.Caller{Account: root.Account, ARN: "arn:aws:iam::100000000001:user/nobody", UserID: "AIDA",
+		Type: iam.TypeUser}
 	if answer, err := do(t, s, nobody, "PutNote", put, request{"a", "1"}); err == nil || answer != nil {
 		t.Errorf("got %v, %v", answer, err)
 	}
@@ -107,7 +108,8 @@ func TestEachAttemptIsNew(t *testing.T) {
 		attempts[op] = true
 		value, err := notes.Get(op.Tx, "a")
 		if errors.Is(err, store.ErrNotFound) && len(attempts) == 1 {
-			_, err = s.Store.Update(context.WithoutCancel(op.Ctx), func(tx *store.Tx) error { return notes.Put(tx, "a", "theirs") })
+			_, err = s.Store.Update(context.WithoutCancel(op.Ctx),
+				func(tx *store.Tx) error { return notes.Put(tx, "a", "theirs") })
 		}
 		if err != nil {
 			return nil, err

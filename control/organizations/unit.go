@@ -7,6 +7,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/organizations"
+	"pergola/control/operation"
 	"pergola/lattice"
 )
 
@@ -56,12 +57,12 @@ func (op *call) CreateOrganizationalUnit(
 	if err := op.roomFor(in.ParentID, all); err != nil {
 		return nil, err
 	}
-	unit := organizations.Unit{
+	unit := &organizations.Unit{
 		ID: organizations.UnitPrefix + strings.TrimPrefix(op.organization.Root.ID, organizations.RootPrefix) + "-" +
 			lattice.NewSuffix(op.Random),
 		Name: in.Name, Parent: in.ParentID, Policies: op.firstPolicies(), Tags: tags,
 	}
-	return op.putUnit(unit, all)
+	return op.writeUnit(unit, all, units.Add)
 }
 
 // roomFor checks that a unit may be made below a parent.
@@ -82,17 +83,19 @@ func (op *call) roomFor(parent string, all []organizations.Unit) error {
 	return nil
 }
 
-// putUnit writes a unit, new or changed, unless another one of its parent has its name.
-func (op *call) putUnit(unit organizations.Unit, all []organizations.Unit) (*organizations.UnitResponse, error) {
+// writeUnit has put write a unit, unless another one of its parent has its name.
+func (op *call) writeUnit(unit *organizations.Unit, all []organizations.Unit,
+	put func(*operation.Call, *organizations.Unit) error) (*organizations.UnitResponse, error) {
 	for _, other := range all {
 		if other.Parent == unit.Parent && other.Name == unit.Name && other.ID != unit.ID {
-			return nil, aws.Errorf("DuplicateOrganizationalUnitException", "Organizational unit %s of the same parent has this name", other.ID)
+			return nil, aws.Errorf("DuplicateOrganizationalUnitException",
+				"Organizational unit %s of the same parent has this name", other.ID)
 		}
 	}
-	if err := units.Put(op.Call, &unit); err != nil {
+	if err := put(op.Call, unit); err != nil {
 		return nil, err
 	}
-	return op.describeUnit(unit)
+	return op.describeUnit(*unit)
 }
 
 func (op *call) describeUnit(unit organizations.Unit) (*organizations.UnitResponse, error) {
@@ -128,7 +131,7 @@ func (op *call) UpdateOrganizationalUnit(
 	if err != nil {
 		return nil, err
 	}
-	return op.putUnit(*unit, all)
+	return op.writeUnit(unit, all, func(op *operation.Call, unit *organizations.Unit) error { return units.Put(op, unit) })
 }
 
 // DeleteOrganizationalUnit deletes a unit that has neither accounts nor units.

@@ -77,8 +77,8 @@ func (k *Kind[T]) fillAll(tx *store.Tx, entries []store.Entry[T]) error {
 	return err
 }
 
-// write writes a resource, and its status apart from it. before is what it was, nil for a new one. A change of which the
-// status tells changes the resource too, since it is by that that nodes follow it.
+// write writes a resource, and its status apart from it. before is what it was, nil for a new one. A change of which
+// the status tells changes the resource too, since it is by that that nodes follow it.
 func (k *Kind[T]) write(tx *store.Tx, path string, before, value *T) error {
 	if k.Progress == nil {
 		return k.Objects.Put(tx, path, *value)
@@ -112,9 +112,9 @@ func (k *Kind[T]) apart() ownership.Step {
 }
 
 // Row is how the changes of a kind with a status are completed. In creation or update a resource becomes ACTIVE when
-// every live node has applied its last change, and one in deletion is dropped. updates says that resources are updated in
-// the background too, and so have statuses for that. drop deletes a resource with all that is its own; nil is for a kind
-// whose deletions have no status.
+// every live node has applied its last change, and one in deletion is dropped. updates says that resources are updated
+// in the background too, and so have statuses for that. drop deletes a resource with all that is its own; nil is for a
+// kind whose deletions have no status.
 func (k *Kind[T]) Row(updates bool, drop func(*store.Tx, *T) error) settling.Row {
 	return settling.Row{
 		Kind: k.Name, Apart: true, Waits: settling.StatusWaits,

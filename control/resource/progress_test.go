@@ -102,12 +102,13 @@ func (s *staged) settle(verdict settling.Verdict) {
 	s.change(func(op *operation.Call) error { return s.row.Settle(op.Tx, "bowl-1", verdict) })
 }
 
-// TestStatusesAreApart tells nodes of what the owner does, and of nothing else: a creation, an update and a deletion are
-// one change each, however their statuses move.
+// TestStatusesAreApart tells nodes of what the owner does, and of nothing else: a creation, an update and a deletion
+// are one change each, however their statuses move.
 func TestStatusesAreApart(t *testing.T) {
 	s := newStaged(t)
 	created := s.change(func(op *operation.Call) error {
-		return s.bowls.Add(op, &stagedBowl{bowl: bowl{ID: "bowl-1", Account: account}, Status: lattice.StatusCreateInProgress})
+		return s.bowls.Add(op, &stagedBowl{bowl: bowl{ID: "bowl-1", Account: account},
+			Status: lattice.StatusCreateInProgress})
 	})
 	expect := func(when string, want lattice.Status, told int64) {
 		t.Helper()

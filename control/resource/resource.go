@@ -1,7 +1,7 @@
-// Package resource is what the kinds of resources have in common, whatever service they belong to: a Kind says once what
-// tells it from the others, and the rest follows from that. It says where its resources are in the store and whose they
-// are, what permission is asked about, which names and other keys only one of them may have, what they refer to, their
-// quotas and idempotency tokens, and the service's own words for what is refused.
+// Package resource is what the kinds of resources have in common, whatever service they belong to: a Kind says once
+// what tells it from the others, and the rest follows from that. It says where its resources are in the store and whose
+// they are, what permission is asked about, which names and other keys only one of them may have, what they refer to,
+// their quotas and idempotency tokens, and the service's own words for what is refused.
 //
 // There are two ways from a request to a resource. Find reads the one that an operation is about, if the caller may
 // perform the operation on it; Read reads one that the operation merely refers to. An operation that uses neither is
@@ -21,8 +21,8 @@ import (
 	"pergola/store"
 )
 
-// Definition is what tells a kind of resource from the others. T is what the store has of one. Name, Head and Missing are
-// required.
+// Definition is what tells a kind of resource from the others. T is what the store has of one. Name, Head and Missing
+// are required.
 type Definition[T any] struct {
 	// Name is the kind's name in the store.
 	Name string
@@ -99,7 +99,8 @@ func New[T any](d Definition[T]) *Kind[T] {
 	return &Kind[T]{d, store.NewKind[T](d.Name), store.NewStatusKind[lattice.Stage](d.Name), ownership.Of(d.Name, owner)}
 }
 
-// Read reads a resource that an operation refers to. The caller needs no permission for it, but its account must own it.
+// Read reads a resource that an operation refers to. The caller needs no permission for it, but its account must own
+// it.
 func (k *Kind[T]) Read(op *operation.Call, ref Ref) (*T, error) {
 	if ref.Malformed != nil {
 		return nil, ref.Malformed
@@ -241,8 +242,8 @@ func (k *Kind[T]) stem(account string) string {
 	return account + "/"
 }
 
-// Put writes resources that exist already, and makes what they hold that of what they are now. All give up what they hold
-// no more before the first takes anything new, so that two can exchange what they hold.
+// Put writes resources that exist already, and makes what they hold that of what they are now. All give up what they
+// hold no more before the first takes anything new, so that two can exchange what they hold.
 func (k *Kind[T]) Put(op *operation.Call, values ...*T) error {
 	before, held := make([]*T, len(values)), make([][]Hold, len(values))
 	for i, value := range values {
@@ -287,7 +288,8 @@ func (k *Kind[T]) DeleteParts(tx *store.Tx, account, path string) error {
 	return k.Objects.DeletePrefix(tx, path+"/")
 }
 
-// Own are the resources of an account, in order of path, after one; so many at most, 0 for all, and whether there are more.
+// Own are the resources of an account, in order of path, after one; so many at most, 0 for all, and whether there are
+// more.
 func (k *Kind[T]) Own(tx *store.Tx, account, after string, limit int) (all []store.Entry[T], more bool, err error) {
 	if k.ByAccount || k.Global {
 		all, more, err = k.Objects.List(tx, k.stem(account), after, limit)

@@ -104,7 +104,8 @@ func root(account string) iam.Caller {
 // do carries out an operation of a root user.
 func (k *kitchen) do(account string, f func(op *operation.Call) (*bowl, error)) (*bowl, error) {
 	request := operation.Request{Caller: root(account), Action: "ChangeBowl"}
-	return operation.Do(k.t.Context(), k.Service, request, func(op *operation.Call, _ *bowl) (*bowl, error) { return f(op) }, &bowl{})
+	return operation.Do(k.t.Context(), k.Service, request,
+		func(op *operation.Call, _ *bowl) (*bowl, error) { return f(op) }, &bowl{})
 }
 
 func (k *kitchen) create(b bowl) (*bowl, error) {
@@ -230,7 +231,10 @@ func TestExchange(t *testing.T) {
 		}
 	}
 	one.Name, two.Name = two.Name, one.Name
-	if _, err := k.do(account, func(op *operation.Call) (*bowl, error) { return &one, k.bowls.Put(op, &one, &two) }); err != nil {
+	if _, err := k.do(account, func(op *operation.Call) (*bowl, error) {
+		return &one,
+			k.bowls.Put(op, &one, &two)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := k.held(); got["name/"+account+"/red"] != "bowl-2" || got["name/"+account+"/blue"] != "bowl-1" {
@@ -319,7 +323,8 @@ func TestFindAsks(t *testing.T) {
 	if _, err := k.create(bowl{ID: "bowl-1", Account: account, Name: "red"}); err != nil {
 		t.Fatal(err)
 	}
-	nobody := iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/nobody", UserID: "AIDA", Type: iam.TypeUser}
+	nobody := iam.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":user/nobody", UserID: "AIDA",
+		Type: iam.TypeUser}
 	for _, id := range []string{"bowl-1", "bowl-2"} {
 		request := operation.Request{Caller: nobody, Action: "GetBowl"}
 		_, err := operation.Do(t.Context(), k.Service, request, func(op *operation.Call, _ *bowl) (*bowl, error) {
@@ -343,7 +348,8 @@ func TestExactNames(t *testing.T) {
 	}
 	exact := ref(account, "bowl-1")
 	exact.Exact, exact.ARN = true, exact.ARN+"x"
-	if _, err := k.do(account, func(op *operation.Call) (*bowl, error) { return k.bowls.Find(op, exact) }); !errors.Is(err, errMissing) {
+	if _, err := k.do(account, func(op *operation.Call) (*bowl, error) { return k.bowls.Find(op, exact) }); !errors.Is(err,
+		errMissing) {
 		t.Errorf("another ARN: %v", err)
 	}
 }

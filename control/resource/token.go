@@ -12,9 +12,9 @@ import (
 	"pergola/store"
 )
 
-// tokens remembers what was created with which idempotency token: by account, kind, the path of what the resource is part
-// of, and token, the digest of the request and the path of the resource, separated by a space. So the tokens of all parts
-// of a resource go in one deletion with them.
+// tokens remembers what was created with which idempotency token: by account, kind, the path of what the resource is
+// part of, and token, the digest of the request and the path of the resource, separated by a space. So the tokens of
+// all parts of a resource go in one deletion with them.
 var tokens = store.NewIndex("token")
 
 func (k *Kind[T]) tokenKey(account, parents, token string) string {

@@ -1,6 +1,6 @@
 // Package older opens data directories of older versions: what they hold is served, and can be changed and deleted.
-// testdata has one of each version whose successor keeps things differently, with the key that seals the secrets of that
-// deployment and of no other.
+// testdata has one of each version whose successor keeps things differently, with the key that seals the secrets of
+// that deployment and of no other.
 package older
 
 import (
@@ -169,7 +169,8 @@ func (o *old) neighbours() {
 // again repeats a creation: its idempotency token still counts.
 func (o *old) again() {
 	var made struct{ ID string }
-	o.lattice("POST", "/services", map[string]any{"name": "rates", "authType": "NONE", "tags": map[string]string{"team": "parking"},
+	o.lattice("POST", "/services", map[string]any{"name": "rates", "authType": "NONE",
+		"tags":        map[string]string{"team": "parking"},
 		"clientToken": "svc-token"}, &made)
 	if made.ID != o.service {
 		o.t.Errorf("a repeated creation made %s, there was %s", made.ID, o.service)
