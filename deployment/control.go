@@ -143,16 +143,21 @@ func (c *Control) openAPI(background context.Context) {
 	networks := control.New(control.Config{Config: c.common, ForeignFunctions: c.cfg.LambdaEndpoint != ""})
 	tokens := sts.New(sts.Config{Config: c.common, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers})
 	vpcs := ec2.New(c.common)
+	balancers := elbv2.New(c.common)
 	settler := settling.New(settling.Config{
 		Store: c.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows()), Logger: c.cfg.Logger,
 	})
 	// What was begun is completed, on a full disk too.
-	c.run("control plane", func() error { return settler.Run(store.MakingRoom(background)) })
+	c.run("control plane", func() error {
+		ctx := store.MakingRoom(background)
+		c.prepare(ctx, networks, vpcs, balancers)
+		return settler.Run(ctx)
+	})
 	c.run("certificates", func() error { return c.certificates.Renew(background) })
 	c.api = &http.Server{
 		Handler: api.New(api.Config{
 			Lattice: networks, EC2: vpcs,
-			ELBv2: elbv2.New(c.common),
+			ELBv2: balancers,
 			IAM:   c.keys, STS: tokens,
 			Organizations: c.accounts, ACM: c.certificates, Lambda: c.lambda,
 			Keys: c.keys, Box: c.box, Region: c.cfg.Region, InForce: settler, Logger: c.cfg.Logger,
@@ -162,6 +167,15 @@ func (c *Control) openAPI(background context.Context) {
 	}
 	c.inside = serveInside(c.api)
 	c.opened(c.closeAPI)
+}
+
+// prepare brings a store up to date that an older version has written. What fails is tried again by the first operation.
+func (c *Control) prepare(ctx context.Context, services ...interface{ Prepare(context.Context) error }) {
+	for _, service := range services {
+		if err := service.Prepare(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Logger.Warn("the store of an older version could not be brought up to date yet", "error", err)
+		}
+	}
 }
 
 // closeAPI lets the requests under way end, and cuts those that take longer.

@@ -114,6 +114,12 @@ func (s *Service[O]) Explain(err error) error {
 	return s.description.Explain(err)
 }
 
+// Prepare brings a store up to date that is older than the indexes of the service. It is done once, by the first operation
+// at the latest.
+func (s *Service[O]) Prepare(ctx context.Context) error {
+	return s.completed.Ensure(ctx, s.Store, s.description.Complete...)
+}
+
 // Request is who asks for which action, such as "CreateVpc".
 type Request struct {
 	Caller iam.Caller
@@ -143,7 +149,7 @@ func Do[O, In, Out any](ctx context.Context, s *Service[O], r Request, do func(O
 		}
 		return call.Conclude(err)
 	}
-	err := s.completed.Ensure(ctx, s.Store, s.description.Complete...)
+	err := s.Prepare(ctx)
 	switch {
 	case err != nil:
 	case r.reads():
