@@ -47,7 +47,7 @@ FUZZ = \
 	lattice:FuzzParseCodes \
 	metadata:FuzzPath \
 	metadata:FuzzToken \
-	node:FuzzParseSource \
+	node:FuzzParseOrigin \
 	policy:FuzzParse \
 	policy:FuzzPattern \
 	policy:FuzzWork \

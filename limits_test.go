@@ -39,7 +39,7 @@ var notBounds = map[string]string{
 	"dataplane/http2.maxLength": "arithmetic: one more digit would overflow",
 	"dataplane/http2.maxWindow": "a format: windows (RFC 9113 §6.9.1)",
 	"functions.maxPipe":         "the size of the kernel's buffer",
-	"node.maxSource":            "a format: a line that the node itself writes",
+	"node.maxOrigin":            "a format: a line that the node itself writes",
 	"operator.maxSocketPath":    "a format: addresses of Unix sockets",
 	"policy.mostColons":         "arithmetic of patterns; policy.MaxWork bounds matching",
 	"snapshot.maxName":          "a format: domain names (RFC 1035 §2.3.4)",

@@ -52,13 +52,13 @@ func (l inside) Accept() (net.Conn, error) {
 type insideConn struct {
 	net.Conn
 	once   sync.Once
-	source node.Source
+	source node.Origin
 	err    error
 }
 
 // Read reads what follows the line.
 func (c *insideConn) Read(b []byte) (int, error) {
-	c.once.Do(func() { c.source, c.err = node.ReadSource(c.Conn) })
+	c.once.Do(func() { c.source, c.err = node.ReadOrigin(c.Conn) })
 	if c.err != nil {
 		return 0, c.err
 	}

@@ -26,6 +26,7 @@ type Node struct {
 	part
 	store  *store.Store
 	fabric *fabric.Fabric
+	mirror *store.Mirror // of objects that the node looks up
 	lambda *lambda.Control
 	node   *node.Node
 	bundle string // the file of what programs trust
@@ -66,11 +67,13 @@ func (n *Node) start(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.mirror = store.NewMirror(append(node.Mirrored(), lambda.Mirrored()...)...)
 	if err := n.openFunctions(box); err != nil {
 		return err
 	}
 	n.node = node.New(node.Config{
-		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: n.cfg.Region, Store: n.store, Fabric: n.fabric, Box: box,
+		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: n.cfg.Region, Source: node.FromStore(n.store), Mirror: n.mirror,
+		Fabric: n.fabric, Box: box,
 		Functions: n.lambda,
 		API:       n.cfg.path(insideSocket), ResolvConf: n.cfg.ResolvConf, RequestsPerSecond: n.cfg.RequestsPerSecond,
 		MaxConnections: nodeConnections(), Logger: n.cfg.Logger,
@@ -101,7 +104,8 @@ func (n *Node) openFabric() (err error) {
 func (n *Node) openFunctions(box *sealing.Box) error {
 	runner := functions.NewClient(n.cfg.path(functionsSocket))
 	n.opened(runner.Close)
-	config := lambda.Config{Config: operation.Config{Store: n.store, Region: n.cfg.Region, Logger: n.cfg.Logger}, Box: box,
+	config := lambda.Config{Config: operation.Config{Region: n.cfg.Region, Logger: n.cfg.Logger}, Box: box,
+		Mirror: n.mirror,
 		Runner: runner}
 	if n.cfg.LambdaEndpoint != "" {
 		elsewhere, err := functions.NewElsewhere(n.cfg.LambdaEndpoint, n.cfg.LambdaCredentials)

@@ -44,7 +44,7 @@ type fixture struct {
 
 func newFixtures(cfg Config, current func() *snapshot.Snapshot, broken func()) *fixtures {
 	forwarder := dns.NewForwarder(dns.ForwarderConfig{ResolvConf: cfg.ResolvConf})
-	instances := instances{cfg.Region, cfg.Store, cfg.Box, cfg.Logger}
+	instances := instances{cfg.Region, current, cfg.Mirror, cfg.Box, cfg.Logger}
 	return &fixtures{
 		resolver: dns.New(dns.Config{Region: cfg.Region, Snapshot: current, Forward: forwarder.Forward, Logger: cfg.Logger}),
 		metadata: metadata.New(metadata.Config{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"pergola/aws/ec2"
@@ -14,6 +15,7 @@ import (
 	"pergola/metadata"
 	"pergola/policy"
 	"pergola/sealing"
+	"pergola/snapshot"
 	"pergola/store"
 )
 
@@ -25,51 +27,49 @@ var (
 	securityGroupKind = store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup)
 	profileKind       = store.NewKind[iam.InstanceProfile](iam.KindInstanceProfile)
 	roleKind          = store.NewKind[iam.Role](iam.KindRole)
-	addresses         = store.NewIndex(ec2.AddressIndex)
 )
 
-// lookupTimeout bounds how long an instance waits for what the store says of it.
-const lookupTimeout = 5 * time.Second
+// Mirrored are the names of the kinds that a node has to have in its mirror.
+func Mirrored() []string {
+	return []string{ec2.KindInstance, ec2.KindVPC, ec2.KindSubnet, ec2.KindSecurityGroup, iam.KindInstanceProfile,
+		iam.KindRole}
+}
 
 // sessionLife is how long the credentials of an instance last.
 const sessionLife = 6 * time.Hour
 
-// instances tells the metadata service about instances. It reads the store: instances ask seldom, and what they are
-// told must be of now.
+// instances tells the metadata service about instances, as the node was told of them.
 type instances struct {
-	region string
-	store  *store.Store
-	box    *sealing.Box
-	log    *slog.Logger
+	region  string
+	current func() *snapshot.Snapshot
+	mirror  *store.Mirror
+	box     *sealing.Box
+	log     *slog.Logger
 }
 
 // describe finds the instance that has an address in a VPC.
-func (i instances) describe(vpcID string, client netip.Addr) (metadata.Instance, bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
-	defer cancel()
-	var found *metadata.Instance
-	err := i.store.View(ctx, func(tx *store.Tx) error {
-		found = nil
-		id, err := addresses.Get(tx, vpcID+"/"+client.String())
-		if err != nil {
+func (i instances) describe(vpcID string, client netip.Addr) (found metadata.Instance, ok bool) {
+	vpc := i.current().VPCs.Get(vpcID)
+	if vpc == nil {
+		return metadata.Instance{}, false
+	}
+	at := slices.IndexFunc(vpc.Instances, func(instance snapshot.Instance) bool { return instance.Address == client })
+	if at < 0 { // the address may be that of another thing
+		return metadata.Instance{}, false
+	}
+	err := i.mirror.View(func(tx *store.Tx) error {
+		instance, err := instanceKind.Get(tx, vpc.Instances[at].ID)
+		if err != nil || !exists(&instance) {
 			return unlessMissing(err)
 		}
-		instance, err := instanceKind.Get(tx, id)
-		if err != nil { // the address may be that of another thing
-			return unlessMissing(err)
-		}
-		if instance.VPC == vpcID && instance.Address == client && exists(&instance) {
-			found, err = i.instance(tx, &instance)
-		}
+		found, err = i.instance(tx, &instance)
+		ok = err == nil
 		return err
 	})
 	if err != nil {
 		i.log.Error("an instance could not be told about itself", "vpc", vpcID, "address", client, "error", err)
 	}
-	if err != nil || found == nil {
-		return metadata.Instance{}, false
-	}
-	return *found, true
+	return found, ok
 }
 
 // unlessMissing is an error, or nil where it says that there is nothing.
@@ -84,16 +84,16 @@ func exists(i *ec2.Instance) bool {
 	return i.State == ec2.InstancePending || i.State == ec2.InstanceRunning
 }
 
-func (i instances) instance(tx *store.Tx, in *ec2.Instance) (*metadata.Instance, error) {
+func (i instances) instance(tx *store.Tx, in *ec2.Instance) (metadata.Instance, error) {
 	vpc, err := vpcKind.Get(tx, in.VPC)
 	if err != nil {
-		return nil, err
+		return metadata.Instance{}, err
 	}
 	subnet, err := subnetKind.Get(tx, in.Subnet)
 	if err != nil {
-		return nil, err
+		return metadata.Instance{}, err
 	}
-	out := &metadata.Instance{
+	out := metadata.Instance{
 		ID: in.ID, Account: in.Account, VPC: in.VPC, Subnet: in.Subnet, VPCCIDR: vpc.CIDR, SubnetCIDR: subnet.CIDR,
 		AvailabilityZone: subnet.AvailabilityZone, Address: in.Address, Hostname: in.PrivateName(i.region), MAC: in.MAC(),
 		Image: in.ImageID, Type: in.Type, Architecture: ec2.Architecture, Launched: in.Launched, Tags: in.Tags,
@@ -108,7 +108,7 @@ func (i instances) instance(tx *store.Tx, in *ec2.Instance) (*metadata.Instance,
 	for _, id := range in.SecurityGroups {
 		group, err := securityGroupKind.Get(tx, id)
 		if err != nil {
-			return nil, err
+			return metadata.Instance{}, err
 		}
 		out.SecurityGroups = append(out.SecurityGroups, metadata.Group{ID: id, Name: group.Name})
 	}
@@ -124,9 +124,9 @@ func (i instances) instance(tx *store.Tx, in *ec2.Instance) (*metadata.Instance,
 }
 
 // credentials makes a session of the role in an instance's profile.
-func (i instances) credentials(ctx context.Context, instance metadata.Instance) (metadata.Credential, error) {
+func (i instances) credentials(_ context.Context, instance metadata.Instance) (metadata.Credential, error) {
 	var role iam.Role
-	err := i.store.View(ctx, func(tx *store.Tx) (err error) {
+	err := i.mirror.View(func(tx *store.Tx) (err error) {
 		role, err = roleKind.Get(tx, iam.ID(instance.Account, instance.Profile.Role))
 		return err
 	})

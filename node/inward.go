@@ -29,43 +29,43 @@ const (
 // apiIdle is how long such a connection may be silent in both directions.
 const apiIdle = 2 * time.Minute
 
-// Source is where a connection to the API comes from. A node writes it as a line before what the client sends, to a
+// Origin is where a connection to the API comes from. A node writes it as a line before what the client sends, to a
 // socket that only the deployment's user can open: so the API may believe it.
-type Source struct {
+type Origin struct {
 	VPC     string
 	Address netip.AddrPort
 }
 
-// maxSource is how long the line of a Source may be, in bytes.
-const maxSource = 128
+// maxOrigin is how long the line of an Origin may be, in bytes.
+const maxOrigin = 128
 
-// errSource refuses a line that is no Source.
-var errSource = errors.New("a connection to the API from a VPC does not begin with a line that says where " +
+// errOrigin refuses a line that is no Origin.
+var errOrigin = errors.New("a connection to the API from a VPC does not begin with a line that says where " +
 	"it comes from")
 
 // String is the line, without its end.
-func (s Source) String() string { return "from " + s.VPC + " " + s.Address.String() }
+func (o Origin) String() string { return "from " + o.VPC + " " + o.Address.String() }
 
-// ParseSource reads the line, with its end or without.
-func ParseSource(line string) (Source, error) {
+// ParseOrigin reads the line, with its end or without.
+func ParseOrigin(line string) (Origin, error) {
 	fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
 	if len(fields) != 3 || fields[0] != "from" || fields[1] == "" {
-		return Source{}, errSource
+		return Origin{}, errOrigin
 	}
 	address, err := netip.ParseAddrPort(fields[2])
 	if err != nil {
-		return Source{}, errSource
+		return Origin{}, errOrigin
 	}
-	return Source{fields[1], address}, nil
+	return Origin{fields[1], address}, nil
 }
 
-// ReadSource reads the line from a connection, and nothing behind it.
-func ReadSource(r io.Reader) (Source, error) {
-	line, err := bufio.NewReaderSize(byteByByte{io.LimitReader(r, maxSource)}, maxSource).ReadString('\n')
+// ReadOrigin reads the line from a connection, and nothing behind it.
+func ReadOrigin(r io.Reader) (Origin, error) {
+	line, err := bufio.NewReaderSize(byteByByte{io.LimitReader(r, maxOrigin)}, maxOrigin).ReadString('\n')
 	if err != nil {
-		return Source{}, err
+		return Origin{}, err
 	}
-	return ParseSource(line)
+	return ParseOrigin(line)
 }
 
 // byteByByte reads no more than what is asked for.
@@ -98,12 +98,12 @@ func (i *inward) serve(ctx context.Context, vpcID string, listener net.Listener)
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	return containment.Accept(ctx, i.log, "the API in a VPC", listener.Accept, func(conn net.Conn) {
 		from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-		source := Source{vpcID, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())}
+		origin := Origin{vpcID, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())}
 		if err != nil {
 			_ = conn.Close()
 			return
 		}
-		place := i.open.Enter(vpcID, source.Address.Addr())
+		place := i.open.Enter(vpcID, origin.Address.Addr())
 		if place == nil {
 			_ = conn.Close()
 			return
@@ -111,7 +111,7 @@ func (i *inward) serve(ctx context.Context, vpcID string, listener net.Listener)
 		carrying.Go(func() {
 			defer place.Leave()
 			_ = containment.Do(i.log, "a connection to the API", func() error { // it is logged there
-				i.carry(ctx, conn, source)
+				i.carry(ctx, conn, origin)
 				return nil
 			}, "vpc", vpcID)
 		})
@@ -119,18 +119,18 @@ func (i *inward) serve(ctx context.Context, vpcID string, listener net.Listener)
 }
 
 // carry carries one connection until either side ends it or both are silent.
-func (i *inward) carry(ctx context.Context, conn net.Conn, source Source) {
+func (i *inward) carry(ctx context.Context, conn net.Conn, origin Origin) {
 	defer conn.Close()
 	api, err := new(net.Dialer).DialContext(ctx, "unix", i.socket)
 	if err != nil {
 		if ctx.Err() == nil {
-			i.log.Warn("the API cannot be reached from a VPC", "vpc", source.VPC, "error", err)
+			i.log.Warn("the API cannot be reached from a VPC", "vpc", origin.VPC, "error", err)
 		}
 		return
 	}
 	defer api.Close()
 	defer context.AfterFunc(ctx, func() { _, _ = conn.Close(), api.Close() })()
-	if _, err := io.WriteString(api, source.String()+"\n"); err != nil {
+	if _, err := io.WriteString(api, origin.String()+"\n"); err != nil {
 		return
 	}
 	quiet := time.AfterFunc(apiIdle, func() { _, _ = conn.Close(), api.Close() })

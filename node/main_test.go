@@ -192,7 +192,8 @@ func newWorld(t testing.TB) *world {
 // start starts a node. It ends with the test, or when stop is called.
 func (w *world) start() (stop func()) {
 	w.node = node.New(node.Config{
-		ID: "one", Region: region, Store: w.store, Fabric: w.faulty, Box: w.box, ResolvConf: "/dev/null",
+		ID: "one", Region: region, Source: node.FromStore(w.store), Mirror: store.NewMirror(node.Mirrored()...),
+		Fabric: w.faulty, Box: w.box, ResolvConf: "/dev/null",
 		RequestsPerSecond: -1, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
 	return w.background(w.node.Run)

@@ -44,18 +44,25 @@ const retryAfter = time.Second
 // it has not come to by then it makes afterwards, and a revocation waits no longer than that.
 const patience = 250 * time.Millisecond
 
+// objectPrefix begins the keys of the objects that a node follows.
+const objectPrefix = "object/"
+
 // Config is what a node needs.
 type Config struct {
 	// ID names the node in its reports; it is unique among the nodes of a deployment.
 	ID     string
 	Region string
-	Store  *store.Store
+	// Source is where the node learns what to serve, and reports.
+	Source Source
+	// Mirror is what the node keeps of objects beside the snapshot: of the kinds Mirrored, and of what else Functions
+	// looks at. The node fills it.
+	Mirror *store.Mirror
 	Fabric Fabric
 	// Box opens the credentials that requests are signed with.
 	Box *sealing.Box
 	// Functions invokes the Lambda functions of target groups.
 	Functions proxy.Functions
-	// API names the Unix socket on which the deployment's API answers those in VPCs; see Source. "" has none.
+	// API names the Unix socket on which the deployment's API answers those in VPCs; see Origin. "" has none.
 	API string
 	// ResolvConf names the file whose nameservers answer for names that are not the deployment's.
 	ResolvConf string
@@ -77,7 +84,8 @@ type Fabric interface {
 // Node is a running share of the data plane.
 type Node struct {
 	id       string
-	store    *store.Store
+	source   Source
+	mirror   *store.Mirror
 	fabric   Fabric
 	log      *slog.Logger
 	compiler *snapshot.Compiler
@@ -102,7 +110,7 @@ type Node struct {
 // New makes a node. It serves nothing until Run.
 func New(cfg Config) *Node {
 	n := &Node{
-		id: cfg.ID, store: cfg.Store, fabric: cfg.Fabric, log: cfg.Logger,
+		id: cfg.ID, source: cfg.Source, mirror: cfg.Mirror, fabric: cfg.Fabric, log: cfg.Logger,
 		compiler: snapshot.NewCompiler(cfg.Region),
 		inbox:    newInbox(),
 		troubles: newTroubles(cfg.Logger),
@@ -175,7 +183,8 @@ func (n *Node) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { n.reports.run(ctx, n.health) })
 	running.Go(func() { n.work(ctx) })
-	err := n.store.Follow(ctx, "object/", func(batch store.Batch) error {
+	err := n.source.Follow(ctx, func(batch store.Batch) error {
+		n.mirror.Note(batch)
 		n.inbox.add(batch)
 		return nil
 	})
@@ -272,7 +281,7 @@ func (n *Node) compile(batch store.Batch, current *snapshot.Snapshot) *snapshot.
 func changesOf(batch store.Batch) []snapshot.Change {
 	changes := make([]snapshot.Change, len(batch.Changes))
 	for i, change := range batch.Changes {
-		changes[i] = snapshot.Change{Key: strings.TrimPrefix(change.Key, "object/"), Value: change.Value}
+		changes[i] = snapshot.Change{Key: strings.TrimPrefix(change.Key, objectPrefix), Value: change.Value}
 	}
 	return changes
 }

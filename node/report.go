@@ -10,14 +10,13 @@ import (
 	"time"
 
 	"pergola/lattice"
-	"pergola/store"
 )
 
 // reporter keeps the node's reports in the store, under a lease, so that they vanish when the node dies. It writes
 // what has changed since it last wrote, and everything again when a lease was lost.
 type reporter struct {
 	id      string
-	store   *store.Store
+	source  Source
 	log     *slog.Logger
 	changed chan struct{}
 
@@ -27,7 +26,7 @@ type reporter struct {
 }
 
 func newReporter(cfg Config) *reporter {
-	return &reporter{id: cfg.ID, store: cfg.Store, log: cfg.Logger, changed: make(chan struct{}, 1)}
+	return &reporter{id: cfg.ID, source: cfg.Source, log: cfg.Logger, changed: make(chan struct{}, 1)}
 }
 
 // wake asks for a look at what has changed. It never blocks.
@@ -67,7 +66,7 @@ func (r *reporter) run(ctx context.Context, targets func() map[string]lattice.Ta
 
 // reportUnderLease reports until the lease is lost, a write fails or the context ends.
 func (r *reporter) reportUnderLease(ctx context.Context, targets func() map[string]lattice.TargetReport) error {
-	lease, err := r.store.Lease(ctx, leaseTTL)
+	lease, err := r.source.Report(ctx, leaseTTL)
 	if err != nil {
 		return err
 	}
@@ -103,7 +102,7 @@ type said struct {
 // written is what the node has said under one lease.
 type written struct {
 	said
-	lease *store.Lease
+	lease Report
 	node  string
 }
 
@@ -171,7 +170,7 @@ func (w *written) updateTargets(ctx context.Context, targets map[string]lattice.
 	return nil
 }
 
-func put(ctx context.Context, lease *store.Lease, key string, value any) error {
+func put(ctx context.Context, lease Report, key string, value any) error {
 	encoded, err := json.Marshal(value)
 	if err != nil {
 		return err

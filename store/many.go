@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -64,6 +65,9 @@ func (tx *Tx) getMany(path string, ids []string) (rows []row, err error) {
 
 // fetchMany reads keys in one request, at the transaction's revision.
 func (tx *Tx) fetchMany(path string, ids []string, into map[string]row) error {
+	if tx.mirror != nil {
+		return tx.fail(fmt.Errorf("store: read some of %s: %w", path, errSingle))
+	}
 	var gets []clientv3.Op
 	for _, id := range ids {
 		gets = append(gets, clientv3.OpGet(root+path+id, clientv3.WithRev(tx.revision)))

@@ -21,6 +21,7 @@ type Tx struct {
 	ctx      context.Context
 	store    *Store
 	writable bool
+	mirror   *Mirror // what is read instead of the store, or nil
 
 	revision int64 // what all reads see; zero until the first
 	seen     reads
@@ -138,6 +139,9 @@ func (tx *Tx) HasRead() bool { return tx.revision != 0 }
 
 // fetch reads at the transaction's revision, which the first read sets to the newest.
 func (tx *Tx) fetch(what string, in span, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	if tx.mirror != nil {
+		return nil, tx.fail(fmt.Errorf("store: %s: %w", what, errSingle))
+	}
 	if in.end != "" {
 		opts = append(opts, clientv3.WithRange(root+in.end))
 	}
@@ -162,6 +166,9 @@ func (tx *Tx) get(key string) (string, error) {
 	}
 	if value, ok := tx.values[key]; ok {
 		return value, nil
+	}
+	if tx.mirror != nil {
+		return tx.mirror.get(key)
 	}
 	resp, err := tx.fetch("read "+key, span{start: key})
 	if err != nil {

@@ -81,15 +81,18 @@ func checkInvocation(in *lambda.InvokeRequest) (clientContext string, err error)
 	return compact.String(), nil
 }
 
+// catchUp is how long a node may need at most to be told that the code of a function was replaced.
+const catchUp = 2 * time.Second
+
 // run invokes a function. Its code may be replaced, and removed, between the moment when it was found and that when it runs,
-// since an invocation may have to wait for others: then it is found anew.
+// since an invocation may have to wait for others, and a node is told of it a moment later: then it is found anew.
 func (c *Control) run(ctx context.Context, f *functions.Function, find func() (*functions.Function, error), call functions.Call) (functions.Result, error) {
 	for {
 		result, err := c.runner.Invoke(ctx, f, call)
 		if !errors.Is(err, functions.ErrNoCode) {
 			return result, err
 		}
-		now, gone := find()
+		now, gone := awaitOther(ctx, f, find)
 		if gone != nil {
 			return functions.Result{}, gone
 		}
@@ -97,6 +100,25 @@ func (c *Control) run(ctx context.Context, f *functions.Function, find func() (*
 			return functions.Result{}, err
 		}
 		f = now
+	}
+}
+
+// awaitOther finds a function anew whose code is missing, until it has other code or a node must have been told of
+// that.
+func awaitOther(ctx context.Context, f *functions.Function,
+	find func() (*functions.Function, error)) (now *functions.Function, gone error) {
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	for {
+		now, gone = find()
+		if gone != nil || now.Code != f.Code {
+			return now, gone
+		}
+		select {
+		case <-time.After(catchUp / 100):
+		case <-ctx.Done():
+			return now, nil
+		}
 	}
 }
 
@@ -186,20 +208,15 @@ func (c *Control) InvokeFunction(ctx context.Context, function, targetGroup stri
 	return result.Payload, nil
 }
 
-// invokeFunction finds a function and runs it. While the store is away, functions are what they last were.
+// invokeFunction finds a function and runs it.
 func (c *Control) invokeFunction(ctx context.Context, function, targetGroup string, event []byte) (functions.Result, error) {
 	name, err := lambda.ParseARN(function)
 	if err != nil {
 		return functions.Result{}, err
 	}
 	foreign := false
-	about := target{function, targetGroup}
 	find := func() (runnable *functions.Function, err error) {
-		last, ok := c.remembered.get(about)
-		if ok && !c.Store.Away().IsZero() {
-			return last, nil
-		}
-		err = c.Store.View(ctx, func(tx *store.Tx) error {
+		err = c.mirror.View(func(tx *store.Tx) error {
 			f, err := c.find(tx, name)
 			if foreign = isNotFound(err); err != nil {
 				return err
@@ -210,10 +227,6 @@ func (c *Control) invokeFunction(ctx context.Context, function, targetGroup stri
 			runnable, err = c.runnable(tx, f, name)
 			return err
 		})
-		c.remembered.learn(about, runnable, err)
-		if ok && store.IsOutage(err) {
-			return last, nil
-		}
 		return runnable, err
 	}
 	runnable, err := find()

@@ -49,7 +49,7 @@ type Elsewhere interface {
 
 //go:generate go run pergola/internal/operations . ../../api/testdata/models/lambda.json
 
-// Config is what the package needs from outside. All but Elsewhere is required.
+// Config is what the package needs from outside. All but Elsewhere and Mirror is required.
 type Config struct {
 	operation.Config
 	// Box seals the variables of functions, and the credentials that they get.
@@ -59,16 +59,24 @@ type Config struct {
 	Runner Runner
 	// Elsewhere invokes functions for VPC Lattice that are not here; nil means that there are no others.
 	Elsewhere Elsewhere
+	// Mirror is where functions are looked up for VPC Lattice: of the kinds Mirrored. nil is for a process that does not
+	// invoke them for it.
+	Mirror *store.Mirror
+}
+
+// Mirrored are the names of the kinds that a Mirror has to have.
+func Mirrored() []string {
+	return []string{lambda.KindFunction, lambda.KindVersion, lambda.KindAlias, iam.KindRole}
 }
 
 // Control carries out operations. Its methods may be called from any goroutine.
 type Control struct {
 	*operation.Service[*call]
-	box        *sealing.Box
-	codes      *functions.Codes
-	runner     Runner
-	elsewhere  Elsewhere
-	remembered remembered
+	box       *sealing.Box
+	codes     *functions.Codes
+	runner    Runner
+	elsewhere Elsewhere
+	mirror    *store.Mirror
 	// changing is held for reading from the moment when code is kept until something refers to it, and for writing while
 	// code is removed to which nothing refers.
 	changing sync.RWMutex
@@ -76,7 +84,7 @@ type Control struct {
 
 // New makes the service.
 func New(cfg Config) *Control {
-	c := &Control{box: cfg.Box, codes: cfg.Codes, runner: cfg.Runner, elsewhere: cfg.Elsewhere}
+	c := &Control{box: cfg.Box, codes: cfg.Codes, runner: cfg.Runner, elsewhere: cfg.Elsewhere, mirror: cfg.Mirror}
 	c.Service = operation.New(cfg.Config, operation.Description[*call]{
 		Name:    "lambda",
 		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },

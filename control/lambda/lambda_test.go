@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	if w.Control.codes, err = functions.OpenCodes(w.codes); err != nil {
 		t.Fatal(err)
 	}
-	w.Control.runner = w.runner
+	w.Control.runner, w.Control.mirror = w.runner, store.NewMirror(Mirrored()...)
 	_, err = objects.Update(ctx, func(tx *store.Tx) error {
 		role := iam.Role{Entity: iam.Entity{Account: account, Name: roleName, Path: "/"}}
 		role.Trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
@@ -74,6 +74,18 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// sync tells the mirror what there is, as a node does.
+func (w *world) sync() {
+	w.t.Helper()
+	told := errors.New("told")
+	if err := w.Store.Follow(w.ctx, "object/", func(batch store.Batch) error {
+		w.mirror.Note(batch)
+		return told
+	}); !errors.Is(err, told) {
+		w.t.Fatal(err)
+	}
 }
 
 // must carries out an operation that cannot fail.
@@ -210,10 +222,12 @@ func TestCodeMayBeReplacedWhileAnInvocationWaits(t *testing.T) {
 		},
 	} {
 		found := ""
+		w.sync()
 		w.runner.invoke = func(f *functions.Function, _ functions.Call) (functions.Result, error) {
 			if found == "" {
 				found = f.Code
 				must(w, w.UpdateFunctionCode, lambda.UpdateFunctionCodeRequest{FunctionName: "spots", Code: w.code(name)})
+				time.AfterFunc(10*time.Millisecond, w.sync) // a node is told a moment later
 			}
 			if f.Code == found {
 				return functions.Result{}, functions.ErrNoCode
