@@ -5,8 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"pergola/containment"
 	"pergola/control/lambda"
@@ -72,7 +76,7 @@ func (n *Node) start(ctx, background context.Context) error {
 		return err
 	}
 	n.node = node.New(node.Config{
-		ID: "node-" + lattice.NewSuffix(rand.Reader), Region: n.cfg.Region, Source: node.FromStore(n.store), Mirror: n.mirror,
+		ID: nodeID(n.cfg.path("node-id"), n.cfg.Logger), Region: n.cfg.Region, Source: node.FromStore(n.store), Mirror: n.mirror,
 		Fabric: n.fabric, Box: box,
 		Functions: n.lambda,
 		API:       n.cfg.path(insideSocket), ResolvConf: n.cfg.ResolvConf, RequestsPerSecond: n.cfg.RequestsPerSecond,
@@ -99,6 +103,23 @@ func (n *Node) openFabric() (err error) {
 	n.opened(n.fabric.Close)
 	return nil
 }
+
+// nodeID is the id of the node with a data directory, from a file there, which is made the first time. It is the same
+// after a restart, so that nobody waits for the reports of the process that there was. Without a file, as on a full disk,
+// it is one for this time.
+func nodeID(path string, log *slog.Logger) string {
+	kept, err := os.ReadFile(path)
+	if err == nil && nodeIDPattern.Match(kept) {
+		return strings.TrimSpace(string(kept))
+	}
+	id := "node-" + lattice.NewSuffix(rand.Reader)
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		log.Warn("the id of the node could not be kept, and is another one after a restart", "error", err)
+	}
+	return id
+}
+
+var nodeIDPattern = regexp.MustCompile(`^node-[0-9a-f]{17}\n?$`)
 
 // openFunctions makes what invokes functions for target groups.
 func (n *Node) openFunctions(box *sealing.Box) error {
