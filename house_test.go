@@ -40,7 +40,8 @@ var mayImport = map[string][]string{
 	"aws/organizations": {"aws"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control": {"lattice", "aws…", "certificate", "control/authority", "control/operation", "control/resource",
+	"control": {"lattice", "addressing", "aws…", "certificate", "control/authority", "control/operation",
+		"control/resource",
 		"control/ownership",
 		"control/settling", "policy", "store"},
 	"control/acm": {"lattice", "aws…", "certificate", "control/authority", "control/operation", "control/resource",

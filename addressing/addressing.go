@@ -83,11 +83,24 @@ func CheckInstance(block netip.Prefix, address netip.Addr) error {
 	switch first, last := Assignable(block); {
 	case !block.Contains(address):
 		return fmt.Errorf("%v is not in %v", address, block)
-	case address.Less(first) || last.Less(address):
+	case IsReserved(block, address):
 		return fmt.Errorf("%v is one of the addresses of %v that nobody can have; there are %v to %v", address, block,
 			first, last)
 	}
 	return nil
+}
+
+// IsReserved reports whether nobody can have an address of a range, which may be of IPv6: the first ones and the last
+// belong to the VPC (VPC user guide, "Subnet CIDR blocks").
+func IsReserved(block netip.Prefix, address netip.Addr) bool {
+	reserved := block.Masked().Addr()
+	for range ReservedHead {
+		if address == reserved {
+			return true
+		}
+		reserved = reserved.Next()
+	}
+	return !block.Contains(address.Next())
 }
 
 // Assignable are the bounds of the addresses that instances in an IPv4 range may have.

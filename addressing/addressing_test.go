@@ -90,3 +90,21 @@ func TestAssignable(t *testing.T) {
 		}
 	}
 }
+
+func TestReservedAddresses(t *testing.T) {
+	for _, test := range []struct {
+		subnet, address string
+		want            bool
+	}{
+		{"10.0.0.0/24", "10.0.0.3", true}, {"10.0.0.0/24", "10.0.0.4", false}, {"10.0.0.0/24", "10.0.0.254", false},
+		{"10.0.0.0/24", "10.0.0.255", true},
+		{"255.255.255.0/24", "255.255.255.255", true}, {"10.0.0.16/28", "10.0.0.31", true},
+		{"10.0.0.16/28", "10.0.0.19", true}, {"10.0.0.16/28", "10.0.0.20", false},
+		{"fd00:1::/64", "fd00:1::3", true}, {"fd00:1::/64", "fd00:1::4", false},
+		{"fd00:1::/64", "fd00:1::ffff:ffff:ffff:ffff", true},
+	} {
+		if got := IsReserved(netip.MustParsePrefix(test.subnet), netip.MustParseAddr(test.address)); got != test.want {
+			t.Errorf("%s in %s: %v, want %v", test.address, test.subnet, got, test.want)
+		}
+	}
+}

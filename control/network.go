@@ -3,7 +3,6 @@ package control
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"pergola/aws/ec2"
 	"pergola/lattice"
@@ -87,20 +86,3 @@ func (op *call) subnetsOf(vpc string) ([]ec2.Subnet, error) {
 // references say what refers to resources of EC2, so that they are not deleted: subnets to their VPC, and from here VPC
 // associations and target groups.
 var references = store.NewIndex(ec2.ReferenceIndex)
-
-// reservedAtStart is how many addresses at the start of a subnet belong to the VPC itself: the network's own, the
-// router's, the resolver's and one for future use. The last address is reserved as well (Amazon VPC user guide,
-// Subnet sizing).
-const reservedAtStart = 4
-
-// isReserved reports whether an address of a subnet cannot be a target's.
-func isReserved(subnet netip.Prefix, address netip.Addr) bool {
-	first := subnet.Masked().Addr()
-	for range reservedAtStart {
-		if address == first {
-			return true
-		}
-		first = first.Next()
-	}
-	return !subnet.Contains(address.Next())
-}

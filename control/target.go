@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"pergola/addressing"
 	"pergola/aws/ec2"
 	"pergola/aws/lambda"
 	"pergola/lattice"
@@ -200,7 +201,7 @@ func (p *targetPlace) refuseAddress(id string) string {
 		if !subnet.CIDR.Contains(address) {
 			continue
 		}
-		if isReserved(subnet.CIDR, address) {
+		if addressing.IsReserved(subnet.CIDR, address) {
 			return "the address is reserved: the first four and the last of a subnet belong to the VPC"
 		}
 		return ""
