@@ -23,7 +23,8 @@ const (
 	// reserveSize is the length of the file that is let go when the disk is full, so that the store can be opened and
 	// read, and that objects can be deleted.
 	reserveSize = 64 << 20
-	// reserveShare is the largest part of a small disk that the reserve takes; lowSpace is half of it there.
+	// reserveShare is the largest part of a small disk that the reserve takes, and lowSpace is half of it there. But
+	// neither is less than a start needs, for which etcd makes the next file of its log.
 	reserveShare = 8
 	// lookEvery is how often the disk is looked at. Each write looks at it too.
 	lookEvery = time.Second
@@ -60,8 +61,7 @@ type disk struct {
 func openDisk(cfg Config) *disk {
 	d := &disk{dir: cfg.Dir, log: cfg.Logger, low: lowSpace, reserve: reserveSize, stop: make(chan struct{})}
 	if _, total, err := space(cfg.Dir); err == nil {
-		d.reserve = min(d.reserve, total/reserveShare)
-		d.low = min(d.low, d.reserve/2)
+		d.low, d.reserve = portions(total)
 	}
 	info, err := os.Stat(d.path())
 	d.kept = err == nil && info.Size() >= d.reserve
@@ -69,6 +69,12 @@ func openDisk(cfg Config) *disk {
 	d.look(d.isLow())
 	d.stopped.Go(d.watch)
 	return d
+}
+
+// portions are how much of a disk must stay free, and how much of it the reserve takes.
+func portions(total int64) (low, reserve int64) {
+	reserve = min(reserveSize, max(total/reserveShare, 2*segmentSize))
+	return min(lowSpace, max(reserve/2, roomToRepair)), reserve
 }
 
 func (d *disk) path() string { return filepath.Join(d.dir, "reserve") }

@@ -39,6 +39,12 @@ const (
 	// segmentSize is how much disk etcd reserves for its log at a time; it has two such files at least. Its own default is
 	// four times as much, which is a lot for a small disk.
 	segmentSize = 16 << 20
+	// keptFiles is how many files of the log, and snapshots, are kept of those that a start needs no more.
+	keptFiles = 2
+	// snapshotEvery is after how many changes etcd takes a snapshot, up to which the log is not needed any more, nor the
+	// changes in memory. keptEntries are left there for members that are behind, of which there are none.
+	snapshotEvery = 2000
+	keptEntries   = 100
 )
 
 // setSegmentSize sets it once, since it is one for all members of a process.
@@ -191,10 +197,10 @@ func serverConfig(cfg Config, log *zap.Logger) config.ServerConfig {
 		AutoCompactionMode:      v3compactor.ModeRevision,
 		AutoCompactionRetention: keptRevisions, // in this mode etcd reads the duration as a count
 
-		SnapshotCount:               etcdserver.DefaultSnapshotCount,
-		SnapshotCatchUpEntries:      etcdserver.DefaultSnapshotCatchUpEntries,
-		MaxSnapFiles:                5,
-		MaxWALFiles:                 5,
+		SnapshotCount:               snapshotEvery,
+		SnapshotCatchUpEntries:      keptEntries,
+		MaxSnapFiles:                keptFiles,
+		MaxWALFiles:                 keptFiles,
 		WarningApplyDuration:        100 * time.Millisecond,
 		WarningUnaryRequestDuration: time.Second,
 		CompactHashCheckTime:        time.Minute,

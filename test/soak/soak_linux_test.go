@@ -182,7 +182,7 @@ func (w *world) compareDescriptors(quiet map[string]figures) {
 	}
 }
 
-// history is what etcd keeps in memory of the last 10,000 changes, in KiB; there were few at the beginning.
+// history is what etcd keeps in memory of the last changes, in KiB; there were few at the beginning.
 const history = 64 << 10
 
 // slack is how many descriptors may differ between two moments without a client: health checks come and go.
