@@ -62,7 +62,7 @@ FUZZ = \
 	snapshot:FuzzPattern \
 
 
-.PHONY: all build lint test race conformance fuzz bench bench-policy kills soak cross
+.PHONY: all build lint test race conformance fuzz bench bench-policy kills soak cross lines
 
 all: build lint test
 
@@ -107,3 +107,12 @@ kills:
 # Half an hour of everything at once; go test takes half a minute of it.
 soak:
 	PERGOLA_SOAK=30m go test ./test/soak -v -timeout 60m
+
+# Lines of the control plane, without tests and generated code, and the operations that they carry, by service.
+lines:
+	@for service in lattice:. acm:acm ec2:ec2 elbv2:elbv2 iam:iam lambda:lambda organizations:organizations; do \
+		files=$$(ls control/$${service##*:}/*.go | grep -v -e _test.go -e operations.go); \
+		lines=$$(cat $$files | wc -l); \
+		operations=$$(grep -ohE '(rest|action)\("[A-Z]' api/$${service%%:*}.go | wc -l); \
+		echo "$${service%%:*}: $$lines lines, $$operations operations, $$((lines / operations)) each"; \
+	done
