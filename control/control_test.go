@@ -214,7 +214,8 @@ func (w *world) vpc(name string) string {
 		return errors.Join(
 			vpcs.Put(tx, vpc, ec2.VPC{ID: vpc, Account: w.caller.Account, CIDR: netip.MustParsePrefix("10.0.0.0/16")}),
 			references.Put(tx, vpc+"/"+id("subnet-", name), ""),
-			subnets.Put(tx, id("subnet-", name), ec2.Subnet{ID: id("subnet-", name), VPC: vpc, CIDR: netip.MustParsePrefix("10.0.1.0/24")}),
+			subnets.Put(tx, id("subnet-", name), ec2.Subnet{ID: id("subnet-", name), VPC: vpc,
+				CIDR: netip.MustParsePrefix("10.0.1.0/24")}),
 		)
 	})
 	return vpc

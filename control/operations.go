@@ -13,232 +13,408 @@ import (
 // BatchUpdateRule changes several rules of a listener at once. Only what the rules are in the end counts, so that two
 // of them can exchange their priorities. A change that cannot be made is reported and leaves its rule as it was; the
 // others are made nevertheless. Of two changes that ask for one priority, the first has it.
-func (c *Control) BatchUpdateRule(ctx context.Context, caller iam.Caller, in *lattice.BatchUpdateRuleRequest) (*lattice.BatchUpdateRuleResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "BatchUpdateRule"}, (*call).BatchUpdateRule, in)
+func (c *Control) BatchUpdateRule(
+	ctx context.Context, caller iam.Caller, in *lattice.BatchUpdateRuleRequest,
+) (*lattice.BatchUpdateRuleResponse, error) {
+	request := operation.Request{Caller: caller, Action: "BatchUpdateRule"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).BatchUpdateRule, in)
 }
 
 // CreateListener adds a listener to a service, which may itself still be in creation. Its name and its port must be
 // free in the service.
-func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *lattice.CreateListenerRequest) (*lattice.CreateListenerResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateListener"}, (*call).CreateListener, in)
+func (c *Control) CreateListener(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateListenerRequest,
+) (*lattice.CreateListenerResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateListener"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateListener, in)
 }
 
 // CreateRule adds a rule to a listener. Its name and its priority must be free in the listener.
-func (c *Control) CreateRule(ctx context.Context, caller iam.Caller, in *lattice.CreateRuleRequest) (*lattice.CreateRuleResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateRule"}, (*call).CreateRule, in)
+func (c *Control) CreateRule(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateRuleRequest,
+) (*lattice.CreateRuleResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateRule"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateRule, in)
 }
 
 // CreateService makes a service. Its name must be free in the account; its domain name is known at once.
-func (c *Control) CreateService(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceRequest) (*lattice.CreateServiceResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateService"}, (*call).CreateService, in)
+func (c *Control) CreateService(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateServiceRequest,
+) (*lattice.CreateServiceResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateService"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateService, in)
 }
 
 // CreateServiceNetwork makes a service network. Its name must be free in the account.
-func (c *Control) CreateServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkRequest) (*lattice.CreateServiceNetworkResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateServiceNetwork"}, (*call).CreateServiceNetwork, in)
+func (c *Control) CreateServiceNetwork(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkRequest,
+) (*lattice.CreateServiceNetworkResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateServiceNetwork"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateServiceNetwork, in)
 }
 
 // CreateServiceNetworkServiceAssociation makes a service callable in a service network. The service may still be in
 // creation. A custom domain name must be free in the network (user guide, Configure a custom domain name).
-func (c *Control) CreateServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkServiceAssociationRequest) (*lattice.CreateServiceNetworkServiceAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateServiceNetworkServiceAssociation"}, (*call).CreateServiceNetworkServiceAssociation, in)
+func (c *Control) CreateServiceNetworkServiceAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkServiceAssociationRequest,
+) (*lattice.CreateServiceNetworkServiceAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateServiceNetworkServiceAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateServiceNetworkServiceAssociation, in)
 }
 
 // CreateServiceNetworkVPCAssociation lets the clients of a VPC call the services of a service network. A VPC has one
 // such association at most.
-func (c *Control) CreateServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkVPCAssociationRequest) (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateServiceNetworkVpcAssociation"}, (*call).CreateServiceNetworkVPCAssociation, in)
+func (c *Control) CreateServiceNetworkVPCAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkVPCAssociationRequest,
+) (*lattice.CreateServiceNetworkVPCAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateServiceNetworkVpcAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateServiceNetworkVPCAssociation, in)
 }
 
 // CreateTargetGroup makes a target group without targets. Its name must be free in the account, and its VPC must
 // exist.
-func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.CreateTargetGroupRequest) (*lattice.CreateTargetGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateTargetGroup"}, (*call).CreateTargetGroup, in)
+func (c *Control) CreateTargetGroup(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateTargetGroupRequest,
+) (*lattice.CreateTargetGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateTargetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateTargetGroup, in)
 }
 
 // DeleteAuthPolicy deletes an auth policy, if there is one. Where the auth type is AWS_IAM, no request passes then.
-func (c *Control) DeleteAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.DeleteAuthPolicyRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteAuthPolicy"}, (*call).DeleteAuthPolicy, in)
+func (c *Control) DeleteAuthPolicy(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteAuthPolicyRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteAuthPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteAuthPolicy, in)
 }
 
 // DeleteListener deletes a listener with its rules.
-func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *lattice.DeleteListenerRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteListener"}, (*call).DeleteListener, in)
+func (c *Control) DeleteListener(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteListenerRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteListener"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteListener, in)
 }
 
 // DeleteRule deletes a rule that is not a default rule.
-func (c *Control) DeleteRule(ctx context.Context, caller iam.Caller, in *lattice.DeleteRuleRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteRule"}, (*call).DeleteRule, in)
+func (c *Control) DeleteRule(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteRuleRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteRule"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteRule, in)
 }
 
 // DeleteService begins the deletion of a service that is in no service network any more (user guide, Delete a
 // service). Its listeners and rules go with it.
-func (c *Control) DeleteService(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceRequest) (*lattice.DeleteServiceResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteService"}, (*call).DeleteService, in)
+func (c *Control) DeleteService(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceRequest,
+) (*lattice.DeleteServiceResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteService"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteService, in)
 }
 
 // DeleteServiceNetwork deletes a service network that joins nothing any more. An association counts until it is gone.
-func (c *Control) DeleteServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteServiceNetwork"}, (*call).DeleteServiceNetwork, in)
+func (c *Control) DeleteServiceNetwork(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteServiceNetwork"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteServiceNetwork, in)
 }
 
 // DeleteServiceNetworkServiceAssociation begins the deletion of an association.
-func (c *Control) DeleteServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteServiceNetworkServiceAssociation"}, (*call).DeleteServiceNetworkServiceAssociation, in)
+func (c *Control) DeleteServiceNetworkServiceAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkServiceAssociationRequest,
+) (*lattice.DeleteAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteServiceNetworkServiceAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteServiceNetworkServiceAssociation, in)
 }
 
 // DeleteServiceNetworkVPCAssociation begins the deletion of an association.
-func (c *Control) DeleteServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteServiceNetworkVpcAssociation"}, (*call).DeleteServiceNetworkVPCAssociation, in)
+func (c *Control) DeleteServiceNetworkVPCAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkVPCAssociationRequest,
+) (*lattice.DeleteAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteServiceNetworkVpcAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteServiceNetworkVPCAssociation, in)
 }
 
 // DeleteTargetGroup begins the deletion of a target group that no action forwards to and that has no draining
 // targets. Targets that are still registered go with it.
-func (c *Control) DeleteTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.DeleteTargetGroupRequest) (*lattice.DeleteTargetGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteTargetGroup"}, (*call).DeleteTargetGroup, in)
+func (c *Control) DeleteTargetGroup(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteTargetGroupRequest,
+) (*lattice.DeleteTargetGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteTargetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteTargetGroup, in)
 }
 
 // DeregisterTargets takes targets out of a group. They get no new request and drain. Targets that are not registered
 // are reported.
-func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *lattice.DeregisterTargetsRequest) (*lattice.DeregisterTargetsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeregisterTargets"}, (*call).DeregisterTargets, in)
+func (c *Control) DeregisterTargets(
+	ctx context.Context, caller iam.Caller, in *lattice.DeregisterTargetsRequest,
+) (*lattice.DeregisterTargetsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeregisterTargets"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeregisterTargets, in)
 }
 
 // GetAuthPolicy returns the auth policy of a service network or a service. Where there is none, only the state says so.
-func (c *Control) GetAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.GetAuthPolicyRequest) (*lattice.GetAuthPolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetAuthPolicy"}, (*call).GetAuthPolicy, in)
+func (c *Control) GetAuthPolicy(
+	ctx context.Context, caller iam.Caller, in *lattice.GetAuthPolicyRequest,
+) (*lattice.GetAuthPolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetAuthPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetAuthPolicy, in)
 }
 
 // GetListener describes a listener.
-func (c *Control) GetListener(ctx context.Context, caller iam.Caller, in *lattice.GetListenerRequest) (*lattice.GetListenerResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetListener"}, (*call).GetListener, in)
+func (c *Control) GetListener(
+	ctx context.Context, caller iam.Caller, in *lattice.GetListenerRequest,
+) (*lattice.GetListenerResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetListener"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetListener, in)
 }
 
 // GetRule describes a rule, which may be a default rule.
-func (c *Control) GetRule(ctx context.Context, caller iam.Caller, in *lattice.GetRuleRequest) (*lattice.GetRuleResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetRule"}, (*call).GetRule, in)
+func (c *Control) GetRule(
+	ctx context.Context, caller iam.Caller, in *lattice.GetRuleRequest,
+) (*lattice.GetRuleResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetRule"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetRule, in)
 }
 
 // GetService describes a service.
-func (c *Control) GetService(ctx context.Context, caller iam.Caller, in *lattice.GetServiceRequest) (*lattice.GetServiceResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetService"}, (*call).GetService, in)
+func (c *Control) GetService(
+	ctx context.Context, caller iam.Caller, in *lattice.GetServiceRequest,
+) (*lattice.GetServiceResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetService"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetService, in)
 }
 
 // GetServiceNetwork describes a service network.
-func (c *Control) GetServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkRequest) (*lattice.GetServiceNetworkResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetServiceNetwork"}, (*call).GetServiceNetwork, in)
+func (c *Control) GetServiceNetwork(
+	ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkRequest,
+) (*lattice.GetServiceNetworkResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetServiceNetwork"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetServiceNetwork, in)
 }
 
 // GetServiceNetworkServiceAssociation describes an association.
-func (c *Control) GetServiceNetworkServiceAssociation(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkServiceAssociationRequest) (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetServiceNetworkServiceAssociation"}, (*call).GetServiceNetworkServiceAssociation, in)
+func (c *Control) GetServiceNetworkServiceAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkServiceAssociationRequest,
+) (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetServiceNetworkServiceAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetServiceNetworkServiceAssociation, in)
 }
 
 // GetServiceNetworkVPCAssociation describes an association.
-func (c *Control) GetServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkVPCAssociationRequest) (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetServiceNetworkVpcAssociation"}, (*call).GetServiceNetworkVPCAssociation, in)
+func (c *Control) GetServiceNetworkVPCAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkVPCAssociationRequest,
+) (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetServiceNetworkVpcAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetServiceNetworkVPCAssociation, in)
 }
 
 // GetTargetGroup describes a target group.
-func (c *Control) GetTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.GetTargetGroupRequest) (*lattice.GetTargetGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetTargetGroup"}, (*call).GetTargetGroup, in)
+func (c *Control) GetTargetGroup(
+	ctx context.Context, caller iam.Caller, in *lattice.GetTargetGroupRequest,
+) (*lattice.GetTargetGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetTargetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetTargetGroup, in)
 }
 
 // ListListeners lists the listeners of a service.
-func (c *Control) ListListeners(ctx context.Context, caller iam.Caller, in *lattice.ListListenersRequest) (*lattice.List[lattice.ListenerSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListListeners"}, (*call).ListListeners, in)
+func (c *Control) ListListeners(
+	ctx context.Context, caller iam.Caller, in *lattice.ListListenersRequest,
+) (*lattice.List[lattice.ListenerSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListListeners"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListListeners, in)
 }
 
 // ListRules lists the rules of a listener in the order in which they are evaluated.
-func (c *Control) ListRules(ctx context.Context, caller iam.Caller, in *lattice.ListRulesRequest) (*lattice.List[lattice.RuleSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListRules"}, (*call).ListRules, in)
+func (c *Control) ListRules(
+	ctx context.Context, caller iam.Caller, in *lattice.ListRulesRequest,
+) (*lattice.List[lattice.RuleSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListRules"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListRules, in)
 }
 
 // ListServiceNetworkServiceAssociations lists the associations of a service, of a service network, or of both.
-func (c *Control) ListServiceNetworkServiceAssociations(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkServiceAssociationsRequest) (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListServiceNetworkServiceAssociations"}, (*call).ListServiceNetworkServiceAssociations, in)
+func (c *Control) ListServiceNetworkServiceAssociations(
+	ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkServiceAssociationsRequest,
+) (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListServiceNetworkServiceAssociations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListServiceNetworkServiceAssociations, in)
 }
 
 // ListServiceNetworkVPCAssociations lists the associations of a VPC, of a service network, or of both.
-func (c *Control) ListServiceNetworkVPCAssociations(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkVPCAssociationsRequest) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListServiceNetworkVpcAssociations"}, (*call).ListServiceNetworkVPCAssociations, in)
+func (c *Control) ListServiceNetworkVPCAssociations(
+	ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkVPCAssociationsRequest,
+) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListServiceNetworkVpcAssociations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListServiceNetworkVPCAssociations, in)
 }
 
 // ListServiceNetworks lists the service networks of the account.
-func (c *Control) ListServiceNetworks(ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworksRequest) (*lattice.List[lattice.ServiceNetworkSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListServiceNetworks"}, (*call).ListServiceNetworks, in)
+func (c *Control) ListServiceNetworks(
+	ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworksRequest,
+) (*lattice.List[lattice.ServiceNetworkSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListServiceNetworks"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListServiceNetworks, in)
 }
 
 // ListServices lists the services of the account.
-func (c *Control) ListServices(ctx context.Context, caller iam.Caller, in *lattice.ListServicesRequest) (*lattice.List[lattice.ServiceSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListServices"}, (*call).ListServices, in)
+func (c *Control) ListServices(
+	ctx context.Context, caller iam.Caller, in *lattice.ListServicesRequest,
+) (*lattice.List[lattice.ServiceSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListServices"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListServices, in)
 }
 
 // ListTagsForResource lists the tags of a resource. A default rule is part of its listener and has none.
-func (c *Control) ListTagsForResource(ctx context.Context, caller iam.Caller, in *lattice.ListTagsForResourceRequest) (*lattice.ListTagsForResourceResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListTagsForResource"}, (*call).ListTagsForResource, in)
+func (c *Control) ListTagsForResource(
+	ctx context.Context, caller iam.Caller, in *lattice.ListTagsForResourceRequest,
+) (*lattice.ListTagsForResourceResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListTagsForResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListTagsForResource, in)
 }
 
 // ListTargetGroups lists the target groups of the account, or those of one type or VPC.
-func (c *Control) ListTargetGroups(ctx context.Context, caller iam.Caller, in *lattice.ListTargetGroupsRequest) (*lattice.List[lattice.TargetGroupSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListTargetGroups"}, (*call).ListTargetGroups, in)
+func (c *Control) ListTargetGroups(
+	ctx context.Context, caller iam.Caller, in *lattice.ListTargetGroupsRequest,
+) (*lattice.List[lattice.TargetGroupSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListTargetGroups"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListTargetGroups, in)
 }
 
 // ListTargets lists the targets of a group, or some of them, with their health as the nodes see it.
-func (c *Control) ListTargets(ctx context.Context, caller iam.Caller, in *lattice.ListTargetsRequest) (*lattice.List[lattice.TargetSummary], error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListTargets"}, (*call).ListTargets, in)
+func (c *Control) ListTargets(
+	ctx context.Context, caller iam.Caller, in *lattice.ListTargetsRequest,
+) (*lattice.List[lattice.TargetSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListTargets"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListTargets, in)
 }
 
 // PutAuthPolicy puts an auth policy in the place of the one there may be. Putting the same document again counts as an
 // update.
-func (c *Control) PutAuthPolicy(ctx context.Context, caller iam.Caller, in *lattice.PutAuthPolicyRequest) (*lattice.PutAuthPolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "PutAuthPolicy"}, (*call).PutAuthPolicy, in)
+func (c *Control) PutAuthPolicy(
+	ctx context.Context, caller iam.Caller, in *lattice.PutAuthPolicyRequest,
+) (*lattice.PutAuthPolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "PutAuthPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).PutAuthPolicy, in)
 }
 
 // RegisterTargets adds targets to a group (user guide, Register targets). A target that is registered already stays,
 // and one that is draining comes back. Each target that cannot be added is reported; the others are added.
-func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *lattice.RegisterTargetsRequest) (*lattice.RegisterTargetsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RegisterTargets"}, (*call).RegisterTargets, in)
+func (c *Control) RegisterTargets(
+	ctx context.Context, caller iam.Caller, in *lattice.RegisterTargetsRequest,
+) (*lattice.RegisterTargetsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "RegisterTargets"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RegisterTargets, in)
 }
 
 // TagResource adds tags to a resource, or changes their values.
-func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *lattice.TagResourceRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "TagResource"}, (*call).TagResource, in)
+func (c *Control) TagResource(
+	ctx context.Context, caller iam.Caller, in *lattice.TagResourceRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "TagResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).TagResource, in)
 }
 
 // UntagResource removes tags. Keys that the resource does not have are no error.
-func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *lattice.UntagResourceRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UntagResource"}, (*call).UntagResource, in)
+func (c *Control) UntagResource(
+	ctx context.Context, caller iam.Caller, in *lattice.UntagResourceRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UntagResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UntagResource, in)
 }
 
 // UpdateListener replaces the default action.
-func (c *Control) UpdateListener(ctx context.Context, caller iam.Caller, in *lattice.UpdateListenerRequest) (*lattice.UpdateListenerResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateListener"}, (*call).UpdateListener, in)
+func (c *Control) UpdateListener(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateListenerRequest,
+) (*lattice.UpdateListenerResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateListener"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateListener, in)
 }
 
 // UpdateRule changes what the request has of a rule.
-func (c *Control) UpdateRule(ctx context.Context, caller iam.Caller, in *lattice.UpdateRuleRequest) (*lattice.UpdateRuleResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateRule"}, (*call).UpdateRule, in)
+func (c *Control) UpdateRule(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateRuleRequest,
+) (*lattice.UpdateRuleResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateRule"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateRule, in)
 }
 
 // UpdateService changes what the request has of a service. There is no status for that: an empty certificate removes
 // the certificate.
-func (c *Control) UpdateService(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceRequest) (*lattice.UpdateServiceResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateService"}, (*call).UpdateService, in)
+func (c *Control) UpdateService(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceRequest,
+) (*lattice.UpdateServiceResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateService"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateService, in)
 }
 
 // UpdateServiceNetwork changes who decides about requests.
-func (c *Control) UpdateServiceNetwork(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkRequest) (*lattice.UpdateServiceNetworkResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateServiceNetwork"}, (*call).UpdateServiceNetwork, in)
+func (c *Control) UpdateServiceNetwork(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkRequest,
+) (*lattice.UpdateServiceNetworkResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateServiceNetwork"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateServiceNetwork, in)
 }
 
 // UpdateServiceNetworkVPCAssociation changes what the request has of an association. Security groups can be replaced
 // but never all removed: that takes a new association.
-func (c *Control) UpdateServiceNetworkVPCAssociation(ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkVPCAssociationRequest) (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateServiceNetworkVpcAssociation"}, (*call).UpdateServiceNetworkVPCAssociation, in)
+func (c *Control) UpdateServiceNetworkVPCAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateServiceNetworkVPCAssociationRequest,
+) (*lattice.UpdateServiceNetworkVPCAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateServiceNetworkVpcAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateServiceNetworkVPCAssociation, in)
 }
 
 // UpdateTargetGroup replaces the health check. There is no status for that.
-func (c *Control) UpdateTargetGroup(ctx context.Context, caller iam.Caller, in *lattice.UpdateTargetGroupRequest) (*lattice.UpdateTargetGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateTargetGroup"}, (*call).UpdateTargetGroup, in)
+func (c *Control) UpdateTargetGroup(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateTargetGroupRequest,
+) (*lattice.UpdateTargetGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateTargetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateTargetGroup, in)
 }

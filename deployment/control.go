@@ -169,7 +169,8 @@ func (c *Control) openAPI(background context.Context) {
 	c.opened(c.closeAPI)
 }
 
-// prepare brings a store up to date that an older version has written. What fails is tried again by the first operation.
+// prepare brings a store up to date that an older version has written. What fails is tried again by the first
+// operation.
 func (c *Control) prepare(ctx context.Context, services ...interface{ Prepare(context.Context) error }) {
 	for _, service := range services {
 		if err := service.Prepare(ctx); err != nil && ctx.Err() == nil {

@@ -76,7 +76,8 @@ func (n *Node) start(ctx, background context.Context) error {
 		return err
 	}
 	n.node = node.New(node.Config{
-		ID: nodeID(n.cfg.path("node-id"), n.cfg.Logger), Region: n.cfg.Region, Source: node.FromStore(n.store), Mirror: n.mirror,
+		ID: nodeID(n.cfg.path("node-id"), n.cfg.Logger), Region: n.cfg.Region, Source: node.FromStore(n.store),
+		Mirror: n.mirror,
 		Fabric: n.fabric, Box: box,
 		Functions: n.lambda,
 		API:       n.cfg.path(insideSocket), ResolvConf: n.cfg.ResolvConf, RequestsPerSecond: n.cfg.RequestsPerSecond,
@@ -105,8 +106,8 @@ func (n *Node) openFabric() (err error) {
 }
 
 // nodeID is the id of the node with a data directory, from a file there, which is made the first time. It is the same
-// after a restart, so that nobody waits for the reports of the process that there was. Without a file, as on a full disk,
-// it is one for this time.
+// after a restart, so that nobody waits for the reports of the process that there was. Without a file, as on a full
+// disk, it is one for this time.
 func nodeID(path string, log *slog.Logger) string {
 	kept, err := os.ReadFile(path)
 	if err == nil && nodeIDPattern.Match(kept) {

@@ -45,7 +45,7 @@ type Stage struct {
 
 // Intent is what the owner of a resource wants whose changes take time, as far as the resource does not say so itself.
 type Intent struct {
-	// Generation counts the changes of which a status tells, so that each of them changes the resource.
+	// Generation counts the changes that move the status, so that each of them changes the resource.
 	Generation int64 `json:"generation,omitempty"`
 	// Deleting says that the resource is to go.
 	Deleting bool `json:"deleting,omitempty"`

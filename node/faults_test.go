@@ -189,8 +189,8 @@ func TestFault_A1_WhatWasActiveFailsToo(t *testing.T) {
 	}
 }
 
-// closes closes a service to callers without a signature, and opens it at every other turn. Both have to be in force, as
-// seen from a place, when they are answered. It returns the status that everybody gets then.
+// closes closes a service to callers without a signature, and opens it at every other turn. Both have to be in force,
+// as seen from a place, when they are answered. It returns the status that everybody gets then.
 func (w *world) closes(turn int, s service, from place) (want int) {
 	w.t.Helper()
 	auth, want := lattice.AuthIAM, http.StatusForbidden

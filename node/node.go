@@ -259,7 +259,7 @@ func (n *Node) tell() {
 	}
 }
 
-// Compiled is how many snapshots have been compiled, each of which is applied.
+// Compiled is how many snapshots have been compiled and applied.
 func (n *Node) Compiled() int64 { return n.compiled.Load() }
 
 // compile makes the next snapshot. One that cannot be made at all leaves the one before, and so does not pass for

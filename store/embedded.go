@@ -42,7 +42,7 @@ const (
 	// keptFiles is how many files of the log, and snapshots, are kept of those that a start needs no more.
 	keptFiles = 2
 	// snapshotEvery is after how many changes etcd takes a snapshot, up to which the log is not needed any more, nor the
-	// changes in memory. keptEntries are left there for members that are behind, of which there are none.
+	// changes in memory. keptEntries are left there for members that are behind; there are none.
 	snapshotEvery = 2000
 	keptEntries   = 100
 )

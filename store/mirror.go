@@ -12,8 +12,8 @@ import (
 // errSingle refuses what a Mirror cannot do.
 var errSingle = errors.New("a Mirror reads single objects, of its own kinds")
 
-// Mirror is a copy in memory of the objects of some kinds, as a follower was told of them. Looking at it asks nobody, and
-// goes on while the store is away.
+// Mirror is a copy in memory of the objects of some kinds, as a follower was told of them. Looking at it asks nobody,
+// and goes on while the store is away.
 type Mirror struct {
 	kinds []string
 
@@ -49,8 +49,8 @@ func (m *Mirror) Note(batch Batch) {
 	}
 }
 
-// View runs f on the objects as they were at the last change. f must not write, and reads single objects of the mirror's
-// kinds, with Get. No change is taken in while f runs.
+// View runs f on the objects as they were at the last change. f must not write, and reads single objects of the
+// mirror's kinds, with Get. No change is taken in while f runs.
 func (m *Mirror) View(f func(*Tx) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -32,7 +32,8 @@ func TestMirror(t *testing.T) {
 	if got, err := view("a/1"); err != nil || got.Name != "one" {
 		t.Errorf("got %v, %v", got, err)
 	}
-	m.Note(store.Batch{Changes: []store.Change{change("object/thing/a/1", `{"Name":"changed"}`), change("object/thing/a/2", `{`)}})
+	m.Note(store.Batch{Changes: []store.Change{change("object/thing/a/1", `{"Name":"changed"}`),
+		change("object/thing/a/2", `{`)}})
 	if got, err := view("a/1"); err != nil || got.Name != "changed" {
 		t.Errorf("after a change: %v, %v", got, err)
 	}

@@ -12,47 +12,83 @@ import (
 )
 
 // AddTagsToCertificate adds tags to a certificate, or gives new values to those that it has.
-func (c *Control) AddTagsToCertificate(ctx context.Context, caller iam.Caller, in *acm.TagsRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddTagsToCertificate"}, (*call).AddTagsToCertificate, in)
+func (c *Control) AddTagsToCertificate(
+	ctx context.Context, caller iam.Caller, in *acm.TagsRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "AddTagsToCertificate"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).AddTagsToCertificate, in)
 }
 
 // DeleteCertificate deletes a certificate that no service and no load balancer uses.
-func (c *Control) DeleteCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteCertificate"}, (*call).DeleteCertificate, in)
+func (c *Control) DeleteCertificate(
+	ctx context.Context, caller iam.Caller, in *acm.Reference,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteCertificate"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteCertificate, in)
 }
 
 // DescribeCertificate describes a certificate.
-func (c *Control) DescribeCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*acm.DescribeCertificateResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeCertificate"}, (*call).DescribeCertificate, in)
+func (c *Control) DescribeCertificate(
+	ctx context.Context, caller iam.Caller, in *acm.Reference,
+) (*acm.DescribeCertificateResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeCertificate"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeCertificate, in)
 }
 
 // GetCertificate returns a certificate and those that certify it. Its key stays where it is.
-func (c *Control) GetCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*acm.GetCertificateResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetCertificate"}, (*call).GetCertificate, in)
+func (c *Control) GetCertificate(
+	ctx context.Context, caller iam.Caller, in *acm.Reference,
+) (*acm.GetCertificateResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetCertificate"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetCertificate, in)
 }
 
 // ImportCertificate keeps a certificate that the caller brings, or with an ARN replaces what was imported before.
-func (c *Control) ImportCertificate(ctx context.Context, caller iam.Caller, in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ImportCertificate"}, (*call).ImportCertificate, in)
+func (c *Control) ImportCertificate(
+	ctx context.Context, caller iam.Caller, in *acm.ImportCertificateRequest,
+) (*acm.ImportCertificateResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ImportCertificate"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ImportCertificate, in)
 }
 
 // ListCertificates lists the certificates of the account, by their ids or in the order in which they were made.
-func (c *Control) ListCertificates(ctx context.Context, caller iam.Caller, in *acm.ListCertificatesRequest) (*acm.ListCertificatesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListCertificates"}, (*call).ListCertificates, in)
+func (c *Control) ListCertificates(
+	ctx context.Context, caller iam.Caller, in *acm.ListCertificatesRequest,
+) (*acm.ListCertificatesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListCertificates"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListCertificates, in)
 }
 
 // ListTagsForCertificate lists the tags of a certificate, in order of their keys.
-func (c *Control) ListTagsForCertificate(ctx context.Context, caller iam.Caller, in *acm.Reference) (*acm.ListTagsForCertificateResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListTagsForCertificate"}, (*call).ListTagsForCertificate, in)
+func (c *Control) ListTagsForCertificate(
+	ctx context.Context, caller iam.Caller, in *acm.Reference,
+) (*acm.ListTagsForCertificateResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListTagsForCertificate"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListTagsForCertificate, in)
 }
 
 // RemoveTagsFromCertificate removes tags from a certificate. One that is given with a value is removed only if it has
 // that value.
-func (c *Control) RemoveTagsFromCertificate(ctx context.Context, caller iam.Caller, in *acm.TagsRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveTagsFromCertificate"}, (*call).RemoveTagsFromCertificate, in)
+func (c *Control) RemoveTagsFromCertificate(
+	ctx context.Context, caller iam.Caller, in *acm.TagsRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RemoveTagsFromCertificate"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RemoveTagsFromCertificate, in)
 }
 
 // UpdateCertificateOptions changes the options of a certificate that was requested.
-func (c *Control) UpdateCertificateOptions(ctx context.Context, caller iam.Caller, in *acm.UpdateCertificateOptionsRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateCertificateOptions"}, (*call).UpdateCertificateOptions, in)
+func (c *Control) UpdateCertificateOptions(
+	ctx context.Context, caller iam.Caller, in *acm.UpdateCertificateOptionsRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateCertificateOptions"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateCertificateOptions, in)
 }

@@ -372,7 +372,7 @@ func TestConclude(t *testing.T) {
 	}
 }
 
-// TestConcludeOfTheRequestAlone refuses a request for what is in it whoever sends it, and asks about one that succeeds.
+// TestConcludeOfTheRequestAlone refuses a request for its content, from any caller, and asks about one that succeeds.
 func TestConcludeOfTheRequestAlone(t *testing.T) {
 	w := newWorld(t)
 	wrong := errors.New("the name is too long")

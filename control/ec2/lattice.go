@@ -11,7 +11,7 @@ import (
 const latticeReferences = "vpc-lattice/complete"
 
 // completeLattice writes the references of VPC Lattice, unless it has been done. What joins VPCs to service networks
-// belongs to VPC Lattice, which says itself what of EC2 it refers to. What is older than that is read here, once.
+// belongs to VPC Lattice, which says itself what of EC2 it refers to. Older references are read here, once.
 var completeLattice = ownership.Once(references, latticeReferences,
 	ownership.Each(store.NewKind[lattice.ServiceNetworkVPCAssociation](lattice.KindServiceNetworkVPCAssociation.Name),
 		func(tx *store.Tx, a *lattice.ServiceNetworkVPCAssociation) error {

@@ -11,198 +11,354 @@ import (
 )
 
 // AssociateIAMInstanceProfile gives an instance that has none an instance profile.
-func (c *Control) AssociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.AssociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AssociateIamInstanceProfile"}, (*call).AssociateIAMInstanceProfile, in)
+func (c *Control) AssociateIAMInstanceProfile(
+	ctx context.Context, caller iam.Caller, in *ec2.AssociateProfileRequest,
+) (*ec2.ProfileAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "AssociateIamInstanceProfile"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).AssociateIAMInstanceProfile, in)
 }
 
 // AuthorizeSecurityGroupEgress lets traffic out.
-func (c *Control) AuthorizeSecurityGroupEgress(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AuthorizeSecurityGroupEgress"}, (*call).AuthorizeSecurityGroupEgress, in)
+func (c *Control) AuthorizeSecurityGroupEgress(
+	ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest,
+) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "AuthorizeSecurityGroupEgress"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).AuthorizeSecurityGroupEgress, in)
 }
 
 // AuthorizeSecurityGroupIngress lets traffic in.
-func (c *Control) AuthorizeSecurityGroupIngress(ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AuthorizeSecurityGroupIngress"}, (*call).AuthorizeSecurityGroupIngress, in)
+func (c *Control) AuthorizeSecurityGroupIngress(
+	ctx context.Context, caller iam.Caller, in *ec2.PermissionsRequest,
+) (*ec2.AuthorizeSecurityGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "AuthorizeSecurityGroupIngress"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).AuthorizeSecurityGroupIngress, in)
 }
 
 // CreateSecurityGroup makes a security group in a VPC.
-func (c *Control) CreateSecurityGroup(ctx context.Context, caller iam.Caller, in *ec2.CreateSecurityGroupRequest) (*ec2.CreateSecurityGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateSecurityGroup"}, (*call).CreateSecurityGroup, in)
+func (c *Control) CreateSecurityGroup(
+	ctx context.Context, caller iam.Caller, in *ec2.CreateSecurityGroupRequest,
+) (*ec2.CreateSecurityGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateSecurityGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateSecurityGroup, in)
 }
 
 // CreateSubnet makes a subnet of addresses that the VPC has and that none of its other subnets has.
-func (c *Control) CreateSubnet(ctx context.Context, caller iam.Caller, in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateSubnet"}, (*call).CreateSubnet, in)
+func (c *Control) CreateSubnet(
+	ctx context.Context, caller iam.Caller, in *ec2.CreateSubnetRequest,
+) (*ec2.CreateSubnetResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateSubnet"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateSubnet, in)
 }
 
 // CreateTags adds tags to resources, or gives new values to those that they have.
-func (c *Control) CreateTags(ctx context.Context, caller iam.Caller, in *ec2.CreateTagsRequest) (*ec2.Done, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateTags"}, (*call).CreateTags, in)
+func (c *Control) CreateTags(
+	ctx context.Context, caller iam.Caller, in *ec2.CreateTagsRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "CreateTags"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateTags, in)
 }
 
 // CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
-func (c *Control) CreateVPC(ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateVpc"}, (*call).CreateVPC, in)
+func (c *Control) CreateVPC(
+	ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest,
+) (*ec2.CreateVPCResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateVpc"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateVPC, in)
 }
 
 // DeleteSecurityGroup deletes a group that nothing is in and that no other group names.
-func (c *Control) DeleteSecurityGroup(ctx context.Context, caller iam.Caller, in *ec2.DeleteSecurityGroupRequest) (*ec2.DeleteSecurityGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteSecurityGroup"}, (*call).DeleteSecurityGroup, in)
+func (c *Control) DeleteSecurityGroup(
+	ctx context.Context, caller iam.Caller, in *ec2.DeleteSecurityGroupRequest,
+) (*ec2.DeleteSecurityGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteSecurityGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteSecurityGroup, in)
 }
 
 // DeleteSubnet deletes a subnet in which nothing is left.
-func (c *Control) DeleteSubnet(ctx context.Context, caller iam.Caller, in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteSubnet"}, (*call).DeleteSubnet, in)
+func (c *Control) DeleteSubnet(
+	ctx context.Context, caller iam.Caller, in *ec2.DeleteSubnetRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteSubnet"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteSubnet, in)
 }
 
 // DeleteTags removes tags from resources.
-func (c *Control) DeleteTags(ctx context.Context, caller iam.Caller, in *ec2.DeleteTagsRequest) (*ec2.Done, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteTags"}, (*call).DeleteTags, in)
+func (c *Control) DeleteTags(
+	ctx context.Context, caller iam.Caller, in *ec2.DeleteTagsRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteTags"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteTags, in)
 }
 
 // DeleteVPC deletes a VPC with its default security group, once nothing else is in it and nothing refers to it.
-func (c *Control) DeleteVPC(ctx context.Context, caller iam.Caller, in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteVpc"}, (*call).DeleteVPC, in)
+func (c *Control) DeleteVPC(
+	ctx context.Context, caller iam.Caller, in *ec2.DeleteVPCRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteVpc"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteVPC, in)
 }
 
 // DescribeAvailabilityZones lists the zones of the region.
-func (c *Control) DescribeAvailabilityZones(ctx context.Context, caller iam.Caller, in *ec2.DescribeAvailabilityZonesRequest) (*ec2.DescribeAvailabilityZonesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeAvailabilityZones"}, (*call).DescribeAvailabilityZones, in)
+func (c *Control) DescribeAvailabilityZones(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeAvailabilityZonesRequest,
+) (*ec2.DescribeAvailabilityZonesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeAvailabilityZones"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeAvailabilityZones, in)
 }
 
 // DescribeIAMInstanceProfileAssociations lists the associations of instances with instance profiles.
-func (c *Control) DescribeIAMInstanceProfileAssociations(ctx context.Context, caller iam.Caller, in *ec2.DescribeProfileAssociationsRequest) (*ec2.DescribeProfileAssociationsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeIamInstanceProfileAssociations"}, (*call).DescribeIAMInstanceProfileAssociations, in)
+func (c *Control) DescribeIAMInstanceProfileAssociations(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeProfileAssociationsRequest,
+) (*ec2.DescribeProfileAssociationsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeIamInstanceProfileAssociations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeIAMInstanceProfileAssociations, in)
 }
 
 // DescribeImages says of any image that it is available, which is true: instances can be launched from it. There is no
 // catalogue, so a request that names no images finds none.
-func (c *Control) DescribeImages(ctx context.Context, caller iam.Caller, in *ec2.DescribeImagesRequest) (*ec2.DescribeImagesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeImages"}, (*call).DescribeImages, in)
+func (c *Control) DescribeImages(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeImagesRequest,
+) (*ec2.DescribeImagesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeImages"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeImages, in)
 }
 
 // DescribeInstanceAttribute reads one attribute of an instance.
-func (c *Control) DescribeInstanceAttribute(ctx context.Context, caller iam.Caller, in *ec2.DescribeInstanceAttributeRequest) (*ec2.DescribeInstanceAttributeResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeInstanceAttribute"}, (*call).DescribeInstanceAttribute, in)
+func (c *Control) DescribeInstanceAttribute(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeInstanceAttributeRequest,
+) (*ec2.DescribeInstanceAttributeResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeInstanceAttribute"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeInstanceAttribute, in)
 }
 
 // DescribeInstanceCreditSpecifications lists what burstable instances may use of their processors. Nobody counts it.
-func (c *Control) DescribeInstanceCreditSpecifications(ctx context.Context, caller iam.Caller, in *ec2.DescribeInstanceCreditSpecificationsRequest) (*ec2.DescribeInstanceCreditSpecificationsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeInstanceCreditSpecifications"}, (*call).DescribeInstanceCreditSpecifications, in)
+func (c *Control) DescribeInstanceCreditSpecifications(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeInstanceCreditSpecificationsRequest,
+) (*ec2.DescribeInstanceCreditSpecificationsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeInstanceCreditSpecifications"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeInstanceCreditSpecifications, in)
 }
 
 // DescribeInstanceTypes describes the types that the request names. There is no catalogue, so it finds no others.
-func (c *Control) DescribeInstanceTypes(ctx context.Context, caller iam.Caller, in *ec2.DescribeInstanceTypesRequest) (*ec2.DescribeInstanceTypesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeInstanceTypes"}, (*call).DescribeInstanceTypes, in)
+func (c *Control) DescribeInstanceTypes(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeInstanceTypesRequest,
+) (*ec2.DescribeInstanceTypesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeInstanceTypes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeInstanceTypes, in)
 }
 
 // DescribeInstances lists instances, gathered by reservation.
-func (c *Control) DescribeInstances(ctx context.Context, caller iam.Caller, in *ec2.DescribeInstancesRequest) (*ec2.DescribeInstancesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeInstances"}, (*call).DescribeInstances, in)
+func (c *Control) DescribeInstances(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeInstancesRequest,
+) (*ec2.DescribeInstancesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeInstances"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeInstances, in)
 }
 
 // DescribeManagedPrefixLists lists the same lists, as managed prefix lists.
-func (c *Control) DescribeManagedPrefixLists(ctx context.Context, caller iam.Caller, in *ec2.DescribePrefixListsRequest) (*ec2.DescribeManagedPrefixListsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeManagedPrefixLists"}, (*call).DescribeManagedPrefixLists, in)
+func (c *Control) DescribeManagedPrefixLists(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribePrefixListsRequest,
+) (*ec2.DescribeManagedPrefixListsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeManagedPrefixLists"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeManagedPrefixLists, in)
 }
 
 // DescribeNetworkACLs lists the default network ACLs of VPCs.
-func (c *Control) DescribeNetworkACLs(ctx context.Context, caller iam.Caller, in *ec2.DescribeNetworkACLsRequest) (*ec2.DescribeNetworkACLsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeNetworkAcls"}, (*call).DescribeNetworkACLs, in)
+func (c *Control) DescribeNetworkACLs(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeNetworkACLsRequest,
+) (*ec2.DescribeNetworkACLsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeNetworkAcls"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeNetworkACLs, in)
 }
 
 // DescribeNetworkInterfaces lists the network interfaces of instances.
-func (c *Control) DescribeNetworkInterfaces(ctx context.Context, caller iam.Caller, in *ec2.DescribeNetworkInterfacesRequest) (*ec2.DescribeNetworkInterfacesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeNetworkInterfaces"}, (*call).DescribeNetworkInterfaces, in)
+func (c *Control) DescribeNetworkInterfaces(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeNetworkInterfacesRequest,
+) (*ec2.DescribeNetworkInterfacesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeNetworkInterfaces"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeNetworkInterfaces, in)
 }
 
 // DescribePrefixLists lists the prefix lists of AWS's services; VPC Lattice has two.
-func (c *Control) DescribePrefixLists(ctx context.Context, caller iam.Caller, in *ec2.DescribePrefixListsRequest) (*ec2.DescribePrefixListsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribePrefixLists"}, (*call).DescribePrefixLists, in)
+func (c *Control) DescribePrefixLists(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribePrefixListsRequest,
+) (*ec2.DescribePrefixListsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribePrefixLists"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribePrefixLists, in)
 }
 
 // DescribeRouteTables lists the main route tables of VPCs.
-func (c *Control) DescribeRouteTables(ctx context.Context, caller iam.Caller, in *ec2.DescribeRouteTablesRequest) (*ec2.DescribeRouteTablesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeRouteTables"}, (*call).DescribeRouteTables, in)
+func (c *Control) DescribeRouteTables(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeRouteTablesRequest,
+) (*ec2.DescribeRouteTablesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeRouteTables"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeRouteTables, in)
 }
 
 // DescribeSecurityGroupRules lists the rules of security groups one by one, in order of their ids.
-func (c *Control) DescribeSecurityGroupRules(ctx context.Context, caller iam.Caller, in *ec2.DescribeSecurityGroupRulesRequest) (*ec2.DescribeSecurityGroupRulesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeSecurityGroupRules"}, (*call).DescribeSecurityGroupRules, in)
+func (c *Control) DescribeSecurityGroupRules(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeSecurityGroupRulesRequest,
+) (*ec2.DescribeSecurityGroupRulesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeSecurityGroupRules"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeSecurityGroupRules, in)
 }
 
 // DescribeSecurityGroups lists security groups.
-func (c *Control) DescribeSecurityGroups(ctx context.Context, caller iam.Caller, in *ec2.DescribeSecurityGroupsRequest) (*ec2.DescribeSecurityGroupsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeSecurityGroups"}, (*call).DescribeSecurityGroups, in)
+func (c *Control) DescribeSecurityGroups(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeSecurityGroupsRequest,
+) (*ec2.DescribeSecurityGroupsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeSecurityGroups"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeSecurityGroups, in)
 }
 
 // DescribeSubnets lists subnets.
-func (c *Control) DescribeSubnets(ctx context.Context, caller iam.Caller, in *ec2.DescribeSubnetsRequest) (*ec2.DescribeSubnetsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeSubnets"}, (*call).DescribeSubnets, in)
+func (c *Control) DescribeSubnets(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeSubnetsRequest,
+) (*ec2.DescribeSubnetsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeSubnets"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeSubnets, in)
 }
 
 // DescribeTags lists tags of all nouns, in order of resource and key. A page ends where its last resource and key do.
-func (c *Control) DescribeTags(ctx context.Context, caller iam.Caller, in *ec2.DescribeTagsRequest) (*ec2.DescribeTagsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeTags"}, (*call).DescribeTags, in)
+func (c *Control) DescribeTags(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeTagsRequest,
+) (*ec2.DescribeTagsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeTags"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeTags, in)
 }
 
 // DescribeVPCAttribute tells one attribute of a VPC.
-func (c *Control) DescribeVPCAttribute(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCAttributeRequest) (*ec2.DescribeVPCAttributeResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeVpcAttribute"}, (*call).DescribeVPCAttribute, in)
+func (c *Control) DescribeVPCAttribute(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCAttributeRequest,
+) (*ec2.DescribeVPCAttributeResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeVpcAttribute"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeVPCAttribute, in)
 }
 
 // DescribeVPCs lists VPCs.
-func (c *Control) DescribeVPCs(ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeVpcs"}, (*call).DescribeVPCs, in)
+func (c *Control) DescribeVPCs(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeVPCsRequest,
+) (*ec2.DescribeVPCsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeVpcs"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeVPCs, in)
 }
 
 // DescribeVolumes finds no volumes.
-func (c *Control) DescribeVolumes(ctx context.Context, caller iam.Caller, in *ec2.DescribeVolumesRequest) (*ec2.DescribeVolumesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeVolumes"}, (*call).DescribeVolumes, in)
+func (c *Control) DescribeVolumes(
+	ctx context.Context, caller iam.Caller, in *ec2.DescribeVolumesRequest,
+) (*ec2.DescribeVolumesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeVolumes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeVolumes, in)
 }
 
 // DisassociateIAMInstanceProfile takes an instance's instance profile away.
-func (c *Control) DisassociateIAMInstanceProfile(ctx context.Context, caller iam.Caller, in *ec2.DisassociateProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DisassociateIamInstanceProfile"}, (*call).DisassociateIAMInstanceProfile, in)
+func (c *Control) DisassociateIAMInstanceProfile(
+	ctx context.Context, caller iam.Caller, in *ec2.DisassociateProfileRequest,
+) (*ec2.ProfileAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DisassociateIamInstanceProfile"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DisassociateIAMInstanceProfile, in)
 }
 
 // GetManagedPrefixListEntries lists what a prefix list has.
-func (c *Control) GetManagedPrefixListEntries(ctx context.Context, caller iam.Caller, in *ec2.GetPrefixListEntriesRequest) (*ec2.GetPrefixListEntriesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetManagedPrefixListEntries"}, (*call).GetManagedPrefixListEntries, in)
+func (c *Control) GetManagedPrefixListEntries(
+	ctx context.Context, caller iam.Caller, in *ec2.GetPrefixListEntriesRequest,
+) (*ec2.GetPrefixListEntriesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetManagedPrefixListEntries"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetManagedPrefixListEntries, in)
 }
 
 // ModifyInstanceMetadataOptions changes how an instance may ask for its metadata.
-func (c *Control) ModifyInstanceMetadataOptions(ctx context.Context, caller iam.Caller, in *ec2.ModifyMetadataOptionsRequest) (*ec2.ModifyMetadataOptionsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ModifyInstanceMetadataOptions"}, (*call).ModifyInstanceMetadataOptions, in)
+func (c *Control) ModifyInstanceMetadataOptions(
+	ctx context.Context, caller iam.Caller, in *ec2.ModifyMetadataOptionsRequest,
+) (*ec2.ModifyMetadataOptionsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyInstanceMetadataOptions"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyInstanceMetadataOptions, in)
 }
 
 // ModifyVPCAttribute changes one attribute of a VPC. Metrics of address usage do not exist and cannot be switched on.
-func (c *Control) ModifyVPCAttribute(ctx context.Context, caller iam.Caller, in *ec2.ModifyVPCAttributeRequest) (*ec2.Done, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ModifyVpcAttribute"}, (*call).ModifyVPCAttribute, in)
+func (c *Control) ModifyVPCAttribute(
+	ctx context.Context, caller iam.Caller, in *ec2.ModifyVPCAttributeRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyVpcAttribute"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyVPCAttribute, in)
 }
 
 // ReplaceIAMInstanceProfileAssociation gives an instance another instance profile. The association gets another id.
-func (c *Control) ReplaceIAMInstanceProfileAssociation(ctx context.Context, caller iam.Caller, in *ec2.ReplaceProfileRequest) (*ec2.ProfileAssociationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ReplaceIamInstanceProfileAssociation"}, (*call).ReplaceIAMInstanceProfileAssociation, in)
+func (c *Control) ReplaceIAMInstanceProfileAssociation(
+	ctx context.Context, caller iam.Caller, in *ec2.ReplaceProfileRequest,
+) (*ec2.ProfileAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ReplaceIamInstanceProfileAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ReplaceIAMInstanceProfileAssociation, in)
 }
 
 // RevokeSecurityGroupEgress takes back what lets traffic out.
-func (c *Control) RevokeSecurityGroupEgress(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RevokeSecurityGroupEgress"}, (*call).RevokeSecurityGroupEgress, in)
+func (c *Control) RevokeSecurityGroupEgress(
+	ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest,
+) (*ec2.RevokeSecurityGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "RevokeSecurityGroupEgress"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RevokeSecurityGroupEgress, in)
 }
 
 // RevokeSecurityGroupIngress takes back what lets traffic in.
-func (c *Control) RevokeSecurityGroupIngress(ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RevokeSecurityGroupIngress"}, (*call).RevokeSecurityGroupIngress, in)
+func (c *Control) RevokeSecurityGroupIngress(
+	ctx context.Context, caller iam.Caller, in *ec2.RevokedPermissionsRequest,
+) (*ec2.RevokeSecurityGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "RevokeSecurityGroupIngress"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RevokeSecurityGroupIngress, in)
 }
 
 // RunInstances launches instances in a subnet. They are pending until the nodes have made them.
-func (c *Control) RunInstances(ctx context.Context, caller iam.Caller, in *ec2.RunInstancesRequest) (*ec2.RunInstancesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RunInstances"}, (*call).RunInstances, in)
+func (c *Control) RunInstances(
+	ctx context.Context, caller iam.Caller, in *ec2.RunInstancesRequest,
+) (*ec2.RunInstancesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "RunInstances"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RunInstances, in)
 }
 
 // TerminateInstances ends instances: all those named, or none if one does not exist. They are shutting down until the
 // nodes have forgotten them.
-func (c *Control) TerminateInstances(ctx context.Context, caller iam.Caller, in *ec2.TerminateInstancesRequest) (*ec2.TerminateInstancesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "TerminateInstances"}, (*call).TerminateInstances, in)
+func (c *Control) TerminateInstances(
+	ctx context.Context, caller iam.Caller, in *ec2.TerminateInstancesRequest,
+) (*ec2.TerminateInstancesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "TerminateInstances"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).TerminateInstances, in)
 }

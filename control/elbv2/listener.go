@@ -98,8 +98,8 @@ func (l *listening) arn(prefix string, ids ...string) string {
 	return strings.Replace(l.on.ARN, ":"+loadBalancers.prefix+"/", ":"+prefix+"/", 1) + "/" + strings.Join(ids, "/")
 }
 
-// CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like the
-// first.
+// CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like
+// the first.
 func (op *call) CreateListener(in *elbv2.CreateListenerRequest) (*elbv2.ListenersResponse, error) {
 	tags, err := newTags(in.Tags)
 	if err != nil {

@@ -190,7 +190,7 @@ func describeLoadBalancer(l *elbv2.LoadBalancer) elbv2.LoadBalancerDescription {
 	return d
 }
 
-// DescribeLoadBalancers lists load balancers: those of some ARNs or names, each of which must exist, or all.
+// DescribeLoadBalancers lists load balancers: those of some ARNs or names, which must all exist, or all there are.
 func (op *call) DescribeLoadBalancers(in *elbv2.DescribeLoadBalancersRequest) (*elbv2.LoadBalancersResponse, error) {
 	wanted, err := loadBalancers.wanted(op, in.ARNs, in.Names)
 	if err != nil {
@@ -204,8 +204,8 @@ func (op *call) DescribeLoadBalancers(in *elbv2.DescribeLoadBalancersRequest) (*
 	return answer, nil
 }
 
-// DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One that
-// does not exist is deleted already.
+// DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One
+// that does not exist is deleted already.
 func (op *call) DeleteLoadBalancer(in *elbv2.LoadBalancerRequest) error {
 	l, err := loadBalancers.find(op, in.ARN)
 	switch {

@@ -97,7 +97,7 @@ func (n noun[T]) named(op *call, name string) (*T, error) {
 	return nil, err
 }
 
-// wanted are the account's resources of some ARNs or names, each of which must exist, or all, in order of id.
+// wanted are the account's resources of some ARNs or names, which must all exist, or all there are, in order of id.
 func (n noun[T]) wanted(op *call, arns, names []string) ([]*T, error) {
 	own, err := n.All(op.Tx, op.Account)
 	if err != nil {

@@ -11,144 +11,252 @@ import (
 )
 
 // AddTags adds tags to resources, or gives new values to those that they have.
-func (c *Control) AddTags(ctx context.Context, caller iam.Caller, in *elbv2.AddTagsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddTags"}, operation.Silent[*call, elbv2.AddTagsRequest, elbv2.Empty]((*call).AddTags), in)
+func (c *Control) AddTags(
+	ctx context.Context, caller iam.Caller, in *elbv2.AddTagsRequest,
+) (*elbv2.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "AddTags"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, elbv2.AddTagsRequest, elbv2.Empty]((*call).AddTags), in)
 }
 
-// CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like the
-// first.
-func (c *Control) CreateListener(ctx context.Context, caller iam.Caller, in *elbv2.CreateListenerRequest) (*elbv2.ListenersResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateListener"}, (*call).CreateListener, in)
+// CreateListener makes a listener on a port of a load balancer. A repeated request with the same settings answers like
+// the first.
+func (c *Control) CreateListener(
+	ctx context.Context, caller iam.Caller, in *elbv2.CreateListenerRequest,
+) (*elbv2.ListenersResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateListener"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateListener, in)
 }
 
 // CreateLoadBalancer makes an internal Application Load Balancer with an address in each of some subnets. A repeated
 // request with the same settings answers like the first.
-func (c *Control) CreateLoadBalancer(ctx context.Context, caller iam.Caller, in *elbv2.CreateLoadBalancerRequest) (*elbv2.LoadBalancersResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateLoadBalancer"}, (*call).CreateLoadBalancer, in)
+func (c *Control) CreateLoadBalancer(
+	ctx context.Context, caller iam.Caller, in *elbv2.CreateLoadBalancerRequest,
+) (*elbv2.LoadBalancersResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateLoadBalancer"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateLoadBalancer, in)
 }
 
 // CreateTargetGroup makes a target group without targets. A repeated request with the same settings answers like the
 // first.
-func (c *Control) CreateTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.CreateTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateTargetGroup"}, (*call).CreateTargetGroup, in)
+func (c *Control) CreateTargetGroup(
+	ctx context.Context, caller iam.Caller, in *elbv2.CreateTargetGroupRequest,
+) (*elbv2.TargetGroupsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateTargetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateTargetGroup, in)
 }
 
 // DeleteListener deletes a listener. One that does not exist is an error, as in AWS.
-func (c *Control) DeleteListener(ctx context.Context, caller iam.Caller, in *elbv2.ListenerRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteListener"}, operation.Silent[*call, elbv2.ListenerRequest, elbv2.Empty]((*call).DeleteListener), in)
+func (c *Control) DeleteListener(
+	ctx context.Context, caller iam.Caller, in *elbv2.ListenerRequest,
+) (*elbv2.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteListener"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, elbv2.ListenerRequest, elbv2.Empty]((*call).DeleteListener), in)
 }
 
-// DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One that
-// does not exist is deleted already.
-func (c *Control) DeleteLoadBalancer(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteLoadBalancer"}, operation.Silent[*call, elbv2.LoadBalancerRequest, elbv2.Empty]((*call).DeleteLoadBalancer), in)
+// DeleteLoadBalancer deletes a load balancer with its listeners, unless it is protected. Its target groups stay. One
+// that does not exist is deleted already.
+func (c *Control) DeleteLoadBalancer(
+	ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest,
+) (*elbv2.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteLoadBalancer"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, elbv2.LoadBalancerRequest, elbv2.Empty]((*call).DeleteLoadBalancer), in)
 }
 
 // DeleteTargetGroup deletes a target group that no load balancer forwards to, with its targets. One that does not exist
 // is deleted already.
-func (c *Control) DeleteTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteTargetGroup"}, operation.Silent[*call, elbv2.TargetGroupRequest, elbv2.Empty]((*call).DeleteTargetGroup), in)
+func (c *Control) DeleteTargetGroup(
+	ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest,
+) (*elbv2.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteTargetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, elbv2.TargetGroupRequest, elbv2.Empty]((*call).DeleteTargetGroup), in)
 }
 
 // DeregisterTargets takes targets out of a target group. They get no new request; those in flight end as they would. A
 // target without a port stands for all ports that it is registered with. One that is not registered is out already (API
 // reference, DeregisterTargets).
-func (c *Control) DeregisterTargets(ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeregisterTargets"}, operation.Silent[*call, elbv2.TargetsRequest, elbv2.Empty]((*call).DeregisterTargets), in)
+func (c *Control) DeregisterTargets(
+	ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest,
+) (*elbv2.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeregisterTargets"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, elbv2.TargetsRequest, elbv2.Empty]((*call).DeregisterTargets), in)
 }
 
 // DescribeCapacityReservation says that no capacity is reserved for a load balancer: it needs none.
-func (c *Control) DescribeCapacityReservation(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.CapacityResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeCapacityReservation"}, (*call).DescribeCapacityReservation, in)
+func (c *Control) DescribeCapacityReservation(
+	ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest,
+) (*elbv2.CapacityResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeCapacityReservation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeCapacityReservation, in)
 }
 
 // DescribeListenerAttributes lists the attributes of a listener.
-func (c *Control) DescribeListenerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ListenerRequest) (*elbv2.AttributesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeListenerAttributes"}, (*call).DescribeListenerAttributes, in)
+func (c *Control) DescribeListenerAttributes(
+	ctx context.Context, caller iam.Caller, in *elbv2.ListenerRequest,
+) (*elbv2.AttributesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeListenerAttributes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeListenerAttributes, in)
 }
 
 // DescribeListenerCertificates lists the one certificate that an HTTPS listener has.
-func (c *Control) DescribeListenerCertificates(ctx context.Context, caller iam.Caller, in *elbv2.DescribeListenerCertificatesRequest) (*elbv2.ListenerCertificatesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeListenerCertificates"}, (*call).DescribeListenerCertificates, in)
+func (c *Control) DescribeListenerCertificates(
+	ctx context.Context, caller iam.Caller, in *elbv2.DescribeListenerCertificatesRequest,
+) (*elbv2.ListenerCertificatesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeListenerCertificates"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeListenerCertificates, in)
 }
 
 // DescribeListeners lists the listeners of a load balancer, or those of some ARNs.
-func (c *Control) DescribeListeners(ctx context.Context, caller iam.Caller, in *elbv2.DescribeListenersRequest) (*elbv2.ListenersResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeListeners"}, (*call).DescribeListeners, in)
+func (c *Control) DescribeListeners(
+	ctx context.Context, caller iam.Caller, in *elbv2.DescribeListenersRequest,
+) (*elbv2.ListenersResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeListeners"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeListeners, in)
 }
 
 // DescribeLoadBalancerAttributes lists the attributes of a load balancer.
-func (c *Control) DescribeLoadBalancerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest) (*elbv2.AttributesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeLoadBalancerAttributes"}, (*call).DescribeLoadBalancerAttributes, in)
+func (c *Control) DescribeLoadBalancerAttributes(
+	ctx context.Context, caller iam.Caller, in *elbv2.LoadBalancerRequest,
+) (*elbv2.AttributesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeLoadBalancerAttributes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeLoadBalancerAttributes, in)
 }
 
-// DescribeLoadBalancers lists load balancers: those of some ARNs or names, each of which must exist, or all.
-func (c *Control) DescribeLoadBalancers(ctx context.Context, caller iam.Caller, in *elbv2.DescribeLoadBalancersRequest) (*elbv2.LoadBalancersResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeLoadBalancers"}, (*call).DescribeLoadBalancers, in)
+// DescribeLoadBalancers lists load balancers: those of some ARNs or names, which must all exist, or all there are.
+func (c *Control) DescribeLoadBalancers(
+	ctx context.Context, caller iam.Caller, in *elbv2.DescribeLoadBalancersRequest,
+) (*elbv2.LoadBalancersResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeLoadBalancers"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeLoadBalancers, in)
 }
 
 // DescribeRules lists the default rule of a listener, which is all that a listener has, or of some ARNs.
-func (c *Control) DescribeRules(ctx context.Context, caller iam.Caller, in *elbv2.DescribeRulesRequest) (*elbv2.RulesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeRules"}, (*call).DescribeRules, in)
+func (c *Control) DescribeRules(
+	ctx context.Context, caller iam.Caller, in *elbv2.DescribeRulesRequest,
+) (*elbv2.RulesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeRules"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeRules, in)
 }
 
 // DescribeTags lists the tags of resources.
-func (c *Control) DescribeTags(ctx context.Context, caller iam.Caller, in *elbv2.DescribeTagsRequest) (*elbv2.DescribeTagsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeTags"}, (*call).DescribeTags, in)
+func (c *Control) DescribeTags(
+	ctx context.Context, caller iam.Caller, in *elbv2.DescribeTagsRequest,
+) (*elbv2.DescribeTagsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeTags"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeTags, in)
 }
 
 // DescribeTargetGroupAttributes lists the attributes of a target group.
-func (c *Control) DescribeTargetGroupAttributes(ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest) (*elbv2.AttributesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeTargetGroupAttributes"}, (*call).DescribeTargetGroupAttributes, in)
+func (c *Control) DescribeTargetGroupAttributes(
+	ctx context.Context, caller iam.Caller, in *elbv2.TargetGroupRequest,
+) (*elbv2.AttributesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeTargetGroupAttributes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeTargetGroupAttributes, in)
 }
 
-// DescribeTargetGroups lists target groups: those of some ARNs or names, each of which must exist, those that a load
+// DescribeTargetGroups lists target groups: those of some ARNs or names, which must all exist, those that a load
 // balancer forwards to, or all.
-func (c *Control) DescribeTargetGroups(ctx context.Context, caller iam.Caller, in *elbv2.DescribeTargetGroupsRequest) (*elbv2.TargetGroupsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeTargetGroups"}, (*call).DescribeTargetGroups, in)
+func (c *Control) DescribeTargetGroups(
+	ctx context.Context, caller iam.Caller, in *elbv2.DescribeTargetGroupsRequest,
+) (*elbv2.TargetGroupsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeTargetGroups"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeTargetGroups, in)
 }
 
 // DescribeTargetHealth tells the health of the targets of a group, or of some of them, as the nodes see it.
-func (c *Control) DescribeTargetHealth(ctx context.Context, caller iam.Caller, in *elbv2.DescribeTargetHealthRequest) (*elbv2.DescribeTargetHealthResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeTargetHealth"}, (*call).DescribeTargetHealth, in)
+func (c *Control) DescribeTargetHealth(
+	ctx context.Context, caller iam.Caller, in *elbv2.DescribeTargetHealthRequest,
+) (*elbv2.DescribeTargetHealthResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeTargetHealth"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeTargetHealth, in)
 }
 
 // ModifyListener changes what the request has of a listener.
-func (c *Control) ModifyListener(ctx context.Context, caller iam.Caller, in *elbv2.ModifyListenerRequest) (*elbv2.ListenersResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ModifyListener"}, (*call).ModifyListener, in)
+func (c *Control) ModifyListener(
+	ctx context.Context, caller iam.Caller, in *elbv2.ModifyListenerRequest,
+) (*elbv2.ListenersResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyListener"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyListener, in)
 }
 
 // ModifyListenerAttributes sets some attributes of a listener.
-func (c *Control) ModifyListenerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ModifyListenerAttributesRequest) (*elbv2.AttributesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ModifyListenerAttributes"}, (*call).ModifyListenerAttributes, in)
+func (c *Control) ModifyListenerAttributes(
+	ctx context.Context, caller iam.Caller, in *elbv2.ModifyListenerAttributesRequest,
+) (*elbv2.AttributesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyListenerAttributes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyListenerAttributes, in)
 }
 
 // ModifyLoadBalancerAttributes sets some attributes of a load balancer.
-func (c *Control) ModifyLoadBalancerAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ModifyLoadBalancerAttributesRequest) (*elbv2.AttributesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ModifyLoadBalancerAttributes"}, (*call).ModifyLoadBalancerAttributes, in)
+func (c *Control) ModifyLoadBalancerAttributes(
+	ctx context.Context, caller iam.Caller, in *elbv2.ModifyLoadBalancerAttributesRequest,
+) (*elbv2.AttributesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyLoadBalancerAttributes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyLoadBalancerAttributes, in)
 }
 
 // ModifyTargetGroup changes what the request has of a health check.
-func (c *Control) ModifyTargetGroup(ctx context.Context, caller iam.Caller, in *elbv2.ModifyTargetGroupRequest) (*elbv2.TargetGroupsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ModifyTargetGroup"}, (*call).ModifyTargetGroup, in)
+func (c *Control) ModifyTargetGroup(
+	ctx context.Context, caller iam.Caller, in *elbv2.ModifyTargetGroupRequest,
+) (*elbv2.TargetGroupsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyTargetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyTargetGroup, in)
 }
 
 // ModifyTargetGroupAttributes sets some attributes of a target group.
-func (c *Control) ModifyTargetGroupAttributes(ctx context.Context, caller iam.Caller, in *elbv2.ModifyTargetGroupAttributesRequest) (*elbv2.AttributesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ModifyTargetGroupAttributes"}, (*call).ModifyTargetGroupAttributes, in)
+func (c *Control) ModifyTargetGroupAttributes(
+	ctx context.Context, caller iam.Caller, in *elbv2.ModifyTargetGroupAttributesRequest,
+) (*elbv2.AttributesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyTargetGroupAttributes"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyTargetGroupAttributes, in)
 }
 
 // RegisterTargets adds targets to a target group, all or none. What is registered already stays.
-func (c *Control) RegisterTargets(ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RegisterTargets"}, operation.Silent[*call, elbv2.TargetsRequest, elbv2.Empty]((*call).RegisterTargets), in)
+func (c *Control) RegisterTargets(
+	ctx context.Context, caller iam.Caller, in *elbv2.TargetsRequest,
+) (*elbv2.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RegisterTargets"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, elbv2.TargetsRequest, elbv2.Empty]((*call).RegisterTargets), in)
 }
 
 // RemoveTags removes the tags of some keys from resources.
-func (c *Control) RemoveTags(ctx context.Context, caller iam.Caller, in *elbv2.RemoveTagsRequest) (*elbv2.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveTags"}, operation.Silent[*call, elbv2.RemoveTagsRequest, elbv2.Empty]((*call).RemoveTags), in)
+func (c *Control) RemoveTags(
+	ctx context.Context, caller iam.Caller, in *elbv2.RemoveTagsRequest,
+) (*elbv2.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RemoveTags"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, elbv2.RemoveTagsRequest, elbv2.Empty]((*call).RemoveTags), in)
 }
 
 // SetSecurityGroups puts a load balancer into other security groups.
-func (c *Control) SetSecurityGroups(ctx context.Context, caller iam.Caller, in *elbv2.SetSecurityGroupsRequest) (*elbv2.SetSecurityGroupsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "SetSecurityGroups"}, (*call).SetSecurityGroups, in)
+func (c *Control) SetSecurityGroups(
+	ctx context.Context, caller iam.Caller, in *elbv2.SetSecurityGroupsRequest,
+) (*elbv2.SetSecurityGroupsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "SetSecurityGroups"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).SetSecurityGroups, in)
 }

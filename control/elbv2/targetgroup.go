@@ -224,7 +224,7 @@ func portOf(h elbv2.HealthCheck) string {
 	return strconv.Itoa(int(h.Port))
 }
 
-// DescribeTargetGroups lists target groups: those of some ARNs or names, each of which must exist, those that a load
+// DescribeTargetGroups lists target groups: those of some ARNs or names, which must all exist, those that a load
 // balancer forwards to, or all.
 func (op *call) DescribeTargetGroups(in *elbv2.DescribeTargetGroupsRequest) (*elbv2.TargetGroupsResponse, error) {
 	wanted, err := targetGroups.wanted(op, in.ARNs, in.Names)

@@ -2,7 +2,7 @@
 //
 // Package api has already enforced the check tags of the requests before an operation here is called. A caller sees and
 // changes what its own account owns, and sees the policies that are built in, as far as its own policies let it. Names
-// are found whatever their case. Each operation is one transaction of the store.
+// are found in any case. Each operation is one transaction of the store.
 package iam
 
 import (

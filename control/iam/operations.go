@@ -10,228 +10,409 @@ import (
 )
 
 // AddClientIDToOpenIDConnectProvider adds an audience. Once more does no harm.
-func (c *Control) AddClientIDToOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddClientIDToOpenIDConnectProvider"}, operation.Silent[*call, iam.ClientIDRequest, iam.Empty]((*call).AddClientIDToOpenIDConnectProvider), in)
+func (c *Control) AddClientIDToOpenIDConnectProvider(
+	ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "AddClientIDToOpenIDConnectProvider"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.ClientIDRequest, iam.Empty]((*call).AddClientIDToOpenIDConnectProvider), in)
 }
 
 // AddRoleToInstanceProfile gives an instance profile its role. It may have one.
-func (c *Control) AddRoleToInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddRoleToInstanceProfile"}, operation.Silent[*call, iam.ProfileRoleRequest, iam.Empty]((*call).AddRoleToInstanceProfile), in)
+func (c *Control) AddRoleToInstanceProfile(
+	ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "AddRoleToInstanceProfile"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.ProfileRoleRequest, iam.Empty]((*call).AddRoleToInstanceProfile), in)
 }
 
 // AddUserToGroup puts a user into a group. Once more does no harm.
-func (c *Control) AddUserToGroup(ctx context.Context, caller iam.Caller, in *iam.MembershipRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddUserToGroup"}, operation.Silent[*call, iam.MembershipRequest, iam.Empty]((*call).AddUserToGroup), in)
+func (c *Control) AddUserToGroup(
+	ctx context.Context, caller iam.Caller, in *iam.MembershipRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "AddUserToGroup"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.MembershipRequest, iam.Empty]((*call).AddUserToGroup), in)
 }
 
 // CreateAccessKey makes an access key for a user; for the caller, if it names none. Its secret is told this once.
-func (c *Control) CreateAccessKey(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.CreateAccessKeyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateAccessKey"}, (*call).CreateAccessKey, in)
+func (c *Control) CreateAccessKey(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.CreateAccessKeyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateAccessKey"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateAccessKey, in)
 }
 
 // CreateGroup makes a group.
-func (c *Control) CreateGroup(ctx context.Context, caller iam.Caller, in *iam.CreateGroupRequest) (*iam.CreateGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateGroup"}, (*call).CreateGroup, in)
+func (c *Control) CreateGroup(
+	ctx context.Context, caller iam.Caller, in *iam.CreateGroupRequest,
+) (*iam.CreateGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateGroup, in)
 }
 
 // CreateInstanceProfile makes an instance profile without a role.
-func (c *Control) CreateInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.CreateInstanceProfileRequest) (*iam.InstanceProfileResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateInstanceProfile"}, (*call).CreateInstanceProfile, in)
+func (c *Control) CreateInstanceProfile(
+	ctx context.Context, caller iam.Caller, in *iam.CreateInstanceProfileRequest,
+) (*iam.InstanceProfileResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateInstanceProfile"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateInstanceProfile, in)
 }
 
 // CreateOpenIDConnectProvider registers an issuer of web identities. Nothing is asked of the issuer yet.
-func (c *Control) CreateOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.CreateProviderRequest) (*iam.CreateProviderResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateOpenIDConnectProvider"}, (*call).CreateOpenIDConnectProvider, in)
+func (c *Control) CreateOpenIDConnectProvider(
+	ctx context.Context, caller iam.Caller, in *iam.CreateProviderRequest,
+) (*iam.CreateProviderResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateOpenIDConnectProvider"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateOpenIDConnectProvider, in)
 }
 
 // CreatePolicy makes a managed policy with its first version.
-func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *iam.CreatePolicyRequest) (*iam.PolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreatePolicy"}, (*call).CreatePolicy, in)
+func (c *Control) CreatePolicy(
+	ctx context.Context, caller iam.Caller, in *iam.CreatePolicyRequest,
+) (*iam.PolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreatePolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreatePolicy, in)
 }
 
 // CreatePolicyVersion adds a version to a managed policy, and puts it in force if the request says so.
-func (c *Control) CreatePolicyVersion(ctx context.Context, caller iam.Caller, in *iam.CreatePolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreatePolicyVersion"}, (*call).CreatePolicyVersion, in)
+func (c *Control) CreatePolicyVersion(
+	ctx context.Context, caller iam.Caller, in *iam.CreatePolicyVersionRequest,
+) (*iam.PolicyVersionResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreatePolicyVersion"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreatePolicyVersion, in)
 }
 
 // CreateRole makes a role with its trust policy.
-func (c *Control) CreateRole(ctx context.Context, caller iam.Caller, in *iam.CreateRoleRequest) (*iam.RoleResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateRole"}, (*call).CreateRole, in)
+func (c *Control) CreateRole(
+	ctx context.Context, caller iam.Caller, in *iam.CreateRoleRequest,
+) (*iam.RoleResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateRole"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateRole, in)
 }
 
 // CreateUser makes a user, who has no keys yet.
-func (c *Control) CreateUser(ctx context.Context, caller iam.Caller, in *iam.CreateUserRequest) (*iam.UserResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateUser"}, (*call).CreateUser, in)
+func (c *Control) CreateUser(
+	ctx context.Context, caller iam.Caller, in *iam.CreateUserRequest,
+) (*iam.UserResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateUser"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateUser, in)
 }
 
 // DeleteAccessKey deletes an access key.
-func (c *Control) DeleteAccessKey(ctx context.Context, caller iam.Caller, in *iam.AccessKeyRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteAccessKey"}, operation.Silent[*call, iam.AccessKeyRequest, iam.Empty]((*call).DeleteAccessKey), in)
+func (c *Control) DeleteAccessKey(
+	ctx context.Context, caller iam.Caller, in *iam.AccessKeyRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteAccessKey"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.AccessKeyRequest, iam.Empty]((*call).DeleteAccessKey), in)
 }
 
 // DeleteGroup deletes a group that has no users and no policies any more.
-func (c *Control) DeleteGroup(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteGroup"}, operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteGroup), in)
+func (c *Control) DeleteGroup(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteGroup"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteGroup), in)
 }
 
 // DeleteInstanceProfile deletes an instance profile that has no role any more.
-func (c *Control) DeleteInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteInstanceProfile"}, operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteInstanceProfile), in)
+func (c *Control) DeleteInstanceProfile(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteInstanceProfile"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteInstanceProfile), in)
 }
 
 // DeleteOpenIDConnectProvider deletes a provider. That it does not exist is no error, as in AWS.
-func (c *Control) DeleteOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteOpenIDConnectProvider"}, operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteOpenIDConnectProvider), in)
+func (c *Control) DeleteOpenIDConnectProvider(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteOpenIDConnectProvider"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteOpenIDConnectProvider), in)
 }
 
 // DeletePolicy deletes a managed policy that nobody uses, with its only version.
-func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeletePolicy"}, operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeletePolicy), in)
+func (c *Control) DeletePolicy(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeletePolicy"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeletePolicy), in)
 }
 
 // DeletePolicyVersion deletes a version that is not in force.
-func (c *Control) DeletePolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeletePolicyVersion"}, operation.Silent[*call, iam.PolicyVersionRequest, iam.Empty]((*call).DeletePolicyVersion), in)
+func (c *Control) DeletePolicyVersion(
+	ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeletePolicyVersion"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.PolicyVersionRequest, iam.Empty]((*call).DeletePolicyVersion), in)
 }
 
-// DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
-func (c *Control) DeleteRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteRole"}, operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteRole), in)
+// DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their
+// end.
+func (c *Control) DeleteRole(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteRole"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteRole), in)
 }
 
 // DeleteUser deletes a user that has no keys, no policies and no groups any more.
-func (c *Control) DeleteUser(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteUser"}, operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteUser), in)
+func (c *Control) DeleteUser(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteUser"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.SubjectRequest, iam.Empty]((*call).DeleteUser), in)
 }
 
 // GetGroup tells about a group and lists its users.
-func (c *Control) GetGroup(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.GetGroupResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetGroup"}, (*call).GetGroup, in)
+func (c *Control) GetGroup(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest,
+) (*iam.GetGroupResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetGroup"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetGroup, in)
 }
 
 // GetInstanceProfile tells about an instance profile and its role.
-func (c *Control) GetInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.InstanceProfileResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetInstanceProfile"}, (*call).GetInstanceProfile, in)
+func (c *Control) GetInstanceProfile(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.InstanceProfileResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetInstanceProfile"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetInstanceProfile, in)
 }
 
 // GetOpenIDConnectProvider tells about a provider.
-func (c *Control) GetOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.GetProviderResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetOpenIDConnectProvider"}, (*call).GetOpenIDConnectProvider, in)
+func (c *Control) GetOpenIDConnectProvider(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.GetProviderResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetOpenIDConnectProvider"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetOpenIDConnectProvider, in)
 }
 
 // GetPolicy tells about a managed policy.
-func (c *Control) GetPolicy(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.PolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetPolicy"}, (*call).GetPolicy, in)
+func (c *Control) GetPolicy(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.PolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetPolicy, in)
 }
 
 // GetPolicyVersion tells a version of a managed policy.
-func (c *Control) GetPolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.PolicyVersionResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetPolicyVersion"}, (*call).GetPolicyVersion, in)
+func (c *Control) GetPolicyVersion(
+	ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest,
+) (*iam.PolicyVersionResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetPolicyVersion"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetPolicyVersion, in)
 }
 
 // GetRole tells about a role.
-func (c *Control) GetRole(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.RoleResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetRole"}, (*call).GetRole, in)
+func (c *Control) GetRole(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.RoleResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetRole"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetRole, in)
 }
 
 // GetUser tells about a user; about the caller, if it names none.
-func (c *Control) GetUser(ctx context.Context, caller iam.Caller, in *iam.SubjectRequest) (*iam.UserResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetUser"}, (*call).GetUser, in)
+func (c *Control) GetUser(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectRequest,
+) (*iam.UserResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetUser"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetUser, in)
 }
 
 // ListAccessKeys lists the access keys of a user; of the caller, if it names none.
-func (c *Control) ListAccessKeys(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListAccessKeysResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListAccessKeys"}, (*call).ListAccessKeys, in)
+func (c *Control) ListAccessKeys(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest,
+) (*iam.ListAccessKeysResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListAccessKeys"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListAccessKeys, in)
 }
 
 // ListEntitiesForPolicy lists the users, groups and roles that have a managed policy.
-func (c *Control) ListEntitiesForPolicy(ctx context.Context, caller iam.Caller, in *iam.ListEntitiesRequest) (*iam.ListEntitiesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListEntitiesForPolicy"}, (*call).ListEntitiesForPolicy, in)
+func (c *Control) ListEntitiesForPolicy(
+	ctx context.Context, caller iam.Caller, in *iam.ListEntitiesRequest,
+) (*iam.ListEntitiesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListEntitiesForPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListEntitiesForPolicy, in)
 }
 
 // ListGroups lists groups.
-func (c *Control) ListGroups(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListGroupsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListGroups"}, (*call).ListGroups, in)
+func (c *Control) ListGroups(
+	ctx context.Context, caller iam.Caller, in *iam.ListRequest,
+) (*iam.ListGroupsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListGroups"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListGroups, in)
 }
 
 // ListGroupsForUser lists the groups that a user is in.
-func (c *Control) ListGroupsForUser(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListGroupsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListGroupsForUser"}, (*call).ListGroupsForUser, in)
+func (c *Control) ListGroupsForUser(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest,
+) (*iam.ListGroupsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListGroupsForUser"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListGroupsForUser, in)
 }
 
 // ListInstanceProfiles lists instance profiles.
-func (c *Control) ListInstanceProfiles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListInstanceProfilesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListInstanceProfiles"}, (*call).ListInstanceProfiles, in)
+func (c *Control) ListInstanceProfiles(
+	ctx context.Context, caller iam.Caller, in *iam.ListRequest,
+) (*iam.ListInstanceProfilesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListInstanceProfiles"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListInstanceProfiles, in)
 }
 
 // ListInstanceProfilesForRole lists the instance profiles that have a role.
-func (c *Control) ListInstanceProfilesForRole(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListInstanceProfilesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListInstanceProfilesForRole"}, (*call).ListInstanceProfilesForRole, in)
+func (c *Control) ListInstanceProfilesForRole(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest,
+) (*iam.ListInstanceProfilesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListInstanceProfilesForRole"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListInstanceProfilesForRole, in)
 }
 
 // ListOpenIDConnectProviders lists the providers.
-func (c *Control) ListOpenIDConnectProviders(ctx context.Context, caller iam.Caller, in *iam.ListProvidersRequest) (*iam.ListProvidersResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListOpenIDConnectProviders"}, (*call).ListOpenIDConnectProviders, in)
+func (c *Control) ListOpenIDConnectProviders(
+	ctx context.Context, caller iam.Caller, in *iam.ListProvidersRequest,
+) (*iam.ListProvidersResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListOpenIDConnectProviders"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListOpenIDConnectProviders, in)
 }
 
 // ListPolicies lists the managed policies of the account and those that are built in, without their descriptions and
 // tags.
-func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *iam.ListPoliciesRequest) (*iam.ListPoliciesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListPolicies"}, (*call).ListPolicies, in)
+func (c *Control) ListPolicies(
+	ctx context.Context, caller iam.Caller, in *iam.ListPoliciesRequest,
+) (*iam.ListPoliciesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListPolicies"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListPolicies, in)
 }
 
 // ListPolicyVersions lists the versions of a managed policy, the newest first.
-func (c *Control) ListPolicyVersions(ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest) (*iam.ListPolicyVersionsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListPolicyVersions"}, (*call).ListPolicyVersions, in)
+func (c *Control) ListPolicyVersions(
+	ctx context.Context, caller iam.Caller, in *iam.SubjectPageRequest,
+) (*iam.ListPolicyVersionsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListPolicyVersions"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListPolicyVersions, in)
 }
 
 // ListRoles lists roles, without their tags and boundaries.
-func (c *Control) ListRoles(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListRolesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListRoles"}, (*call).ListRoles, in)
+func (c *Control) ListRoles(
+	ctx context.Context, caller iam.Caller, in *iam.ListRequest,
+) (*iam.ListRolesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListRoles"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListRoles, in)
 }
 
 // ListUsers lists users, without their tags and boundaries.
-func (c *Control) ListUsers(ctx context.Context, caller iam.Caller, in *iam.ListRequest) (*iam.ListUsersResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListUsers"}, (*call).ListUsers, in)
+func (c *Control) ListUsers(
+	ctx context.Context, caller iam.Caller, in *iam.ListRequest,
+) (*iam.ListUsersResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListUsers"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListUsers, in)
 }
 
 // RemoveClientIDFromOpenIDConnectProvider removes an audience. That there is none such is no error.
-func (c *Control) RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveClientIDFromOpenIDConnectProvider"}, operation.Silent[*call, iam.ClientIDRequest, iam.Empty]((*call).RemoveClientIDFromOpenIDConnectProvider), in)
+func (c *Control) RemoveClientIDFromOpenIDConnectProvider(
+	ctx context.Context, caller iam.Caller, in *iam.ClientIDRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RemoveClientIDFromOpenIDConnectProvider"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.ClientIDRequest, iam.Empty]((*call).RemoveClientIDFromOpenIDConnectProvider), in)
 }
 
 // RemoveRoleFromInstanceProfile takes the role out of an instance profile.
-func (c *Control) RemoveRoleFromInstanceProfile(ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveRoleFromInstanceProfile"}, operation.Silent[*call, iam.ProfileRoleRequest, iam.Empty]((*call).RemoveRoleFromInstanceProfile), in)
+func (c *Control) RemoveRoleFromInstanceProfile(
+	ctx context.Context, caller iam.Caller, in *iam.ProfileRoleRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RemoveRoleFromInstanceProfile"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.ProfileRoleRequest, iam.Empty]((*call).RemoveRoleFromInstanceProfile), in)
 }
 
 // RemoveUserFromGroup takes a user out of a group.
-func (c *Control) RemoveUserFromGroup(ctx context.Context, caller iam.Caller, in *iam.MembershipRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveUserFromGroup"}, operation.Silent[*call, iam.MembershipRequest, iam.Empty]((*call).RemoveUserFromGroup), in)
+func (c *Control) RemoveUserFromGroup(
+	ctx context.Context, caller iam.Caller, in *iam.MembershipRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RemoveUserFromGroup"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.MembershipRequest, iam.Empty]((*call).RemoveUserFromGroup), in)
 }
 
 // SetDefaultPolicyVersion puts a version in force.
-func (c *Control) SetDefaultPolicyVersion(ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "SetDefaultPolicyVersion"}, operation.Silent[*call, iam.PolicyVersionRequest, iam.Empty]((*call).SetDefaultPolicyVersion), in)
+func (c *Control) SetDefaultPolicyVersion(
+	ctx context.Context, caller iam.Caller, in *iam.PolicyVersionRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "SetDefaultPolicyVersion"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.PolicyVersionRequest, iam.Empty]((*call).SetDefaultPolicyVersion), in)
 }
 
 // UpdateAccessKey makes an access key inactive, or active again. A key that is inactive signs nothing.
-func (c *Control) UpdateAccessKey(ctx context.Context, caller iam.Caller, in *iam.UpdateAccessKeyRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateAccessKey"}, operation.Silent[*call, iam.UpdateAccessKeyRequest, iam.Empty]((*call).UpdateAccessKey), in)
+func (c *Control) UpdateAccessKey(
+	ctx context.Context, caller iam.Caller, in *iam.UpdateAccessKeyRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateAccessKey"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.UpdateAccessKeyRequest, iam.Empty]((*call).UpdateAccessKey), in)
 }
 
 // UpdateAssumeRolePolicy gives a role another trust policy. Sessions that there are stay.
-func (c *Control) UpdateAssumeRolePolicy(ctx context.Context, caller iam.Caller, in *iam.UpdateAssumeRolePolicyRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateAssumeRolePolicy"}, operation.Silent[*call, iam.UpdateAssumeRolePolicyRequest, iam.Empty]((*call).UpdateAssumeRolePolicy), in)
+func (c *Control) UpdateAssumeRolePolicy(
+	ctx context.Context, caller iam.Caller, in *iam.UpdateAssumeRolePolicyRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateAssumeRolePolicy"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.UpdateAssumeRolePolicyRequest, iam.Empty]((*call).UpdateAssumeRolePolicy), in)
 }
 
 // UpdateRole changes the description of a role and how long its sessions may last. What the request leaves out stays.
-func (c *Control) UpdateRole(ctx context.Context, caller iam.Caller, in *iam.UpdateRoleRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateRole"}, operation.Silent[*call, iam.UpdateRoleRequest, iam.Empty]((*call).UpdateRole), in)
+func (c *Control) UpdateRole(
+	ctx context.Context, caller iam.Caller, in *iam.UpdateRoleRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateRole"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.UpdateRoleRequest, iam.Empty]((*call).UpdateRole), in)
 }
 
-// UpdateUser gives a user another name or path, for which the caller needs the permission on what the user is and on what
-// it becomes. Keys, groups and policies stay with the user.
-func (c *Control) UpdateUser(ctx context.Context, caller iam.Caller, in *iam.UpdateUserRequest) (*iam.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateUser"}, operation.Silent[*call, iam.UpdateUserRequest, iam.Empty]((*call).UpdateUser), in)
+// UpdateUser gives a user another name or path, for which the caller needs the permission on what the user is and on
+// what it becomes. Keys, groups and policies stay with the user.
+func (c *Control) UpdateUser(
+	ctx context.Context, caller iam.Caller, in *iam.UpdateUserRequest,
+) (*iam.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateUser"}
+	return operation.Do(ctx, c.Service, request,
+		operation.Silent[*call, iam.UpdateUserRequest, iam.Empty]((*call).UpdateUser), in)
 }

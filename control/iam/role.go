@@ -139,7 +139,8 @@ func (op *call) UpdateAssumeRolePolicy(in *iam.UpdateAssumeRolePolicyRequest) er
 	return roles.edit(op, in.Name, func(role *iam.Role) error { return op.setTrust(role, in.Trust) })
 }
 
-// DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their end.
+// DeleteRole deletes a role that has no policies and is in no instance profile any more. Its sessions last to their
+// end.
 func (op *call) DeleteRole(in *iam.SubjectRequest) error {
 	return roles.remove(op, in.Subject, func(role *iam.Role) error {
 		return op.unreferred(profilesByRole, role.Entity,

@@ -60,8 +60,8 @@ func summariseUser(u *iam.User) iam.UserDescription {
 	return d
 }
 
-// UpdateUser gives a user another name or path, for which the caller needs the permission on what the user is and on what
-// it becomes. Keys, groups and policies stay with the user.
+// UpdateUser gives a user another name or path, for which the caller needs the permission on what the user is and on
+// what it becomes. Keys, groups and policies stay with the user.
 func (op *call) UpdateUser(in *iam.UpdateUserRequest) error {
 	user, err := users.find(op, in.Name)
 	if err != nil {

@@ -12,106 +12,190 @@ import (
 )
 
 // AddPermission adds a statement to the policy of a function, of a version or of an alias: each has its own.
-func (c *Control) AddPermission(ctx context.Context, caller iam.Caller, in *lambda.AddPermissionRequest) (*lambda.AddPermissionResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AddPermission"}, (*call).AddPermission, in)
+func (c *Control) AddPermission(
+	ctx context.Context, caller iam.Caller, in *lambda.AddPermissionRequest,
+) (*lambda.AddPermissionResponse, error) {
+	request := operation.Request{Caller: caller, Action: "AddPermission"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).AddPermission, in)
 }
 
 // CreateAlias gives a version a name.
-func (c *Control) CreateAlias(ctx context.Context, caller iam.Caller, in *lambda.CreateAliasRequest) (*lambda.AliasDescription, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateAlias"}, (*call).CreateAlias, in)
+func (c *Control) CreateAlias(
+	ctx context.Context, caller iam.Caller, in *lambda.CreateAliasRequest,
+) (*lambda.AliasDescription, error) {
+	request := operation.Request{Caller: caller, Action: "CreateAlias"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateAlias, in)
 }
 
 // DeleteAlias deletes an alias, if there is one, with its policy.
-func (c *Control) DeleteAlias(ctx context.Context, caller iam.Caller, in *lambda.DeleteAliasRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteAlias"}, (*call).DeleteAlias, in)
+func (c *Control) DeleteAlias(
+	ctx context.Context, caller iam.Caller, in *lambda.DeleteAliasRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteAlias"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteAlias, in)
 }
 
 // DeleteFunctionConcurrency leaves the number of invocations to the deployment.
-func (c *Control) DeleteFunctionConcurrency(ctx context.Context, caller iam.Caller, in *lambda.DeleteConcurrencyRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteFunctionConcurrency"}, (*call).DeleteFunctionConcurrency, in)
+func (c *Control) DeleteFunctionConcurrency(
+	ctx context.Context, caller iam.Caller, in *lambda.DeleteConcurrencyRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteFunctionConcurrency"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteFunctionConcurrency, in)
 }
 
 // GetAlias describes an alias.
-func (c *Control) GetAlias(ctx context.Context, caller iam.Caller, in *lambda.GetAliasRequest) (*lambda.AliasDescription, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetAlias"}, (*call).GetAlias, in)
+func (c *Control) GetAlias(
+	ctx context.Context, caller iam.Caller, in *lambda.GetAliasRequest,
+) (*lambda.AliasDescription, error) {
+	request := operation.Request{Caller: caller, Action: "GetAlias"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetAlias, in)
 }
 
 // GetFunction describes a version of a function, with its tags.
-func (c *Control) GetFunction(ctx context.Context, caller iam.Caller, in *lambda.GetFunctionRequest) (*lambda.GetFunctionResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetFunction"}, (*call).GetFunction, in)
+func (c *Control) GetFunction(
+	ctx context.Context, caller iam.Caller, in *lambda.GetFunctionRequest,
+) (*lambda.GetFunctionResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetFunction"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetFunction, in)
 }
 
 // GetFunctionCodeSigningConfig says that a function's code need not be signed.
-func (c *Control) GetFunctionCodeSigningConfig(ctx context.Context, caller iam.Caller, in *lambda.CodeSigningRequest) (*lambda.CodeSigningResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetFunctionCodeSigningConfig"}, (*call).GetFunctionCodeSigningConfig, in)
+func (c *Control) GetFunctionCodeSigningConfig(
+	ctx context.Context, caller iam.Caller, in *lambda.CodeSigningRequest,
+) (*lambda.CodeSigningResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetFunctionCodeSigningConfig"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetFunctionCodeSigningConfig, in)
 }
 
 // GetFunctionConcurrency returns what PutFunctionConcurrency has set, if it has.
-func (c *Control) GetFunctionConcurrency(ctx context.Context, caller iam.Caller, in *lambda.GetConcurrencyRequest) (*lambda.Concurrency, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetFunctionConcurrency"}, (*call).GetFunctionConcurrency, in)
+func (c *Control) GetFunctionConcurrency(
+	ctx context.Context, caller iam.Caller, in *lambda.GetConcurrencyRequest,
+) (*lambda.Concurrency, error) {
+	request := operation.Request{Caller: caller, Action: "GetFunctionConcurrency"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetFunctionConcurrency, in)
 }
 
 // GetFunctionConfiguration describes a version of a function.
-func (c *Control) GetFunctionConfiguration(ctx context.Context, caller iam.Caller, in *lambda.GetFunctionConfigurationRequest) (*lambda.Configuration, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetFunctionConfiguration"}, (*call).GetFunctionConfiguration, in)
+func (c *Control) GetFunctionConfiguration(
+	ctx context.Context, caller iam.Caller, in *lambda.GetFunctionConfigurationRequest,
+) (*lambda.Configuration, error) {
+	request := operation.Request{Caller: caller, Action: "GetFunctionConfiguration"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetFunctionConfiguration, in)
 }
 
 // GetPolicy returns the policy of a function, of a version or of an alias.
-func (c *Control) GetPolicy(ctx context.Context, caller iam.Caller, in *lambda.GetPolicyRequest) (*lambda.GetPolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetPolicy"}, (*call).GetPolicy, in)
+func (c *Control) GetPolicy(
+	ctx context.Context, caller iam.Caller, in *lambda.GetPolicyRequest,
+) (*lambda.GetPolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetPolicy, in)
 }
 
 // ListAliases lists the aliases of a function, or those of one version.
-func (c *Control) ListAliases(ctx context.Context, caller iam.Caller, in *lambda.ListAliasesRequest) (*lambda.ListAliasesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListAliases"}, (*call).ListAliases, in)
+func (c *Control) ListAliases(
+	ctx context.Context, caller iam.Caller, in *lambda.ListAliasesRequest,
+) (*lambda.ListAliasesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListAliases"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListAliases, in)
 }
 
 // ListFunctions lists the functions of the caller's account, or all versions of all of them.
-func (c *Control) ListFunctions(ctx context.Context, caller iam.Caller, in *lambda.ListFunctionsRequest) (*lambda.ListFunctionsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListFunctions"}, (*call).ListFunctions, in)
+func (c *Control) ListFunctions(
+	ctx context.Context, caller iam.Caller, in *lambda.ListFunctionsRequest,
+) (*lambda.ListFunctionsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListFunctions"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListFunctions, in)
 }
 
 // ListTags lists the tags of a function.
-func (c *Control) ListTags(ctx context.Context, caller iam.Caller, in *lambda.ListTagsRequest) (*lambda.ListTagsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListTags"}, (*call).ListTags, in)
+func (c *Control) ListTags(
+	ctx context.Context, caller iam.Caller, in *lambda.ListTagsRequest,
+) (*lambda.ListTagsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListTags"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListTags, in)
 }
 
 // ListVersionsByFunction lists the versions of a function, the latest first and then by number.
-func (c *Control) ListVersionsByFunction(ctx context.Context, caller iam.Caller, in *lambda.ListVersionsRequest) (*lambda.ListVersionsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListVersionsByFunction"}, (*call).ListVersionsByFunction, in)
+func (c *Control) ListVersionsByFunction(
+	ctx context.Context, caller iam.Caller, in *lambda.ListVersionsRequest,
+) (*lambda.ListVersionsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListVersionsByFunction"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListVersionsByFunction, in)
 }
 
 // PublishVersion makes a version of the latest one.
-func (c *Control) PublishVersion(ctx context.Context, caller iam.Caller, in *lambda.PublishVersionRequest) (*lambda.Configuration, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "PublishVersion"}, (*call).PublishVersion, in)
+func (c *Control) PublishVersion(
+	ctx context.Context, caller iam.Caller, in *lambda.PublishVersionRequest,
+) (*lambda.Configuration, error) {
+	request := operation.Request{Caller: caller, Action: "PublishVersion"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).PublishVersion, in)
 }
 
 // PutFunctionConcurrency says how many invocations of a function may go on at once; with 0 none may.
-func (c *Control) PutFunctionConcurrency(ctx context.Context, caller iam.Caller, in *lambda.PutConcurrencyRequest) (*lambda.Concurrency, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "PutFunctionConcurrency"}, (*call).PutFunctionConcurrency, in)
+func (c *Control) PutFunctionConcurrency(
+	ctx context.Context, caller iam.Caller, in *lambda.PutConcurrencyRequest,
+) (*lambda.Concurrency, error) {
+	request := operation.Request{Caller: caller, Action: "PutFunctionConcurrency"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).PutFunctionConcurrency, in)
 }
 
 // RemovePermission removes a statement.
-func (c *Control) RemovePermission(ctx context.Context, caller iam.Caller, in *lambda.RemovePermissionRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemovePermission"}, (*call).RemovePermission, in)
+func (c *Control) RemovePermission(
+	ctx context.Context, caller iam.Caller, in *lambda.RemovePermissionRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RemovePermission"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RemovePermission, in)
 }
 
 // TagResource adds tags to a function, or gives new values to those that it has.
-func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *lambda.TagResourceRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "TagResource"}, (*call).TagResource, in)
+func (c *Control) TagResource(
+	ctx context.Context, caller iam.Caller, in *lambda.TagResourceRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "TagResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).TagResource, in)
 }
 
 // UntagResource removes tags from a function.
-func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *lambda.UntagResourceRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UntagResource"}, (*call).UntagResource, in)
+func (c *Control) UntagResource(
+	ctx context.Context, caller iam.Caller, in *lambda.UntagResourceRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UntagResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UntagResource, in)
 }
 
 // UpdateAlias gives an alias another version or description.
-func (c *Control) UpdateAlias(ctx context.Context, caller iam.Caller, in *lambda.UpdateAliasRequest) (*lambda.AliasDescription, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateAlias"}, (*call).UpdateAlias, in)
+func (c *Control) UpdateAlias(
+	ctx context.Context, caller iam.Caller, in *lambda.UpdateAliasRequest,
+) (*lambda.AliasDescription, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateAlias"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateAlias, in)
 }
 
 // UpdateFunctionConfiguration changes what the request has of a configuration.
-func (c *Control) UpdateFunctionConfiguration(ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionConfigurationRequest) (*lambda.Configuration, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateFunctionConfiguration"}, (*call).UpdateFunctionConfiguration, in)
+func (c *Control) UpdateFunctionConfiguration(
+	ctx context.Context, caller iam.Caller, in *lambda.UpdateFunctionConfigurationRequest,
+) (*lambda.Configuration, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateFunctionConfiguration"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateFunctionConfiguration, in)
 }

@@ -1,5 +1,5 @@
 // Package operation is the frame of every operation of the control plane: one transaction of the store, in which the
-// operation asks whether its caller may, and does all of its reading and writing. So whatever it has checked (the
+// operation asks whether its caller may, and does all of its reading and writing. So all that it has checked (the
 // caller may, a name is free, a quota has room) is true of what it has written.
 //
 // A service is a type with a method for each operation. The methods belong to a call, which is made anew for each
@@ -114,8 +114,8 @@ func (s *Service[O]) Explain(err error) error {
 	return s.description.Explain(err)
 }
 
-// Prepare brings a store up to date that is older than the indexes of the service. It is done once, by the first operation
-// at the latest.
+// Prepare brings a store up to date that is older than the indexes of the service. It is done once, by the first
+// operation at the latest.
 func (s *Service[O]) Prepare(ctx context.Context) error {
 	return s.completed.Ensure(ctx, s.Store, s.description.Complete...)
 }

@@ -12,167 +12,299 @@ import (
 )
 
 // AttachPolicy attaches a policy to the root, a unit or an account.
-func (c *Control) AttachPolicy(ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "AttachPolicy"}, (*call).AttachPolicy, in)
+func (c *Control) AttachPolicy(
+	ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "AttachPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).AttachPolicy, in)
 }
 
 // CreateAccount makes an account below the root.
-func (c *Control) CreateAccount(ctx context.Context, caller iam.Caller, in *organizations.CreateAccountRequest) (*organizations.CreateAccountResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateAccount"}, (*call).CreateAccount, in)
+func (c *Control) CreateAccount(
+	ctx context.Context, caller iam.Caller, in *organizations.CreateAccountRequest,
+) (*organizations.CreateAccountResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateAccount"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateAccount, in)
 }
 
 // CreateOrganization makes the caller's account the management account of a new organisation.
-func (c *Control) CreateOrganization(ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationRequest) (*organizations.CreateOrganizationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateOrganization"}, (*call).CreateOrganization, in)
+func (c *Control) CreateOrganization(
+	ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationRequest,
+) (*organizations.CreateOrganizationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateOrganization"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateOrganization, in)
 }
 
 // CreateOrganizationalUnit makes a unit below the root or below another unit.
-func (c *Control) CreateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreateOrganizationalUnit"}, (*call).CreateOrganizationalUnit, in)
+func (c *Control) CreateOrganizationalUnit(
+	ctx context.Context, caller iam.Caller, in *organizations.CreateOrganizationalUnitRequest,
+) (*organizations.UnitResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateOrganizationalUnit"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateOrganizationalUnit, in)
 }
 
 // CreatePolicy makes a service control policy.
-func (c *Control) CreatePolicy(ctx context.Context, caller iam.Caller, in *organizations.CreatePolicyRequest) (*organizations.PolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "CreatePolicy"}, (*call).CreatePolicy, in)
+func (c *Control) CreatePolicy(
+	ctx context.Context, caller iam.Caller, in *organizations.CreatePolicyRequest,
+) (*organizations.PolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreatePolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreatePolicy, in)
 }
 
 // DeleteOrganization deletes an organisation that has no account but the management account, with its units and
 // policies.
-func (c *Control) DeleteOrganization(ctx context.Context, caller iam.Caller, in *organizations.DeleteOrganizationRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteOrganization"}, (*call).DeleteOrganization, in)
+func (c *Control) DeleteOrganization(
+	ctx context.Context, caller iam.Caller, in *organizations.DeleteOrganizationRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteOrganization"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteOrganization, in)
 }
 
 // DeleteOrganizationalUnit deletes a unit that has neither accounts nor units.
-func (c *Control) DeleteOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DeleteOrganizationalUnitRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeleteOrganizationalUnit"}, (*call).DeleteOrganizationalUnit, in)
+func (c *Control) DeleteOrganizationalUnit(
+	ctx context.Context, caller iam.Caller, in *organizations.DeleteOrganizationalUnitRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteOrganizationalUnit"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteOrganizationalUnit, in)
 }
 
 // DeletePolicy deletes a policy that is attached to nothing.
-func (c *Control) DeletePolicy(ctx context.Context, caller iam.Caller, in *organizations.DeletePolicyRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DeletePolicy"}, (*call).DeletePolicy, in)
+func (c *Control) DeletePolicy(
+	ctx context.Context, caller iam.Caller, in *organizations.DeletePolicyRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeletePolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeletePolicy, in)
 }
 
 // DescribeAccount describes one account.
-func (c *Control) DescribeAccount(ctx context.Context, caller iam.Caller, in *organizations.DescribeAccountRequest) (*organizations.DescribeAccountResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeAccount"}, (*call).DescribeAccount, in)
+func (c *Control) DescribeAccount(
+	ctx context.Context, caller iam.Caller, in *organizations.DescribeAccountRequest,
+) (*organizations.DescribeAccountResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeAccount"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeAccount, in)
 }
 
 // DescribeCreateAccountStatus says what has become of a request to make an account.
-func (c *Control) DescribeCreateAccountStatus(ctx context.Context, caller iam.Caller, in *organizations.DescribeCreateAccountStatusRequest) (*organizations.DescribeCreateAccountStatusResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeCreateAccountStatus"}, (*call).DescribeCreateAccountStatus, in)
+func (c *Control) DescribeCreateAccountStatus(
+	ctx context.Context, caller iam.Caller, in *organizations.DescribeCreateAccountStatusRequest,
+) (*organizations.DescribeCreateAccountStatusResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeCreateAccountStatus"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeCreateAccountStatus, in)
 }
 
 // DescribeOrganization describes the organisation of the caller, who may be any member.
-func (c *Control) DescribeOrganization(ctx context.Context, caller iam.Caller, in *organizations.DescribeOrganizationRequest) (*organizations.DescribeOrganizationResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeOrganization"}, (*call).DescribeOrganization, in)
+func (c *Control) DescribeOrganization(
+	ctx context.Context, caller iam.Caller, in *organizations.DescribeOrganizationRequest,
+) (*organizations.DescribeOrganizationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeOrganization"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeOrganization, in)
 }
 
 // DescribeOrganizationalUnit describes one unit.
-func (c *Control) DescribeOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.DescribeOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribeOrganizationalUnit"}, (*call).DescribeOrganizationalUnit, in)
+func (c *Control) DescribeOrganizationalUnit(
+	ctx context.Context, caller iam.Caller, in *organizations.DescribeOrganizationalUnitRequest,
+) (*organizations.UnitResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribeOrganizationalUnit"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribeOrganizationalUnit, in)
 }
 
 // DescribePolicy describes one policy.
-func (c *Control) DescribePolicy(ctx context.Context, caller iam.Caller, in *organizations.DescribePolicyRequest) (*organizations.PolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DescribePolicy"}, (*call).DescribePolicy, in)
+func (c *Control) DescribePolicy(
+	ctx context.Context, caller iam.Caller, in *organizations.DescribePolicyRequest,
+) (*organizations.PolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DescribePolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DescribePolicy, in)
 }
 
 // DetachPolicy detaches a policy from what it is attached to.
-func (c *Control) DetachPolicy(ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DetachPolicy"}, (*call).DetachPolicy, in)
+func (c *Control) DetachPolicy(
+	ctx context.Context, caller iam.Caller, in *organizations.AttachmentRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DetachPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DetachPolicy, in)
 }
 
 // DisablePolicyType disables service control policies: all are detached from everything.
-func (c *Control) DisablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "DisablePolicyType"}, (*call).DisablePolicyType, in)
+func (c *Control) DisablePolicyType(
+	ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest,
+) (*organizations.PolicyTypeResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DisablePolicyType"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DisablePolicyType, in)
 }
 
 // EnablePolicyType enables service control policies: the built-in one is attached to everything.
-func (c *Control) EnablePolicyType(ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "EnablePolicyType"}, (*call).EnablePolicyType, in)
+func (c *Control) EnablePolicyType(
+	ctx context.Context, caller iam.Caller, in *organizations.PolicyTypeRequest,
+) (*organizations.PolicyTypeResponse, error) {
+	request := operation.Request{Caller: caller, Action: "EnablePolicyType"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).EnablePolicyType, in)
 }
 
 // ListAccounts lists all accounts of the organisation.
-func (c *Control) ListAccounts(ctx context.Context, caller iam.Caller, in *organizations.ListAccountsRequest) (*organizations.ListAccountsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListAccounts"}, (*call).ListAccounts, in)
+func (c *Control) ListAccounts(
+	ctx context.Context, caller iam.Caller, in *organizations.ListAccountsRequest,
+) (*organizations.ListAccountsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListAccounts"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListAccounts, in)
 }
 
 // ListAccountsForParent lists the accounts that are right below the root or a unit.
-func (c *Control) ListAccountsForParent(ctx context.Context, caller iam.Caller, in *organizations.ListAccountsForParentRequest) (*organizations.ListAccountsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListAccountsForParent"}, (*call).ListAccountsForParent, in)
+func (c *Control) ListAccountsForParent(
+	ctx context.Context, caller iam.Caller, in *organizations.ListAccountsForParentRequest,
+) (*organizations.ListAccountsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListAccountsForParent"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListAccountsForParent, in)
 }
 
 // ListChildren lists the accounts or the units that are right below the root or a unit.
-func (c *Control) ListChildren(ctx context.Context, caller iam.Caller, in *organizations.ListChildrenRequest) (*organizations.ListChildrenResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListChildren"}, (*call).ListChildren, in)
+func (c *Control) ListChildren(
+	ctx context.Context, caller iam.Caller, in *organizations.ListChildrenRequest,
+) (*organizations.ListChildrenResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListChildren"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListChildren, in)
 }
 
 // ListCreateAccountStatus lists the requests to make accounts that are in one of some states, or all.
-func (c *Control) ListCreateAccountStatus(ctx context.Context, caller iam.Caller, in *organizations.ListCreateAccountStatusRequest) (*organizations.ListCreateAccountStatusResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListCreateAccountStatus"}, (*call).ListCreateAccountStatus, in)
+func (c *Control) ListCreateAccountStatus(
+	ctx context.Context, caller iam.Caller, in *organizations.ListCreateAccountStatusRequest,
+) (*organizations.ListCreateAccountStatusResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListCreateAccountStatus"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListCreateAccountStatus, in)
 }
 
 // ListOrganizationalUnitsForParent lists the units that are right below the root or a unit.
-func (c *Control) ListOrganizationalUnitsForParent(ctx context.Context, caller iam.Caller, in *organizations.ListOrganizationalUnitsForParentRequest) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListOrganizationalUnitsForParent"}, (*call).ListOrganizationalUnitsForParent, in)
+func (c *Control) ListOrganizationalUnitsForParent(
+	ctx context.Context, caller iam.Caller, in *organizations.ListOrganizationalUnitsForParentRequest,
+) (*organizations.ListOrganizationalUnitsForParentResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListOrganizationalUnitsForParent"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListOrganizationalUnitsForParent, in)
 }
 
 // ListParents lists the one parent of an account or a unit.
-func (c *Control) ListParents(ctx context.Context, caller iam.Caller, in *organizations.ListParentsRequest) (*organizations.ListParentsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListParents"}, (*call).ListParents, in)
+func (c *Control) ListParents(
+	ctx context.Context, caller iam.Caller, in *organizations.ListParentsRequest,
+) (*organizations.ListParentsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListParents"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListParents, in)
 }
 
 // ListPolicies lists the policies of a type.
-func (c *Control) ListPolicies(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesRequest) (*organizations.ListPoliciesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListPolicies"}, (*call).ListPolicies, in)
+func (c *Control) ListPolicies(
+	ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesRequest,
+) (*organizations.ListPoliciesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListPolicies"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListPolicies, in)
 }
 
 // ListPoliciesForTarget lists the policies that are attached to the root, a unit or an account itself.
-func (c *Control) ListPoliciesForTarget(ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesForTargetRequest) (*organizations.ListPoliciesResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListPoliciesForTarget"}, (*call).ListPoliciesForTarget, in)
+func (c *Control) ListPoliciesForTarget(
+	ctx context.Context, caller iam.Caller, in *organizations.ListPoliciesForTargetRequest,
+) (*organizations.ListPoliciesResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListPoliciesForTarget"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListPoliciesForTarget, in)
 }
 
 // ListRoots lists the one root.
-func (c *Control) ListRoots(ctx context.Context, caller iam.Caller, in *organizations.ListRootsRequest) (*organizations.ListRootsResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListRoots"}, (*call).ListRoots, in)
+func (c *Control) ListRoots(
+	ctx context.Context, caller iam.Caller, in *organizations.ListRootsRequest,
+) (*organizations.ListRootsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListRoots"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListRoots, in)
 }
 
 // ListTagsForResource lists the tags of a resource, in order of their keys, all on one page.
-func (c *Control) ListTagsForResource(ctx context.Context, caller iam.Caller, in *organizations.ListTagsForResourceRequest) (*organizations.ListTagsForResourceResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListTagsForResource"}, (*call).ListTagsForResource, in)
+func (c *Control) ListTagsForResource(
+	ctx context.Context, caller iam.Caller, in *organizations.ListTagsForResourceRequest,
+) (*organizations.ListTagsForResourceResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListTagsForResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListTagsForResource, in)
 }
 
 // ListTargetsForPolicy lists what a policy is attached to.
-func (c *Control) ListTargetsForPolicy(ctx context.Context, caller iam.Caller, in *organizations.ListTargetsForPolicyRequest) (*organizations.ListTargetsForPolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "ListTargetsForPolicy"}, (*call).ListTargetsForPolicy, in)
+func (c *Control) ListTargetsForPolicy(
+	ctx context.Context, caller iam.Caller, in *organizations.ListTargetsForPolicyRequest,
+) (*organizations.ListTargetsForPolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ListTargetsForPolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListTargetsForPolicy, in)
 }
 
 // MoveAccount moves an account to another parent.
-func (c *Control) MoveAccount(ctx context.Context, caller iam.Caller, in *organizations.MoveAccountRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "MoveAccount"}, (*call).MoveAccount, in)
+func (c *Control) MoveAccount(
+	ctx context.Context, caller iam.Caller, in *organizations.MoveAccountRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "MoveAccount"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).MoveAccount, in)
 }
 
 // RemoveAccountFromOrganization lets an account stand alone.
-func (c *Control) RemoveAccountFromOrganization(ctx context.Context, caller iam.Caller, in *organizations.RemoveAccountFromOrganizationRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "RemoveAccountFromOrganization"}, (*call).RemoveAccountFromOrganization, in)
+func (c *Control) RemoveAccountFromOrganization(
+	ctx context.Context, caller iam.Caller, in *organizations.RemoveAccountFromOrganizationRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "RemoveAccountFromOrganization"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RemoveAccountFromOrganization, in)
 }
 
 // TagResource adds tags to a resource, or gives new values to those that it has.
-func (c *Control) TagResource(ctx context.Context, caller iam.Caller, in *organizations.TagResourceRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "TagResource"}, (*call).TagResource, in)
+func (c *Control) TagResource(
+	ctx context.Context, caller iam.Caller, in *organizations.TagResourceRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "TagResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).TagResource, in)
 }
 
 // UntagResource removes tags from a resource.
-func (c *Control) UntagResource(ctx context.Context, caller iam.Caller, in *organizations.UntagResourceRequest) (*lattice.Empty, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UntagResource"}, (*call).UntagResource, in)
+func (c *Control) UntagResource(
+	ctx context.Context, caller iam.Caller, in *organizations.UntagResourceRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "UntagResource"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UntagResource, in)
 }
 
 // UpdateOrganizationalUnit renames a unit.
-func (c *Control) UpdateOrganizationalUnit(ctx context.Context, caller iam.Caller, in *organizations.UpdateOrganizationalUnitRequest) (*organizations.UnitResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdateOrganizationalUnit"}, (*call).UpdateOrganizationalUnit, in)
+func (c *Control) UpdateOrganizationalUnit(
+	ctx context.Context, caller iam.Caller, in *organizations.UpdateOrganizationalUnitRequest,
+) (*organizations.UnitResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateOrganizationalUnit"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateOrganizationalUnit, in)
 }
 
 // UpdatePolicy changes what the request has of a policy.
-func (c *Control) UpdatePolicy(ctx context.Context, caller iam.Caller, in *organizations.UpdatePolicyRequest) (*organizations.PolicyResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "UpdatePolicy"}, (*call).UpdatePolicy, in)
+func (c *Control) UpdatePolicy(
+	ctx context.Context, caller iam.Caller, in *organizations.UpdatePolicyRequest,
+) (*organizations.PolicyResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdatePolicy"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdatePolicy, in)
 }

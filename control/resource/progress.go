@@ -77,8 +77,8 @@ func (k *Kind[T]) fillAll(tx *store.Tx, entries []store.Entry[T]) error {
 	return err
 }
 
-// write writes a resource, and its status apart from it. before is what it was, nil for a new one. A change of which
-// the status tells changes the resource too, since it is by that that nodes follow it.
+// write writes a resource, and its status apart from it. before is what it was, nil for a new one. A change
+// that moves the status changes the resource too, since nodes follow that alone.
 func (k *Kind[T]) write(tx *store.Tx, path string, before, value *T) error {
 	if k.Progress == nil {
 		return k.Objects.Put(tx, path, *value)

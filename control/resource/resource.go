@@ -1,5 +1,5 @@
-// Package resource is what the kinds of resources have in common, whatever service they belong to: a Kind says once
-// what tells it from the others, and the rest follows from that. It says where its resources are in the store and whose
+// Package resource is what the kinds of resources of all services have in common: a Kind says once what tells it from
+// the others, and the rest follows from that. It says where its resources are in the store and whose
 // they are, what permission is asked about, which names and other keys only one of them may have, what they refer to,
 // their quotas and idempotency tokens, and the service's own words for what is refused.
 //
@@ -83,8 +83,7 @@ type Ref struct {
 // Kind is a kind of resource.
 type Kind[T any] struct {
 	Definition[T]
-	// Objects are all of the kind, of every account.
-	// Their statuses are not in them.
+	// Objects are all of the kind, of every account, without their statuses.
 	Objects store.Kind[T]
 	stages  store.Kind[lattice.Stage]
 	owned   ownership.Kind[T]

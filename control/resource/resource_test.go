@@ -382,7 +382,7 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// TestPage goes through items by pages of any size, whatever their order.
+// TestPage goes through items in any order by pages of any size.
 func TestPage(t *testing.T) {
 	items := []string{"d", "a", "c", "e", "b"}
 	itself := func(s string) string { return s }

@@ -12,6 +12,10 @@ import (
 
 // GetAccessKeyInfo tells the account of an access key. A long-term key must exist; that of a session tells its account
 // itself, and nothing more is known of it here.
-func (c *Control) GetAccessKeyInfo(ctx context.Context, caller iam.Caller, in *sts.GetAccessKeyInfoRequest) (*sts.GetAccessKeyInfoResponse, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "GetAccessKeyInfo"}, (*call).GetAccessKeyInfo, in)
+func (c *Control) GetAccessKeyInfo(
+	ctx context.Context, caller iam.Caller, in *sts.GetAccessKeyInfoRequest,
+) (*sts.GetAccessKeyInfoResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetAccessKeyInfo"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetAccessKeyInfo, in)
 }

@@ -70,8 +70,12 @@ import (
 	{{end}}
 )
 {{range .Methods}}
-{{.Doc}}func (c *Control) {{.Name}}(ctx context.Context, caller iam.Caller, in *{{.In}}) (*{{.Out}}, error) {
-	return operation.Do(ctx, c.Service, operation.Request{Caller: caller, Action: "{{.Action}}"}, {{.Do}}, in)
+{{.Doc}}func (c *Control) {{.Name}}(
+	ctx context.Context, caller iam.Caller, in *{{.In}},
+) (*{{.Out}}, error) {
+	request := operation.Request{Caller: caller, Action: "{{.Action}}"}
+	return operation.Do(ctx, c.Service, request,
+		{{.Do}}, in)
 }
 {{end}}`))
 

@@ -32,7 +32,7 @@ func TestGeneratedIsUpToDate(t *testing.T) {
 	}
 }
 
-// TestUnknownOperation refuses a method of which the model knows nothing.
+// TestUnknownOperation refuses a method that the model does not know.
 func TestUnknownOperation(t *testing.T) {
 	directory := t.TempDir()
 	const source = "package x\n\n// Dance dances.\nfunc (op *call) Dance(in *y.Request) error { return nil }\n"

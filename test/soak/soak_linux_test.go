@@ -331,8 +331,8 @@ func (e *estate) churn(ctx context.Context) {
 	}
 }
 
-// member makes, as an account of the organisation, all that is allowed, and removes it again. A VPC whose request had no
-// answer may be there all the same: at the end those are looked for.
+// member makes, as an account of the organisation, all that is allowed, and removes it again. A VPC whose request had
+// no answer may be there all the same: at the end those are looked for.
 func (w *world) member(ctx context.Context) {
 	var account string
 	_ = w.api.Organizations(ctx, "CreateOrganization", map[string]any{"FeatureSet": "ALL"}, nil)
