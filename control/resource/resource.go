@@ -58,7 +58,8 @@ type Head struct {
 	// ARN names it, and its account. A resource that does not keep its ARN goes by that of the request, and has Account
 	// where the path does not begin with that.
 	ARN, Account string
-	Tags         *map[string]string
+	// Tags are nil for kinds without.
+	Tags *map[string]string
 	// Token is the idempotency token that it was created with, or "".
 	Token string
 }
@@ -138,7 +139,11 @@ func (k *Kind[T]) Find(op *operation.Call, ref Ref) (*T, error) {
 		k.Keys(op.Keys, value)
 	}
 	head := k.Head(value)
-	return value, op.May(cmp.Or(head.ARN, ref.ARN), *head.Tags)
+	var tags map[string]string
+	if head.Tags != nil {
+		tags = *head.Tags
+	}
+	return value, op.May(cmp.Or(head.ARN, ref.ARN), tags)
 }
 
 // Order is a request to create a resource.

@@ -340,6 +340,24 @@ func TestFindAsks(t *testing.T) {
 	}
 }
 
+// TestWithoutTags finds a resource of a kind that has no tags.
+func TestWithoutTags(t *testing.T) {
+	d := definition()
+	head := d.Head
+	d.Head = func(b *bowl) resource.Head {
+		h := head(b)
+		h.Tags = nil
+		return h
+	}
+	k := newKitchen(t, d)
+	if _, err := k.create(bowl{ID: "bowl-1", Account: account, Name: "red"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.find(account, "bowl-1"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestExactNames holds a given ARN to the resource's own.
 func TestExactNames(t *testing.T) {
 	k := newKitchen(t, definition())
