@@ -19,7 +19,7 @@ const (
 	Lifetime = 90 * 24 * time.Hour
 	// RenewBefore is how long before its end a certificate should be replaced.
 	RenewBefore = 30 * 24 * time.Hour
-	// authorityLifetime outlasts any deployment: the authority itself is not renewed, since whoever trusts it would have
+	// authorityLifetime outlasts any deployment: the authority itself is not renewed, since all who trust it would have
 	// to learn of the next one.
 	authorityLifetime = 20 * 365 * 24 * time.Hour
 	// clockSkew is how much a client's clock may be behind.

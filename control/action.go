@@ -12,7 +12,7 @@ import (
 // singleWeight is the weight of a forward action's only target group when the request gives none.
 const singleWeight = 100
 
-// checkAction refuses an action that cannot be right whatever the store holds (user guide, Rule action).
+// checkAction refuses an action that no content of the store can make right (user guide, Rule action).
 func checkAction(field string, action lattice.RuleAction) error {
 	switch {
 	case (action.Forward == nil) == (action.FixedResponse == nil):

@@ -1,6 +1,7 @@
 // Package control is what each operation of the VPC Lattice API means. An operation validates what the published
 // constraints cannot say, and then authorises and does all of its reading and writing in one store transaction, so that
-// whatever it checked (the caller may, a name is free, a quota has room, a target group exists) is true of what it wrote.
+// all that it checked (the caller may, a name is free, a quota has room, a target group exists) is true of what it
+// wrote.
 //
 // Package api has already enforced the check tags of the requests before a method here is called. An error that is no
 // *lattice.Error is a failure of ours or of the store.

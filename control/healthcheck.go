@@ -68,7 +68,7 @@ func completeCheckProtocol(field string, config *lattice.TargetGroupConfig, chec
 	return nil
 }
 
-// completeCheckTimes completes intervals and thresholds, of which 0 asks for the default.
+// completeCheckTimes completes intervals and thresholds; 0 asks for the default.
 func completeCheckTimes(field string, check *lattice.HealthCheckConfig) error {
 	settings := []struct {
 		name                   string

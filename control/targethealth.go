@@ -89,7 +89,7 @@ func (h *groupHealth) of(target lattice.RegisteredTarget) lattice.TargetHealth {
 	return worst
 }
 
-// unreported is the health of a target of which no node has said anything yet.
+// unreported is the health of a target that no node has reported yet.
 func (h *groupHealth) unreported() lattice.TargetHealth {
 	if check := h.group.Config.HealthCheck; check != nil && check.Enabled != nil && *check.Enabled {
 		return lattice.TargetHealth{Status: lattice.TargetInitial, ReasonCode: lattice.ReasonHealthCheckInProgress}

@@ -120,7 +120,7 @@ func counts(message []byte) (questions, answers, authorities int) {
 
 var errBadOPT = errors.New("more than one OPT record, or one that is not at the root")
 
-// parseEDNS reads the additional section, of which only the OPT record is of interest.
+// parseEDNS reads the additional section. Only its OPT record is of interest.
 func parseEDNS(p *dnsmessage.Parser) (e edns, err error) {
 	if err := p.SkipAllQuestions(); err != nil {
 		return e, err

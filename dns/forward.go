@@ -63,7 +63,7 @@ func NewForwarder(config ForwarderConfig) *Forwarder {
 	return f
 }
 
-// Forward is the response of the first name server that gives one, whatever it says, with the id of the query. A
+// Forward is the response of the first name server that gives one, an error too, with the id of the query. A
 // question that came over UDP is asked over UDP, and over TCP if the response was truncated; one that came over TCP is
 // asked over TCP at once.
 func (f *Forwarder) Forward(ctx context.Context, query []byte, network string) ([]byte, error) {
@@ -158,7 +158,7 @@ func (f *Forwarder) exchange(ctx context.Context, network string, server netip.A
 	return response, err
 }
 
-// exchangePackets passes over whatever comes that is not the response: it may be forged.
+// exchangePackets passes over packets that are not the response: they may be forged.
 func exchangePackets(conn net.Conn, query []byte) ([]byte, error) {
 	if _, err := conn.Write(query); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ const (
 	maxPipe = 64 << 10
 )
 
-// output is the pipe into which an environment writes. Whatever has been written before an answer was given is read
+// output is the pipe into which an environment writes. All that has been written before an answer was given is read
 // before the invocation ends; what goes on to be written is not waited for.
 type output struct {
 	pipe *os.File

@@ -30,7 +30,7 @@ func badZip(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrZip, fmt.Sprintf(format, args...))
 }
 
-// archive is a zip file of which every entry's name, kind and size has been found harmless.
+// archive is a zip file. The name, kind and size of each entry have been found harmless.
 type archive struct{ *zip.Reader }
 
 // openZip reads the directory of a zip file and refuses what could reach outside of where it will be unpacked.

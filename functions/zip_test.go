@@ -67,7 +67,8 @@ func TestZipFilesStayWithinTheirDirectory(t *testing.T) {
 	}
 }
 
-// TestALinkLeadsNoEntryOut refuses at the latest what would be written through a link, whatever was checked before.
+// TestALinkLeadsNoEntryOut refuses at the latest what would be written through a link, even if all checks before had
+// missed it.
 func TestALinkLeadsNoEntryOut(t *testing.T) {
 	outside := t.TempDir()
 	link := file{"a", "b", fs.ModeSymlink | 0o777}

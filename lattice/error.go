@@ -2,7 +2,7 @@ package lattice
 
 import "fmt"
 
-// ErrorKind is one of the seven exceptions that the API declares. There are no others: whatever is not one of these
+// ErrorKind is one of the seven exceptions that the API declares. There are no others: an error of another kind
 // is rendered as InternalServerException, and logged.
 type ErrorKind int
 

@@ -39,8 +39,8 @@ type Listener struct {
 // DefaultRuleName is the name of every default rule.
 const DefaultRuleName = "default"
 
-// DefaultRule is the rule that the listener's default action stands for. It is evaluated last, whatever the
-// priorities of the others; it cannot be updated or deleted but through the listener.
+// DefaultRule is the rule that the listener's default action stands for. It is evaluated last, after rules of any
+// priority; it cannot be updated or deleted but through the listener.
 func (l *Listener) DefaultRule() Rule {
 	return Rule{
 		ID: l.DefaultRuleID, ARN: l.ARN + "/rule/" + l.DefaultRuleID,

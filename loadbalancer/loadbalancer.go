@@ -78,8 +78,8 @@ func New(config Config) *Set {
 	return s
 }
 
-// Leave ends the load balancers that are not in a snapshot any more, before their places go: whoever waits for an answer
-// learns at once that there will be none.
+// Leave ends the load balancers that are not in a snapshot any more, before their places go: clients that wait for an
+// answer learn at once that there will be none.
 func (s *Set) Leave(snap *snapshot.Snapshot) {
 	for id, b := range s.all() {
 		if wanted := snap.LoadBalancers.Get(id); wanted == nil || wanted.VPC != b.vpc ||

@@ -212,7 +212,7 @@ func (b *bench) target(address string, handler http.HandlerFunc) {
 	})
 }
 
-// client calls the load balancer at an address and a port, whatever the URL says.
+// client calls the load balancer at an address and a port, and not where the URL says.
 func (b *bench) client(to netip.Addr, port uint16) *http.Client {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

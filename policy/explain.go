@@ -39,7 +39,7 @@ type Check struct {
 	Holds bool
 }
 
-// Explain answers as Evaluate does, and says why. It looks at everything, whatever the outcome of what came before.
+// Explain answers as Evaluate does, and says why. It looks at everything, even where the outcome is known.
 func (p *Policy) Explain(r *Request) Explanation {
 	r.work = 0
 	return p.explain(r)

@@ -419,7 +419,7 @@ func (p *parser) list(n *node) (strings []*node) {
 	return strings
 }
 
-// checked takes a list of strings of which each must pass the check.
+// checked takes a list of strings that must all pass the check.
 func (p *parser) checked(n *node, check func(string) error) (values []string) {
 	for _, item := range p.list(n) {
 		if err := check(item.text); err != nil {

@@ -20,7 +20,7 @@ package policy
 type Effect uint8
 
 const (
-	// Silent means that nothing matched. Whoever hears only silence denies: the implicit deny.
+	// Silent means that nothing matched. Silence alone is a denial: the implicit deny.
 	Silent Effect = iota
 	// Allow is an explicit allow.
 	Allow
@@ -69,7 +69,7 @@ const (
 	version2012 = "2012-10-17"
 )
 
-// Document is a well-formed policy. Only Parse makes one, so whatever holds a Document can be compiled.
+// Document is a well-formed policy. Only Parse makes one, so each Document can be compiled.
 type Document struct {
 	// Name is what explanations and decisions call the policy, such as its ARN. Parse leaves it empty; set it before
 	// Compile.

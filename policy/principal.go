@@ -179,8 +179,8 @@ func (s *principalSet) names(p *Principal) bool {
 	return s.anyAWS || slices.Contains(s.arns, p.ARN) || slices.Contains(s.ids, id) || slices.Contains(s.canonical, p.CanonicalID)
 }
 
-// exempts reports whether NotPrincipal spares p. Whoever has a permissions boundary is never spared. Somebody of an
-// account is spared when both the account and they are listed; the account alone spares its root user only (IAM user
+// exempts reports whether NotPrincipal spares p. A principal with a permissions boundary is never spared. Somebody of
+// an account is spared when both the account and they are listed; the account alone spares its root user only (IAM user
 // guide, NotPrincipal, Key points).
 func (s *principalSet) exempts(p *Principal) bool {
 	switch {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzDecode reads what an authenticated token could hold. Whatever it is, it is refused, or it is what it says: written
+// FuzzDecode reads what an authenticated token could hold. It is refused, or it is what it says: written
 // again and read again it is the same.
 func FuzzDecode(f *testing.F) {
 	caller, err := decode([]byte("\x01a\x01b\x01c\x01d\x01e\x01f\x01g\x01h\x01i\x02\x01k\x01v\x01\x01t\x01\x01p\x02\x04"))

@@ -1,9 +1,9 @@
 // Package sealing encrypts credentials with the one key of a deployment: the secrets of long-term access keys, the private
 // keys of certificates and the variables of functions, for the store, and sessions, for those who hold them.
 //
-// A session token is the session itself, sealed: whoever has the key can open it, check that it is whole and of now, and
-// knows its principal, with no call to anything. Nothing is kept of it. The secret that belongs to a session is derived
-// from its token and the key, so it is in no message but the one that hands the session out.
+// A session token is the session itself, sealed: any process with the key can open it, check that it is whole and of
+// now, and know its principal, with no call to anything. Nothing is kept of it. The secret that belongs to a session is
+// derived from its token and the key, so it is in no message but the one that hands the session out.
 //
 // The key lies in one file of the data directory and is used for nothing itself: each purpose has a key derived from it
 // (RFC 5869), so that what is sealed for one cannot be opened for another.

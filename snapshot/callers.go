@@ -42,7 +42,7 @@ type managedState struct {
 func (m *managedState) name() string { return m.id }
 func (m *managedState) unused() bool { return m.compiled == nil && len(m.holders) == 0 }
 
-// holderState is a user, a group or a role: whoever has policies.
+// holderState is a user, a group or a role: each has policies.
 type holderState struct {
 	id     string
 	object *holder // nil if there is none

@@ -58,7 +58,7 @@ func (k *Key) Secret(open func(id string, sealed []byte) (string, error)) (strin
 
 // Principal is a user or a role.
 type Principal struct {
-	// Type is User for a user and AssumedRole for a role, of which only sessions make requests.
+	// Type is User for a user and AssumedRole for a role: only its sessions make requests.
 	Type     policy.PrincipalType
 	Account  string
 	Name     string
@@ -124,7 +124,7 @@ func (t Tags) Value(key string, i int) (string, bool) {
 	return "", false
 }
 
-// Find is the user or the role that an ARN names, or of which it names a session; nil if there is none. It looks at all
+// Find is the user or the role that an ARN names, itself or by a session; nil if there is none. It looks at all
 // of them.
 func (i *Identities) Find(arn string) *Principal {
 	for p := range i.Principals.Values() {

@@ -110,8 +110,8 @@ func (p *pattern) begins(value []byte) bool {
 	return true
 }
 
-// search looks for the text in a value. Without regard to case it follows Knuth, Morris and Pratt: one pass whatever
-// the value is, so that no header can be made to cost a multiple of its length. borders[i] is how many bytes the text
+// search looks for the text in a value. Without regard to case it follows Knuth, Morris and Pratt: one pass for
+// any value, so that no header can be made to cost a multiple of its length. borders[i] is how many bytes the text
 // up to and with byte i has in common with its own beginning, and so how far a failed comparison falls back.
 func (p *pattern) search(value []byte) bool {
 	if !p.fold {

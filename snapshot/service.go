@@ -82,7 +82,7 @@ func (c *Compiler) compileListener(id string, l *listenerState, service *Service
 // compileAction looks up the target groups of an action. A group that does not exist has no share, and the others
 // take over its share in proportion to their own; when none is left, Forward is empty and TotalWeight is 0.
 //
-// The only group of an action has all of the requests, whatever its weight (user guide, "Add a listener").
+// The only group of an action has all of the requests, at any weight (user guide, "Add a listener").
 func (c *Compiler) compileAction(a lattice.RuleAction) Action {
 	if a.FixedResponse != nil {
 		return Action{FixedStatus: int(a.FixedResponse.StatusCode)}

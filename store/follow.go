@@ -31,7 +31,7 @@ type Change struct {
 var errFallenBehind = errors.New("the next revision has been compacted")
 
 // Follow calls apply with everything under a prefix, as a Reset, and then with every change, one batch a revision,
-// in the order of revisions. No revision is left out or applied twice, whatever happens to the connection: after a
+// in the order of revisions. No revision is left out or applied twice, even if the connection is lost: after a
 // loss it resumes where it was, and only when that revision has been compacted it starts over with a Reset.
 //
 // It returns when ctx ends, the store is closed, or apply returns an error, which it returns as it is. Failures of
@@ -68,7 +68,7 @@ type follower struct {
 	failure error // what apply returned
 }
 
-// run follows until the watch ends for whatever reason.
+// run follows until the watch ends.
 func (f *follower) run(ctx context.Context) error {
 	if f.next == 0 {
 		if err := f.reset(ctx); err != nil {

@@ -16,7 +16,7 @@
 //
 // Update is optimistic. Its function reads everything at one revision and its writes wait in memory; the commit is
 // one etcd transaction that writes only if all that was read is still so, and otherwise the function runs again.
-// Therefore whatever the function checked (a name is free, a reference exists, fewer than 500 of something) is true
+// Therefore all that the function checked (a name is free, a reference exists, fewer than 500 of something) is true
 // at the revision of its writes, and of two racing calls that cannot both be right only one commits.
 //
 // A key that was read is compared by its modification revision, which is zero for a missing key. A range that was

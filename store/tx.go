@@ -38,7 +38,7 @@ type reads struct {
 	keys    map[string]int64    // modification revision by key; zero for a missing key
 	changed map[span]struct{}   // nothing inserted or changed
 	created map[span]struct{}   // nothing inserted
-	deleted map[string]struct{} // sets of which nothing was deleted
+	deleted map[string]struct{} // sets from which nothing was deleted
 }
 
 // span is the keys from start up to but not including end.

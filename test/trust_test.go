@@ -6,7 +6,8 @@ import (
 )
 
 // TestTrust has the built-in authority printed, a certificate issued by it, and that certificate accepted by a program in
-// an instance, whatever the shell of its caller trusts: nothing in particular, what the system does, or a file of its own.
+// an instance, in each case of what the shell of its caller trusts: nothing in particular, what the system does, or a
+// file of its own.
 func TestTrust(t *testing.T) {
 	need(t, "aws", "openssl")
 	w := newWorkplace(t)

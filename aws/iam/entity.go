@@ -17,8 +17,8 @@ const (
 	KindAccessKey       = "accesskey"
 )
 
-// ID is where the store keeps an entity. Names are unique in their account whatever their case, and are found so (IAM
-// user guide, "IAM and AWS STS quotas").
+// ID is where the store keeps an entity. Names are unique in their account without regard to case, and are found so
+// (IAM user guide, "IAM and AWS STS quotas").
 func ID(account, name string) string { return account + "/" + strings.ToLower(name) }
 
 // Entity is what all nouns have in common.

@@ -66,7 +66,7 @@ func demo(ctx context.Context, c *command, args []string) (int, error) {
 	return exitSuccess, nil
 }
 
-// linger keeps the estate alive for whoever watches, until they end it.
+// linger keeps the estate alive until its watcher ends it.
 func (s *story) linger(ctx context.Context, dir string) {
 	fmt.Printf("\nThe estate stays up until you press Ctrl-C. Look around from another shell:\n"+
 		"  eval \"$(pergola env --data %[1]s)\"\n  aws vpc-lattice list-services\n"+

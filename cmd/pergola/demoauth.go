@@ -25,7 +25,7 @@ type credential struct {
 	accessKeyID, secretKey, session string
 }
 
-// guard turns authorisation on: whoever is in the organisation may use the network, and the service is for one role and
+// guard turns authorisation on: the organisation's principals may use the network, and the service is for one role and
 // one method.
 func (s *story) guard() (string, error) {
 	organization, err := s.makeOrganization()

@@ -12,9 +12,10 @@
 //   - Only RSA keys are issued and imported: RSA_2048, which services take, and up to 4096 bits on import, which load
 //     balancers take too.
 //   - What was issued lasts 90 days and is renewed, with the same key, 30 days before its end, in use or not.
-//   - A certificate that its owner imported once more serves from then on, whatever names it has now.
+//   - A certificate that its owner imported once more serves from then on, under any names that it has now.
 //   - There is no quota, no private authority, and no export of keys.
-//   - An idempotency token counts for an hour, whatever else the second request says, and while its certificate exists.
+//   - An idempotency token counts for an hour and while its certificate exists, though the second request may say
+//     something else.
 package acm
 
 import (

@@ -9,7 +9,7 @@ import (
 	"pergola/store"
 )
 
-// Authority is the certificate of the built-in authority, in DER. Whoever asks first makes the authority.
+// Authority is the certificate of the built-in authority, in DER. The first question makes the authority.
 func (c *Control) Authority(ctx context.Context) (der []byte, err error) {
 	_, err = c.Store.Update(ctx, func(tx *store.Tx) error {
 		object, err := c.builtIn(tx)

@@ -1,4 +1,4 @@
-// Package authority decides what callers of the control plane may do. Whoever calls needs the permission of their own
+// Package authority decides what callers of the control plane may do. A caller needs the permission of their own
 // side: identity policies within a permissions boundary, a session's own policies, and the service control policies above
 // their account (IAM user guide, "Policy evaluation logic"). Of resources only roles and functions have policies of
 // their own; what else another account owns is out of reach.
@@ -87,7 +87,7 @@ func (k Keys) SetTags(tags map[string]string) {
 	k.addTags("aws:requesttag/", tags)
 }
 
-// addTags adds the keys of a family for tags. Keys are the same whatever their case, so one may have several values.
+// addTags adds the keys of a family for tags. The case of keys does not count, so one may have several values.
 func (k Keys) addTags(family string, tags map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		name := family + strings.ToLower(key)

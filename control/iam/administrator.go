@@ -19,7 +19,7 @@ const (
 var administrators = store.NewIndex("administrator")
 
 // Administrator returns the credential of an account's administrator, a user that may do everything. It makes the user
-// on first use, and a new access key where the last one is gone or inactive: whoever holds the data directory cannot be
+// on first use, and a new access key where the last one is gone or inactive: the holder of the data directory cannot be
 // locked out.
 func (c *Control) Administrator(ctx context.Context, account string) (sealing.Credential, error) {
 	var credential sealing.Credential

@@ -64,7 +64,7 @@ func (op *call) setTrust(role *iam.Role, document string) error {
 	return nil
 }
 
-// trustOf is the trust policy of a role as callers see it: whoever does not have the ARN any more is named by the unique id.
+// trustOf is the trust policy of a role as callers see it: a principal whose ARN is gone is named by its unique id.
 func (op *call) trustOf(role *iam.Role) (string, error) {
 	gone := map[string]string{}
 	for arn, id := range role.Trusted {

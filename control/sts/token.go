@@ -171,7 +171,7 @@ func (m members) readTime(name string, to *time.Time) error {
 	return nil
 }
 
-// readTags reads the session tags. The claim has a list for each key, of which AWS takes one value.
+// readTags reads the session tags. The claim has a list for each key; AWS takes one value of it.
 func (t *webToken) readTags(claims members) error {
 	var claim struct {
 		Tags       map[string][]string `json:"principal_tags"`

@@ -1,6 +1,6 @@
 // Package access decides which requests may pass. Where a service network or a service has the auth type AWS_IAM, it
 // finds out who signed a request and asks every policy that has a say: the auth policies of the service network and of
-// the service, and for whoever signed also the policies of their own side (user guide, "How authorization works").
+// the service, and for callers that signed also the policies of their own side (user guide, "How authorization works").
 //
 // Everything it needs is in the snapshot and in the request, so no call is made for any request. Guard.Authorize is on
 // the request path and allocates nothing for a request that may pass; Guard.Explain walks the same path and tells what
@@ -76,7 +76,7 @@ type Request struct {
 	// of HTTP.Header is passed on.
 	Passed sigv4.Fields
 
-	// opaque says that this is a Connection, of which HTTP knows nothing.
+	// opaque says that this is a Connection: there is no HTTP in it to look at.
 	opaque bool
 }
 
@@ -211,8 +211,8 @@ func (g *Guard) ExplainConnection(c *Connection) (Explanation, error) {
 }
 
 // Explain decides as Authorize does, and tells why. With as, the ARN of a user, of a role or of a session of a role, it
-// decides as if that principal had signed, whatever the request carries. The error says that there is no such principal,
-// or why no decision could be made.
+// decides as if that principal had signed, and not as the request is signed. The error says that there is no such
+// principal, or why no decision could be made.
 func (g *Guard) Explain(r *Request, as string) (x Explanation, err error) {
 	var s signer
 	if as != "" {

@@ -57,7 +57,7 @@ func BenchmarkAuthorize(b *testing.B) {
 	}
 }
 
-// TestAllocations: whoever may pass, passes without garbage.
+// TestAllocations: a caller that may pass, passes without garbage.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool drop what it is given")

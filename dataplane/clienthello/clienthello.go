@@ -1,5 +1,5 @@
 // Package clienthello reads what a TLS client says first, without ending TLS: for whom the connection is meant. What was
-// read can be read again from the connection, so whoever takes it on, a TLS server here or a target elsewhere, sees all
+// read can be read again from the connection, so its next reader, a TLS server here or a target elsewhere, sees all
 // of it from the first byte.
 //
 // A ClientHello has one reading or it is refused: a server name that two readers could read in two ways would pass one

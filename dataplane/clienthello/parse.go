@@ -227,7 +227,7 @@ func parseExtensions(extensions []byte) (hello Hello, err error) {
 	return hello, nil
 }
 
-// parseServerName returns the name of the extension (RFC 6066 §3), of which there must be one.
+// parseServerName returns the name of the extension (RFC 6066 §3); there must be exactly one.
 func parseServerName(content []byte) (string, error) {
 	list, rest, ok := vector(content, 2)
 	if !ok || len(rest) != 0 || len(list) == 0 {

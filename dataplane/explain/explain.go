@@ -186,8 +186,8 @@ func (w *walk) port() bool {
 	return w.pass("listener", "%s serves %s on port %d", w.listener.ID, w.listener.Protocol, port)
 }
 
-// passesThrough reports whether the listener ends no TLS: then only the connection meets the gates, whatever the request in
-// it is.
+// passesThrough reports whether the listener ends no TLS: then only the connection meets the gates, and not the request
+// in it.
 func (w *walk) passesThrough() bool { return w.listener.Protocol == lattice.ProtocolTLSPassthrough }
 
 // ask asks the guard about the request, or about the connection.

@@ -32,7 +32,7 @@ func NewConn(conn net.Conn, config Config) *Conn {
 	return c
 }
 
-// Cut breaks the connection off: whoever reads or writes fails at once. Any goroutine may call it, and Close is called
+// Cut breaks the connection off: reads and writes fail at once. Any goroutine may call it, and Close is called
 // all the same.
 func (c *Conn) Cut() { c.stream.conn.Close() }
 

@@ -13,7 +13,7 @@ type Field struct {
 	// Value has no whitespace around it, no line breaks and no controls other than tabs.
 	Value []byte
 	// Hop says that the field is about this connection alone and must not be passed on: the ones RFC 9110 §7.6.1 lists,
-	// whatever Connection names, and Content-Length and Expect, which are stated anew on the next connection.
+	// the fields that Connection names, and Content-Length and Expect, which are stated anew on the next connection.
 	Hop bool
 }
 
@@ -160,7 +160,7 @@ func (f *Fields) learn(field *Field) error {
 }
 
 // learnLength accepts decimal digits alone. RFC 9112 §6.3 would let a recipient fold equal repeated values into one;
-// recipients that differ in this are how requests are smuggled, so a second value is refused whatever it says.
+// recipients that differ in this are how requests are smuggled, so a second value is refused, an equal one too.
 func (f *Fields) learnLength(value []byte) error {
 	if f.length >= 0 {
 		return ErrManyContentLengths

@@ -197,7 +197,7 @@ func (r *Reader) AwaitFor(d time.Duration) error {
 	return err
 }
 
-// arrived reads what has come, or waits for it if told to. With first, whatever came before first was flushed is
+// arrived reads what has come, or waits for it if told to. With first, what came before first was flushed is
 // ErrStale.
 func (r *Reader) arrived(first *Writer, wait bool) error {
 	r.first, r.once, r.err = first, !wait, nil
@@ -262,7 +262,7 @@ func (r *Reader) move(size int, times int64) bool {
 	return true
 }
 
-// fillBody reads more of a body, of which want bytes are still to come (or more, if that is not known). The head must
+// fillBody reads more of a body; want bytes of it are still to come (or more, if that is not known). The head must
 // stay where it is, so the first call moves the window; a body that fills its block gets a larger one, if that may be
 // held.
 func (r *Reader) fillBody(want int64) error {

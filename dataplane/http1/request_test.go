@@ -272,8 +272,8 @@ func TestPipelining(t *testing.T) {
 	}
 }
 
-// FuzzRequest checks that whatever is accepted is accepted by net/http too, with the same reading, and that nothing
-// panics. net/http is laxer, so its acceptance proves nothing.
+// FuzzRequest checks that each request that is accepted is accepted by net/http too, with the same reading, and that
+// nothing panics. net/http is laxer, so its acceptance proves nothing.
 func FuzzRequest(f *testing.F) {
 	for _, test := range refusedHeads {
 		f.Add([]byte(test.head))

@@ -162,7 +162,7 @@ func TestRestFindsResidue(t *testing.T) {
 	}
 }
 
-// FuzzResponse checks that whatever is accepted is accepted by net/http with the same reading.
+// FuzzResponse checks that each response that is accepted is accepted by net/http with the same reading.
 func FuzzResponse(f *testing.F) {
 	for _, seed := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.0 404\r\n\r\nabc", "HTTP/1.1 204 No\r\nA: b\r\n\r\n",

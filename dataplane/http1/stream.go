@@ -92,7 +92,7 @@ func (s *stream) unlessStopped() {
 	}
 }
 
-// stop makes the pending read and all later ones fail at once. It is set before the deadline, and whoever sets
+// stop makes the pending read and all later ones fail at once. It is set before the deadline, and code that sets
 // another looks at it afterwards, so that the two cannot miss each other.
 func (s *stream) stop() {
 	s.stopped.Store(true)

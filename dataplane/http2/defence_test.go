@@ -327,7 +327,7 @@ func (a *alarming) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestAPanicEndsTheConnection of either side, and whoever waits on it is told.
+// TestAPanicEndsTheConnection of either side, and those who wait on it are told.
 func TestAPanicEndsTheConnection(t *testing.T) {
 	for name, which := range map[string]int{"the server's": 0, "the client's": 1} {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ type ConnError struct {
 // Error says what ended the connection.
 func (e *ConnError) Error() string { return "http2: " + e.Code.String() + ": " + e.Problem }
 
-// Unwrap makes it the unexpected end of whatever was under way.
+// Unwrap makes it the unexpected end of all that was under way.
 func (e *ConnError) Unwrap() error { return io.ErrUnexpectedEOF }
 
 func connError(code Code, problem string) *ConnError { return &ConnError{code, problem} }

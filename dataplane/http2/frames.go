@@ -112,7 +112,7 @@ func appendFrameHeader(b []byte, kind frameKind, flags byte, f frameSize) []byte
 		byte(f.stream>>24), byte(f.stream>>16), byte(f.stream>>8), byte(f.stream))
 }
 
-// frameSize says of which stream a frame is and how long its payload.
+// frameSize is the stream that a frame belongs to and the length of its payload.
 type frameSize struct {
 	stream uint32
 	n      int

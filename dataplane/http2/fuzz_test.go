@@ -56,7 +56,7 @@ func talk(conn net.Conn, input []byte) {
 	conn.Close()
 }
 
-// checkState holds what must be so whatever was sent.
+// checkState holds what must be so after any input.
 func checkState(t *testing.T, c *conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

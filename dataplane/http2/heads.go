@@ -49,7 +49,7 @@ func (c *conn) takeContinuation(f *frame) error {
 	return c.takeBlock(f.payload, f.has(flagEndHeaders))
 }
 
-// takeBlock decodes a piece of a header block. The dynamic table must follow whatever comes, so a head beyond the limits is
+// takeBlock decodes a piece of a header block. The dynamic table must follow each block, so a head beyond the limits is
 // decoded to its end; a block that is larger as it was sent than any head may be ends the connection.
 func (c *conn) takeBlock(block []byte, end bool) error {
 	h := &c.head

@@ -1,11 +1,11 @@
 // Package http2 is the HTTP/2 engine of the data plane (RFC 9113), for both sides: a Server takes streams from a client, a
 // Client opens them to a target. A Stream is one exchange, with the methods of an http1.Conn and the same meaning, so that
-// whoever carries a request need not know by which version it came or leaves.
+// code that carries a request need not know by which version it came or leaves.
 //
 // It keeps the promises of http1. Strict: messages pass the same checks as those of HTTP/1.1 (http1.Request.Assemble), and
-// whatever else RFC 9113 forbids ends the stream or the connection. Streaming: a body is handed out as it arrives, and what
-// a peer may send before it was consumed is bounded by the windows of the stream and of the connection. Frugal: streams,
-// buffers and goroutines are recycled.
+// all else that RFC 9113 forbids ends the stream or the connection. Streaming: a body is handed out as it arrives, and
+// what a peer may send before it was consumed is bounded by the windows of the stream and of the connection. Frugal:
+// streams, buffers and goroutines are recycled.
 //
 // # Who owns what
 //
@@ -15,9 +15,9 @@
 // out, and what a Writer has gathered. No other mutex but that of a bound.Pool is taken while it is held, and nothing
 // waits while holding it.
 //
-// There is no goroutine that writes. Whoever has something to send appends whole frames to conn.out, and writes all that is
-// there unless somebody is writing already, who then takes it along (send.go). The reader must not wait for a peer who is
-// himself waiting to be read, so it leaves writing to a goroutine of the moment.
+// There is no goroutine that writes. A sender appends whole frames to conn.out, and writes all that is
+// there unless another is writing already, which then takes it along (send.go). The reader must not wait for a peer who
+// is himself waiting to be read, so it leaves writing to a goroutine of the moment.
 //
 // Time is kept by one timer for each connection (clock.go). It is set to the first moment at which something may have taken
 // too long, and looks at what is waiting then.

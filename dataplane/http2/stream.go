@@ -10,9 +10,9 @@ import (
 // Stream is one exchange: a request and its response. It has the methods of http1.Conn, and In and Out may be used by two
 // goroutines at a time as they may there. StopReading, Cut, SetIdleTimeout and OnReset may be called by any goroutine.
 //
-// Streams are recycled. A stream of a Server belongs to the handler until that returns; one of a Client belongs to whoever
-// opened it until Close, Reset or Linger, one of which must be called. After that no method may be called, from any
-// goroutine.
+// Streams are recycled. A stream of a Server belongs to the handler until that returns; one of a Client belongs to the
+// code that opened it until Close, Reset or Linger, one of which must be called. After that no method may be called,
+// from any goroutine.
 type Stream struct {
 	// In reads the message of the peer.
 	In Reader
@@ -147,8 +147,8 @@ func (s *Stream) Cut() {
 }
 
 // OnReset has f called once if the peer resets the stream, or the connection ends, before the stream has; at once if that
-// has happened. f runs in a goroutine of its own and may not end the stream that it is told of. Whoever ends the stream, or
-// calls OnReset(nil), waits for f to return if it was called; it is not called after that.
+// has happened. f runs in a goroutine of its own and may not end the stream that it is told of. Code that ends the
+// stream, or calls OnReset(nil), waits for f to return if it was called; it is not called after that.
 func (s *Stream) OnReset(f func()) {
 	c := s.c
 	c.mu.Lock()
@@ -212,9 +212,9 @@ func (s *Stream) Rest() bool {
 	return s.in.ended && s.out.ended && s.err == nil && s.in.data.size == 0 && s.In.body.handedOut()
 }
 
-// Linger ends the stream. What the peer is still sending is not waited for, whatever the arguments say: the peer is told to
-// stop, and unlike a connection that is closed, a stream that is reset with NO_ERROR does not take an answer with it that
-// was sent before (RFC 9113 §8.1).
+// Linger ends the stream. What the peer is still sending is not waited for, and the arguments change nothing: the peer
+// is told to stop, and unlike a connection that is closed, a stream that is reset with NO_ERROR does not take an answer
+// with it that was sent before (RFC 9113 §8.1).
 func (s *Stream) Linger(most int64, d time.Duration) { s.finish(Cancel) }
 
 // Reset ends the stream so that the peer sees an error: INTERNAL_ERROR unless this side's message has ended.

@@ -1,10 +1,10 @@
 // Package parking keeps connections on which nothing happens. Serving a connection takes a goroutine with its stack, timers
-// and whatever watches for the end of what it belongs to, several kilobytes in all; a parked connection has a place in a
+// and a watcher for the end of what it belongs to, several kilobytes in all; a parked connection has a place in a
 // table, and one goroutine waits for all of them.
 //
-// Whoever serves a connection and finds nothing to do returns a Pause, which says how to go on, and with it all that is on
-// the stack. The system has to have epoll(7); elsewhere nothing can be parked, and whoever asks for a pause is told to go on
-// at once.
+// A server that finds nothing to do on a connection returns a Pause, which says how to go on, and with it all that is
+// on the stack. The system has to have epoll(7); elsewhere nothing can be parked, and a server that asks for a pause is
+// told to go on at once.
 package parking
 
 import (
@@ -28,7 +28,7 @@ const Patience = time.Second
 
 // Pause is a connection that waits for its peer, and how to go on with it.
 type Pause struct {
-	// Conn is what is waited on. Whatever has been read from its descriptor has been looked at.
+	// Conn is the connection to wait on. All that has been read from its descriptor has been looked at.
 	Conn net.Conn
 	// Until is when to go on although nothing has come.
 	Until time.Time

@@ -156,8 +156,8 @@ func TestTidy(t *testing.T) {
 	}
 }
 
-// TestClosedWhileParked: a connection that was closed leaves only when it is told to, and whoever has got its descriptor
-// since is not taken for it.
+// TestClosedWhileParked: a connection that was closed leaves only when it is told to, and a connection that has got its
+// descriptor since is not taken for it.
 func TestClosedWhileParked(t *testing.T) {
 	l := lot(t)
 	closed, _ := pair(t)

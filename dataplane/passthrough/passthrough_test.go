@@ -155,7 +155,7 @@ func TestASlowDialIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestASlowDialCountsAsLife ends a connection at its age, whatever of it was spent before the target was reached.
+// TestASlowDialCountsAsLife ends a connection at its age, which counts the time before the target was reached.
 func TestASlowDialCountsAsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -260,7 +260,7 @@ func TestConnectionsEndInTime(t *testing.T) {
 					t.Errorf("it ended by %+v, want %+v", got, tt.want)
 				}
 				client.Close()
-				time.Sleep(time.Minute) // until whoever speaks has noticed
+				time.Sleep(time.Minute) // until the sender has noticed
 			})
 		})
 	}

@@ -163,7 +163,7 @@ func TestAPanicWaitsForTheUpload(t *testing.T) {
 	})
 }
 
-// TestIdentity holds what a target is told of the caller, whatever the caller says.
+// TestIdentity holds what a target is told of the caller, against what the caller says.
 func TestIdentity(t *testing.T) {
 	const forged = "GET / HTTP/1.1\r\nHost: s.example\r\nAuthorization: mine\r\nX-Amz-Date: mine\r\n" +
 		"X-Amzn-Lattice-Identity: forged\r\nx_amzn_lattice_identity: forged\r\nX-Amzn-Lattice-Identity-Tags: forged\r\n\r\n"

@@ -36,7 +36,7 @@ type targetConn struct {
 	since     time.Time
 }
 
-// connect makes a connection to a place. protocols are those of which TLS must agree on one; none leaves TLS alone about
+// connect makes a connection to a place. TLS must agree on one of the protocols; none leaves TLS alone about
 // it.
 func (p *Proxy) connect(ctx context.Context, at place, protocols ...string) (net.Conn, error) {
 	conn, err := p.reach(ctx, at)
@@ -200,7 +200,7 @@ func (p *pool) dialled(at place, d *dial) {
 	close(d.done)
 }
 
-// commonAt returns the connections to a place that many requests share, of which there may be none. mu is held.
+// commonAt returns the connections to a place that many requests share; there may be none. mu is held.
 func (p *pool) commonAt(at place) *shared {
 	s := p.common[at]
 	if s == nil {

@@ -9,7 +9,7 @@ import (
 	"pergola/dataplane/http2"
 )
 
-// side is one side of an exchange: the client or the target, by whatever version of HTTP it speaks. The path of a
+// side is one side of an exchange: the client or the target, by either version of HTTP. The path of a
 // request uses nothing else of either, so these interfaces are the seam between it and the engines: http1.Conn with its
 // In and Out, and http2.Stream with its own.
 type side struct {

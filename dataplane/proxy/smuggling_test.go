@@ -376,7 +376,7 @@ func TestDowngradeForms(t *testing.T) {
 	}
 }
 
-// writeHTTP2 sends one request, whatever is wrong with it.
+// writeHTTP2 sends one request, a wrong one too.
 func writeHTTP2(t *testing.T, conn net.Conn, head []field, body string, trailers []field) {
 	var out bytes.Buffer
 	out.WriteString(http2.ClientPreface)

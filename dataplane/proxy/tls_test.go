@@ -35,8 +35,8 @@ func selfSigned(t testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestHTTPSTargets are spoken to by TLS, whatever certificate they have, under the name by which the client calls. The
-// connection is kept and used again.
+// TestHTTPSTargets are spoken to by TLS, with any certificate that they have, under the name by which the client calls.
+// The connection is kept and used again.
 func TestHTTPSTargets(t *testing.T) {
 	w := newWorld(t)
 	w.listener().Rules[0].Action.Forward[0].Group.Protocol = lattice.TargetHTTPS

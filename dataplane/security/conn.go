@@ -56,7 +56,7 @@ func (c *Conn) ReadDescriptor(fd uintptr, p []byte) (n int, again bool, err erro
 	return 0, false, err
 }
 
-// wire is what TLS is spoken over. Whoever reads has it to himself.
+// wire is the connection below TLS. A reader has it to itself.
 type wire struct {
 	net.Conn
 	raw      syscall.RawConn

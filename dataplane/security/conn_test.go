@@ -28,7 +28,7 @@ func (p *pieces) Write(b []byte) (int, error) {
 }
 
 // TestReadDescriptor reads what has come of TLS and never waits: nothing of a record that has not come whole, all of those
-// that have, whatever piece of them is left in crypto/tls, and the end.
+// that have, with a piece of them left in crypto/tls or not, and the end.
 func TestReadDescriptor(t *testing.T) {
 	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) {

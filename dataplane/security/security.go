@@ -42,7 +42,7 @@ var ids = func() (all []uint16) {
 	return all
 }()
 
-// Connect makes TLS of a connection to a target. Whatever certificate the target shows is good: it is the VPC that says
+// Connect makes TLS of a connection to a target. Any certificate that the target shows is good: it is the VPC that says
 // who has an address (user guide, "Routing configuration"). An empty serverName names nobody. The target must agree on one
 // of the protocols, such as "h2"; none leaves TLS alone about it. After an error the connection is the caller's to close.
 func Connect(ctx context.Context, conn net.Conn, serverName string, protocols ...string) (*Conn, error) {

@@ -343,7 +343,7 @@ func TestChecksUnderWayAreBoundedAndFair(t *testing.T) {
 			a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)
 			spec.Targets = append(spec.Targets, snapshot.Target{Key: a.String(), Address: a})
 		}
-		spec.HealthCheck.Interval = 5 * time.Second // of which each check takes all
+		spec.HealthCheck.Interval = 5 * time.Second // a check takes all of it
 		d := deploy(t, spec)
 		for _, s := range spec.Targets {
 			d.answer(s.Address, mute)

@@ -50,7 +50,7 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 	}
 }
 
-// moreOf names the kinds of which there are more than before.
+// moreOf names the kinds that have more objects than before.
 func moreOf(after, before map[string]int) (kinds string) {
 	for kind, n := range after {
 		if n > before[kind] {
