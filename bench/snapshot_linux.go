@@ -68,7 +68,7 @@ func (p plan) compile(box *sealing.Box) (*snapshot.Snapshot, error) {
 	return snapshot.Compile(region, 1, changes)
 }
 
-var home = lattice.Place{Region: region, Account: account}
+var home = lattice.Home{Region: region, Account: account}
 
 // objects are the service with all that it needs.
 func (p plan) objects() map[string]any {

@@ -34,11 +34,11 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 	rule := w.rule(service, listener, "get", 1, answer404)
 	ofService, ofVPC := w.associate(network, service), w.associateVPC(network, vpc)
 	w.settleNow()
-	place := w.place(account)
+	home := w.home(account)
 	byID := map[string]any{
 		"ServiceNetworkIdentifier": network, "ServiceIdentifier": service, "ListenerIdentifier": listener,
 		"RuleIdentifier": rule, "TargetGroupIdentifier": group, "VPCIdentifier": vpc,
-		"ResourceARN": place.ARN(lattice.KindServiceNetwork, network), "ResourceIdentifier": service, "Policy": authenticated,
+		"ResourceARN": home.ARN(lattice.KindServiceNetwork, network), "ResourceIdentifier": service, "Policy": authenticated,
 
 		"Name": "theirs", "Priority": int32(2), "Type": lattice.TargetIP, "Config": &lattice.TargetGroupConfig{VPCIdentifier: vpc},
 		"DefaultAction": answer404, "Action": answer404, "Match": get, "SecurityGroupIDs": []string{id("sg-", "any")},
@@ -46,8 +46,10 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 	}
 	byARN := maps.Clone(byID)
 	maps.Copy(byARN, map[string]any{
-		"ServiceNetworkIdentifier": place.ARN(lattice.KindServiceNetwork, network), "ServiceIdentifier": place.ARN(lattice.KindService, service),
-		"TargetGroupIdentifier": place.ARN(lattice.KindTargetGroup, group), "ResourceIdentifier": place.ARN(lattice.KindServiceNetwork, network),
+		"ServiceNetworkIdentifier": home.ARN(lattice.KindServiceNetwork, network),
+		"ServiceIdentifier":        home.ARN(lattice.KindService, service),
+		"TargetGroupIdentifier":    home.ARN(lattice.KindTargetGroup, group),
+		"ResourceIdentifier":       home.ARN(lattice.KindServiceNetwork, network),
 	})
 	w.caller = callerOf(other)
 	called := 0
@@ -118,7 +120,7 @@ func TestUnknownResourcesAreNotFound(t *testing.T) {
 	members := map[string]any{
 		"ServiceNetworkIdentifier": id("sn-", "none"), "ServiceIdentifier": id("svc-", "none"), "ListenerIdentifier": id("listener-", "none"),
 		"RuleIdentifier": id("rule-", "none"), "TargetGroupIdentifier": id("tg-", "none"), "VPCIdentifier": id("vpc-", "none"),
-		"Identifier": id("snsa-", "none"), "ResourceARN": w.place(account).ARN(lattice.KindService, id("svc-", "none")),
+		"Identifier": id("snsa-", "none"), "ResourceARN": w.home(account).ARN(lattice.KindService, id("svc-", "none")),
 		"ResourceIdentifier": id("svc-", "none"), "Policy": authenticated,
 
 		"Name": "mine", "Type": lattice.TargetIP, "Config": &lattice.TargetGroupConfig{VPCIdentifier: id("vpc-", "none")},

@@ -29,8 +29,9 @@ func TestExistenceIsNotTold(t *testing.T) {
 	if err := get(reds, service); err != nil {
 		t.Error(err)
 	}
-	for _, unseen := range []string{other, none, w.place(account).ARN(lattice.KindService, none)} {
-		refused(t, get(reds, unseen), lattice.AccessDenied, "not authorized to perform: vpc-lattice:GetService on resource: "+w.place(account).ARN(lattice.KindService, lattice.IDOf(unseen)))
+	for _, unseen := range []string{other, none, w.home(account).ARN(lattice.KindService, none)} {
+		refused(t, get(reds, unseen), lattice.AccessDenied, "not authorized to perform: vpc-lattice:GetService on resource: "+
+			w.home(account).ARN(lattice.KindService, lattice.IDOf(unseen)))
 	}
 	for _, service := range []string{service, none} {
 		for _, listener := range []string{listener, id("listener-", "none")} {
@@ -38,7 +39,7 @@ func TestExistenceIsNotTold(t *testing.T) {
 			refused(t, err, lattice.AccessDenied, service+"/listener/"+listener+"/rule/"+id("rule-", "none"))
 		}
 	}
-	one := w.only(`{"Effect":"Allow","Action":"*","Resource":"` + w.place(account).ARN(lattice.KindService, none) + `*"}`)
+	one := w.only(`{"Effect":"Allow","Action":"*","Resource":"` + w.home(account).ARN(lattice.KindService, none) + `*"}`)
 	refused(t, get(one, none), lattice.NotFound, none)
 	refused(t, get(one, service), lattice.AccessDenied, service)
 	_, err := w.GetListener(w.ctx, one, &lattice.GetListenerRequest{ServiceIdentifier: none, ListenerIdentifier: listener})
@@ -50,9 +51,10 @@ func TestAssociationsNeedEveryResource(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	network, service := w.network("retail"), w.service("parking")
-	place := w.place(account)
+	home := w.home(account)
 	resources := []string{
-		place.ARN(lattice.KindServiceNetworkServiceAssociation, "*"), place.ARN(lattice.KindServiceNetwork, network), place.ARN(lattice.KindService, service),
+		home.ARN(lattice.KindServiceNetworkServiceAssociation, "*"), home.ARN(lattice.KindServiceNetwork, network),
+		home.ARN(lattice.KindService, service),
 	}
 	in := &lattice.CreateServiceNetworkServiceAssociationRequest{ServiceNetworkIdentifier: network, ServiceIdentifier: service}
 	for i, missing := range resources {
@@ -75,10 +77,11 @@ func TestConditionKeysOfActions(t *testing.T) {
 		return w.only(`{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"},{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{"` + operator + `":{"vpc-lattice:` + key + `":"` + value + `"}}}`)
 	}
 	listener := &lattice.CreateListenerRequest{ServiceIdentifier: service, Name: "web", Protocol: lattice.ProtocolHTTP, DefaultAction: forward(group)}
-	groupARN := w.place(account).ARN(lattice.KindTargetGroup, group)
+	groupARN := w.home(account).ARN(lattice.KindTargetGroup, group)
 	_, err := w.CreateListener(w.ctx, when("StringEquals", "Protocol", "HTTPS"), listener)
 	refused(t, err, lattice.AccessDenied, "vpc-lattice:CreateListener on resource: arn:aws:vpc-lattice:us-west-2:100000000001:service/"+service+"/listener/*")
-	_, err = w.CreateListener(w.ctx, when("ForAllValues:ArnEquals", "TargetGroupArns", w.place(account).ARN(lattice.KindTargetGroup, another)), listener)
+	_, err = w.CreateListener(w.ctx, when("ForAllValues:ArnEquals", "TargetGroupArns",
+		w.home(account).ARN(lattice.KindTargetGroup, another)), listener)
 	refused(t, err, lattice.AccessDenied, "vpc-lattice:CreateListener")
 	made := must(w.CreateListener(w.ctx, when("ForAnyValue:ArnEquals", "TargetGroupArns", groupARN), listener))
 	rule := w.rule(service, made.ID, "get", 1, forward(group))

@@ -81,9 +81,9 @@ func (c *Control) limit(q lattice.Quota) int {
 	return q.Default
 }
 
-// place is where a resource of an account lives.
-func (c *Control) place(account string) lattice.Place {
-	return lattice.Place{Region: c.Region, Account: account}
+// home is where a resource of an account lives.
+func (c *Control) home(account string) lattice.Home {
+	return lattice.Home{Region: c.Region, Account: account}
 }
 
 // explain puts refusals into the words of the API.

@@ -191,7 +191,7 @@ func TestFault_D1_AListenerOfManyRulesCanBeDeleted(t *testing.T) {
 				rule := lattice.Rule{
 					ID: id("rule-", fmt.Sprint(i)), ServiceID: service, ListenerID: listener, Name: fmt.Sprint("r", i),
 					Priority: int32(i + 2),
-					ARN: w.place(account).ARN(lattice.KindRule, service+"/listener/"+listener+"/rule/"+
+					ARN: w.home(account).ARN(lattice.KindRule, service+"/listener/"+listener+"/rule/"+
 						id("rule-", fmt.Sprint(i))), ClientToken: fmt.Sprint("t", i),
 					Action: answer404,
 				}
@@ -270,7 +270,7 @@ func TestFault_D4_OlderStoresAreCompleted(t *testing.T) {
 	w.write(func(tx *store.Tx) error {
 		for i := range 120 {
 			object := lattice.Service{ID: id("svc-", fmt.Sprint(i)), Name: fmt.Sprint("old-", i), Status: lattice.StatusActive}
-			object.ARN = w.place(account).ARN(lattice.KindService, object.ID)
+			object.ARN = w.home(account).ARN(lattice.KindService, object.ID)
 			if err := services.Objects.Put(tx, object.ID, object); err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ func (w *world) function(name, group string) {
 		named := lambda.Name{Region: region, Account: account, Function: name, Qualifier: qualifier}
 		f.Policies[qualifier] = lambda.Policy{Statements: []lambda.Statement{{
 			SID: "s", Principal: lambda.LatticeService, Action: lambda.InvokeAction, Resource: named.ARN(),
-			SourceARN: lattice.Place{Region: region, Account: account}.ARN(lattice.KindTargetGroup, group),
+			SourceARN: lattice.Home{Region: region, Account: account}.ARN(lattice.KindTargetGroup, group),
 		}}}
 	}
 	order, _ := lambda.VersionOrder("3")
@@ -98,7 +98,7 @@ func TestRegisteringAFunctionGivesItsPermission(t *testing.T) {
 		t.Helper()
 		f := w.stored("f")
 		name := lambda.Name{Region: region, Account: account, Function: "f", Qualifier: qualifier}
-		return f.LetsLattice(name, w.place(account).ARN(lattice.KindTargetGroup, group), account)
+		return f.LetsLattice(name, w.home(account).ARN(lattice.KindTargetGroup, group), account)
 	}
 	before := w.stored("f")
 	if err := register(w.only(`{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*"}`), group, "f:live"); err != nil {

@@ -33,7 +33,7 @@ func (op *call) findVPC(id string) (ec2.VPC, error) {
 	if err != nil {
 		return vpc, err
 	}
-	return vpc, op.Owns(op.place(vpc.Account).VPCARN(id))
+	return vpc, op.Owns(op.home(vpc.Account).VPCARN(id))
 }
 
 // checkSecurityGroups refuses security groups that are given twice, do not exist or are of another VPC.

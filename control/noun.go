@@ -122,7 +122,7 @@ func (n noun[T]) arn(op *call, parents, id string) string {
 	case lattice.KindRule:
 		path = ids[0] + "/listener/" + ids[1] + "/rule/" + id
 	}
-	return op.place(op.Account).ARN(n.kind, path)
+	return op.home(op.Account).ARN(n.kind, path)
 }
 
 // named is the ARN that an identifier stands for.

@@ -31,7 +31,7 @@ func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, 
 	}
 	id, now := lattice.KindService.NewID(op.Random), op.time()
 	service := &lattice.Service{
-		ID: id, ARN: op.place(op.Account).ARN(lattice.KindService, id), Name: in.Name,
+		ID: id, ARN: op.home(op.Account).ARN(lattice.KindService, id), Name: in.Name,
 		AuthType:         authTypeOr(in.AuthType, lattice.AuthNone),
 		CustomDomainName: in.CustomDomainName, CertificateARN: in.CertificateARN,
 		IdleTimeoutSeconds: in.IdleTimeoutSeconds, Status: lattice.StatusCreateInProgress,

@@ -32,7 +32,7 @@ func (op *call) newServiceAssociation(in *lattice.CreateServiceNetworkServiceAss
 	}
 	id := lattice.KindServiceNetworkServiceAssociation.NewID(op.Random)
 	return &lattice.ServiceNetworkServiceAssociation{
-		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetworkServiceAssociation, id),
+		ID: id, ARN: op.home(op.Account).ARN(lattice.KindServiceNetworkServiceAssociation, id),
 		Status: lattice.StatusCreateInProgress, CreatedBy: op.Account, CreatedAt: op.time(),
 		ServiceID: service.ID, ServiceName: service.Name, ServiceARN: service.ARN,
 		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,

@@ -20,7 +20,7 @@ func (op *call) CreateServiceNetwork(
 func (op *call) newServiceNetwork(in *lattice.CreateServiceNetworkRequest) (*lattice.ServiceNetwork, error) {
 	id, now := lattice.KindServiceNetwork.NewID(op.Random), op.time()
 	return &lattice.ServiceNetwork{
-		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetwork, id), Name: in.Name,
+		ID: id, ARN: op.home(op.Account).ARN(lattice.KindServiceNetwork, id), Name: in.Name,
 		AuthType: authTypeOr(in.AuthType, lattice.AuthNone), SharingConfig: sharingOr(in.SharingConfig),
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}, nil

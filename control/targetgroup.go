@@ -125,7 +125,7 @@ func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lat
 	}
 	id, now := lattice.KindTargetGroup.NewID(op.Random), op.time()
 	return &lattice.TargetGroup{
-		ID: id, ARN: op.place(op.Account).ARN(lattice.KindTargetGroup, id), Name: in.Name, Type: in.Type,
+		ID: id, ARN: op.home(op.Account).ARN(lattice.KindTargetGroup, id), Name: in.Name, Type: in.Type,
 		Config: config, Status: lattice.StatusCreateInProgress,
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}, nil
@@ -139,7 +139,7 @@ func (op *call) usersOf(group *lattice.TargetGroup) (groupUsers, error) {
 	if service == "" {
 		return groupUsers{[]string{}}, err
 	}
-	arn := op.place(lattice.AccountOf(group.ARN)).ARN(lattice.KindService, service)
+	arn := op.home(lattice.AccountOf(group.ARN)).ARN(lattice.KindService, service)
 	return groupUsers{[]string{arn}}, nil
 }
 

@@ -88,7 +88,7 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	}
 	id, now := lattice.KindServiceNetworkVPCAssociation.NewID(op.Random), op.time()
 	association := &lattice.ServiceNetworkVPCAssociation{
-		ID: id, ARN: op.place(op.Account).ARN(lattice.KindServiceNetworkVPCAssociation, id),
+		ID: id, ARN: op.home(op.Account).ARN(lattice.KindServiceNetworkVPCAssociation, id),
 		Status: lattice.StatusCreateInProgress, CreatedBy: op.Account, CreatedAt: now, LastUpdatedAt: now,
 		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,
 		VPCID: vpc.ID, SecurityGroupIDs: in.SecurityGroupIDs,

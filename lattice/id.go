@@ -75,12 +75,12 @@ func ParseARN(s string) (ARN, error) {
 	return ARN{Service: parts[2], Region: parts[3], Account: parts[4], Resource: parts[5]}, nil
 }
 
-// Place is where a resource lives: the deployment's region and the account that owns the resource.
-type Place struct{ Region, Account string }
+// Home is where a resource lives: the deployment's region and the account that owns the resource.
+type Home struct{ Region, Account string }
 
 // ARN names a resource of this kind. For a listener or a rule, path is the whole path below "service/", such as
 // "svc-…/listener/listener-…"; for all others it is the id.
-func (p Place) ARN(k Kind, path string) string {
+func (p Home) ARN(k Kind, path string) string {
 	resource := k.Name + "/" + path
 	if k == KindListener || k == KindRule {
 		resource = KindService.Name + "/" + path
@@ -89,7 +89,7 @@ func (p Place) ARN(k Kind, path string) string {
 }
 
 // VPCARN names a VPC, as it appears in x-amzn-lattice-network.
-func (p Place) VPCARN(id string) string {
+func (p Home) VPCARN(id string) string {
 	return ARN{"ec2", p.Region, p.Account, "vpc/" + id}.String()
 }
 

@@ -22,14 +22,14 @@ import (
 
 // balancer is a running load balancer. All but current belongs to who applies snapshots.
 type balancer struct {
-	set     *Set
-	vpc     string
-	places  []Place
-	current atomic.Pointer[state]
-	targets *target.Set
-	doors   map[door]*served
-	proxies []*proxy.Proxy // carry requests from each of the places
-	running sync.WaitGroup // doors, and those that drain
+	set        *Set
+	vpc        string
+	interfaces []Interface
+	current    atomic.Pointer[state]
+	targets    *target.Set
+	doors      map[door]*served
+	proxies    []*proxy.Proxy // carry requests from each of the interfaces
+	running    sync.WaitGroup // doors, and those that drain
 	// done is what has been applied whole, and failed are the doors that could not be opened.
 	done   *snapshot.LoadBalancer
 	failed map[door]bool
@@ -42,9 +42,9 @@ type state struct {
 	certificates map[uint16]*tls.Certificate
 }
 
-// door is where a load balancer listens: a port of one of its places, and what is spoken there.
+// door is where a load balancer listens: a port of one of its interfaces, and what is spoken there.
 type door struct {
-	place    int
+	on       int // which of the interfaces
 	port     uint16
 	protocol lattice.Protocol
 }
@@ -60,19 +60,19 @@ type served struct {
 func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
 	b := &balancer{set: s, vpc: wanted.VPC, doors: map[door]*served{}}
 	for i, address := range wanted.Addresses {
-		b.places = append(b.places, Place{VPC: wanted.VPC, Instance: wanted.NodeID(i), Address: address})
+		b.interfaces = append(b.interfaces, Interface{VPC: wanted.VPC, Instance: wanted.NodeID(i), Address: address})
 	}
 	b.targets = target.New(target.Config{
 		Dial: func(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
-			return s.reach(ctx, b.places[0], to)
+			return s.reach(ctx, b.interfaces[0], to)
 		},
 		Logger: s.log, Changed: s.config.Changed,
 	})
-	for _, place := range b.places {
+	for _, i := range b.interfaces {
 		b.proxies = append(b.proxies, proxy.New(proxy.Config{
 			Balance: b.terms, Picker: picker{b.targets}, Log: s.log, Lifetime: lifetime, Patience: lifetime,
 			Dial: func(ctx context.Context, _ string, to netip.AddrPort) (net.Conn, error) {
-				return s.reach(ctx, place, to)
+				return s.reach(ctx, i, to)
 			},
 		}))
 	}
@@ -80,8 +80,8 @@ func newBalancer(s *Set, wanted *snapshot.LoadBalancer) *balancer {
 }
 
 func (b *balancer) addresses() (addresses []netip.Addr) {
-	for _, place := range b.places {
-		addresses = append(addresses, place.Address)
+	for _, i := range b.interfaces {
+		addresses = append(addresses, i.Address)
 	}
 	return addresses
 }
@@ -165,7 +165,7 @@ func (b *balancer) certificate(port uint16) (*tls.Certificate, error) {
 func (b *balancer) wantedDoors(wanted *snapshot.LoadBalancer) map[door]bool {
 	doors := map[door]bool{}
 	for _, l := range wanted.Listeners {
-		for i := range b.places {
+		for i := range b.interfaces {
 			doors[door{i, l.Port, l.Protocol}] = true
 		}
 	}
@@ -182,7 +182,7 @@ const (
 
 // open begins to serve at a door.
 func (b *balancer) open(ctx context.Context, d door) error {
-	listener, err := b.set.config.Listen(ctx, b.places[d.place], d.port)
+	listener, err := b.set.config.Listen(ctx, b.interfaces[d.on], d.port)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,8 @@ func (b *balancer) open(ctx context.Context, d door) error {
 			})
 		})
 		if err != nil {
-			b.set.log.Error("a listener of a load balancer has stopped", "address", b.places[d.place].Address, "port", d.port, "error", err)
+			b.set.log.Error("a listener of a load balancer has stopped", "address", b.interfaces[d.on].Address, "port", d.port,
+				"error", err)
 		}
 	})
 	return nil
@@ -235,7 +236,7 @@ func (b *balancer) serve(s *served, d door, conn net.Conn) {
 		}
 		conn = secure
 	}
-	for pause := b.proxies[d.place].ServeConn(s.finish, s.cut, conn, arrival); pause != nil; {
+	for pause := b.proxies[d.on].ServeConn(s.finish, s.cut, conn, arrival); pause != nil; {
 		pause = pause.Then() // which waits
 	}
 }
@@ -243,7 +244,7 @@ func (b *balancer) serve(s *served, d door, conn net.Conn) {
 // close closes a door to new connections, and asks those that came through it to finish.
 func (s *served) close() {
 	s.end()
-	_ = s.listener.Close() // it may have ended with its place
+	_ = s.listener.Close() // it may have ended with its interface
 }
 
 // drain closes a door at once, and its connections when their requests have ended or had their time.

@@ -99,7 +99,7 @@ func TestFault_B9_AClientThatHalfClosesIsAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	listen := b.config.Listen
-	b.config.Listen = func(ctx context.Context, at Place, port uint16) (net.Listener, error) {
+	b.config.Listen = func(ctx context.Context, at Interface, port uint16) (net.Listener, error) {
 		if at.Address == first {
 			return l, nil
 		}

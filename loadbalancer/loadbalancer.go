@@ -23,18 +23,19 @@ import (
 	"pergola/snapshot"
 )
 
-// Place is one address of a load balancer: an instance of its VPC, as the fabric has it.
-type Place struct {
+// Interface is a network interface of a load balancer: one of its addresses, with the instance of its VPC that the
+// fabric has for it.
+type Interface struct {
 	VPC, Instance string
 	Address       netip.Addr
 }
 
 // Config is what a Set needs. Listen, Dial and Open are required.
 type Config struct {
-	// Listen opens a listener on a port of a place.
-	Listen func(ctx context.Context, at Place, port uint16) (net.Listener, error)
-	// Dial connects from a place to an address of its VPC.
-	Dial func(ctx context.Context, from Place, to netip.AddrPort) (net.Conn, error)
+	// Listen opens a listener on a port of an interface.
+	Listen func(ctx context.Context, at Interface, port uint16) (net.Listener, error)
+	// Dial connects from an interface to an address of its VPC.
+	Dial func(ctx context.Context, from Interface, to netip.AddrPort) (net.Conn, error)
 	// Open opens the key of a certificate, for HTTPS listeners.
 	Open func(*snapshot.Certificate) (tls.Certificate, error)
 	// Changed is called when what Report returns may have changed. It must return at once and must not call the Set. Nil
@@ -78,8 +79,8 @@ func New(config Config) *Set {
 	return s
 }
 
-// Leave ends the load balancers that are not in a snapshot any more, before their places go: clients that wait for an
-// answer learn at once that there will be none.
+// Leave ends the load balancers that are not in a snapshot any more, before their interfaces go: clients that wait for
+// an answer learn at once that there will be none.
 func (s *Set) Leave(snap *snapshot.Snapshot) {
 	for id, b := range s.all() {
 		if wanted := snap.LoadBalancers.Get(id); wanted == nil || wanted.VPC != b.vpc ||
@@ -97,7 +98,7 @@ func (s *Set) Leave(snap *snapshot.Snapshot) {
 func (s *Set) Apply(ctx context.Context, snap *snapshot.Snapshot) (failed containment.Failures[string]) {
 	for id, wanted := range snap.LoadBalancers.All() {
 		if snap.VPCs.Get(wanted.VPC) == nil {
-			continue // its VPC is broken and left out, and with it the place where it would be
+			continue // its VPC is broken and left out, and with it the interface that it would have
 		}
 		failed.Try(context.WithoutCancel(ctx), s.log, "making a load balancer", id, func() error {
 			if err := s.known(id, wanted).apply(ctx, wanted, s.config.Hold(id)); err != nil {
@@ -133,7 +134,7 @@ func (s *Set) all() map[string]*balancer {
 
 // reach connects to a target. No load balancer of the VPC can be one (user guide for Application Load Balancers, "Register
 // targets"): a request could go round among them for ever.
-func (s *Set) reach(ctx context.Context, from Place, to netip.AddrPort) (net.Conn, error) {
+func (s *Set) reach(ctx context.Context, from Interface, to netip.AddrPort) (net.Conn, error) {
 	for _, b := range s.all() {
 		if b.vpc == from.VPC && slices.Contains(b.addresses(), to.Addr()) {
 			return nil, fmt.Errorf("%s is the address of a load balancer, which cannot be a target of one", to.Addr())

@@ -140,10 +140,10 @@ func newBench(t *testing.T, open func(*snapshot.Certificate) (tls.Certificate, e
 	t.Helper()
 	b := &bench{memory: &memory{open: map[socket]*listener{}, refused: map[socket]bool{}}, t: t}
 	b.Set = New(Config{
-		Listen: func(_ context.Context, at Place, port uint16) (net.Listener, error) {
+		Listen: func(_ context.Context, at Interface, port uint16) (net.Listener, error) {
 			return b.listen(at.VPC, netip.AddrPortFrom(at.Address, port))
 		},
-		Dial: func(ctx context.Context, from Place, to netip.AddrPort) (net.Conn, error) {
+		Dial: func(ctx context.Context, from Interface, to netip.AddrPort) (net.Conn, error) {
 			return b.dial(ctx, from.VPC, from.Address, to)
 		},
 		Open: open,

@@ -376,12 +376,12 @@ func (n *Node) Listen(ctx context.Context, vpcID string, address netip.AddrPort)
 }
 
 // listenAt opens a listener of a load balancer.
-func (n *Node) listenAt(ctx context.Context, at loadbalancer.Place, port uint16) (net.Listener, error) {
+func (n *Node) listenAt(ctx context.Context, at loadbalancer.Interface, port uint16) (net.Listener, error) {
 	return n.fabric.Listen(ctx, fabric.Place{VPC: at.VPC, Instance: at.Instance}, "tcp", netip.AddrPortFrom(at.Address, port))
 }
 
 // dialFrom reaches a target of a load balancer, from one of that's own addresses.
-func (n *Node) dialFrom(ctx context.Context, from loadbalancer.Place, to netip.AddrPort) (net.Conn, error) {
+func (n *Node) dialFrom(ctx context.Context, from loadbalancer.Interface, to netip.AddrPort) (net.Conn, error) {
 	return n.fabric.Dial(ctx, fabric.Place{VPC: from.VPC, Instance: from.Instance}, from.Address, to)
 }
 

@@ -28,7 +28,7 @@ func (s shape) String() string {
 
 // node is a JSON value with its place.
 type node struct {
-	place
+	position
 	shape   shape
 	text    string // of a string its value, of a number or a boolean its spelling
 	items   []*node
@@ -37,7 +37,7 @@ type node struct {
 
 // member is a name in an object and its value. The place is the name's.
 type member struct {
-	place
+	position
 	name  string
 	value *node
 }
@@ -73,27 +73,27 @@ const (
 // readJSON returns nil when the document is not JSON, or beyond the bounds; the problems then say why.
 func readJSON(p *problems) *node {
 	if len(p.source) > MaxBytes {
-		p.add(place{}, "the document has %d bytes, the limit is %d; shorten it", len(p.source), MaxBytes)
+		p.add(position{}, "the document has %d bytes, the limit is %d; shorten it", len(p.source), MaxBytes)
 		return nil
 	}
 	if !utf8.Valid(p.source) {
-		p.add(place{}, "the document is not UTF-8; encode it as UTF-8")
+		p.add(position{}, "the document is not UTF-8; encode it as UTF-8")
 		return nil
 	}
 	if at, beyond := measure(p.source); beyond != "" {
-		p.add(place{offset: at}, "%s", beyond)
+		p.add(position{offset: at}, "%s", beyond)
 		return nil
 	}
 	var whole json.RawMessage
 	var syntax *json.SyntaxError
 	if errors.As(json.Unmarshal(p.source, &whole), &syntax) {
 		at := min(max(int(syntax.Offset)-1, 0), len(p.source))
-		p.add(place{offset: at}, "the document is not JSON: %s", syntax)
+		p.add(position{offset: at}, "the document is not JSON: %s", syntax)
 		return nil
 	}
 	r := reader{problems: *p, tokens: json.NewDecoder(bytes.NewReader(p.source))}
 	r.tokens.UseNumber()
-	root := r.value(place{offset: r.offset()})
+	root := r.value(position{offset: r.offset()})
 	*p = r.problems
 	return root
 }
@@ -134,8 +134,8 @@ func (r *reader) offset() int {
 	return at + len(r.source[at:]) - len(bytes.TrimLeft(r.source[at:], " \t\r\n,:"))
 }
 
-func (r *reader) value(at place) *node {
-	n := &node{place: at}
+func (r *reader) value(at position) *node {
+	n := &node{position: at}
 	token, _ := r.tokens.Token() // cannot fail: readJSON has checked the syntax
 	switch t := token.(type) {
 	case bool:
@@ -143,7 +143,7 @@ func (r *reader) value(at place) *node {
 	case json.Number:
 		n.shape, n.text = jsonNumber, t.String()
 	case string:
-		n.shape, n.text = jsonString, r.checked(n.place, t)
+		n.shape, n.text = jsonString, r.checked(n.position, t)
 	case json.Delim:
 		if t == '[' {
 			r.list(n)
@@ -158,7 +158,7 @@ func (r *reader) value(at place) *node {
 func (r *reader) list(n *node) {
 	n.shape = jsonList
 	for r.tokens.More() {
-		n.items = append(n.items, r.value(place{&n.place, strconv.Itoa(len(n.items)), r.offset()}))
+		n.items = append(n.items, r.value(position{&n.position, strconv.Itoa(len(n.items)), r.offset()}))
 	}
 }
 
@@ -168,7 +168,7 @@ func (r *reader) object(n *node) {
 	n.shape = jsonObject
 	seen := map[string]bool{}
 	for r.tokens.More() {
-		at := place{in: &n.place, offset: r.offset()}
+		at := position{in: &n.position, offset: r.offset()}
 		token, _ := r.tokens.Token()
 		at.name = token.(string)
 		if seen[at.name] {
@@ -176,12 +176,12 @@ func (r *reader) object(n *node) {
 		}
 		seen[at.name] = true
 		name := r.checked(at, at.name)
-		n.members = append(n.members, member{at, name, r.value(place{&n.place, name, r.offset()})})
+		n.members = append(n.members, member{at, name, r.value(position{&n.position, name, r.offset()})})
 	}
 }
 
 // checked refuses text that could not be decoded: half of a surrogate pair, for which the decoder puts U+FFFD.
-func (r *reader) checked(at place, s string) string {
+func (r *reader) checked(at position, s string) string {
 	if strings.ContainsRune(s, utf8.RuneError) {
 		r.add(at, "the text holds U+FFFD or half of a surrogate pair; remove it")
 	}

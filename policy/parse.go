@@ -22,7 +22,8 @@ func Parse(document []byte, kind Kind, maxSize int) (*Document, error) {
 func ParseFor(service string, document []byte, kind Kind, maxSize int) (*Document, error) {
 	p := parser{problems: problems{source: document}, kind: kind, service: service}
 	if size := sizeOf(p.source); maxSize > 0 && size > maxSize {
-		p.add(place{}, "the policy has %d characters without white space, the limit is %d; join statements or shorten patterns", size, maxSize)
+		p.add(position{}, "the policy has %d characters without white space, the limit is %d; join statements or "+
+			"shorten patterns", size, maxSize)
 		return nil, p.err()
 	}
 	root := readJSON(&p.problems)
@@ -44,7 +45,7 @@ const MaxSession = 2048
 func ParseSession(document string) (*Document, error) {
 	if len(document) > utf8.UTFMax*MaxSession || utf8.RuneCountInString(document) > MaxSession {
 		p := problems{}
-		p.add(place{}, "the session policy has more than %d characters; shorten it, or name managed policies", MaxSession)
+		p.add(position{}, "the session policy has more than %d characters; shorten it, or name managed policies", MaxSession)
 		return nil, p.err()
 	}
 	return Parse([]byte(document), Session, 0)
@@ -79,7 +80,7 @@ func (p *parser) document(root *node) *Document {
 	if id := root.member("Id"); id != nil {
 		d.ID = p.text(id)
 		if !p.kind.namesPrincipals() {
-			p.add(id.place, "%s has no Id; remove it", p.kind)
+			p.add(id.position, "%s has no Id; remove it", p.kind)
 		}
 	}
 	d.statements = p.statements(root)
@@ -90,21 +91,21 @@ func (p *parser) version(root *node) string {
 	n := root.member("Version")
 	switch {
 	case n == nil && p.kind == ServiceControl:
-		p.add(root.place, "%s needs a Version; add \"Version\": %q", p.kind, version2012)
+		p.add(root.position, "%s needs a Version; add \"Version\": %q", p.kind, version2012)
 		return version2012
 	case n == nil:
 		return version2008
 	case n.text == version2012, n.text == version2008 && p.kind != ServiceControl:
 		return n.text
 	}
-	p.add(n.place, "the version is not supported; write %q", version2012)
+	p.add(n.position, "the version is not supported; write %q", version2012)
 	return version2012
 }
 
 func (p *parser) statements(root *node) (all []statementText) {
 	n := root.member("Statement")
 	if n == nil {
-		p.add(root.place, "the policy has no Statement; add one")
+		p.add(root.position, "the policy has no Statement; add one")
 		return nil
 	}
 	items := []*node{n}
@@ -112,7 +113,7 @@ func (p *parser) statements(root *node) (all []statementText) {
 		items = n.items
 	}
 	if len(items) == 0 {
-		p.add(n.place, "the policy has no statement; add one")
+		p.add(n.position, "the policy has no statement; add one")
 	}
 	seen := map[string]bool{}
 	for _, item := range items {
@@ -121,7 +122,7 @@ func (p *parser) statements(root *node) (all []statementText) {
 		}
 		s := p.statement(item)
 		if s.sid != "" && seen[s.sid] {
-			p.add(item.member("Sid").place, "the Sid %q is used twice; every statement needs its own, or none", s.sid)
+			p.add(item.member("Sid").position, "the Sid %q is used twice; every statement needs its own, or none", s.sid)
 		}
 		seen[s.sid] = true
 		all = append(all, s)
@@ -157,9 +158,9 @@ func (p *parser) sid(n *node) string {
 	sid := p.text(n)
 	switch {
 	case p.kind != Resource && strings.ContainsFunc(sid, func(r rune) bool { return !isWord(r, "") }):
-		p.add(n.place, "a Sid in %s takes the letters A-Z and a-z and the digits 0-9 only, not %q", p.kind, sid)
+		p.add(n.position, "a Sid in %s takes the letters A-Z and a-z and the digits 0-9 only, not %q", p.kind, sid)
 	case strings.ContainsFunc(sid, unicode.IsControl):
-		p.add(n.place, "the Sid holds control characters; remove them")
+		p.add(n.position, "the Sid holds control characters; remove them")
 	}
 	return sid
 }
@@ -168,13 +169,13 @@ func (p *parser) effect(n *node) Effect {
 	e := n.member("Effect")
 	switch {
 	case e == nil:
-		p.add(n.place, "the statement has no Effect; add \"Effect\": \"Allow\" or \"Deny\"")
+		p.add(n.position, "the statement has no Effect; add \"Effect\": \"Allow\" or \"Deny\"")
 	case e.shape == jsonString && e.text == "Allow":
 		return Allow
 	case e.shape == jsonString && e.text == "Deny":
 		return Deny
 	default:
-		p.add(e.place, "the Effect is \"Allow\" or \"Deny\", in this spelling")
+		p.add(e.position, "the Effect is \"Allow\" or \"Deny\", in this spelling")
 	}
 	return Silent
 }
@@ -184,10 +185,10 @@ func (p *parser) element(n *node, name string, check func(string) error) *elemen
 	plain, not := n.member(name), n.member("Not"+name)
 	switch {
 	case plain == nil && not == nil:
-		p.add(n.place, "the statement has no %s; add one", name)
+		p.add(n.position, "the statement has no %s; add one", name)
 		return nil
 	case plain != nil && not != nil:
-		p.add(not.place, "the statement has both %s and Not%s; keep one", name, name)
+		p.add(not.position, "the statement has both %s and Not%s; keep one", name, name)
 		return nil
 	case plain != nil:
 		return &element{values: p.checked(plain, check)}
@@ -242,10 +243,10 @@ func (p *parser) principal(n *node, effect Effect) *principalSet {
 	}
 	switch {
 	case plain == nil && not == nil:
-		p.add(n.place, "%s says whom it is about; add a Principal, \"*\" for everyone", p.kind)
+		p.add(n.position, "%s says whom it is about; add a Principal, \"*\" for everyone", p.kind)
 		return nil
 	case plain != nil && not != nil:
-		p.add(not.place, "the statement has both Principal and NotPrincipal; keep one")
+		p.add(not.position, "the statement has both Principal and NotPrincipal; keep one")
 		return nil
 	case plain != nil:
 		return p.principals(plain)
@@ -254,11 +255,11 @@ func (p *parser) principal(n *node, effect Effect) *principalSet {
 	s.not = true
 	switch {
 	case p.kind == Trust:
-		p.add(not.place, "a trust policy cannot have NotPrincipal; use a condition ArnNotEquals on aws:PrincipalArn")
+		p.add(not.position, "a trust policy cannot have NotPrincipal; use a condition ArnNotEquals on aws:PrincipalArn")
 	case effect == Allow:
-		p.add(not.place, "NotPrincipal cannot allow; use it with \"Effect\": \"Deny\", or name the principals")
+		p.add(not.position, "NotPrincipal cannot allow; use it with \"Effect\": \"Deny\", or name the principals")
 	case s.everyone || s.anyAWS:
-		p.add(not.place, "NotPrincipal \"*\" is about nobody; remove the statement")
+		p.add(not.position, "NotPrincipal \"*\" is about nobody; remove the statement")
 	}
 	return s
 }
@@ -276,7 +277,7 @@ func (p *parser) principals(n *node) *principalSet {
 		p.addPrincipal(s, "AWS", n)
 	case !p.object(n, principalKinds...):
 	case len(n.members) == 0:
-		p.add(n.place, "no principal is named; use \"*\" for everyone")
+		p.add(n.position, "no principal is named; use \"*\" for everyone")
 	}
 	for _, kind := range principalKinds {
 		if value := n.member(kind); value != nil {
@@ -290,26 +291,26 @@ func (p *parser) principals(n *node) *principalSet {
 
 func (p *parser) addPrincipal(s *principalSet, kind string, n *node) {
 	if kind == "CanonicalUser" && p.kind == Resource && p.service != "" {
-		p.add(n.place, "nobody calls %s with a canonical user id; name the account, the user or the role", p.service)
+		p.add(n.position, "nobody calls %s with a canonical user id; name the account, the user or the role", p.service)
 	}
 	if err := s.add(kind, n.text); err != nil {
-		p.add(n.place, "%s", err)
+		p.add(n.position, "%s", err)
 	}
 }
 
 // conditions reads a condition block: operators, below each its keys, below each its values.
 func (p *parser) conditions(n *node) (all []conditionText) {
 	if n.shape != jsonObject {
-		p.add(n.place, "the Condition is an object of operators, not %s", n.shape)
+		p.add(n.position, "the Condition is an object of operators, not %s", n.shape)
 		return nil
 	}
 	for _, m := range n.members {
 		op, err := parseOperator(m.name)
 		switch {
 		case err != nil:
-			p.add(m.place, "%s", err)
+			p.add(m.position, "%s", err)
 		case m.value.shape != jsonObject || len(m.value.members) == 0:
-			p.add(m.value.place, "%s needs an object of condition keys with at least one key", m.name)
+			p.add(m.value.position, "%s needs an object of condition keys with at least one key", m.name)
 		default:
 			all = append(all, p.keys(m.name, op, m.value)...)
 		}
@@ -322,10 +323,10 @@ func (p *parser) keys(name string, op operator, n *node) (all []conditionText) {
 	for _, m := range n.members {
 		lower := strings.ToLower(m.name)
 		if err := checkKey(m.name); err != nil {
-			p.add(m.place, "%q is no condition key: %s", m.name, err)
+			p.add(m.position, "%q is no condition key: %s", m.name, err)
 		}
 		if seen[lower] && !spelt[m.name] {
-			p.add(m.place, "%q is here twice, as keys are the same in either case; join their values in a list", m.name)
+			p.add(m.position, "%q is here twice, as keys are the same in either case; join their values in a list", m.name)
 		}
 		seen[lower], spelt[m.name] = true, true
 		all = append(all, conditionText{name, m.name, p.operands(op, m.value)})
@@ -340,15 +341,15 @@ func (p *parser) operands(op operator, n *node) (values []string) {
 		items = n.items
 	}
 	if len(items) == 0 {
-		p.add(n.place, "the key has no value to compare with; add one, or remove the key")
+		p.add(n.position, "the key has no value to compare with; add one, or remove the key")
 	}
 	for _, item := range items {
 		if item.shape != jsonString && item.shape != jsonNumber && item.shape != jsonBool {
-			p.add(item.place, "a value of a condition is a string, a number or a boolean, not %s", item.shape)
+			p.add(item.position, "a value of a condition is a string, a number or a boolean, not %s", item.shape)
 			continue
 		}
 		if err := checkOperand(op, item.text, p.syntax); err != nil {
-			p.add(item.place, "%s", err)
+			p.add(item.position, "%s", err)
 		}
 		values = append(values, item.text)
 	}
@@ -368,7 +369,7 @@ func checkOperand(op operator, value string, s syntax) (err error) {
 // object reports whether n is an object. It refuses names other than the known ones, but goes on.
 func (p *parser) object(n *node, known ...string) bool {
 	if n.shape != jsonObject {
-		p.add(n.place, "this must be an object, not %s", n.shape)
+		p.add(n.position, "this must be an object, not %s", n.shape)
 		return false
 	}
 	for _, m := range n.members {
@@ -379,7 +380,7 @@ func (p *parser) object(n *node, known ...string) bool {
 		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, m.name) }); i >= 0 {
 			hint = fmt.Sprintf("did you mean %q?", known[i])
 		}
-		p.add(m.place, "unknown element %q; %s", m.name, hint)
+		p.add(m.position, "unknown element %q; %s", m.name, hint)
 	}
 	return true
 }
@@ -387,7 +388,7 @@ func (p *parser) object(n *node, known ...string) bool {
 func (p *parser) forbid(n *node, name, message string) {
 	for _, m := range n.members {
 		if m.name == name {
-			p.add(m.place, "%s is not for this kind of policy: %s", name, message)
+			p.add(m.position, "%s is not for this kind of policy: %s", name, message)
 		}
 	}
 }
@@ -395,7 +396,7 @@ func (p *parser) forbid(n *node, name, message string) {
 // text takes a string.
 func (p *parser) text(n *node) string {
 	if n.shape != jsonString {
-		p.add(n.place, "this must be a string, not %s", n.shape)
+		p.add(n.position, "this must be a string, not %s", n.shape)
 	}
 	return n.text
 }
@@ -407,11 +408,11 @@ func (p *parser) list(n *node) (strings []*node) {
 		items = n.items
 	}
 	if len(items) == 0 {
-		p.add(n.place, "the list is empty; add a value")
+		p.add(n.position, "the list is empty; add a value")
 	}
 	for _, item := range items {
 		if item.shape != jsonString {
-			p.add(item.place, "this must be a string, not %s", item.shape)
+			p.add(item.position, "this must be a string, not %s", item.shape)
 			continue
 		}
 		strings = append(strings, item)
@@ -423,7 +424,7 @@ func (p *parser) list(n *node) (strings []*node) {
 func (p *parser) checked(n *node, check func(string) error) (values []string) {
 	for _, item := range p.list(n) {
 		if err := check(item.text); err != nil {
-			p.add(item.place, "%s", err)
+			p.add(item.position, "%s", err)
 		}
 		values = append(values, item.text)
 	}

@@ -41,15 +41,15 @@ func (e *Error) Error() string {
 	return "invalid policy: " + strings.Join(lines, "; ")
 }
 
-// place is where something stands in a document: under which name in what.
-type place struct {
-	in     *place // nil for the document itself
+// position is where something stands in a document: under which name in what.
+type position struct {
+	in     *position // nil for the document itself
 	name   string
 	offset int // in bytes
 }
 
-// path is the place as a JSON pointer, its names escaped as RFC 6901 §3 says.
-func (p *place) path() string {
+// path is the position as a JSON pointer, its names escaped as RFC 6901 §3 says.
+func (p *position) path() string {
 	var names []string
 	for at := p; at.in != nil; at = at.in {
 		names = append(names, strings.ReplaceAll(strings.ReplaceAll(cut(at.name, longestName), "~", "~0"), "/", "~1"), "/")
@@ -84,7 +84,7 @@ type problems struct {
 // full reports whether there is no use in looking for more.
 func (p *problems) full() bool { return len(p.found) == mostProblems }
 
-func (p *problems) add(at place, format string, args ...any) {
+func (p *problems) add(at position, format string, args ...any) {
 	if p.full() {
 		return
 	}

@@ -221,7 +221,7 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 	}
 	vpc := &VPC{
 		ID:      v.id,
-		ARN:     lattice.Place{Region: c.region, Account: v.object.Account}.VPCARN(v.id),
+		ARN:     lattice.Home{Region: c.region, Account: v.object.Account}.VPCARN(v.id),
 		Account: v.object.Account,
 		CIDR:    v.object.CIDR,
 	}

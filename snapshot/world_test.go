@@ -33,7 +33,7 @@ func at(second int) lattice.Time {
 }
 
 func arnOf(k lattice.Kind, id string) string {
-	return lattice.Place{Region: region, Account: "111122223333"}.ARN(k, id)
+	return lattice.Home{Region: region, Account: "111122223333"}.ARN(k, id)
 }
 
 func aNetwork(id string) Change {

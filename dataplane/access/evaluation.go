@@ -45,7 +45,7 @@ type evaluation struct {
 	query    query
 	// The field that was found last.
 	askedField string
-	foundField place
+	foundField occurrence
 }
 
 // maxText is how much memory for text is kept, in bytes.
@@ -249,7 +249,7 @@ func (e *evaluation) header(name string, i int) (string, bool) {
 			continue
 		}
 		if skip == 0 {
-			e.askedField, e.foundField = name, place{i, at}
+			e.askedField, e.foundField = name, occurrence{i, at}
 			return fields[at].Value, true
 		}
 		skip--

@@ -21,14 +21,14 @@ type query struct {
 	first []uint32
 	// The parameter that was found last, for who asks for the next.
 	asked string
-	found place
+	found occurrence
 }
 
 // parameter is where name and value begin in the text. The value ends where the next name begins.
 type parameter struct{ name, value, next uint32 }
 
-// place is where in a list of fields or parameters value number i of a name was found.
-type place struct {
+// occurrence is where in a list of fields or parameters value number i of a name was found.
+type occurrence struct {
 	i  int
 	at int
 }
@@ -111,7 +111,7 @@ func (q *query) value(name string, i int) (string, bool) {
 			continue
 		}
 		if skip == 0 {
-			q.asked, q.found = name, place{i, int(at - 1)}
+			q.asked, q.found = name, occurrence{i, int(at - 1)}
 			value := q.text[p.value:q.parameters[at].name]
 			return unsafe.String(unsafe.SliceData(value), len(value)), true
 		}

@@ -136,7 +136,7 @@ func TestAPanicWaitsForTheUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.targets[targetA] = func(conn net.Conn) { io.Copy(io.Discard, conn) }
-		to, err := w.proxy.dial(t.Context(), place{vpc: aGroup().VPC, address: targetA})
+		to, err := w.proxy.dial(t.Context(), destination{vpc: aGroup().VPC, address: targetA})
 		if err != nil {
 			t.Fatal(err)
 		}

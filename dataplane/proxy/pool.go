@@ -15,8 +15,9 @@ import (
 	"pergola/dataplane/security"
 )
 
-// place is where a target is, and how it is spoken to there. An address means something only together with its VPC.
-type place struct {
+// destination is where a target is, and how it is spoken to there. An address means something only together with its
+// VPC.
+type destination struct {
 	vpc     string
 	address netip.AddrPort
 	// secure says that TLS is spoken, and serverName whom it is for, which may be nobody in particular.
@@ -28,7 +29,7 @@ type place struct {
 // speaks HTTP/2.
 type targetConn struct {
 	side
-	at        place
+	at        destination
 	stream    bool
 	born      time.Time
 	kept      bool // its connection has served a request before this one
@@ -38,7 +39,7 @@ type targetConn struct {
 
 // connect makes a connection to a place. TLS must agree on one of the protocols; none leaves TLS alone about
 // it.
-func (p *Proxy) connect(ctx context.Context, at place, protocols ...string) (net.Conn, error) {
+func (p *Proxy) connect(ctx context.Context, at destination, protocols ...string) (net.Conn, error) {
 	conn, err := p.reach(ctx, at)
 	if err != nil || !at.secure {
 		return conn, err
@@ -53,14 +54,14 @@ func (p *Proxy) connect(ctx context.Context, at place, protocols ...string) (net
 }
 
 // reach makes a connection that says nothing yet.
-func (p *Proxy) reach(ctx context.Context, at place) (net.Conn, error) {
+func (p *Proxy) reach(ctx context.Context, at destination) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
 	defer cancel()
 	return p.config.Dial(ctx, at.vpc, at.address)
 }
 
 // dial makes a connection that speaks HTTP/1.1.
-func (p *Proxy) dial(ctx context.Context, at place) (*targetConn, error) {
+func (p *Proxy) dial(ctx context.Context, at destination) (*targetConn, error) {
 	conn, err := p.connect(ctx, at)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func (p *Proxy) dial(ctx context.Context, at place) (*targetConn, error) {
 // where it has room. With prior knowledge the target is taken to speak it where there is no TLS (RFC 9113 §3.3).
 //
 // Requests that come together share a connection: the first makes it, and the others wait and fare as it does.
-func (p *Proxy) open(at place, fresh bool) (stream *http2.Stream, kept bool, err error) {
+func (p *Proxy) open(at destination, fresh bool) (stream *http2.Stream, kept bool, err error) {
 	for !fresh {
 		stream, d, first := p.pool.open(at)
 		switch {
@@ -93,7 +94,7 @@ func (p *Proxy) open(at place, fresh bool) (stream *http2.Stream, kept bool, err
 }
 
 // openFirst makes a connection, opens its first stream, and lets others open more.
-func (p *Proxy) openFirst(at place) (*http2.Stream, error) {
+func (p *Proxy) openFirst(at destination) (*http2.Stream, error) {
 	// It is not for one request alone, so that none can break it off.
 	conn, err := p.connect(context.Background(), at, "h2")
 	if err != nil {
@@ -126,9 +127,9 @@ type pool struct {
 	log      *slog.Logger
 
 	mu     sync.Mutex // guards all below
-	idle   map[place][]*targetConn
+	idle   map[destination][]*targetConn
 	kept   int // how many idle holds
-	common map[place]*shared
+	common map[destination]*shared
 	timer  *time.Timer // set while connections are kept
 	closed bool
 }
@@ -153,11 +154,11 @@ type sharedConn struct {
 
 func newPool(perPlace int, lifetime time.Duration, log *slog.Logger) *pool {
 	return &pool{perPlace: perPlace, most: containment.Portion(maxIdle, 10), lifetime: lifetime, log: log,
-		idle: map[place][]*targetConn{}, common: map[place]*shared{}}
+		idle: map[destination][]*targetConn{}, common: map[destination]*shared{}}
 }
 
 // take returns a kept connection, or nil.
-func (p *pool) take(at place) *targetConn {
+func (p *pool) take(at destination) *targetConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	conns := p.idle[at]
@@ -175,7 +176,7 @@ func (p *pool) take(at place) *targetConn {
 
 // open opens a stream of a connection that is there. Where none has room it returns the dial to wait for; first says that
 // this is a new one, for the caller to make and to end with dialled.
-func (p *pool) open(at place) (stream *http2.Stream, waitFor *dial, first bool) {
+func (p *pool) open(at destination) (stream *http2.Stream, waitFor *dial, first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.commonAt(at)
@@ -193,7 +194,7 @@ func (p *pool) open(at place) (stream *http2.Stream, waitFor *dial, first bool) 
 }
 
 // dialled ends a dial for all who wait for it.
-func (p *pool) dialled(at place, d *dial) {
+func (p *pool) dialled(at destination, d *dial) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.commonAt(at).dial = nil
@@ -201,7 +202,7 @@ func (p *pool) dialled(at place, d *dial) {
 }
 
 // commonAt returns the connections to a place that many requests share; there may be none. mu is held.
-func (p *pool) commonAt(at place) *shared {
+func (p *pool) commonAt(at destination) *shared {
 	s := p.common[at]
 	if s == nil {
 		s = &shared{}
@@ -212,7 +213,7 @@ func (p *pool) commonAt(at place) *shared {
 }
 
 // share lets others use a connection.
-func (p *pool) share(at place, c *http2.Client) {
+func (p *pool) share(at destination, c *http2.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

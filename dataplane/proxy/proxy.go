@@ -550,7 +550,7 @@ func (x *exchange) releaseTarget() {
 
 // connect takes a connection to the target that was kept or is shared, unless a fresh one is asked for, or makes one.
 func (x *exchange) connect(group *snapshot.TargetGroup, fresh bool) (err error) {
-	at := place{vpc: group.VPC, address: x.record.Target, secure: group.Protocol == lattice.TargetHTTPS}
+	at := destination{vpc: group.VPC, address: x.record.Target, secure: group.Protocol == lattice.TargetHTTPS}
 	if at.secure && !x.balanced {
 		at.serverName = x.serverName()
 	}
@@ -570,7 +570,7 @@ func (x *exchange) connect(group *snapshot.TargetGroup, fresh bool) (err error) 
 	return nil
 }
 
-func (x *exchange) takeConn(at place, fresh bool) (err error) {
+func (x *exchange) takeConn(at destination, fresh bool) (err error) {
 	if !fresh {
 		x.to = x.proxy.pool.take(at)
 	}
@@ -586,7 +586,7 @@ func (x *exchange) takeConn(at place, fresh bool) (err error) {
 	return nil
 }
 
-func (x *exchange) openStream(at place, fresh bool) error {
+func (x *exchange) openStream(at destination, fresh bool) error {
 	stream, kept, err := x.proxy.open(at, fresh)
 	if err == nil {
 		x.stream = targetConn{side: http2Side(stream), at: at, stream: true, kept: kept}

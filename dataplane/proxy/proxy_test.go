@@ -600,7 +600,7 @@ func TestFault_A4_AConnectionThatWasCutIsNotKept(t *testing.T) {
 			x.client.cut()
 		}
 		x.giveBack(time.Now())
-		if kept := p.pool.take(place{}) != nil; kept == leaves || target.cut != leaves || target.closed != leaves {
+		if kept := p.pool.take(destination{}) != nil; kept == leaves || target.cut != leaves || target.closed != leaves {
 			t.Errorf("a client that leaves: %t; the target's connection is kept: %t, cut: %t, closed: %t", leaves, kept,
 				target.cut, target.closed)
 		}
