@@ -194,6 +194,12 @@ func (w *world) keys() (keys []string) {
 	return keys
 }
 
+// What other services have is put there as they would.
+var (
+	instances     = store.NewKind[ec2.Instance](ec2.KindInstance)
+	loadBalancers = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
+)
+
 func (w *world) write(f func(tx *store.Tx) error) {
 	w.t.Helper()
 	if _, err := w.Store.Update(w.ctx, f); err != nil {
@@ -230,11 +236,12 @@ func (w *world) securityGroup(name, vpc string) string {
 	return group
 }
 
-func (w *world) instance(name, vpc string, state ec2.InstanceState) string {
+func (w *world) instance(name, vpc string, status lattice.Status) string {
 	w.t.Helper()
 	instance := id("i-", name)
 	w.write(func(tx *store.Tx) error {
-		return instances.Put(tx, instance, ec2.Instance{ID: instance, Account: w.caller.Account, VPC: vpc, State: state})
+		return instances.Put(tx, instance, ec2.Instance{ID: instance, Account: w.caller.Account, VPC: vpc,
+			Stage: lattice.Stage{Status: status}, Intent: lattice.Intent{Deleting: status == lattice.StatusGone}})
 	})
 	return instance
 }

@@ -10,23 +10,14 @@ import (
 	"pergola/store"
 )
 
-// loadBalancers belong to Elastic Load Balancing. They are read in the transaction that relies on them.
-var loadBalancers = store.NewKind[elbv2.LoadBalancer](elbv2.KindLoadBalancer)
-
 // maxGroupsOfLoadBalancer is in how many target groups a load balancer may be (user guide, "Application Load Balancers as
 // targets in VPC Lattice").
 const maxGroupsOfLoadBalancer = 2
 
-// loadBalancer reads a load balancer with its status.
+// loadBalancer reads a load balancer of Elastic Load Balancing with its status, in the transaction that relies on it.
 func (op *call) loadBalancer(id string) (elbv2.LoadBalancer, error) {
-	balancer, err := loadBalancers.Get(op.Tx, id)
-	if err != nil {
-		return balancer, err
-	}
-	inside := lattice.Stage{Status: balancer.Status, Failure: balancer.Failure}
-	stage, err := resource.StageOf(op.Tx, elbv2.KindLoadBalancer, id, inside)
-	balancer.Status, balancer.Failure = stage.Status, stage.Failure
-	return balancer, err
+	return resource.ReadForeign(op.Tx, elbv2.KindLoadBalancer, id,
+		func(l *elbv2.LoadBalancer) *lattice.Stage { return &l.Stage })
 }
 
 // refuseLoadBalancer says why a load balancer cannot be the one target of the group, or "". The port need not be that of

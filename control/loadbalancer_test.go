@@ -15,7 +15,8 @@ func (w *world) balancer(name, vpc string, status lattice.Status) string {
 	id := id("", name)[:16]
 	arn := "arn:aws:elasticloadbalancing:us-west-2:" + w.caller.Account + ":loadbalancer/app/" + name + "/" + id
 	w.write(func(tx *store.Tx) error {
-		return loadBalancers.Put(tx, id, elbv2.LoadBalancer{ID: id, ARN: arn, Account: w.caller.Account, Name: name, VPC: vpc, Status: status})
+		return loadBalancers.Put(tx, id, elbv2.LoadBalancer{ID: id, ARN: arn, Account: w.caller.Account, Name: name, VPC: vpc,
+			Stage: lattice.Stage{Status: status}})
 	})
 	return arn
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"pergola/aws/ec2"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -14,7 +15,6 @@ var (
 	vpcs           = store.NewKind[ec2.VPC](ec2.KindVPC)
 	subnets        = store.NewKind[ec2.Subnet](ec2.KindSubnet)
 	securityGroups = store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup)
-	instances      = store.NewKind[ec2.Instance](ec2.KindInstance)
 )
 
 // mayDescribe asks whether the caller may see what an operation reads of EC2, such as "Vpcs" (user guide, Amazon VPC
@@ -81,6 +81,11 @@ func (op *call) subnetsOf(vpc string) ([]ec2.Subnet, error) {
 		of[i] = entry.Value
 	}
 	return of, err
+}
+
+// instance reads an instance with its status.
+func (op *call) instance(id string) (ec2.Instance, error) {
+	return resource.ReadForeign(op.Tx, ec2.KindInstance, id, func(i *ec2.Instance) *lattice.Stage { return &i.Stage })
 }
 
 // references say what refers to resources of EC2, so that they are not deleted: subnets to their VPC, and from here VPC

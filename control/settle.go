@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"pergola/control/resource"
 	"pergola/control/settling"
 	"pergola/lattice"
 	"pergola/store"
@@ -17,8 +18,12 @@ const drainTime = time.Minute
 // when no node has requests with it any more, or a minute after its deregistration.
 func Rows() []settling.Row {
 	return []settling.Row{
-		services.Row(false, dropService), targetGroups.Row(false, dropTargetGroup),
-		serviceAssociations.Row(false, dropServiceAssociation), vpcAssociations.Row(true, dropVPCAssociation),
+		services.Row(resource.Course[lattice.Service]{Drop: dropService}),
+		targetGroups.Row(resource.Course[lattice.TargetGroup]{Drop: dropTargetGroup}),
+		serviceAssociations.Row(
+			resource.Course[lattice.ServiceNetworkServiceAssociation]{Drop: dropServiceAssociation}),
+		vpcAssociations.Row(
+			resource.Course[lattice.ServiceNetworkVPCAssociation]{Updates: true, Drop: dropVPCAssociation}),
 		{Kind: lattice.KindTarget.Name, Waits: drains, Settle: dropTarget},
 	}
 }

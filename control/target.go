@@ -171,7 +171,7 @@ func (p *targetPlace) refusal(target lattice.Target) (string, error) {
 }
 
 func (p *targetPlace) refuseInstance(id string) (string, error) {
-	instance, err := instances.Get(p.op.Tx, id)
+	instance, err := p.op.instance(id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return "the instance does not exist", nil
@@ -181,8 +181,8 @@ func (p *targetPlace) refuseInstance(id string) (string, error) {
 		return "the instance is not in the account of the target group", nil
 	case instance.VPC != p.vpc.ID:
 		return fmt.Sprintf("the instance is not in %s, the VPC of the target group", p.vpc.ID), nil
-	case instance.State != ec2.InstanceRunning:
-		return fmt.Sprintf("the instance is %s; only a running instance can be registered", instance.State), nil
+	case instance.State() != ec2.InstanceRunning:
+		return fmt.Sprintf("the instance is %s; only a running instance can be registered", instance.State()), nil
 	}
 	return "", nil
 }

@@ -104,13 +104,13 @@ func TestRegisterTargetsByInstance(t *testing.T) {
 	group := w.groupOf("fleet", lattice.TargetInstance, lattice.TargetGroupConfig{VPCIdentifier: vpc, Protocol: lattice.TargetHTTP})
 	w.settleNow()
 	w.caller = callerOf(other)
-	foreign := w.instance("foreign", vpc, ec2.InstanceRunning)
+	foreign := w.instance("foreign", vpc, lattice.StatusActive)
 	w.caller = callerOf(account)
 	for target, says := range map[string]string{
-		w.instance("good", vpc, ec2.InstanceRunning):      "",
-		w.instance("new", vpc, ec2.InstancePending):       "pending",
-		w.instance("old", vpc, ec2.InstanceTerminated):    "terminated",
-		w.instance("far", elsewhere, ec2.InstanceRunning): "not in " + vpc,
+		w.instance("good", vpc, lattice.StatusActive):          "",
+		w.instance("new", vpc, lattice.StatusCreateInProgress): "pending",
+		w.instance("old", vpc, lattice.StatusGone):             "terminated",
+		w.instance("far", elsewhere, lattice.StatusActive):     "not in " + vpc,
 		foreign:             "not in the account",
 		id("i-", "unknown"): "does not exist",
 	} {

@@ -39,9 +39,14 @@ type Failure struct {
 // Stage is how far the last change of a resource has come. The store has it apart from the resource: nodes bring it
 // about and do not follow it.
 type Stage struct {
-	Status Status `json:"status"`
+	Status Status `json:"status,omitempty"`
 	Failure
+	// Until is when it ends, even if nodes have not said so; zero for never.
+	Until Time `json:"until,omitzero"`
 }
+
+// StatusGone is the status of a resource that is gone, and is still described. AWS has no word for it.
+const StatusGone Status = "GONE"
 
 // Intent is what the owner of a resource wants whose changes take time, as far as the resource does not say so itself.
 type Intent struct {

@@ -59,7 +59,7 @@ func (i instances) describe(vpcID string, client netip.Addr) (found metadata.Ins
 	}
 	err := i.mirror.View(func(tx *store.Tx) error {
 		instance, err := instanceKind.Get(tx, vpc.Instances[at].ID)
-		if err != nil || !exists(&instance) {
+		if err != nil || instance.Deleting {
 			return unlessMissing(err)
 		}
 		found, err = i.instance(tx, &instance)
@@ -78,10 +78,6 @@ func unlessMissing(err error) error {
 		return nil
 	}
 	return err
-}
-
-func exists(i *ec2.Instance) bool {
-	return i.State == ec2.InstancePending || i.State == ec2.InstanceRunning
 }
 
 func (i instances) instance(tx *store.Tx, in *ec2.Instance) (metadata.Instance, error) {

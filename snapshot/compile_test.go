@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"pergola/aws/ec2"
 	"pergola/lattice"
 )
 
@@ -145,9 +144,9 @@ func TestTargetsFollowTheirInstance(t *testing.T) {
 		change Change
 		want   string
 	}{
-		{"running", anInstance("i-1", "vpc-1", "10.0.0.5", ec2.InstanceRunning), "10.0.0.5:8080"},
-		{"other address", anInstance("i-1", "vpc-1", "10.0.0.9", ec2.InstanceRunning), "10.0.0.9:8080"},
-		{"terminated", anInstance("i-1", "vpc-1", "10.0.0.5", ec2.InstanceTerminated), "invalid AddrPort"},
+		{"running", anInstance("i-1", "vpc-1", "10.0.0.5", lattice.StatusActive), "10.0.0.5:8080"},
+		{"other address", anInstance("i-1", "vpc-1", "10.0.0.9", lattice.StatusActive), "10.0.0.9:8080"},
+		{"terminated", anInstance("i-1", "vpc-1", "10.0.0.5", lattice.StatusGone), "invalid AddrPort"},
 		{"gone", gone("instance/i-1"), "invalid AddrPort"},
 	} {
 		s := build(t, test.change)

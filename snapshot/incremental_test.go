@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/lattice"
 )
@@ -141,7 +140,7 @@ func randomPut(r *rand.Rand) Change {
 	case 0:
 		return aVPC(one("vpc-", 3))
 	case 1:
-		states := []ec2.InstanceState{ec2.InstanceRunning, ec2.InstanceTerminated}
+		states := []lattice.Status{lattice.StatusActive, lattice.StatusGone}
 		return anInstance(one("i-", 3), one("vpc-", 3), one("10.0.0.", 9), states[r.IntN(2)])
 	case 2:
 		id := one("sn-", 3)
@@ -211,7 +210,7 @@ func TestUnchangedIsShared(t *testing.T) {
 		{"service association", aServiceAssociation("snsa-9", "sn-2", "svc-3", 9), []string{"sn-2", "vpc-2"}},
 		{"vpc association", aVPCAssociation("snva-9", "sn-2", "vpc-1", 0), []string{"vpc-1"}},
 		{"target", aTarget("tg-2", balancerARN("elb-2"), 80), []string{"tg-2", "svc-2", "sn-2", "vpc-2"}},
-		{"instance that is no target", anInstance("i-9", "vpc-2", "10.0.0.7", ec2.InstanceRunning), []string{"vpc-2"}},
+		{"instance that is no target", anInstance("i-9", "vpc-2", "10.0.0.7", lattice.StatusActive), []string{"vpc-2"}},
 		{"instance that is a target", gone("instance/i-1"), []string{"tg-1", "svc-1", "sn-1", "vpc-1"}},
 		{"vpc", aVPC("vpc-3"), []string{"vpc-3"}},
 		{"auth type of a network", aNetwork("sn-2"), []string{"sn-2", "vpc-2"}},
@@ -221,7 +220,7 @@ func TestUnchangedIsShared(t *testing.T) {
 		{"load balancer", aBalancer("elb-9", "vpc-3", "group-1"), []string{"elb-9"}},
 		{"load balancer that is a target", gone("loadbalancer/elb-1"), []string{"elb-1", "tg-2", "svc-2", "sn-2", "vpc-2"}},
 		{"load balancer's target group", aBalancerGroup("group-1", "i-1"), []string{"elb-1", "vpc-2"}},
-		{"load balancer's target", anInstance("i-7", "vpc-2", "10.0.0.8", ec2.InstanceRunning), []string{"elb-1", "vpc-2"}},
+		{"load balancer's target", anInstance("i-7", "vpc-2", "10.0.0.8", lattice.StatusActive), []string{"elb-1", "vpc-2"}},
 		{"kind of no concern", Change{"subnet/subnet-1", []byte("{}")}, nil},
 	} {
 		c := NewCompiler(region)

@@ -227,8 +227,7 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 	}
 	vpc.Network, vpc.Association = v.network()
 	for id, i := range v.instances {
-		// A pending instance is one that waits for the nodes to make it.
-		if i.State == ec2.InstancePending || i.State == ec2.InstanceRunning {
+		if !i.Deleting {
 			vpc.Instances = append(vpc.Instances, Instance{id, i.Address})
 		}
 	}

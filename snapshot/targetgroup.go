@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"pergola/aws/ec2"
 	"pergola/lattice"
 	"pergola/snapshot/table"
 )
@@ -129,9 +128,9 @@ func (c *Compiler) addresses(kind lattice.TargetGroupType, t *lattice.Registered
 	return first, more
 }
 
-// instanceAddress is where an instance is, or invalid if it does not run.
+// instanceAddress is where an instance is, or invalid if it is to go.
 func (c *Compiler) instanceAddress(id string) netip.Addr {
-	if i := c.instances[id]; i != nil && i.State == ec2.InstanceRunning {
+	if i := c.instances[id]; i != nil && !i.Deleting {
 		return i.Address
 	}
 	return netip.Addr{}

@@ -151,8 +151,9 @@ func aVPC(id string) Change {
 	return put("vpc/"+id, ec2.VPC{ID: id, Account: "111122223333", CIDR: netip.MustParsePrefix("10.0.0.0/16")})
 }
 
-func anInstance(id, vpc, address string, state ec2.InstanceState) Change {
-	return put("instance/"+id, ec2.Instance{ID: id, VPC: vpc, Address: netip.MustParseAddr(address), State: state})
+func anInstance(id, vpc, address string, status lattice.Status) Change {
+	return put("instance/"+id, ec2.Instance{ID: id, VPC: vpc, Address: netip.MustParseAddr(address),
+		Intent: lattice.Intent{Deleting: status != lattice.StatusActive}})
 }
 
 func balancerARN(id string) string {
@@ -191,7 +192,7 @@ func aBalancerGroup(id string, instances ...string) Change {
 func story() []Change {
 	return []Change{
 		aVPC("vpc-1"),
-		anInstance("i-1", "vpc-1", "10.0.0.5", ec2.InstanceRunning),
+		anInstance("i-1", "vpc-1", "10.0.0.5", lattice.StatusActive),
 		aNetwork("sn-1"),
 		aVPCAssociation("snva-1", "sn-1", "vpc-1", 1),
 		namedService("svc-1", "Parking.Example.com"),

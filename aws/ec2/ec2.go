@@ -3,10 +3,13 @@
 package ec2
 
 import (
+	"encoding/json"
 	"net"
 	"net/netip"
 	"strings"
 	"time"
+
+	"pergola/lattice"
 )
 
 // The kinds under which the store keeps these nouns, by their ids.
@@ -34,8 +37,8 @@ type VPC struct {
 	// DNSSupport and DNSHostnames are the VPC attributes enableDnsSupport and enableDnsHostnames.
 	DNSSupport   bool `json:"dnsSupport"`
 	DNSHostnames bool `json:"dnsHostnames"`
-	// Failure is why a node cannot make the VPC; "" if all can.
-	Failure string `json:"failure,omitempty"`
+	// Stage is ACTIVE, and UPDATE_FAILED while a node cannot make the VPC.
+	lattice.Stage
 }
 
 // Subnet is a part of a VPC's addresses, in one availability zone.
@@ -83,27 +86,59 @@ type Instance struct {
 	ID      string `json:"id"`
 	Account string `json:"account"`
 	// Reservation is shared by the instances that were launched together, and Index counts them from 0.
-	Reservation    string        `json:"reservation,omitempty"`
-	Index          int           `json:"index,omitempty"`
-	VPC            string        `json:"vpc"`
-	Subnet         string        `json:"subnet"`
-	Address        netip.Addr    `json:"address"`
-	SecurityGroups []string      `json:"securityGroups,omitempty"`
-	ImageID        string        `json:"imageId,omitempty"`
-	Type           string        `json:"type,omitempty"`
-	Launched       time.Time     `json:"launched"`
-	State          InstanceState `json:"state"`
-	// Failure is why a node cannot make the instance; "" if all can. One that was pending then is terminated.
-	Failure string `json:"failure,omitempty"`
+	Reservation    string     `json:"reservation,omitempty"`
+	Index          int        `json:"index,omitempty"`
+	VPC            string     `json:"vpc"`
+	Subnet         string     `json:"subnet"`
+	Address        netip.Addr `json:"address"`
+	SecurityGroups []string   `json:"securityGroups,omitempty"`
+	ImageID        string     `json:"imageId,omitempty"`
+	Type           string     `json:"type,omitempty"`
+	Launched       time.Time  `json:"launched"`
+	// Stage is CREATE_IN_PROGRESS until every live node has made the instance, and ACTIVE from then on; UPDATE_FAILED while
+	// one cannot make it any more; DELETE_IN_PROGRESS until they have forgotten it, and GONE for as long as it is described
+	// after that. One that a node could not make at first is gone, with the reason.
+	lattice.Stage
+	// Intent says whether nodes are to have the instance.
+	lattice.Intent
 	// Profile is the instance profile that is associated with the instance, or nil.
 	Profile         *ProfileAssociation `json:"profile,omitempty"`
 	MetadataOptions MetadataOptions     `json:"metadataOptions,omitzero"`
-	// Terminated is when the nodes had forgotten the instance. It is described for a minute after that.
-	Terminated  time.Time         `json:"terminated,omitzero"`
-	Tags        map[string]string `json:"tags,omitempty"`
-	ClientToken string            `json:"clientToken,omitempty"`
+	Tags            map[string]string   `json:"tags,omitempty"`
+	ClientToken     string              `json:"clientToken,omitempty"`
 	// UserData is what the instance may ask its metadata for, in Base64; "" for none.
 	UserData string `json:"userData,omitempty"`
+}
+
+// UnmarshalJSON reads an instance. One from before statuses were kept apart has its state in itself.
+func (i *Instance) UnmarshalJSON(data []byte) error {
+	type plain Instance
+	older := struct {
+		*plain
+		State      InstanceState `json:"state"`
+		Failure    string        `json:"failure"`
+		Terminated time.Time     `json:"terminated"`
+	}{plain: (*plain)(i)}
+	if err := json.Unmarshal(data, &older); err != nil || older.State == "" {
+		return err
+	}
+	i.Stage = lattice.Stage{Status: statusOf[older.State], Failure: lattice.Failure{FailureMessage: older.Failure},
+		Until: lattice.Time{Time: older.Terminated}}
+	i.Deleting = older.State == InstanceShuttingDown || older.State == InstanceTerminated
+	return nil
+}
+
+// State is where the instance stands in its life.
+func (i *Instance) State() InstanceState {
+	switch {
+	case i.Status == lattice.StatusGone:
+		return InstanceTerminated
+	case i.Deleting:
+		return InstanceShuttingDown
+	case i.Status == lattice.StatusCreateInProgress:
+		return InstancePending
+	}
+	return InstanceRunning
 }
 
 // MaxUserData is the most bytes of user data that an instance may have (EC2 user guide, "User data").
@@ -157,3 +192,9 @@ const (
 	InstanceShuttingDown InstanceState = "shutting-down"
 	InstanceTerminated   InstanceState = "terminated"
 )
+
+// statusOf are the statuses of instances that have their state in themselves.
+var statusOf = map[InstanceState]lattice.Status{
+	InstancePending: lattice.StatusCreateInProgress, InstanceRunning: lattice.StatusActive,
+	InstanceShuttingDown: lattice.StatusDeleteInProgress, InstanceTerminated: lattice.StatusGone,
+}

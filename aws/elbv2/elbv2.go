@@ -28,12 +28,10 @@ type LoadBalancer struct {
 	Name    string `json:"name"`
 	DNSName string `json:"dnsName"`
 	VPC     string `json:"vpc"`
-	// Status is CREATE_IN_PROGRESS until every live node has made the load balancer, and ACTIVE from then on;
+	// Stage is CREATE_IN_PROGRESS until every live node has made the load balancer, and ACTIVE from then on;
 	// CREATE_FAILED while one cannot make it, and UPDATE_FAILED while one cannot make it any more, as a listener on a port
 	// that is taken.
-	Status lattice.Status `json:"status,omitempty"`
-	// Failure is why it has failed.
-	lattice.Failure
+	lattice.Stage
 	lattice.Intent
 	// Nodes are where the load balancer is, in order of zone.
 	Nodes          []Node   `json:"nodes"`

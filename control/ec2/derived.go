@@ -62,7 +62,7 @@ func (op *call) DescribeNetworkInterfaces(
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(i *ec2.Instance) bool { return i.State == ec2.InstanceTerminated })
+	all = slices.DeleteFunc(all, func(i *ec2.Instance) bool { return i.State() == ec2.InstanceTerminated })
 	picked, err := interfaces.pick(all, in.IDs, in.Filters)
 	if err != nil {
 		return nil, err

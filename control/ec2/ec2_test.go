@@ -49,10 +49,8 @@ func newWorld(t *testing.T) *world {
 // newWorldWith makes a world with some quotas.
 func newWorldWith(t *testing.T, quotas map[string]int) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	objects, err := store.Open(ctx, store.Config{Dir: filepath.Join(t.TempDir(), "store"), NoSync: true, Logger: log})
+	objects, err := store.Open(t.Context(), store.Config{Dir: filepath.Join(t.TempDir(), "store"), NoSync: true, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +59,16 @@ func newWorldWith(t *testing.T, quotas map[string]int) *world {
 			t.Error(err)
 		}
 	})
+	return newWorldOn(t, objects, quotas)
+}
+
+// newWorldOn makes a world on a store that is there, as another process would.
+func newWorldOn(t *testing.T, objects *store.Store, quotas map[string]int) *world {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, caller: root("100000000001")}
 	w.Control = ec2.New(operation.Config{
-		Store: objects, Region: "us-west-2", Quotas: quotas, Logger: log,
+		Store: objects, Region: "us-west-2", Quotas: quotas, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Now: w.now,
 	})
 	return w

@@ -179,7 +179,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 		instance := &ec2.Instance{
 			ID: op.newID(instances.prefix), Account: op.Account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
-			ImageID: l.ImageID, Type: l.instanceType, Launched: now, State: ec2.InstancePending,
+			ImageID: l.ImageID, Type: l.instanceType, Launched: now, Stage: lattice.Stage{Status: lattice.StatusCreateInProgress},
 			Tags: l.tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
 			UserData: l.UserData,
 		}
@@ -234,7 +234,7 @@ func runningOf(tx *store.Tx, account string) (int, error) {
 // holdsOfInstance are the instance's address and what it refers to, its account among that. A terminated instance has
 // given them up.
 func holdsOfInstance(i *ec2.Instance) []resource.Hold {
-	if i.State == ec2.InstanceTerminated {
+	if i.State() == ec2.InstanceTerminated {
 		return nil
 	}
 	return append(refersTo(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...),
@@ -253,14 +253,14 @@ func (op *call) describeReservation(members []*ec2.Instance) (*ec2.Reservation, 
 
 func (op *call) describeInstance(i *ec2.Instance) (ec2.InstanceDescription, error) {
 	d := ec2.InstanceDescription{
-		ID: i.ID, ImageID: i.ImageID, State: i.State.Describe(), Type: i.Type, LaunchTime: ec2.Instant{Time: i.Launched},
+		ID: i.ID, ImageID: i.ImageID, State: i.State().Describe(), Type: i.Type, LaunchTime: ec2.Instant{Time: i.Launched},
 		LaunchIndex: i.Index, Tenancy: "default", Monitoring: "disabled", SourceDestCheck: true,
 		Architecture: ec2.Architecture, RootDeviceType: rootDeviceType, ClientToken: i.ClientToken, Tags: sortedTags(i.Tags),
 	}
-	if i.Failure != "" {
-		d.StateReason = &ec2.StateReason{Code: internalError, Message: internalError + ": " + i.Failure}
+	if i.FailureMessage != "" {
+		d.StateReason = &ec2.StateReason{Code: internalError, Message: internalError + ": " + i.FailureMessage}
 	}
-	if i.State == ec2.InstanceTerminated {
+	if i.State() == ec2.InstanceTerminated {
 		return d, nil // what it had may be gone or belong to another by now
 	}
 	subnet, err := subnets.read(op, i.Subnet)
@@ -296,16 +296,16 @@ func instanceAttributes(op *call, i *ec2.Instance) map[string][]string {
 	attributes := map[string][]string{
 		"instance-id": {i.ID}, "reservation-id": {i.Reservation}, "owner-id": {i.Account}, "image-id": {i.ImageID},
 		"instance-type": {i.Type}, "client-token": {i.ClientToken}, "launch-time": {lattice.Time{Time: i.Launched}.UTC().Format("2006-01-02T15:04:05.000Z")},
-		"instance-state-name": {string(i.State)}, "instance-state-code": {strconv.Itoa(i.State.Code())},
+		"instance-state-name": {string(i.State())}, "instance-state-code": {strconv.Itoa(i.State().Code())},
 		"state-reason-code": nil,
 	}
-	if i.Failure != "" {
+	if i.FailureMessage != "" {
 		attributes["state-reason-code"] = []string{internalError}
 	}
 	maps.Copy(attributes, profileAttributes(i))
 	maps.Copy(attributes, optionAttributes(i))
 	var place map[string][]string
-	if i.State != ec2.InstanceTerminated {
+	if i.State() != ec2.InstanceTerminated {
 		place = map[string][]string{
 			"vpc-id": {i.VPC}, "subnet-id": {i.Subnet}, "instance.group-id": i.SecurityGroups,
 			"private-ip-address": {i.Address.String()}, "private-dns-name": {i.PrivateName(op.Region)},
@@ -351,12 +351,12 @@ func (op *call) TerminateInstances(in *ec2.TerminateInstancesRequest) (*ec2.Term
 		if err != nil {
 			return ec2.InstanceStateChange{}, err
 		}
-		before := instance.State
-		if before == ec2.InstancePending || before == ec2.InstanceRunning {
-			instance.State = ec2.InstanceShuttingDown
+		before := instance.State()
+		if !instance.Deleting {
+			instance.Status = lattice.StatusDeleteInProgress
 			err = instances.Put(op.Call, instance)
 		}
-		return ec2.InstanceStateChange{ID: id, Current: instance.State.Describe(), Previous: before.Describe()}, err
+		return ec2.InstanceStateChange{ID: id, Current: instance.State().Describe(), Previous: before.Describe()}, err
 	})
 	return &ec2.TerminateInstancesResponse{Instances: changes}, err
 }

@@ -37,8 +37,8 @@ func (op *call) ModifyInstanceMetadataOptions(
 	if err != nil {
 		return nil, err
 	}
-	if isEnding(instance) {
-		return nil, aws.Errorf("IncorrectInstanceState", "The instance %s is %s", instance.ID, instance.State)
+	if instance.Deleting {
+		return nil, aws.Errorf("IncorrectInstanceState", "The instance %s is %s", instance.ID, instance.State())
 	}
 	if err := applyOptions(&instance.MetadataOptions, in.MetadataOptionsChanges); err != nil {
 		return nil, err

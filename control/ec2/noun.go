@@ -27,37 +27,43 @@ type labels struct {
 	missing, malformed string
 }
 
-// newNoun makes a noun of the kind that the store has under a name.
-func newNoun[T any](name string, l labels, head func(*T) resource.Head, holds func(*T) []resource.Hold,
-	attributes func(*call, *T) map[string][]string) noun[T] {
-	return noun[T]{resource.New(resource.Definition[T]{
-		Name: name, Head: head, Holds: holds, Hidden: true, Tagging: "CreateTags",
-		Missing: func(ref resource.Ref) error {
-			return aws.Errorf(l.missing, "The %s '%s' does not exist", l.label, ref.Named)
-		},
-	}), l, attributes}
+// newNoun makes a noun of what tells its kind from the others, the words of EC2 aside.
+func newNoun[T any](d resource.Definition[T], l labels, attributes func(*call, *T) map[string][]string) noun[T] {
+	d.Hidden, d.Tagging = true, "CreateTags"
+	d.Missing = func(ref resource.Ref) error {
+		return aws.Errorf(l.missing, "The %s '%s' does not exist", l.label, ref.Named)
+	}
+	return noun[T]{resource.New(d), l, attributes}
 }
 
 var (
-	vpcs = newNoun(ec2.KindVPC,
-		labels{"vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed"},
-		func(v *ec2.VPC) resource.Head { return resource.Head{Path: v.ID, Account: v.Account, Tags: &v.Tags} },
-		nil, vpcAttributes)
-	subnets = newNoun(ec2.KindSubnet,
-		labels{"subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed"},
-		func(s *ec2.Subnet) resource.Head { return resource.Head{Path: s.ID, Account: s.Account, Tags: &s.Tags} },
-		func(s *ec2.Subnet) []resource.Hold { return refersTo(s.ID, s.VPC) }, subnetAttributes)
-	groups = newNoun(ec2.KindSecurityGroup,
-		labels{"sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed"},
-		func(g *ec2.SecurityGroup) resource.Head {
+	vpcs = newNoun(resource.Definition[ec2.VPC]{
+		Name:     ec2.KindVPC,
+		Head:     func(v *ec2.VPC) resource.Head { return resource.Head{Path: v.ID, Account: v.Account, Tags: &v.Tags} },
+		Progress: func(v *ec2.VPC) resource.Progress { return resource.ProgressOf(&v.Stage, nil) },
+	}, labels{"vpc-", "vpc", "vpc ID", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed"}, vpcAttributes)
+	subnets = newNoun(resource.Definition[ec2.Subnet]{
+		Name:  ec2.KindSubnet,
+		Head:  func(s *ec2.Subnet) resource.Head { return resource.Head{Path: s.ID, Account: s.Account, Tags: &s.Tags} },
+		Holds: func(s *ec2.Subnet) []resource.Hold { return refersTo(s.ID, s.VPC) },
+	}, labels{"subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed"}, subnetAttributes)
+	groups = newNoun(resource.Definition[ec2.SecurityGroup]{
+		Name: ec2.KindSecurityGroup,
+		Head: func(g *ec2.SecurityGroup) resource.Head {
 			return resource.Head{Path: g.ID, Account: g.Account, Tags: &g.Tags}
-		}, holdsOfGroup, groupAttributes)
-	instances = newNoun(ec2.KindInstance,
-		labels{"i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"},
-		func(i *ec2.Instance) resource.Head {
+		},
+		Holds: holdsOfGroup,
+	}, labels{"sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed"},
+		groupAttributes)
+	instances = newNoun(resource.Definition[ec2.Instance]{
+		Name: ec2.KindInstance,
+		Head: func(i *ec2.Instance) resource.Head {
 			return resource.Head{Path: i.ID, Account: i.Account, Tags: &i.Tags}
 		},
-		holdsOfInstance, instanceAttributes)
+		Holds:    holdsOfInstance,
+		Progress: func(i *ec2.Instance) resource.Progress { return resource.ProgressOf(&i.Stage, &i.Intent) },
+	}, labels{"i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"},
+		instanceAttributes)
 )
 
 // references say what refers to what: "<referenced id>/<referrer id>". Other services write there too, in whose words

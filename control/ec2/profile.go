@@ -96,8 +96,8 @@ func (op *call) ReplaceIAMInstanceProfileAssociation(
 
 // reassociate gives an instance an instance profile, in place of the one it may have.
 func (op *call) reassociate(instance *ec2.Instance, with ec2.ProfileSpecification) (*ec2.ProfileAssociationResponse, error) {
-	if isEnding(instance) {
-		return nil, aws.Errorf("IncorrectState", "The instance %s is %s", instance.ID, instance.State)
+	if instance.Deleting {
+		return nil, aws.Errorf("IncorrectState", "The instance %s is %s", instance.ID, instance.State())
 	}
 	profile, err := op.requiredProfile(with)
 	if err != nil {
@@ -106,11 +106,6 @@ func (op *call) reassociate(instance *ec2.Instance, with ec2.ProfileSpecificatio
 	instance.Profile = op.associate(profile)
 	return &ec2.ProfileAssociationResponse{Association: describeAssociation(instance, ec2.Associating)},
 		instances.Put(op.Call, instance)
-}
-
-// isEnding reports whether an instance will not run any more.
-func isEnding(i *ec2.Instance) bool {
-	return i.State == ec2.InstanceShuttingDown || i.State == ec2.InstanceTerminated
 }
 
 // DisassociateIAMInstanceProfile takes an instance's instance profile away.
@@ -128,7 +123,7 @@ func (op *call) DisassociateIAMInstanceProfile(
 // withProfiles are the instances that have an instance profile.
 func (op *call) withProfiles() ([]*ec2.Instance, error) {
 	all, err := instances.own(op)
-	return slices.DeleteFunc(all, func(i *ec2.Instance) bool { return i.Profile == nil || i.State == ec2.InstanceTerminated }), err
+	return slices.DeleteFunc(all, func(i *ec2.Instance) bool { return i.Profile == nil || i.State() == ec2.InstanceTerminated }), err
 }
 
 // associated finds the instance of an association.

@@ -1,12 +1,13 @@
 package ec2
 
 import (
-	"encoding/json"
 	"time"
 
 	"pergola/aws/ec2"
 	"pergola/control/operation"
+	"pergola/control/resource"
 	"pergola/control/settling"
+	"pergola/lattice"
 	"pergola/store"
 )
 
@@ -19,66 +20,18 @@ const terminatedFor = time.Minute
 // issues"); a running one, which it may make again, has the reason beside its state. VPCs have the reason alone.
 func (c *Control) Rows() []settling.Row {
 	return []settling.Row{
-		{Kind: ec2.KindInstance, Waits: instanceWaits, Settle: c.settleInstance},
-		{Kind: ec2.KindVPC, Waits: vpcWaits, Settle: settleVPC},
+		instances.Row(resource.Course[ec2.Instance]{Updates: true, GivesUp: true, Drop: c.dropInstance}),
+		vpcs.Row(resource.Course[ec2.VPC]{Updates: true}),
 	}
 }
 
-func instanceWaits(object []byte) (settling.Wait, error) {
-	var i ec2.Instance
-	if err := json.Unmarshal(object, &i); err != nil {
-		return settling.Wait{}, err
+// dropInstance terminates an instance, and removes it when its minute is over.
+func (c *Control) dropInstance(tx *store.Tx, i *ec2.Instance) error {
+	if i.Status == lattice.StatusGone {
+		return remove(tx, i)
 	}
-	if i.State == ec2.InstanceTerminated {
-		return settling.Wait{Until: i.Terminated.Add(terminatedFor)}, nil
-	}
-	return settling.Wait{Nodes: i.State != ec2.InstanceRunning || i.Failure != ""}, nil
-}
-
-// settleInstance moves an instance to its next state.
-func (c *Control) settleInstance(tx *store.Tx, id string, verdict settling.Verdict) error {
-	instance, err := settling.Read(tx, instances.Objects, id, verdict,
-		func(i *ec2.Instance) bool { return i.State != ec2.InstanceRunning })
-	if instance == nil {
-		return err
-	}
-	failure := verdict.Failure.FailureMessage
-	terminate := func() {
-		instance.State, instance.Terminated = ec2.InstanceTerminated, c.Now().UTC()
-	}
-	switch instance.State {
-	case ec2.InstancePending:
-		instance.State, instance.Failure = ec2.InstanceRunning, failure
-		if failure != "" {
-			terminate()
-		}
-	case ec2.InstanceShuttingDown:
-		terminate()
-	case ec2.InstanceRunning:
-		if instance.Failure == failure {
-			return nil
-		}
-		instance.Failure = failure
-	default:
-		return remove(tx, instance)
-	}
-	return instances.Put(operation.Within(tx, ""), instance)
-}
-
-func vpcWaits(object []byte) (settling.Wait, error) {
-	var v ec2.VPC
-	err := json.Unmarshal(object, &v)
-	return settling.Wait{Nodes: v.Failure != ""}, err
-}
-
-// settleVPC notes why nodes cannot make a VPC, or that they can.
-func settleVPC(tx *store.Tx, id string, verdict settling.Verdict) error {
-	vpc, err := settling.Read(tx, vpcs.Objects, id, verdict, func(*ec2.VPC) bool { return false })
-	if vpc == nil || vpc.Failure == verdict.Failure.FailureMessage {
-		return err
-	}
-	vpc.Failure = verdict.Failure.FailureMessage
-	return vpcs.Put(operation.Within(tx, ""), vpc)
+	i.Status, i.Until = lattice.StatusGone, lattice.Time{Time: c.Now().Add(terminatedFor)}
+	return instances.Put(operation.Within(tx, ""), i)
 }
 
 // remove forgets a terminated instance, and its idempotency token with the last one of its reservation.

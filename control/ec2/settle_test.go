@@ -53,7 +53,7 @@ func (n node) says(revision int64) {
 func (w *world) until(id string, state nouns.InstanceState) {
 	w.t.Helper()
 	reached := errors.New("reached")
-	err := w.Store.Follow(w.ctx, "object/instance/"+id, func(store.Batch) error {
+	err := w.Store.Follow(w.ctx, "status/instance/"+id, func(store.Batch) error {
 		answer, err := w.DescribeInstances(w.ctx, w.caller, &nouns.DescribeInstancesRequest{IDs: []string{id}})
 		switch {
 		case state == "" && codeOf(err) == "InvalidInstanceID.NotFound":
@@ -219,22 +219,22 @@ func TestFault_A1_InstancesThatCannotBeMadeAreTerminated(t *testing.T) {
 		return d.StateReason.Message
 	}
 	node.fails("instance/"+good, "the host is full")
-	w.untilSo("object/instance/", func() bool { return strings.Contains(reason(good), "the host is full") })
+	w.untilSo("status/instance/", func() bool { return strings.Contains(reason(good), "the host is full") })
 	if got := w.state(good); got != nouns.InstanceRunning {
 		t.Errorf("it is %s", got)
 	}
 	node.fails("instance/"+good, "")
 	node.applies()
-	w.untilSo("object/instance/", func() bool { return reason(good) == "" })
+	w.untilSo("status/instance/", func() bool { return reason(good) == "" })
 
 	node.fails("vpc/"+vpc, "no slot")
 	state := func() string {
 		return must(w, w.DescribeVPCs, nouns.DescribeVPCsRequest{IDs: []string{vpc}}).VPCs[0].State
 	}
-	w.untilSo("object/vpc/", func() bool { return state() == "pending" })
+	w.untilSo("status/vpc/", func() bool { return state() == "pending" })
 	node.fails("vpc/"+vpc, "")
 	node.applies()
-	w.untilSo("object/vpc/", func() bool { return state() == "available" })
+	w.untilSo("status/vpc/", func() bool { return state() == "available" })
 }
 
 // untilSo waits until something is so that changes with the objects under a prefix.

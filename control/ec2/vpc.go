@@ -8,6 +8,7 @@ import (
 	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/lattice"
 )
 
 // CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
@@ -23,7 +24,8 @@ func (op *call) CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, err
 		return nil, aws.Errorf("UnsupportedOperation", "VPCs have IPv4 addresses only; leave out AmazonProvidedIpv6CidrBlock")
 	}
 	vpc, err := vpcs.create(op, in.TagSpecification, func(tags map[string]string) (*ec2.VPC, error) {
-		return &ec2.VPC{ID: op.newID(vpcs.prefix), Account: op.Account, CIDR: cidr, Tags: tags, DNSSupport: true},
+		return &ec2.VPC{ID: op.newID(vpcs.prefix), Account: op.Account, CIDR: cidr, Tags: tags, DNSSupport: true,
+				Stage: lattice.Stage{Status: lattice.StatusActive}},
 			op.roomFor(ec2.QuotaVPCs, vpcs.Count, 1)
 	})
 	if err != nil {
@@ -52,7 +54,7 @@ func describeVPC(v *ec2.VPC) ec2.VPCDescription {
 
 // vpcState is available, or pending while a node cannot make the VPC: EC2 has no other state for that.
 func vpcState(v *ec2.VPC) string {
-	if v.Failure != "" {
+	if v.Status.HasFailed() {
 		return "pending"
 	}
 	return "available"

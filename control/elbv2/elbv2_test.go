@@ -161,10 +161,12 @@ func (w *world) stored(arn string) (l nouns.LoadBalancer) {
 	return l
 }
 
-func (w *world) instance(id string, p place, state resources.InstanceState) string {
+func (w *world) instance(id string, p place, status lattice.Status) string {
 	w.t.Helper()
 	w.write(func(tx *store.Tx) error {
-		return store.NewKind[resources.Instance](resources.KindInstance).Put(tx, id, resources.Instance{ID: id, Account: account, VPC: p.vpc, State: state})
+		return store.NewKind[resources.Instance](resources.KindInstance).Put(tx, id, resources.Instance{
+			ID: id, Account: account, VPC: p.vpc, Stage: lattice.Stage{Status: status},
+			Intent: lattice.Intent{Deleting: status == lattice.StatusDeleteInProgress || status == lattice.StatusGone}})
 	})
 	return id
 }
@@ -498,8 +500,8 @@ func TestTargets(t *testing.T) {
 	w := newWorld(t)
 	p, elsewhere := w.place(), w.place()
 	l, g := w.balancer(p, "shop"), w.group(p, "web")
-	one := w.instance("i-1", p, resources.InstanceRunning)
-	stopped, away := w.instance("i-2", p, resources.InstanceTerminated), w.instance("i-3", elsewhere, resources.InstanceRunning)
+	one := w.instance("i-1", p, lattice.StatusActive)
+	stopped, away := w.instance("i-2", p, lattice.StatusGone), w.instance("i-3", elsewhere, lattice.StatusActive)
 	to := func(ids ...string) nouns.TargetsRequest {
 		r := nouns.TargetsRequest{ARN: g}
 		for _, id := range ids {
@@ -552,7 +554,7 @@ func TestTargets(t *testing.T) {
 	if got := health(nouns.DescribeTargetHealthRequest{ARN: g, Targets: []nouns.TargetDescription{{ID: "i-9"}}}); got["i-9:8080 checked at 8080"] != "unused Target.NotRegistered" {
 		t.Errorf("%v", got)
 	}
-	w.instance(one, p, resources.InstanceShuttingDown)
+	w.instance(one, p, lattice.StatusDeleteInProgress)
 	if got := health(all)["i-1:8080 checked at 8080"]; got != "unused Target.InvalidState" {
 		t.Errorf("of an instance that is going: %q", got)
 	}

@@ -32,7 +32,7 @@ var (
 				return notFound(codeNoLoadBalancer, "load balancers", ref.Named)
 			},
 			Progress: func(l *elbv2.LoadBalancer) resource.Progress {
-				return resource.Progress{Status: &l.Status, Failure: &l.Failure, Intent: &l.Intent}
+				return resource.ProgressOf(&l.Stage, &l.Intent)
 			},
 		}),
 		what: "load balancer", prefix: "loadbalancer/app",

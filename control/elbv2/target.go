@@ -11,11 +11,10 @@ import (
 	resources "pergola/aws/ec2"
 	"pergola/aws/elbv2"
 	"pergola/control"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
-
-var instances = store.NewKind[resources.Instance](resources.KindInstance)
 
 // codeTarget is the code of errors about targets.
 const codeTarget = "InvalidTarget"
@@ -73,7 +72,7 @@ func (op *call) checkTarget(g *elbv2.TargetGroup, vpc resources.VPC, id string) 
 		}
 		return nil
 	}
-	instance, err := instances.Get(op.Tx, id)
+	instance, err := op.instance(id)
 	switch {
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return err
@@ -81,10 +80,16 @@ func (op *call) checkTarget(g *elbv2.TargetGroup, vpc resources.VPC, id string) 
 		return aws.Errorf(codeTarget, "The following targets do not exist: '%s'", id)
 	case instance.VPC != g.VPC:
 		return aws.Errorf(codeTarget, "The following targets are not in the target group VPC '%s': '%s'", g.VPC, id)
-	case instance.State != resources.InstanceRunning:
+	case instance.State() != resources.InstanceRunning:
 		return aws.Errorf(codeTarget, "The following targets are not in a running state and cannot be registered: '%s'", id)
 	}
 	return nil
+}
+
+// instance reads an instance with its status.
+func (op *call) instance(id string) (resources.Instance, error) {
+	return resource.ReadForeign(op.Tx, resources.KindInstance, id,
+		func(i *resources.Instance) *lattice.Stage { return &i.Stage })
 }
 
 // DeregisterTargets takes targets out of a target group. They get no new request; those in flight end as they would. A
@@ -151,8 +156,8 @@ func (op *call) healthOf(g *elbv2.TargetGroup, target elbv2.Target, inUse bool) 
 	case !inUse:
 		return unused("Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
 	case g.Type == elbv2.TargetInstance:
-		instance, err := instances.Get(op.Tx, target.ID)
-		if errors.Is(err, store.ErrNotFound) || err == nil && instance.State != resources.InstanceRunning {
+		instance, err := op.instance(target.ID)
+		if errors.Is(err, store.ErrNotFound) || err == nil && instance.State() != resources.InstanceRunning {
 			return unused("Target.InvalidState", "Target is in the stopped or terminated state")
 		}
 		return elbv2.TargetHealth{}, err

@@ -15,12 +15,42 @@ import (
 type Progress struct {
 	Status  *lattice.Status
 	Failure *lattice.Failure
-	Intent  *lattice.Intent
+	// Until is nil for kinds whose changes wait for nodes alone.
+	Until *lattice.Time
+	// Intent is nil for kinds without statuses in progress.
+	Intent *lattice.Intent
 }
 
-func (p Progress) stage() lattice.Stage { return lattice.Stage{Status: *p.Status, Failure: *p.Failure} }
+// ProgressOf is the Progress of a resource that has its stage and its intent, nil for none, in one piece each.
+func ProgressOf(stage *lattice.Stage, intent *lattice.Intent) Progress {
+	return Progress{&stage.Status, &stage.Failure, &stage.Until, intent}
+}
 
-func (p Progress) set(s lattice.Stage) { *p.Status, *p.Failure = s.Status, s.Failure }
+func (p Progress) stage() lattice.Stage {
+	stage := lattice.Stage{Status: *p.Status, Failure: *p.Failure}
+	if p.Until != nil {
+		stage.Until = *p.Until
+	}
+	return stage
+}
+
+func (p Progress) set(s lattice.Stage) {
+	*p.Status, *p.Failure = s.Status, s.Failure
+	if p.Until != nil {
+		*p.Until = s.Until
+	}
+}
+
+// intend tells nodes what they need to know of a status that was another one before.
+func (p Progress) intend(before lattice.Status) {
+	if p.Intent == nil {
+		return
+	}
+	if p.Status.InProgress() && before != *p.Status {
+		p.Intent.Generation++
+	}
+	p.Intent.Deleting = isDeletion(*p.Status) || *p.Status == lattice.StatusGone
+}
 
 // isDeletion reports whether a status is that of something that is to go.
 func isDeletion(s lattice.Status) bool {
@@ -51,14 +81,19 @@ func (k *Kind[T]) fill(tx *store.Tx, path string, value *T) error {
 	return err
 }
 
-// StageOf is the status of a resource that belongs to another package: of a kind, by its path. It is the one that the
-// resource has in itself where statuses were not kept apart yet.
-func StageOf(tx *store.Tx, kind, path string, inside lattice.Stage) (lattice.Stage, error) {
+// ReadForeign reads a resource of another package with its status, of a kind by its path. It has the status in itself
+// where statuses were not kept apart yet.
+func ReadForeign[T any](tx *store.Tx, kind, path string, stageIn func(*T) *lattice.Stage) (T, error) {
+	value, err := store.NewKind[T](kind).Get(tx, path)
+	if err != nil {
+		return value, err
+	}
 	stage, err := store.NewStatusKind[lattice.Stage](kind).Get(tx, path)
 	if errors.Is(err, store.ErrNotFound) {
-		return inside, nil
+		return value, nil
 	}
-	return stage, err
+	*stageIn(&value) = stage
+	return value, err
 }
 
 // fillAll reads the statuses of resources.
@@ -83,11 +118,11 @@ func (k *Kind[T]) write(tx *store.Tx, path string, before, value *T) error {
 	if k.Progress == nil {
 		return k.Objects.Put(tx, path, *value)
 	}
-	p := k.Progress(value)
-	if p.Status.InProgress() && (before == nil || *k.Progress(before).Status != *p.Status) {
-		p.Intent.Generation++
+	p, was := k.Progress(value), lattice.Status("")
+	if before != nil {
+		was = *k.Progress(before).Status
 	}
-	p.Intent.Deleting = isDeletion(*p.Status)
+	p.intend(was)
 	bare := *value
 	k.Progress(&bare).set(lattice.Stage{})
 	if err := k.Objects.Put(tx, path, bare); err != nil {
@@ -111,11 +146,20 @@ func (k *Kind[T]) apart() ownership.Step {
 	}))
 }
 
+// Course is how the changes of a kind with a status end.
+type Course[T any] struct {
+	// Updates says that resources are updated in the background too, and so have statuses for that.
+	Updates bool
+	// GivesUp says that a resource that could not be created is dropped, with its failure, and not tried again.
+	GivesUp bool
+	// Drop deletes a resource with all that is its own, or makes it GONE for a while; then it is asked again when that is
+	// over. Nil is for a kind whose deletions have no status.
+	Drop func(*store.Tx, *T) error
+}
+
 // Row is how the changes of a kind with a status are completed. In creation or update a resource becomes ACTIVE when
-// every live node has applied its last change, and one in deletion is dropped. updates says that resources are updated
-// in the background too, and so have statuses for that. drop deletes a resource with all that is its own; nil is for a
-// kind whose deletions have no status.
-func (k *Kind[T]) Row(updates bool, drop func(*store.Tx, *T) error) settling.Row {
+// every live node has applied its last change, and one in deletion is dropped.
+func (k *Kind[T]) Row(c Course[T]) settling.Row {
 	return settling.Row{
 		Kind: k.Name, Apart: true, Waits: settling.StatusWaits,
 		Settle: func(tx *store.Tx, path string, verdict settling.Verdict) error {
@@ -124,10 +168,13 @@ func (k *Kind[T]) Row(updates bool, drop func(*store.Tx, *T) error) settling.Row
 				return err
 			}
 			p := k.Progress(value)
-			if isDeletion(*p.Status) {
-				return drop(tx, value)
+			if isDeletion(*p.Status) || *p.Status == lattice.StatusGone {
+				return c.Drop(tx, value)
 			}
-			if !verdict.Judge(p.Status, p.Failure, updates) {
+			switch changed := verdict.Judge(p.Status, p.Failure, c.Updates); {
+			case c.GivesUp && *p.Status == lattice.StatusCreateFailed:
+				return c.Drop(tx, value)
+			case !changed:
 				return nil
 			}
 			return k.Put(operation.Within(tx, ""), value)
@@ -149,7 +196,8 @@ func (k *Kind[T]) Row(updates bool, drop func(*store.Tx, *T) error) settling.Row
 
 // judged reads the resource that a verdict is about, and is nil if the verdict is void.
 func (k *Kind[T]) judged(tx *store.Tx, path string, verdict settling.Verdict) (*T, error) {
-	stage, err := settling.Read(tx, k.stages, path, verdict, func(s *lattice.Stage) bool { return s.Status.InProgress() })
+	stage, err := settling.Read(tx, k.stages, path, verdict,
+		func(s *lattice.Stage) bool { return s.Status.InProgress() || s.Status == lattice.StatusGone })
 	if stage == nil {
 		return nil, err
 	}

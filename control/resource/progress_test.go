@@ -39,10 +39,10 @@ func newStaged(t *testing.T) *staged {
 			return resource.Progress{Status: &b.Status, Failure: &b.Failure, Intent: &b.Intent}
 		},
 	})}
-	s.row = s.bowls.Row(true, func(tx *store.Tx, b *stagedBowl) error {
+	s.row = s.bowls.Row(resource.Course[stagedBowl]{Updates: true, Drop: func(tx *store.Tx, b *stagedBowl) error {
 		s.bowls.Delete(tx, b)
 		return nil
-	})
+	}})
 	return s
 }
 
@@ -162,6 +162,40 @@ func TestStatusesAreApart(t *testing.T) {
 		return err
 	}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("its status is left: %v", err)
+	}
+}
+
+// TestWhatCannotBeCreatedMayBeGivenUp drops a bowl that could not be created, and again when its time is over.
+func TestWhatCannotBeCreatedMayBeGivenUp(t *testing.T) {
+	s := newStaged(t)
+	drops := 0
+	row := s.bowls.Row(resource.Course[stagedBowl]{GivesUp: true, Drop: func(tx *store.Tx, b *stagedBowl) error {
+		if drops++; drops > 1 {
+			s.bowls.Delete(tx, b)
+			return nil
+		}
+		b.Status = lattice.StatusGone
+		return s.bowls.Put(operation.Within(tx, account), b)
+	}})
+	created := s.change(func(op *operation.Call) error {
+		return s.bowls.Add(op, &stagedBowl{bowl: bowl{ID: "bowl-1", Account: account},
+			Status: lattice.StatusCreateInProgress})
+	})
+	settle := func(verdict settling.Verdict) (revision int64) {
+		return s.change(func(op *operation.Call) error { return row.Settle(op.Tx, "bowl-1", verdict) })
+	}
+	failure := lattice.Failure{FailureCode: "C", FailureMessage: "no"}
+	gone := settle(settling.Verdict{Revision: created, Failure: failure})
+	if b, err := s.get(); err != nil || b.Status != lattice.StatusGone || b.Failure != failure || !b.Deleting {
+		t.Fatalf("it is %+v, %v", b, err)
+	}
+	settle(settling.Verdict{}) // a node has forgotten it, and has no failure any more
+	if _, err := s.get(); err != nil {
+		t.Errorf("it went before its time: %v", err)
+	}
+	settle(settling.Verdict{Revision: gone})
+	if _, err := s.get(); !errors.Is(err, errMissing) {
+		t.Errorf("it is not gone: %v", err)
 	}
 }
 

@@ -75,15 +75,13 @@ func Read[T any](tx *store.Tx, kind store.Kind[T], path string, v Verdict, inPro
 	return &of.Value, nil
 }
 
-// StatusWaits is the Waits of objects with a member "status": what is in progress waits for the nodes, and what has
-// failed for them to mend it.
+// StatusWaits is the Waits of a lattice.Stage: what is in progress waits for the nodes, what has failed for them to mend
+// it, and all for its time.
 func StatusWaits(object []byte) (Wait, error) {
-	var of struct {
-		Status lattice.Status `json:"status"`
-	}
+	var of lattice.Stage
 	err := json.Unmarshal(object, &of)
 	failed := of.Status.HasFailed()
-	return Wait{Nodes: of.Status.InProgress() || failed, Mends: failed}, err
+	return Wait{Nodes: of.Status.InProgress() || failed, Mends: failed, Until: of.Until.Time}, err
 }
 
 // Judge brings a status that is not of a deletion, and the failure beside it, in line with the verdict, and reports

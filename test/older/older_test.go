@@ -149,6 +149,19 @@ func TestNovember2026(t *testing.T) {
 	o.again()
 	o.change()
 	o.remove()
+	o.terminate(client.ID)
+}
+
+// terminate ends the instance, which had its state in itself.
+func (o *old) terminate(instance string) {
+	o.query("ec2", "TerminateInstances", url.Values{"InstanceId.1": {instance}}, nil)
+	o.Eventually("the instance is terminated", func() bool {
+		var described struct {
+			State string `xml:"reservationSet>item>instancesSet>item>instanceState>name"`
+		}
+		o.query("ec2", "DescribeInstances", nil, &described)
+		return described.State == "terminated"
+	})
 }
 
 // neighbours looks for what the other services have.
