@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,6 +108,13 @@ func (v Verdict) Judge(status *lattice.Status, failure *lattice.Failure, updates
 const (
 	shortestWait = time.Second
 	longestWait  = time.Minute
+)
+
+// together is how many objects are settled in one transaction, if it takes so many: typical is how many keys one reads
+// or writes.
+const (
+	together = 32
+	typical  = 16
 )
 
 // idle is how long a Settler waits at most before it looks whether something is due.
@@ -213,12 +221,8 @@ func (s *Settler) settleAsToldBy(ctx context.Context, from news) {
 // settleDue settles what is due, and says how long to wait for more if nothing happens.
 func (s *Settler) settleDue(ctx context.Context) time.Duration {
 	now := s.now()
-	for _, key := range s.ledger.due(now) {
-		err := s.settle(ctx, key)
-		if err == nil {
-			continue
-		}
-		if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrUnavailable) {
+	for keys := range slices.Chunk(s.ledger.due(now), s.atOnce()) {
+		if err := s.settleAll(ctx, keys); err != nil {
 			s.log.Warn("changes cannot be completed while the store cannot be reached", "error", err)
 			return shortestWait
 		}
@@ -230,11 +234,54 @@ func (s *Settler) settleDue(ctx context.Context) time.Duration {
 	return again
 }
 
+// atOnce is how many objects one transaction settles.
+func (s *Settler) atOnce() int { return max(1, min(together, s.store.MaxOperations()/typical)) }
+
+// settleAll settles some objects in one transaction, and each for itself if that fails. The error says that the store
+// cannot be reached.
+func (s *Settler) settleAll(ctx context.Context, keys []string) error {
+	all := func(tx *store.Tx) error {
+		for _, key := range keys {
+			if err := s.complete(tx, key); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(keys) > 1 && !slices.ContainsFunc(keys, func(key string) bool { return s.ledger.waiting[key].tries > 0 }) {
+		if _, err := s.store.Update(ctx, all); err == nil {
+			for _, key := range keys {
+				delete(s.ledger.waiting, key)
+			}
+			return nil
+		}
+	}
+	for _, key := range keys {
+		if err := s.settle(ctx, key); err != nil && s.isAway(ctx, err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// isAway reports whether an error says that the store cannot be reached.
+func (s *Settler) isAway(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrUnavailable)
+}
+
+// complete settles one object in a transaction.
+func (s *Settler) complete(tx *store.Tx, key string) error {
+	w := s.ledger.waiting[key]
+	verdict := Verdict{Revision: w.revision, Failure: s.ledger.failureOf(key)}
+	return containment.Do(s.log, "completing a change", func() error {
+		return s.rows[w.kind].Settle(tx, w.path, verdict)
+	}, "object", key)
+}
+
 // settle settles one object. If it has changed meanwhile, the change is on its way and will be noted again.
 func (s *Settler) settle(ctx context.Context, key string) error {
 	w := s.ledger.waiting[key]
-	row, verdict := s.rows[w.kind], Verdict{Revision: w.revision, Failure: s.ledger.failureOf(key)}
-	_, err := s.update(ctx, key, func(tx *store.Tx) error { return row.Settle(tx, w.path, verdict) })
+	_, err := s.store.Update(ctx, func(tx *store.Tx) error { return s.complete(tx, key) })
 	if err == nil {
 		delete(s.ledger.waiting, key)
 		if w.tries > 0 {
@@ -242,7 +289,7 @@ func (s *Settler) settle(ctx context.Context, key string) error {
 		}
 		return nil
 	}
-	if ctx.Err() != nil || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrUnavailable) {
+	if s.isAway(ctx, err) {
 		return err
 	}
 	if w.tries == 0 {
@@ -250,29 +297,31 @@ func (s *Settler) settle(ctx context.Context, key string) error {
 	}
 	wait := min(shortestWait<<min(w.tries, 16), longestWait)
 	w.tries, w.next = w.tries+1, s.now().Add(wait-rand.N(wait/2))
-	verdict.Failure = lattice.Failure{FailureCode: lattice.FailureInside, FailureMessage: err.Error()}
 	s.ledger.waiting[key] = w
-	if row.Fail == nil {
-		return err
-	}
-	changed := false
-	revision, failed := s.update(ctx, key, func(tx *store.Tx) (err error) {
-		changed,
-			err = row.Fail(tx, w.path, verdict)
-		return err
-	})
-	if failed == nil && changed {
+	if revision := s.fail(ctx, key, err); revision > 0 {
 		w.revision = revision // which is our own doing, and no reason to try at once
 		s.ledger.waiting[key] = w
 	}
 	return err
 }
 
-// update is one transaction about an object, whose panic ends it alone.
-func (s *Settler) update(ctx context.Context, key string, f func(*store.Tx) error) (revision int64, err error) {
-	err = containment.Do(s.log, "completing a change", func() error {
-		revision, err = s.store.Update(ctx, f)
-		return err
-	}, "object", key)
-	return revision, err
+// fail says in an object why it could not be settled, and returns the revision at which it did; 0 if it did not.
+func (s *Settler) fail(ctx context.Context, key string, why error) (revision int64) {
+	w := s.ledger.waiting[key]
+	row, verdict := s.rows[w.kind], Verdict{Revision: w.revision,
+		Failure: lattice.Failure{FailureCode: lattice.FailureInside, FailureMessage: why.Error()}}
+	if row.Fail == nil {
+		return 0
+	}
+	changed := false
+	revision, err := s.store.Update(ctx, func(tx *store.Tx) error {
+		return containment.Do(s.log, "saying that a change has failed", func() (err error) {
+			changed, err = row.Fail(tx, w.path, verdict)
+			return err
+		}, "object", key)
+	})
+	if err != nil || !changed {
+		return 0
+	}
+	return revision
 }

@@ -279,8 +279,38 @@ func TestFault_A11_APanicInARowEndsOneObject(t *testing.T) {
 	w.catchUp()
 	w.nodeSays("report/a", everything)
 	w.settleDue(w.ctx)
-	if got := w.get("x").Status; got != lattice.StatusActive || containment.Panics() != before+2 {
+	// reading the one, settling the other with what else is due, and then for itself
+	if got := w.get("x").Status; got != lattice.StatusActive || containment.Panics() != before+3 {
 		t.Errorf("it is %s; %d panics were contained", got, containment.Panics()-before)
+	}
+}
+
+// TestManyAreSettledAtOnce settles many things in few transactions, and one that breaks does not hold up the others.
+func TestManyAreSettledAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.breaks["thing-7"] = func() error { return errors.New("no") }
+	const many = 4 * together
+	for i := range many {
+		w.put(fmt.Sprint("thing-", i), lattice.StatusCreateInProgress)
+	}
+	w.catchUp()
+	w.nodeSays("report/a", everything)
+	w.settleDue(w.ctx)
+	revisions := map[int64]bool{}
+	if err := w.store.View(w.ctx, func(tx *store.Tx) error {
+		all, _, err := things.List(tx, "", "", 0)
+		for _, thing := range all {
+			if (thing.Value.Status == lattice.StatusActive) != (thing.ID != "thing-7") {
+				t.Errorf("%s is %s", thing.ID, thing.Value.Status)
+			}
+			revisions[thing.Revision] = true
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(revisions) > together+4 {
+		t.Errorf("%d things were settled at %d revisions", many, len(revisions))
 	}
 }
 
