@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -22,6 +23,7 @@ import (
 // The kinds of object that say who an instance is.
 var (
 	instanceKind      = store.NewKind[ec2.Instance](ec2.KindInstance)
+	userDataKind      = store.NewKind[string](ec2.KindUserData)
 	vpcKind           = store.NewKind[ec2.VPC](ec2.KindVPC)
 	subnetKind        = store.NewKind[ec2.Subnet](ec2.KindSubnet)
 	securityGroupKind = store.NewKind[ec2.SecurityGroup](ec2.KindSecurityGroup)
@@ -31,7 +33,7 @@ var (
 
 // Mirrored are the names of the kinds that a node has to have in its mirror.
 func Mirrored() []string {
-	return []string{ec2.KindInstance, ec2.KindVPC, ec2.KindSubnet, ec2.KindSecurityGroup, iam.KindInstanceProfile,
+	return []string{ec2.KindInstance, ec2.KindUserData, ec2.KindVPC, ec2.KindSubnet, ec2.KindSecurityGroup, iam.KindInstanceProfile,
 		iam.KindRole}
 }
 
@@ -98,8 +100,8 @@ func (i instances) instance(tx *store.Tx, in *ec2.Instance) (metadata.Instance, 
 			HopLimit: int(in.MetadataOptions.HopLimit), Tags: in.MetadataOptions.Tags,
 		},
 	}
-	if data, err := base64.StdEncoding.DecodeString(in.UserData); err == nil { // it was checked when it came
-		out.UserData = data
+	if out.UserData, err = userDataOf(tx, in); err != nil {
+		return out, err
 	}
 	for _, id := range in.SecurityGroups {
 		group, err := securityGroupKind.Get(tx, id)
@@ -117,6 +119,19 @@ func (i instances) instance(tx *store.Tx, in *ec2.Instance) (metadata.Instance, 
 		out.Profile = &metadata.Profile{ARN: in.Profile.ProfileARN, ID: in.Profile.ProfileID, Role: profile.Role}
 	}
 	return out, nil
+}
+
+// userDataOf is what an instance may ask its metadata for.
+func userDataOf(tx *store.Tx, in *ec2.Instance) ([]byte, error) {
+	encoded, err := userDataKind.Get(tx, in.Reservation)
+	if unlessMissing(err) != nil {
+		return nil, err
+	}
+	decoded, err := base64.StdEncoding.DecodeString(cmp.Or(in.UserData, encoded))
+	if err != nil { // it was checked when it came
+		return nil, fmt.Errorf("user data of %s: %w", in.ID, err)
+	}
+	return decoded, nil
 }
 
 // credentials makes a session of the role in an instance's profile.

@@ -18,6 +18,8 @@ const (
 	KindSubnet        = "subnet"
 	KindSecurityGroup = "securitygroup"
 	KindInstance      = "instance"
+	// KindUserData is what the instances of a reservation may ask their metadata for, in Base64, by the reservation.
+	KindUserData = "userdata"
 )
 
 // ReferenceIndex is the index in which the store keeps what refers to VPCs, subnets and security groups, so that they
@@ -106,7 +108,7 @@ type Instance struct {
 	MetadataOptions MetadataOptions     `json:"metadataOptions,omitzero"`
 	Tags            map[string]string   `json:"tags,omitempty"`
 	ClientToken     string              `json:"clientToken,omitempty"`
-	// UserData is what the instance may ask its metadata for, in Base64; "" for none.
+	// UserData is the instance's own user data, in Base64, if it is from before reservations had it.
 	UserData string `json:"userData,omitempty"`
 }
 
@@ -141,7 +143,7 @@ func (i *Instance) State() InstanceState {
 	return InstanceRunning
 }
 
-// MaxUserData is the most bytes of user data that an instance may have (EC2 user guide, "User data").
+// MaxUserData is the most bytes of user data that a reservation may have (EC2 user guide, "User data").
 const MaxUserData = 16 << 10
 
 // Architecture is the instruction set that all instances are said to have.

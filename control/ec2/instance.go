@@ -3,6 +3,7 @@ package ec2
 import (
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/control/ownership"
 	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
@@ -19,6 +21,18 @@ import (
 // launches remembers which instances were launched with which idempotency token: by account and token, the digest of
 // the request and the reservation, separated by a space. A token is good for as long as the instances are.
 var launches = store.NewIndex("ec2-launch")
+
+// userData is what instances may ask their metadata for, in Base64. A reservation has it once, so that many instances can
+// be launched in one transaction.
+var userData = store.NewKind[string](ec2.KindUserData)
+
+func userDataOf(tx *store.Tx, i *ec2.Instance) (encoded string, err error) {
+	encoded, err = userData.Get(tx, i.Reservation)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	return cmp.Or(i.UserData, encoded), nil
+}
 
 // defaultType is the type of an instance that was launched without one (API reference, RunInstances).
 const defaultType = "m1.small"
@@ -70,11 +84,16 @@ func (op *call) relaunch(known, digest string) (*ec2.RunInstancesResponse, error
 	if before != digest {
 		return nil, aws.Errorf("IdempotentParameterMismatch", "The client token was used before, with other parameters, for %s", reservation)
 	}
-	found, err := instances.own(op)
+	members, _, err := references.List(op.Tx, reservation+"/", "", 0)
 	if err != nil {
 		return nil, err
 	}
-	found = slices.DeleteFunc(found, func(i *ec2.Instance) bool { return i.Reservation != reservation })
+	found, err := each(members, func(m store.Entry[string]) (*ec2.Instance, error) {
+		return instances.read(op, lattice.IDOf(m.ID))
+	})
+	if err != nil {
+		return nil, err
+	}
 	return op.describeReservation(found)
 }
 
@@ -181,12 +200,16 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
 			ImageID: l.ImageID, Type: l.instanceType, Launched: now, Stage: lattice.Stage{Status: lattice.StatusCreateInProgress},
 			Tags: l.tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
-			UserData: l.UserData,
 		}
 		if err := instances.Add(op.Call, instance); err != nil {
 			return nil, err
 		}
 		launched = append(launched, instance)
+	}
+	if l.UserData != "" {
+		if err := userData.Put(op.Tx, reservation, l.UserData); err != nil {
+			return nil, err
+		}
 	}
 	return op.describeReservation(launched)
 }
@@ -231,15 +254,20 @@ func runningOf(tx *store.Tx, account string) (int, error) {
 	return references.Count(tx, account+"/"+instances.prefix)
 }
 
-// holdsOfInstance are the instance's address and what it refers to, its account among that. A terminated instance has
-// given them up.
+// holdsOfInstance are the instance's place in its reservation, its address, and what it refers to, its account among that.
+// A terminated instance has the first alone.
 func holdsOfInstance(i *ec2.Instance) []resource.Hold {
+	holds := refersTo(i.ID, i.Reservation)
 	if i.State() == ec2.InstanceTerminated {
-		return nil
+		return holds
 	}
-	return append(refersTo(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...),
-		resource.Hold{Index: addresses, Key: i.VPC + "/" + i.Address.String(), Value: i.ID})
+	holds = append(holds, refersTo(i.ID, append([]string{i.Account, i.Subnet}, i.SecurityGroups...)...)...)
+	return append(holds, resource.Hold{Index: addresses, Key: i.VPC + "/" + i.Address.String(), Value: i.ID})
 }
+
+// completeReservations writes the references of instances to their reservations, unless it has been done.
+var completeReservations = ownership.Once(references, "reservation/complete",
+	ownership.Each(instances.Objects, func(tx *store.Tx, i *ec2.Instance) error { return refer(tx, i.ID, i.Reservation) }))
 
 // describeReservation describes instances of one reservation, which must not be empty.
 func (op *call) describeReservation(members []*ec2.Instance) (*ec2.Reservation, error) {

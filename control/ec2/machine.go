@@ -122,7 +122,9 @@ func (op *call) DescribeInstanceAttribute(
 	case "instanceType":
 		answer.Type = &ec2.AttributeText{Value: instance.Type}
 	case "userData":
-		answer.UserData = &ec2.AttributeText{Value: instance.UserData}
+		encoded, err := userDataOf(op.Tx, instance)
+		answer.UserData = &ec2.AttributeText{Value: encoded}
+		return answer, err
 	case "instanceInitiatedShutdownBehavior":
 		answer.ShutdownBehavior = &ec2.AttributeText{Value: "stop"}
 	case "disableApiTermination":

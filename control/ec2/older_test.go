@@ -32,6 +32,7 @@ func TestStatesOfOlderStores(t *testing.T) {
 				store.NewIndex("owned").Counted().Put(tx, w.caller.Account+"/instance/"+ids[state], ""))
 		}
 		store.NewIndex("status-apart").Delete(tx, nouns.KindInstance)
+		store.NewIndex(nouns.ReferenceIndex).Delete(tx, "reservation/complete")
 		return errors.Join(errs...)
 	}); err != nil {
 		t.Fatal(err)
@@ -46,7 +47,11 @@ func TestStatesOfOlderStores(t *testing.T) {
 		if raw["state"] != nil || raw["status"] != nil || raw["deleting"] != true {
 			t.Errorf("what nodes are told is %v", raw)
 		}
-		return err
+		members, countErr := store.NewIndex(nouns.ReferenceIndex).Count(tx, "r-1/")
+		if members != 1 {
+			t.Errorf("the reservation has %d instances, want 1", members)
+		}
+		return errors.Join(err, countErr)
 	}); err != nil {
 		t.Fatal(err)
 	}

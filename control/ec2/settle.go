@@ -34,18 +34,16 @@ func (c *Control) dropInstance(tx *store.Tx, i *ec2.Instance) error {
 	return instances.Put(operation.Within(tx, ""), i)
 }
 
-// remove forgets a terminated instance, and its idempotency token with the last one of its reservation.
+// remove forgets a terminated instance, and with the last one of a reservation its user data and its idempotency token.
 func remove(tx *store.Tx, i *ec2.Instance) error {
 	instances.Delete(tx, i)
-	if i.ClientToken == "" {
-		return nil
+	others, _, err := references.List(tx, i.Reservation+"/", "", 1)
+	if err != nil || len(others) > 0 {
+		return err
 	}
-	all, err := instances.All(tx, i.Account)
-	for _, other := range all {
-		if other.Reservation == i.Reservation {
-			return err
-		}
+	userData.Delete(tx, i.Reservation)
+	if i.ClientToken != "" {
+		launches.Delete(tx, launchKey(i.Account, i.ClientToken))
 	}
-	launches.Delete(tx, launchKey(i.Account, i.ClientToken))
-	return err
+	return nil
 }
