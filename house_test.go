@@ -108,7 +108,7 @@ var mayImport = map[string][]string{
 	"internal/operations": {},
 	"internal/trimmodel":  {},
 	"internal/testenv":    {"deployment", "operator", "fabric", "lattice", "internal/apiclient", "internal/inside"},
-	"cmd/pergola": {"api", "deployment", "operator", "supervisor", "fabric", "functions", "lattice", "sigv4",
+	"cmd/pergola": {"addressing", "api", "deployment", "operator", "supervisor", "fabric", "functions", "lattice", "sigv4",
 		"internal/apiclient", "internal/inside"},
 }
 

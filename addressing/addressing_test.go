@@ -108,3 +108,24 @@ func TestReservedAddresses(t *testing.T) {
 		}
 	}
 }
+
+// An IPv6 address spells the IPv4 address that it is made of, in either prefix.
+func TestSpelling(t *testing.T) {
+	for four, six := range map[string]string{
+		"169.254.171.33": "fd00:ec2:80::a9fe:ab21", "169.254.171.1": "fd00:ec2:80::a9fe:ab01", "0.0.0.0": "fd00:ec2:80::",
+		"255.255.255.255": "fd00:ec2:80::ffff:ffff",
+	} {
+		a := netip.MustParseAddr(four)
+		if got := Spell(ServiceNetworks6, a); got.String() != six || Spelled(got) != a || !ServiceNetworks6.Contains(got) {
+			t.Errorf("%s becomes %s, which becomes %s", four, got, Spelled(got))
+		}
+	}
+}
+
+// Doors and the source of connections to targets share the range of service networks, and no address.
+func TestAddressesOfServiceNetworks(t *testing.T) {
+	if !ServiceNetworks.Contains(FirstDoor) || !FirstDoor.Less(LastDoor) || !LastDoor.Less(Source) ||
+		!ServiceNetworks.Contains(Source.Next()) || FirstDoor.String() != "169.254.171.1" {
+		t.Errorf("doors have %s to %s, targets are reached from %s", FirstDoor, LastDoor, Source)
+	}
+}

@@ -162,7 +162,7 @@ func (r *loopbackRouter) seenFrom(at, a netip.Addr) netip.Addr {
 	case r.vpc.CIDR.Contains(a):
 		return InstanceAddress6(a)
 	}
-	return ServiceAddress6(a)
+	return addressing.Spell(addressing.ServiceNetworks6, a)
 }
 
 // target is the host's address behind an address in the VPC.

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"pergola/addressing"
 )
 
 // proxied is a loopback fabric whose resolver knows hello.test as the service network's, and a service there that answers
@@ -22,7 +24,8 @@ func proxied(t *testing.T) (f *Fabric, address, credentials string) {
 	f = open(t, Config{Kind: Loopback, Resolve: func(_ context.Context, vpc, name string) ([]netip.Addr, error) {
 		switch {
 		case vpc == "vpc-a" && name == "hello.test":
-			return []netip.Addr{ServiceAddress6(netip.MustParseAddr("169.254.171.9")), netip.MustParseAddr("169.254.171.1")}, nil
+			return []netip.Addr{addressing.Spell(addressing.ServiceNetworks6, netip.MustParseAddr("169.254.171.9")),
+				netip.MustParseAddr("169.254.171.1")}, nil
 		case name == "broken.test":
 			return nil, errors.New("the resolver is broken")
 		}

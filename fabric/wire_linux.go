@@ -56,11 +56,11 @@ func wireRouter(s *space, cidr netip.Prefix) error {
 				return err
 			}
 		}
-		if err := localRoute(h, lo, serviceNetwork); err != nil {
+		if err := localRoute(h, lo, addressing.ServiceNetworks); err != nil {
 			return err
 		}
 		if hasIPv6() {
-			if err := localRoute(h, lo, serviceNetwork6); err != nil {
+			if err := localRoute(h, lo, addressing.ServiceNetworks6); err != nil {
 				return err
 			}
 		}
@@ -184,7 +184,7 @@ func wireInstanceEnd(h *netlink.Handle, cidr netip.Prefix, address netip.Addr) e
 	if err := addAddress(h, link, InstanceAddress6(address)); err != nil {
 		return err
 	}
-	return addRoute(h, &netlink.Route{LinkIndex: index, Dst: ipNet(serviceNetwork6), Gw: ip(gateway6)})
+	return addRoute(h, &netlink.Route{LinkIndex: index, Dst: ipNet(addressing.ServiceNetworks6), Gw: ip(gateway6)})
 }
 
 // unwire removes the router's end, and so both.

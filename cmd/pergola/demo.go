@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pergola/addressing"
 	"pergola/deployment"
 	"pergola/fabric"
 	"pergola/internal/apiclient"
@@ -404,8 +405,8 @@ func (s *story) resolve() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !netip.MustParsePrefix("169.254.171.0/24").Contains(addresses[0]) {
-		return "", fmt.Errorf("%s resolves to %v, not to an address of 169.254.171.0/24", s.domain, addresses)
+	if !addressing.ServiceNetworks.Contains(addresses[0]) {
+		return "", fmt.Errorf("%s resolves to %v, not to an address of %v", s.domain, addresses, addressing.ServiceNetworks)
 	}
 	return fmt.Sprintf("%s is %v", s.domain, addresses[0]), nil
 }
@@ -536,12 +537,15 @@ func (s *story) isolation() (string, error) {
 	if err == nil {
 		return "", fmt.Errorf("%s resolves to %v there", s.domain, addresses)
 	}
-	connection, err := s.outsider.Dial(s.ctx, netip.MustParseAddrPort("169.254.171.1:80"))
+	if addresses, err = s.client.Lookup(s.ctx, s.domain); err != nil {
+		return "", err
+	}
+	connection, err := s.outsider.Dial(s.ctx, netip.AddrPortFrom(addresses[0], 80))
 	if err == nil {
 		connection.Close()
-		return "", fmt.Errorf("169.254.171.1 answers there")
+		return "", fmt.Errorf("%v answers there", addresses[0])
 	}
-	return "the name does not exist there, and 169.254.171.1 does not answer", nil
+	return fmt.Sprintf("the name does not exist there, and %v does not answer", addresses[0]), nil
 }
 
 // teardown deletes everything, the latest first, so that nothing goes before what stands on it.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
 	"pergola/lattice"
@@ -19,8 +20,10 @@ const prefixListWeight = 10
 // Nothing but the region says which they are.
 func (c *Control) prefixLists() []ec2.PrefixList {
 	lists := []ec2.PrefixList{
-		{Name: "com.amazonaws." + c.Region + ".vpc-lattice", Family: "IPv4", CIDRs: ec2.Set[string]{"169.254.171.0/24"}},
-		{Name: "com.amazonaws." + c.Region + ".ipv6.vpc-lattice", Family: "IPv6", CIDRs: ec2.Set[string]{"fd00:ec2:80::/64"}},
+		{Name: "com.amazonaws." + c.Region + ".vpc-lattice", Family: "IPv4",
+			CIDRs: ec2.Set[string]{addressing.ServiceNetworks.String()}},
+		{Name: "com.amazonaws." + c.Region + ".ipv6.vpc-lattice", Family: "IPv6",
+			CIDRs: ec2.Set[string]{addressing.ServiceNetworks6.String()}},
 	}
 	for i := range lists {
 		digits := sha256.Sum256([]byte(lists[i].Name))
