@@ -9,12 +9,20 @@ var (
 	ServiceNetworks6 = netip.MustParsePrefix("fd00:ec2:80::/64")
 )
 
-// FirstDoor and LastDoor bound the addresses that are given to doors in each VPC. An association that keeps no address
-// is older than that choice, and has the first.
+// FirstDoor and LastDoor bound the addresses that are given to the doors of service networks in each VPC.
 var (
 	FirstDoor = Nth(ServiceNetworks, 1)
 	LastDoor  = Nth(ServiceNetworks, Size(ServiceNetworks)-3)
 )
+
+// DoorOf is the address of an association that keeps one, and FirstDoor for one that keeps none: those are from before
+// there was a choice.
+func DoorOf(kept netip.Addr) netip.Addr {
+	if !kept.IsValid() {
+		return FirstDoor
+	}
+	return kept
+}
 
 // Source is the address from which targets are reached. No door has it, so that the port of a connection to a target
 // is never one at which a door is to listen.

@@ -22,11 +22,16 @@ import (
 //	NETWORK/domain/DOMAIN         a custom domain name among the services of a network
 //	NETWORK/vpc/VPC               an association of a VPC, seen from the network
 //	VPC/association               the one association of a VPC
+//	VPC/address/ADDRESS           an address in a VPC at which a service network is reached
 //	BALANCER/group/GROUP          a target group that a load balancer is in
 //
 // Since the keys with a common prefix are a set, they are also what quotas count and what says that an object is
 // referred to and cannot be deleted.
 var claims = store.NewIndex("claim").Counted()
+
+// claimsComplete has a key for each sort of claim that is younger than the first stores, once all of its claims are
+// there.
+var claimsComplete = store.NewIndex("claim-complete")
 
 func nameClaim(account string, k lattice.Kind, name string) string {
 	return account + "/" + k.Name + "/" + name
@@ -55,6 +60,8 @@ func networkDomainClaim(network, domain string) string { return network + "/doma
 func networkVPCClaim(network, vpc string) string { return network + "/vpc/" + vpc }
 
 func vpcClaim(vpc string) string { return vpc + "/association" }
+
+func addressClaim(vpc, address string) string { return vpc + "/address/" + address }
 
 func balancerGroupClaim(balancer, group string) string { return balancer + "/group/" + group }
 

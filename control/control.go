@@ -57,7 +57,8 @@ func New(cfg Config) *Control {
 		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
 		Explain: explain,
 		Complete: []ownership.Step{serviceNetworks.Complete(nil), services.Complete(nil),
-			targetGroups.Complete(nil), serviceAssociations.Complete(nil), vpcAssociations.Complete(nil)},
+			targetGroups.Complete(nil), serviceAssociations.Complete(nil), vpcAssociations.Complete(nil),
+			completeAddresses},
 	})
 	return c
 }

@@ -184,6 +184,7 @@ func (w *world) keys() (keys []string) {
 				// Users are the test's, and the marks of what is complete are for ever.
 				if !strings.HasPrefix(change.Key, objectPrefix+iam.KindUser+"/") &&
 					!strings.HasPrefix(change.Key, "index/owned-complete/") &&
+					!strings.HasPrefix(change.Key, "index/claim-complete/") &&
 					!strings.HasPrefix(change.Key, "index/status-apart/") {
 					keys = append(keys, change.Key)
 				}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pergola/addressing"
 	"pergola/control/authority"
 	"pergola/control/resource"
 	"pergola/lattice"
@@ -273,6 +274,15 @@ func holdsOfServiceAssociation(v *lattice.ServiceNetworkServiceAssociation) []re
 	return holds
 }
 
+// holdAddress is the address at which a VPC reaches the network of an association.
+func holdAddress(v *lattice.ServiceNetworkVPCAssociation) resource.Hold {
+	address := addressing.DoorOf(v.Address).String()
+	return hold(addressClaim(v.VPCID, address), v.ID, func(holder string) error {
+		return lattice.ConflictError(lattice.KindServiceNetworkVPCAssociation, holder, "%s has the address %s in VPC %s",
+			holder, address, v.VPCID)
+	})
+}
+
 func holdsOfVPCAssociation(v *lattice.ServiceNetworkVPCAssociation) []resource.Hold {
 	kind := lattice.KindServiceNetworkVPCAssociation
 	taken := func(holder string) error {
@@ -280,6 +290,7 @@ func holdsOfVPCAssociation(v *lattice.ServiceNetworkVPCAssociation) []resource.H
 	}
 	return append([]resource.Hold{
 		hold(vpcClaim(v.VPCID), v.ID, taken),
+		holdAddress(v),
 		holdMember(lattice.QuotaVPCAssociations, kind, member{networkVPCClaim(v.ServiceNetworkID, ""), v.VPCID, v.ID}, taken),
 	}, refersTo(v.ID, append([]string{v.VPCID}, v.SecurityGroupIDs...)...)...)
 }

@@ -1,8 +1,11 @@
 package control
 
 import (
+	"net/netip"
 	"slices"
 
+	"pergola/addressing"
+	"pergola/control/ownership"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -86,12 +89,16 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	if err := op.checkSecurityGroups(in.SecurityGroupIDs, vpc.ID); err != nil {
 		return nil, err
 	}
+	address, err := freeAddress(op.Tx, vpc.ID)
+	if err != nil {
+		return nil, err
+	}
 	id, now := lattice.KindServiceNetworkVPCAssociation.NewID(op.Random), op.time()
 	association := &lattice.ServiceNetworkVPCAssociation{
 		ID: id, ARN: op.home(op.Account).ARN(lattice.KindServiceNetworkVPCAssociation, id),
 		Status: lattice.StatusCreateInProgress, CreatedBy: op.Account, CreatedAt: now, LastUpdatedAt: now,
 		ServiceNetworkID: network.ID, ServiceNetworkName: network.Name, ServiceNetworkARN: network.ARN,
-		VPCID: vpc.ID, SecurityGroupIDs: in.SecurityGroupIDs,
+		VPCID: vpc.ID, Address: address, SecurityGroupIDs: in.SecurityGroupIDs,
 		PrivateDNSEnabled: in.PrivateDNSEnabled, DNSOptions: options,
 		Tags: in.Tags, ClientToken: in.ClientToken,
 	}
@@ -100,6 +107,29 @@ func (op *call) newVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociation
 	}
 	return association, nil
 }
+
+// freeAddress is the first address of a VPC that can be given to the door of a service network.
+func freeAddress(tx *store.Tx, vpc string) (netip.Addr, error) {
+	taken, _, err := claims.List(tx, addressClaim(vpc, ""), "", 0)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	for a := addressing.FirstDoor; a.Compare(addressing.LastDoor) <= 0; a = a.Next() {
+		isIts := func(e store.Entry[string]) bool { return e.ID == addressClaim(vpc, a.String()) }
+		if !slices.ContainsFunc(taken, isIts) {
+			return a, nil
+		}
+	}
+	return netip.Addr{}, lattice.ConflictError(lattice.KindServiceNetworkVPCAssociation, vpc, "VPC %s has no address left "+
+		"from %s to %s; delete an association", vpc, addressing.FirstDoor, addressing.LastDoor)
+}
+
+// completeAddresses claims the addresses of associations from before they kept theirs, unless it has been done.
+var completeAddresses = ownership.Once(claimsComplete, "vpc-address",
+	ownership.Each(vpcAssociations.Objects, func(tx *store.Tx, a *lattice.ServiceNetworkVPCAssociation) error {
+		hold := holdAddress(a)
+		return hold.Index.Put(tx, hold.Key, hold.Value)
+	}))
 
 // GetServiceNetworkVPCAssociation describes an association.
 func (op *call) GetServiceNetworkVPCAssociation(

@@ -1,5 +1,7 @@
 package lattice
 
+import "net/netip"
+
 // ServiceNetworkServiceAssociation makes a service callable in a service network.
 type ServiceNetworkServiceAssociation struct {
 	ID                 string   `json:"id"`
@@ -93,7 +95,8 @@ type ServiceNetworkServiceAssociationSummary struct {
 	CustomDomainName   string   `json:"customDomainName,omitempty"`
 }
 
-// ServiceNetworkVPCAssociation lets the clients in a VPC call the services of a service network.
+// ServiceNetworkVPCAssociation lets the clients in a VPC call the services of a service network, at an address there.
+// Those from before the address was kept have none: see addressing.DoorOf.
 type ServiceNetworkVPCAssociation struct {
 	ID                 string      `json:"id"`
 	ARN                string      `json:"arn"`
@@ -110,6 +113,7 @@ type ServiceNetworkVPCAssociation struct {
 	DNSOptions         *DNSOptions `json:"dnsOptions,omitempty"`
 	Tags               Tags        `json:"tags,omitempty"`
 	ClientToken        string      `json:"clientToken,omitempty"`
+	Address            netip.Addr  `json:"address,omitzero"`
 	// Failure is why the last change has failed; zero if it has not.
 	Failure
 	Intent
