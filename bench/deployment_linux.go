@@ -10,11 +10,11 @@ import (
 	"os"
 	"syscall"
 
+	"pergola/addressing"
 	"pergola/deployment"
 	"pergola/internal/apiclient"
 	"pergola/internal/inside"
 	"pergola/lattice"
-	"pergola/snapshot"
 )
 
 // serveDeployment serves with a whole deployment in its loopback fabric. Clients and target take the places of
@@ -76,7 +76,7 @@ func furnish(ctx context.Context, d *deployment.Deployment) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	from, front, err := onHost(ctx, client, netip.AddrPortFrom(snapshot.ServiceAddress, 80))
+	from, front, err := onHost(ctx, client, netip.AddrPortFrom(addressing.FirstDoor, 80))
 	return place{Front: front, From: from.Addr(), Host: domain, Target: targetAt}, err
 }
 

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"pergola/addressing"
 	"pergola/deployment"
 	"pergola/fabric"
-	"pergola/snapshot"
 )
 
 // measurePropagation runs a deployment that holds many services, changes rules through its API, and measures when a
@@ -92,7 +92,7 @@ func newPropagation(ctx context.Context, d *deployment.Deployment, made estate) 
 	if err := s.join(v.id, made.Network); err != nil {
 		return nil, err
 	}
-	conn, err := client.Dial(ctx, netip.AddrPortFrom(snapshot.ServiceAddress, 80))
+	conn, err := client.Dial(ctx, netip.AddrPortFrom(addressing.FirstDoor, 80))
 	if err != nil {
 		return nil, err
 	}

@@ -167,8 +167,8 @@ type localNetwork struct {
 }
 
 // Listen listens on any free port of this host instead of the one in the VPC.
-func (n *localNetwork) Listen(ctx context.Context, _ string, address netip.AddrPort) (net.Listener, error) {
-	if address.Addr().Is6() {
+func (n *localNetwork) Listen(ctx context.Context, _ string, at snapshot.Entry, _ uint16) (net.Listener, error) {
+	if at.Address.Is6() {
 		return nil, syscall.EADDRNOTAVAIL
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp4", netip.AddrPortFrom(localhost, 0).String())

@@ -56,7 +56,7 @@ func TestAddressOfAnOlderVPCAssociation(t *testing.T) {
 	vpc, old := w.vpc("one"), id("snva-", "old")
 	w.write(func(tx *store.Tx) error { // before the first operation
 		return vpcAssociations.Objects.Put(tx, old, lattice.ServiceNetworkVPCAssociation{
-			ID: old, ARN: lattice.Place{Region: region, Account: account}.ARN(lattice.KindServiceNetworkVPCAssociation, old),
+			ID: old, ARN: lattice.Home{Region: region, Account: account}.ARN(lattice.KindServiceNetworkVPCAssociation, old),
 			Status: lattice.StatusActive, VPCID: vpc, ServiceNetworkID: id("sn-", "gone"), PrivateDNSEnabled: new(false),
 		})
 	})

@@ -1,6 +1,6 @@
-// Package dataplane keeps the doors of the service networks open: in every VPC that is associated with one, a listener on
-// the address of the service network for each port on which some service listens. A Plane follows the node's snapshots and
-// holds the current one, behind one pointer, for everybody who serves.
+// Package dataplane keeps the doors of VPCs open: a listener at each address of a door for each port on which some service
+// behind it listens. A Plane follows the node's snapshots and holds the current one, behind one pointer, for everybody who
+// serves.
 package dataplane
 
 import (
@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,26 +22,26 @@ const DefaultMaxConnections = 65536
 
 // Network is where a Plane listens.
 type Network interface {
-	// Listen opens a TCP listener inside a VPC.
-	Listen(ctx context.Context, vpcID string, address netip.AddrPort) (net.Listener, error)
+	// Listen opens a TCP listener inside a VPC, on a port of the interface that has the address.
+	Listen(ctx context.Context, vpcID string, at snapshot.Entry, port uint16) (net.Listener, error)
 }
 
 // Config is what a Plane needs.
 type Config struct {
 	// Network opens the listeners. Required.
 	Network Network
-	// Serve serves a connection that came in at a port of a VPC, and returns nil when it is done with it; the Plane closes
+	// Serve serves a connection that came in at a port of a door, and returns nil when it is done with it; the Plane closes
 	// it then. Where there is nothing to do but to wait for the peer it may return a Pause, and the Plane waits in its
 	// stead. When finish ends, the request at hand may be finished and no other begun. When cut ends, because that
 	// took too long or the VPC is gone, the connection has been closed under Serve's hands, and Serve has to return.
 	// Required.
-	Serve func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
+	Serve func(finish, cut context.Context, conn net.Conn, at snapshot.DoorPort) *parking.Pause
 	// MaxConnections bounds the connections that are open at once; they are shared out among VPCs and their clients as
 	// bound.Pool says. A connection beyond a client's share is reset. 0 means DefaultMaxConnections; there are fewer where
 	// bound.Memory has not enough for as many.
 	MaxConnections int
-	// Hold reports whether Apply leaves a closed door closed, because it waits out a backoff. Nil holds none.
-	Hold func(Door) bool
+	// Hold reports whether Apply leaves a closed port of a door closed, because it waits out a backoff. Nil holds none.
+	Hold func(snapshot.DoorPort) bool
 	// Closed is called when the network has closed a door that should be open: the next Apply opens it anew. It must
 	// return at once. Nil is for those who do not ask.
 	Closed func()
@@ -49,17 +49,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Door is a port of a VPC at which a Plane listens.
-type Door struct {
-	VPC  string
-	Port uint16
-}
-
 // Plane is the open doors of a node. Its methods may be called at the same time.
 type Plane struct {
 	network           Network
-	serve             func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause
-	hold              func(Door) bool
+	serve             func(finish, cut context.Context, conn net.Conn, at snapshot.DoorPort) *parking.Pause
+	hold              func(snapshot.DoorPort) bool
 	closing           func()
 	log               *slog.Logger
 	current           atomic.Pointer[snapshot.Snapshot]
@@ -80,7 +74,7 @@ func New(cfg Config) *Plane {
 		places: map[string]*place{},
 	}
 	if p.hold == nil {
-		p.hold = func(Door) bool { return false }
+		p.hold = func(snapshot.DoorPort) bool { return false }
 	}
 	if p.closing == nil {
 		p.closing = func() {}
@@ -103,14 +97,14 @@ func (p *Plane) Snapshot() *snapshot.Snapshot { return p.current.Load() }
 // what the snapshot calls for is open and nothing else. Connections through a port that is closed finish the request they
 // are at; those of a VPC that is gone are cut.
 //
-// What could not be opened is in the result, each by its door. All else has been applied then, and the next Apply, of
-// the same snapshot too, tries these again. Doors that are not open when ctx ends have failed with
-// containment.ErrUntried. IPv6 is served where the network has it. A Plane that is closed fails at the zero Door.
-func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed containment.Failures[Door]) {
+// What could not be opened is in the result, each port of a door by itself. All else has been applied then, and the next
+// Apply, of the same snapshot too, tries these again. What is not open when ctx ends has failed with
+// containment.ErrUntried. IPv6 is served where the network has it. A Plane that is closed fails at the zero DoorPort.
+func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed containment.Failures[snapshot.DoorPort]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		failed.Note(Door{}, fmt.Errorf("data plane: apply revision %d: %w", s.Revision, net.ErrClosed))
+		failed.Note(snapshot.DoorPort{}, fmt.Errorf("data plane: apply revision %d: %w", s.Revision, net.ErrClosed))
 		return failed
 	}
 	p.shut(s)
@@ -127,10 +121,10 @@ func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed contain
 func (p *Plane) shut(s *snapshot.Snapshot) {
 	for id, at := range p.places {
 		vpc := s.VPCs.Get(id)
-		for port, d := range at.doors {
-			if !wants(vpc, port) {
+		for of, d := range at.doors {
+			if wanted := vpc.Door(of.Door); wanted.Port(of.Port) == nil || !slices.Equal(wanted.Entries, d.entries) {
 				d.close()
-				delete(at.doors, port)
+				delete(at.doors, of)
 			}
 		}
 		if vpc == nil {
@@ -140,30 +134,25 @@ func (p *Plane) shut(s *snapshot.Snapshot) {
 	}
 }
 
-func wants(vpc *snapshot.VPC, port uint16) bool {
-	return vpc != nil && vpc.Network != nil && vpc.Network.Ports[port] != nil
-}
-
 // open opens the doors that are missing, and returns them. Nobody is let in yet. The caller holds mu.
-func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot, failed *containment.Failures[Door]) (opened []*door) {
+func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot, failed *containment.Failures[snapshot.DoorPort]) (opened []*door) {
 	for id, vpc := range s.VPCs.All() {
-		if vpc.Network == nil {
-			continue
-		}
-		at := p.place(id)
-		for port := range vpc.Network.Ports {
-			of := Door{id, port}
-			if d := at.doors[port]; d != nil && d.isOpen() || p.hold(of) {
-				continue
-			}
-			failed.Try(ctx, p.log, "opening a door", of, func() error {
-				d, err := p.openDoor(ctx, at, port)
-				if err == nil {
-					at.doors[port] = d
-					opened = append(opened, d)
+		for i := range vpc.Doors {
+			wanted, at := &vpc.Doors[i], p.place(id)
+			for port := range wanted.Network.Ports {
+				of := snapshot.DoorPort{VPC: id, Door: wanted.Key, Port: port}
+				if d := at.doors[of]; d != nil && d.isOpen() || p.hold(of) {
+					continue
 				}
-				return err
-			})
+				failed.Try(ctx, p.log, "opening a door", of, func() error {
+					d, err := p.openDoor(ctx, at, of, wanted.Entries)
+					if err == nil {
+						at.doors[of] = d
+						opened = append(opened, d)
+					}
+					return err
+				})
+			}
 		}
 	}
 	return opened

@@ -36,8 +36,8 @@ func newRig(t *testing.T, serve serve, maxConnections int) *rig {
 	r := &rig{t: t, network: newMemory()}
 	r.Plane = New(Config{
 		Network: r.network, MaxConnections: maxConnections,
-		Serve: func(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause {
-			serve(finish, cut, conn, vpcID, port)
+		Serve: func(finish, cut context.Context, conn net.Conn, at snapshot.DoorPort) *parking.Pause {
+			serve(finish, cut, conn, at.VPC, at.Port)
 			return nil
 		},
 		Logger: slog.New(slog.NewTextHandler(&r.logs, nil)),
@@ -296,13 +296,13 @@ func TestListenerClosedByTheNetworkIsReopened(t *testing.T) {
 func TestFault_A1_ADoorThatFailsIsHeldAndTheRestOpens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hold, 0)
-		held := map[Door]bool{}
-		r.Plane.hold = func(d Door) bool { return held[d] }
+		held := map[snapshot.DoorPort]bool{}
+		r.Plane.hold = func(at snapshot.DoorPort) bool { return held[at] }
 		r.network.refused[ipv4("vpc-a", 80)], r.network.panics[ipv6("vpc-b", 80)] = true, true
 		wanted := places(map[string][]uint16{"vpc-a": {80, 443}, "vpc-b": {80, 443}})
 		failed := r.Apply(t.Context(), wanted)
-		if len(failed) != 2 || failed[Door{"vpc-a", 80}] == nil ||
-			!errors.Is(failed[Door{"vpc-b", 80}], containment.ErrPanicked) {
+		if len(failed) != 2 || failed[portOf("vpc-a", 80)] == nil ||
+			!errors.Is(failed[portOf("vpc-b", 80)], containment.ErrPanicked) {
 			t.Errorf("failed: %v", failed)
 		}
 		if r.Snapshot() != wanted || len(r.network.sockets()) != 4 {
@@ -310,7 +310,7 @@ func TestFault_A1_ADoorThatFailsIsHeldAndTheRestOpens(t *testing.T) {
 		}
 		clear(r.network.refused)
 		clear(r.network.panics)
-		held[Door{"vpc-a", 80}] = true
+		held[portOf("vpc-a", 80)] = true
 		r.apply(map[string][]uint16{"vpc-a": {80, 443}, "vpc-b": {80, 443}})
 		if got := r.network.sockets(); got[ipv4("vpc-a", 80)] || !got[ipv4("vpc-b", 80)] {
 			t.Errorf("listening at %v", got)
@@ -412,7 +412,7 @@ func TestPausesThatCannotBe(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, nil, 1)
 				pauses := 0
-				r.serve = func(_, _ context.Context, conn net.Conn, _ string, _ uint16) *parking.Pause {
+				r.serve = func(_, _ context.Context, conn net.Conn, _ snapshot.DoorPort) *parking.Pause {
 					var then func() *parking.Pause
 					then = func() *parking.Pause {
 						if pauses++; pauses == 3 {

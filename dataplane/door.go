@@ -19,37 +19,35 @@ type place struct {
 	vpc   string
 	ctx   context.Context
 	cut   context.CancelFunc // cuts the connections
-	doors map[uint16]*door   // by port
+	doors map[snapshot.DoorPort]*door
 }
 
 // place returns the place of a VPC, made now if need be. The caller holds mu.
 func (p *Plane) place(vpcID string) *place {
 	at := p.places[vpcID]
 	if at == nil {
-		at = &place{vpc: vpcID, doors: map[uint16]*door{}}
+		at = &place{vpc: vpcID, doors: map[snapshot.DoorPort]*door{}}
 		at.ctx, at.cut = context.WithCancel(context.Background())
 		p.places[vpcID] = at
 	}
 	return at
 }
 
-// door is one port of a VPC, on the IPv4 address of the service network and on the IPv6 one if there is any.
+// door is one port of a door of a VPC, at each of its addresses.
 type door struct {
 	plane     *Plane
 	place     *place
-	port      uint16
+	at        snapshot.DoorPort
+	entries   []snapshot.Entry
 	listeners []net.Listener
 	ctx       context.Context // ends when the door closes
 	cancel    context.CancelFunc
 }
 
-func (p *Plane) openDoor(ctx context.Context, at *place, port uint16) (*door, error) {
-	address := netip.AddrPortFrom(snapshot.ServiceAddress, port)
-	l, err := p.network.Listen(ctx, at.vpc, address)
-	if err != nil {
-		return nil, fmt.Errorf("data plane: listen on %v in %s: %w", address, at.vpc, err)
-	}
-	d := &door{plane: p, place: at, port: port, listeners: []net.Listener{l}}
+// openDoor opens a port of a door. Where the network has no IPv6 it does without, unless the door has nothing else.
+func (p *Plane) openDoor(ctx context.Context, at *place, of snapshot.DoorPort,
+	entries []snapshot.Entry) (*door, error) {
+	d := &door{plane: p, place: at, at: of, entries: entries}
 	d.ctx, d.cancel = context.WithCancel(at.ctx)
 	whole := false
 	defer func() {
@@ -57,13 +55,20 @@ func (p *Plane) openDoor(ctx context.Context, at *place, port uint16) (*door, er
 			d.close()
 		}
 	}()
-	address = netip.AddrPortFrom(snapshot.ServiceAddress6, port)
-	if l, err := p.network.Listen(ctx, at.vpc, address); err == nil {
-		d.listeners = append(d.listeners, l)
-	} else {
-		p.noIPv6.Do(func() {
-			p.log.Info("services are reached over IPv4 alone where the network has no IPv6", "vpc", at.vpc, "address", address, "error", err)
-		})
+	for _, entry := range entries {
+		l, err := p.network.Listen(ctx, at.vpc, entry, of.Port)
+		address := netip.AddrPortFrom(entry.Address, of.Port)
+		switch {
+		case err == nil:
+			d.listeners = append(d.listeners, l)
+		case entry.Address.Is6() && len(d.listeners) > 0:
+			p.noIPv6.Do(func() {
+				p.log.Info("services are reached over IPv4 alone where the network has no IPv6", "vpc", at.vpc,
+					"address", address, "error", err)
+			})
+		default:
+			return nil, fmt.Errorf("data plane: listen on %v in %s: %w", address, at.vpc, err)
+		}
 	}
 	whole = true
 	return d, nil
@@ -109,7 +114,7 @@ func (d *door) admit(conn net.Conn) {
 	}
 	d.plane.running.Add(1)
 	go d.serve(conn, seat, func() *parking.Pause {
-		return d.plane.serve(d.ctx, d.place.ctx, conn, d.place.vpc, d.port)
+		return d.plane.serve(d.ctx, d.place.ctx, conn, d.at)
 	})
 }
 
@@ -146,7 +151,8 @@ func (d *door) take(conn net.Conn, step func() *parking.Pause) *parking.Pause {
 	defer context.AfterFunc(d.place.ctx, func() { conn.Close() })()
 	defer func() {
 		if problem := recover(); problem != nil {
-			_ = containment.Report(d.plane.log, "serving a connection", problem, "vpc", d.place.vpc, "port", d.port)
+			_ = containment.Report(d.plane.log, "serving a connection", problem, "vpc", d.place.vpc, "door", d.at.Door,
+				"port", d.at.Port)
 		}
 	}()
 	return step()

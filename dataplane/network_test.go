@@ -18,16 +18,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // socket is where a listener is.
 type socket struct {
-	vpc     string
+	vpc, at string // at is the interface, or ""
 	address netip.AddrPort
 }
 
+// entries are those of the only door that a VPC has in most tests.
+var entries = []snapshot.Entry{
+	{Address: netip.MustParseAddr("169.254.171.1")}, {Address: netip.MustParseAddr("fd00:ec2:80::a9fe:ab01")},
+}
+
 func ipv4(vpc string, port uint16) socket {
-	return socket{vpc, netip.AddrPortFrom(snapshot.ServiceAddress, port)}
+	return socket{vpc: vpc, address: netip.AddrPortFrom(entries[0].Address, port)}
 }
 
 func ipv6(vpc string, port uint16) socket {
-	return socket{vpc, netip.AddrPortFrom(snapshot.ServiceAddress6, port)}
+	return socket{vpc: vpc, address: netip.AddrPortFrom(entries[1].Address, port)}
 }
 
 // memory is a network in memory.
@@ -46,10 +51,10 @@ func newMemory() *memory {
 	return &memory{open: map[socket]*listener{}, refused: map[socket]bool{}, panics: map[socket]bool{}}
 }
 
-func (m *memory) Listen(_ context.Context, vpc string, address netip.AddrPort) (net.Listener, error) {
+func (m *memory) Listen(_ context.Context, vpc string, entry snapshot.Entry, port uint16) (net.Listener, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := socket{vpc, address}
+	at := socket{vpc, entry.Interface, netip.AddrPortFrom(entry.Address, port)}
 	switch {
 	case m.panics[at]:
 		panic("made to")
@@ -143,16 +148,27 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// places makes a snapshot of VPCs, each with the ports of its service network; nil is a VPC without one.
+// networkOn is a service network that listens on some ports.
+func networkOn(ports ...uint16) *snapshot.Network {
+	n := &snapshot.Network{Ports: map[uint16]*snapshot.Port{}}
+	for _, port := range ports {
+		n.Ports[port] = &snapshot.Port{}
+	}
+	return n
+}
+
+// portOf is a port of the door that places makes.
+func portOf(vpc string, port uint16) snapshot.DoorPort {
+	return snapshot.DoorPort{VPC: vpc, Door: "door", Port: port}
+}
+
+// places makes a snapshot of VPCs, each with a door to a service network on some ports; nil is a VPC without a door.
 func places(vpcs map[string][]uint16) *snapshot.Snapshot {
 	s := &snapshot.Snapshot{}
 	for id, ports := range vpcs {
 		vpc := &snapshot.VPC{ID: id}
 		if ports != nil {
-			vpc.Network = &snapshot.Network{Ports: map[uint16]*snapshot.Port{}}
-			for _, port := range ports {
-				vpc.Network.Ports[port] = &snapshot.Port{}
-			}
+			vpc.Doors = []snapshot.Door{{Key: "door", Entries: entries, Network: networkOn(ports...)}}
 		}
 		s.VPCs = s.VPCs.With(id, vpc)
 	}

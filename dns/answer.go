@@ -2,6 +2,7 @@ package dns
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -56,10 +57,10 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 	if balancer := vpc.LoadBalancer(text(&q.Name)); balancer != nil {
 		return q.answerBalancer(dst, balancer), false
 	}
-	network := networkOf(vpc)
+	door, _ := vpc.DoorTo(text(&q.Name))
 	switch {
-	case network.Service(text(&q.Name)) != nil:
-		return q.answer(dst, s.authority(&q.Name)), false
+	case door != nil:
+		return q.answer(dst, s.authority(&q.Name), door.Entries), false
 	case s.isZone(&q.Name):
 		return q.deny(dst, dnsmessage.RCodeSuccess, &s.zone), false
 	case s.inZone(&q.Name):
@@ -68,14 +69,6 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 		return q.refuse(dst, dnsmessage.RCodeNameError), false
 	}
 	return nil, true
-}
-
-// networkOf is the service network of a VPC, or nil.
-func networkOf(vpc *snapshot.VPC) *snapshot.Network {
-	if vpc == nil {
-		return nil
-	}
-	return vpc.Network
 }
 
 // authority is the zone that a service's name is in. A custom domain name is a zone of its own, as we know nothing
@@ -151,22 +144,27 @@ func parseEDNS(p *dnsmessage.Parser) (e edns, err error) {
 	}
 }
 
-// answer tells the address of a service, or that it has no records of the type asked for.
-func (q *question) answer(dst []byte, zone *dnsmessage.Name) []byte {
-	record := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: ttl}
-	switch q.Type {
-	case dnsmessage.TypeA:
-		b := q.begin(dst, dnsmessage.RCodeSuccess, true)
-		must(b.StartAnswers())
-		must(b.AResource(record, dnsmessage.AResource{A: snapshot.ServiceAddress.As4()}))
-		return q.end(&b, dnsmessage.RCodeSuccess)
-	case dnsmessage.TypeAAAA:
-		b := q.begin(dst, dnsmessage.RCodeSuccess, true)
-		must(b.StartAnswers())
-		must(b.AAAAResource(record, dnsmessage.AAAAResource{AAAA: snapshot.ServiceAddress6.As16()}))
-		return q.end(&b, dnsmessage.RCodeSuccess)
+// answer tells the addresses of the door to a service, or that there are none of the type asked for.
+func (q *question) answer(dst []byte, zone *dnsmessage.Name, entries []snapshot.Entry) []byte {
+	isAsked := func(e snapshot.Entry) bool {
+		return e.Address.Is4() && q.Type == dnsmessage.TypeA || e.Address.Is6() && q.Type == dnsmessage.TypeAAAA
 	}
-	return q.deny(dst, dnsmessage.RCodeSuccess, zone)
+	if !slices.ContainsFunc(entries, isAsked) {
+		return q.deny(dst, dnsmessage.RCodeSuccess, zone)
+	}
+	record := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: ttl}
+	b := q.begin(dst, dnsmessage.RCodeSuccess, true)
+	must(b.StartAnswers())
+	for _, e := range entries {
+		switch {
+		case !isAsked(e):
+		case e.Address.Is4():
+			must(b.AResource(record, dnsmessage.AResource{A: e.Address.As4()}))
+		default:
+			must(b.AAAAResource(record, dnsmessage.AAAAResource{AAAA: e.Address.As16()}))
+		}
+	}
+	return q.end(&b, dnsmessage.RCodeSuccess)
 }
 
 // answerBalancer tells the addresses of a load balancer, which are IPv4 addresses.

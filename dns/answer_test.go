@@ -25,12 +25,28 @@ var (
 	custom    = "www.example.com"
 )
 
+// The addresses of the door of vpc-1.
+var (
+	service4 = netip.MustParseAddr("169.254.171.1")
+	service6 = netip.MustParseAddr("fd00:ec2:80::a9fe:ab01")
+)
+
+// doorTo is a door at some addresses.
+func doorTo(n *snapshot.Network, at ...netip.Addr) snapshot.Door {
+	door := snapshot.Door{Key: "servicenetworkvpcassociation/" + at[0].String(), Network: n}
+	for _, a := range at {
+		door.Entries = append(door.Entries, snapshot.Entry{Address: a})
+	}
+	return door
+}
+
 // twoVPCs is a snapshot in which vpc-1 has a service network with one service, and vpc-2 has none.
 func twoVPCs() *snapshot.Snapshot {
 	service := &snapshot.Service{DomainName: parking, CustomDomainName: custom}
 	network := &snapshot.Network{Names: table.Of(map[string]*snapshot.Service{parking: service, custom: service})}
-	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1", Network: network},
-		"vpc-2": {ID: "vpc-2"}})}
+	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{
+		"vpc-1": {ID: "vpc-1", Doors: []snapshot.Door{doorTo(network, service4, service6)}}, "vpc-2": {ID: "vpc-2"},
+	})}
 }
 
 func newServer(forward func(context.Context, []byte, string) ([]byte, error)) *Server {
@@ -142,13 +158,9 @@ func address(m dnsmessage.Message) string {
 	}
 	switch body := m.Answers[0].Body.(type) {
 	case *dnsmessage.AResource:
-		if body.A == snapshot.ServiceAddress.As4() {
-			return snapshot.ServiceAddress.String()
-		}
+		return netip.AddrFrom4(body.A).String()
 	case *dnsmessage.AAAAResource:
-		if body.AAAA == snapshot.ServiceAddress6.As16() {
-			return snapshot.ServiceAddress6.String()
-		}
+		return netip.AddrFrom16(body.AAAA).String()
 	}
 	return "another"
 }

@@ -99,11 +99,11 @@ func (f *fixtures) start(ctx context.Context, vpc *snapshot.VPC) error {
 	if f.api == nil {
 		return nil
 	}
-	door, err := f.fabric.Listen(ctx, fabric.Place{VPC: vpc.ID}, "tcp", APIAddress)
+	api, err := f.fabric.Listen(ctx, fabric.Place{VPC: vpc.ID}, "tcp", APIAddress)
 	if err != nil {
 		return fmt.Errorf("API: %w", err)
 	}
-	f.run(vpc.ID, opened, door, func() error { return f.api.serve(opened.ctx, vpc.ID, door) })
+	f.run(vpc.ID, opened, api, func() error { return f.api.serve(opened.ctx, vpc.ID, api) })
 	return nil
 }
 

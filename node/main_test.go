@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pergola/addressing"
 	"pergola/aws/ec2"
 	"pergola/aws/elbv2"
 	"pergola/aws/iam"
@@ -33,7 +34,6 @@ import (
 	"pergola/lattice"
 	"pergola/node"
 	"pergola/sealing"
-	"pergola/snapshot"
 	"pergola/store"
 )
 
@@ -297,7 +297,7 @@ func (w *world) call(p place, s service, port uint16) (status int, err error) {
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return w.Dial(ctx, fabric.Place{VPC: p.vpc, Instance: p.instance}, netip.Addr{},
-				netip.AddrPortFrom(snapshot.ServiceAddress, port))
+				netip.AddrPortFrom(addressing.FirstDoor, port))
 		},
 	}}
 	response, err := client.Get(fmt.Sprintf("http://%s:%d/", s.name, port))

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pergola/addressing"
 	"pergola/containment"
 	"pergola/dataplane"
 	"pergola/dataplane/access"
@@ -142,8 +143,8 @@ func New(cfg Config) *Node {
 	n.plane = dataplane.New(dataplane.Config{
 		Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger, Closed: n.repair,
 		MaxConnections: cfg.MaxConnections,
-		Hold: func(d dataplane.Door) bool {
-			return n.pass.isDown(d.VPC) || n.pass.holds(part{what: entry, vpc: d.VPC, port: d.Port})
+		Hold: func(at snapshot.DoorPort) bool {
+			return n.pass.isDown(at.VPC) || n.pass.holds(partOf(at))
 		},
 	})
 	n.fixtures = newFixtures(cfg, n.plane.Snapshot, n.repair)
@@ -322,7 +323,7 @@ func (n *Node) apply(ctx context.Context, p *pass) (whole bool) {
 		}),
 		n.step("opening doors", func() {
 			for at, err := range n.plane.Apply(bounded, p.Snapshot) {
-				p.fail(part{what: entry, vpc: at.VPC, port: at.Port}, err)
+				p.fail(partOf(at), err)
 			}
 		}),
 	)
@@ -371,8 +372,9 @@ func (p *pass) networks() []fabric.VPC {
 }
 
 // Listen opens a listener of the data plane inside a VPC.
-func (n *Node) Listen(ctx context.Context, vpcID string, address netip.AddrPort) (net.Listener, error) {
-	return n.fabric.Listen(ctx, fabric.Place{VPC: vpcID}, "tcp", address)
+func (n *Node) Listen(ctx context.Context, vpcID string, at snapshot.Entry, port uint16) (net.Listener, error) {
+	return n.fabric.Listen(ctx, fabric.Place{VPC: vpcID, Instance: at.Interface}, "tcp",
+		netip.AddrPortFrom(at.Address, port))
 }
 
 // listenAt opens a listener of a load balancer.
@@ -385,11 +387,11 @@ func (n *Node) dialFrom(ctx context.Context, from loadbalancer.Interface, to net
 	return n.fabric.Dial(ctx, fabric.Place{VPC: from.VPC, Instance: from.Instance}, from.Address, to)
 }
 
-// dial reaches a target, from the address at which the target's VPC sees the service network.
+// dial reaches a target, from the address that is kept for that in every VPC.
 func (n *Node) dial(ctx context.Context, vpcID string, address netip.AddrPort) (net.Conn, error) {
-	local := snapshot.ServiceAddress
+	local := addressing.Source
 	if address.Addr().Is6() {
-		local = snapshot.ServiceAddress6
+		local = addressing.Spell(addressing.ServiceNetworks6, local)
 	}
 	return n.fabric.Dial(ctx, fabric.Place{VPC: vpcID}, local, address)
 }
@@ -402,8 +404,8 @@ func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, err
 		if l := vpc.LoadBalancer([]byte(name)); l != nil {
 			return l.Addresses, nil
 		}
-		if vpc != nil && vpc.Network.Service([]byte(name)) != nil {
-			return []netip.Addr{snapshot.ServiceAddress}, nil
+		if door, _ := vpc.DoorTo([]byte(name)); door != nil {
+			return door.IPv4(), nil
 		}
 	}
 	return nil, fmt.Errorf("%s: no service of that name can be reached from %s; associate the service and the VPC with one service network", name, vpcID)

@@ -26,7 +26,7 @@ const (
 type part struct {
 	what sort
 	vpc  string
-	id   string // of an instance or of a load balancer
+	id   string // of an instance or of a load balancer, or the key of a door
 	port uint16 // of a door
 }
 
@@ -38,7 +38,7 @@ const (
 	instance             // an instance, or an address of a load balancer
 	fixed                // a VPC's resolver and metadata service
 	balancer             // a load balancer
-	entry                // a door of the data plane
+	door                 // a port of a door
 )
 
 func (p part) String() string {
@@ -49,10 +49,15 @@ func (p part) String() string {
 		return "the resolver and the metadata service of " + p.vpc
 	case balancer:
 		return "load balancer " + p.id
-	case entry:
-		return fmt.Sprintf("port %d of the services in %s", p.port, p.vpc)
+	case door:
+		return fmt.Sprintf("port %d of the door of %s in %s", p.port, p.id, p.vpc)
 	}
 	return p.vpc
+}
+
+// partOf is the part that a port of a door is.
+func partOf(at snapshot.DoorPort) part {
+	return part{what: door, vpc: at.VPC, id: at.Door, port: at.Port}
 }
 
 // trouble is a part that could not be made.
@@ -187,8 +192,8 @@ func wants(s *snapshot.Snapshot, of part) bool {
 		return s.LoadBalancers.Get(of.id) != nil
 	case vpc == nil:
 		return false
-	case of.what == entry:
-		return vpc.Network != nil && vpc.Network.Ports[of.port] != nil
+	case of.what == door:
+		return vpc.Door(of.id).Port(of.port) != nil
 	case of.what == instance:
 		return isInstance(vpc, of.id) || balancerAt(s, of) != ""
 	}
@@ -262,9 +267,9 @@ func reportOf(code string, of *trouble) lattice.FailureReport {
 // concerns are the objects, by their keys in the store, that are not as they should be without a part.
 func concerns(s *snapshot.Snapshot, of part) (keys []string) {
 	vpc := s.VPCs.Get(of.vpc)
-	association := func() {
-		if vpc.Association != "" {
-			keys = append(keys, lattice.KindServiceNetworkVPCAssociation.Name+"/"+vpc.Association)
+	doors := func() {
+		for _, d := range vpc.Doors {
+			keys = append(keys, d.Key)
 		}
 	}
 	switch of.what {
@@ -276,12 +281,12 @@ func concerns(s *snapshot.Snapshot, of part) (keys []string) {
 		for _, l := range vpc.LoadBalancers {
 			keys = append(keys, elbv2.KindLoadBalancer+"/"+l.ID)
 		}
-		association()
+		doors()
 	case fixed:
 		keys = append(keys, ec2.KindVPC+"/"+of.vpc)
-		association()
-	case entry:
-		association()
+		doors()
+	case door:
+		keys = append(keys, of.id)
 	case balancer:
 		keys = append(keys, elbv2.KindLoadBalancer+"/"+of.id)
 	case instance:

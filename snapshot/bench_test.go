@@ -20,7 +20,7 @@ func BenchmarkMatch(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			l := s.VPCs.Get("vpc-1").Network.Ports[80].Listener([]byte("parking.example.com"))
+			l := s.VPCs.Get("vpc-1").Doors[0].Network.Ports[80].Listener([]byte("parking.example.com"))
 			r := &fixedRequest{method: []byte("GET"), path: []byte("/api/v1/resource/none")}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -51,7 +51,7 @@ func BenchmarkListener(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	port := s.VPCs.Get("vpc-1").Network.Ports[80]
+	port := s.VPCs.Get("vpc-1").Doors[0].Network.Ports[80]
 	host := []byte(service(fmt.Sprintf("svc-%017x", 1234)).DNSEntry.DomainName)
 	b.ReportAllocs()
 	for b.Loop() {

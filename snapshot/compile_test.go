@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,8 +95,8 @@ func TestOnlyWhatIsServedIsInTheSnapshot(t *testing.T) {
 		for status, want := range served {
 			s := build(t, change(status))
 			name := lattice.DomainName("nsvc-1", "svc-1", region)
-			if got := s.VPCs.Get("vpc-1").Network.Service([]byte(name)) != nil; got != want {
-				t.Errorf("%s with status %s: served is %t, want %t", what, status, got, want)
+			if door, _ := s.VPCs.Get("vpc-1").DoorTo([]byte(name)); (door != nil) != want {
+				t.Errorf("%s with status %s: the name leads to %v, want something %t", what, status, door, want)
 			}
 		}
 	}
@@ -125,7 +124,7 @@ func TestGroupIsInUseOnceAServiceThatForwardsToItIsAssociated(t *testing.T) {
 
 func TestMissingTargetGroupHasNoShare(t *testing.T) {
 	action := func(s *Snapshot) Action {
-		return s.VPCs.Get("vpc-1").Network.Ports[80].Listener([]byte("parking.example.com")).Rules[0].Action
+		return s.VPCs.Get("vpc-1").Doors[0].Network.Ports[80].Listener([]byte("parking.example.com")).Rules[0].Action
 	}
 
 	one := action(build(t, aGroup("tg-2", lattice.TargetIP), aRule("svc-1", "listener-1", "rule-1", 1, "/", forward("tg-missing", "tg-2"))))
@@ -165,7 +164,7 @@ func TestBrokenObjectCountsAsAbsentAndIsNamed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "service/svc-1") {
 		t.Errorf("the error does not name the object: %v", err)
 	}
-	if n := s.VPCs.Get("vpc-1").Network; n.Names.Len() != 0 || len(n.Ports) != 0 {
+	if n := s.VPCs.Get("vpc-1").Doors[0].Network; n.Names.Len() != 0 || len(n.Ports) != 0 {
 		t.Errorf("the broken service is served: %v", n)
 	}
 	if _, err = c.Apply(3, false, nil); err != nil {
@@ -180,7 +179,7 @@ func TestGeneratedNameCannotBeTakenAway(t *testing.T) {
 	if err == nil {
 		t.Error("the conflict is not named")
 	}
-	n := s.VPCs.Get("vpc-1").Network
+	n := s.VPCs.Get("vpc-1").Doors[0].Network
 	if got := n.Service([]byte(victim)).ID; got != "svc-1" {
 		t.Errorf("%s belongs to %s", victim, got)
 	}
@@ -200,14 +199,14 @@ func TestConflictIsReportedOnce(t *testing.T) {
 	if err != nil {
 		t.Errorf("reported again: %v", err)
 	}
-	if got := s.VPCs.Get("vpc-1").Network.Service([]byte("parking.example.com")).ID; got != "svc-1" {
+	if got := s.VPCs.Get("vpc-1").Doors[0].Network.Service([]byte("parking.example.com")).ID; got != "svc-1" {
 		t.Errorf("the name went to %s, want the one associated first", got)
 	}
 }
 
 func TestListenerByHost(t *testing.T) {
 	s := build(t)
-	port := s.VPCs.Get("vpc-1").Network.Ports[80]
+	port := s.VPCs.Get("vpc-1").Doors[0].Network.Ports[80]
 	long := strings.Repeat("a", 256)
 	for host, want := range map[string]bool{
 		"parking.example.com":      true,
@@ -237,16 +236,9 @@ func TestListenerByHost(t *testing.T) {
 
 func TestListenerDoesNotAllocate(t *testing.T) {
 	s := build(t)
-	port := s.VPCs.Get("vpc-1").Network.Ports[80]
+	port := s.VPCs.Get("vpc-1").Doors[0].Network.Ports[80]
 	host := []byte("Parking.Example.com.:80")
 	if n := testing.AllocsPerRun(100, func() { port.Listener(host) }); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func TestServiceAddresses(t *testing.T) {
-	v4, v6 := ServiceAddress.As4(), ServiceAddress6.As16()
-	if !bytes.Equal(v4[:], v6[12:]) || !netip.MustParsePrefix("fd00:ec2:80::/64").Contains(ServiceAddress6) {
-		t.Errorf("%s does not spell %s", ServiceAddress6, ServiceAddress)
 	}
 }

@@ -66,7 +66,7 @@ func TestFault_A11_TheOldFormOfABrokenServiceIsNotServed(t *testing.T) {
 			}
 		}
 		s, _ := c.Apply(2, false, []Change{aService("svc-1")})
-		if s.VPCs.Get("vpc-1").Network.Service(name) != nil {
+		if s.VPCs.Get("vpc-1").Doors[0].Network.Service(name) != nil {
 			t.Errorf("%s: the service is served", what)
 		}
 		for _, key := range []string{"service/svc-1", "servicenetworkserviceassociation/snsa-1"} {
@@ -76,7 +76,7 @@ func TestFault_A11_TheOldFormOfABrokenServiceIsNotServed(t *testing.T) {
 		}
 		c.faults.step = nil
 		s, _ = c.Apply(3, false, []Change{aService("svc-1")})
-		if s.VPCs.Get("vpc-1").Network.Service(name) == nil || s.LeftOut != nil {
+		if s.VPCs.Get("vpc-1").Doors[0].Network.Service(name) == nil || s.LeftOut != nil {
 			t.Errorf("%s: afterwards the service is not served: %v", what, s.LeftOut)
 		}
 	}

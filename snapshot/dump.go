@@ -23,8 +23,8 @@ func (s *Snapshot) Dump(w io.Writer) error {
 	networks := map[string]*Network{}
 	for _, v := range ordered(maps.Collect(s.VPCs.All())) {
 		d.vpc(v)
-		if v.Network != nil {
-			networks[v.Network.ID] = v.Network
+		for _, door := range v.Doors {
+			networks[door.Network.ID] = door.Network
 		}
 	}
 	services := map[string]*Service{}
@@ -62,11 +62,13 @@ func (d dumper) line(depth int, format string, args ...any) {
 }
 
 func (d dumper) vpc(v *VPC) {
-	network := "none"
-	if v.Network != nil {
-		network = v.Network.ID
+	d.line(0, "vpc %s %s cidr %s account %s", v.ID, v.ARN, v.CIDR, v.Account)
+	for _, door := range v.Doors {
+		d.line(1, "door %s leads to %s", door.Key, door.Network.ID)
+		for _, e := range door.Entries {
+			d.line(2, "at %q %s", e.Interface, e.Address)
+		}
 	}
-	d.line(0, "vpc %s %s cidr %s account %s network %s", v.ID, v.ARN, v.CIDR, v.Account, network)
 	for _, i := range v.Instances {
 		d.line(1, "instance %s %s", i.ID, i.Address)
 	}

@@ -186,7 +186,7 @@ func TestAuthPolicies(t *testing.T) {
 		return []Change{put("service/svc-1", s), put("servicenetwork/sn-1", n)}
 	}
 	s := build(t, guarded(guarding("a"))...)
-	n := s.VPCs.Get("vpc-1").Network
+	n := s.VPCs.Get("vpc-1").Doors[0].Network
 	svc := n.Names.Get(lattice.DomainName("nsvc-1", "svc-1", region))
 	if !slices.Equal(says(n.Policy), []string{"a"}) || !slices.Equal(says(svc.Policy), []string{"a"}) {
 		t.Errorf("the network says %v and the service %v", says(n.Policy), says(svc.Policy))
@@ -196,7 +196,7 @@ func TestAuthPolicies(t *testing.T) {
 	}
 
 	s, err := Compile(region, 1, append(story(), guarded(&lattice.AuthPolicy{Policy: "{}"})...))
-	n = s.VPCs.Get("vpc-1").Network
+	n = s.VPCs.Get("vpc-1").Doors[0].Network
 	if svc = n.Service([]byte(svc.DomainName)); says(n.Policy)[0] != "none" || says(svc.Policy)[0] != "none" {
 		t.Errorf("what cannot be read: the network says %v and the service %v", says(n.Policy), says(svc.Policy))
 	}
@@ -206,7 +206,7 @@ func TestAuthPolicies(t *testing.T) {
 		}
 	}
 	s = build(t, guarded(nil)...)
-	if n := s.VPCs.Get("vpc-1").Network; n.Policy != nil || n.Service([]byte(svc.DomainName)).Policy != nil {
+	if n := s.VPCs.Get("vpc-1").Doors[0].Network; n.Policy != nil || n.Service([]byte(svc.DomainName)).Policy != nil {
 		t.Error("there is a policy where none is attached")
 	}
 }
@@ -393,9 +393,9 @@ func findings(s *Snapshot) string {
 		tell(p.Name, p)
 	}
 	for _, v := range ordered(maps.Collect(s.VPCs.All())) {
-		if v.Network != nil {
-			maybe(v.Network.ID, v.Network.Policy)
-			for _, service := range ordered(maps.Collect(v.Network.Names.All())) {
+		for _, door := range v.Doors {
+			maybe(door.Network.ID, door.Network.Policy)
+			for _, service := range ordered(maps.Collect(door.Network.Names.All())) {
 				maybe(service.ID, service.Policy)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"pergola/addressing"
 	"pergola/aws/iam"
 	"pergola/lattice"
 )
@@ -51,19 +52,19 @@ func checkCoherent(t *testing.T, s *Snapshot) {
 		services[service.ID] = service
 	}
 	for v := range s.VPCs.Values() {
-		if v.Network == nil {
-			continue
-		}
-		if known := networks[v.Network.ID]; known != nil && known != v.Network {
-			t.Fatalf("two of network %s", v.Network.ID)
-		}
-		networks[v.Network.ID] = v.Network
-		for service := range v.Network.Names.Values() {
-			see(service)
-		}
-		for _, port := range v.Network.Ports {
-			for l := range port.Listeners.Values() {
-				see(l.Service)
+		for _, door := range v.Doors {
+			n := door.Network
+			if known := networks[n.ID]; known != nil && known != n {
+				t.Fatalf("two of network %s", n.ID)
+			}
+			networks[n.ID] = n
+			for service := range n.Names.Values() {
+				see(service)
+			}
+			for _, port := range n.Ports {
+				for l := range port.Listeners.Values() {
+					see(l.Service)
+				}
 			}
 		}
 	}
@@ -149,6 +150,9 @@ func randomPut(r *rand.Rand) Change {
 		id := one("snva-", 4)
 		a := vpcAssociation(id, one("sn-", 3), one("vpc-", 3), r.IntN(3))
 		a.Status = status
+		if n := r.IntN(3); n > 0 {
+			a.Address = addressing.Nth(addressing.ServiceNetworks, uint32(n))
+		}
 		return put("servicenetworkvpcassociation/"+id, a)
 	case 4:
 		id := one("snsa-", 6)
@@ -257,9 +261,9 @@ func things(s *Snapshot) map[string]any {
 	}
 	for id, v := range s.VPCs.All() {
 		all[id] = v
-		if v.Network != nil {
-			all[v.Network.ID] = v.Network
-			for service := range v.Network.Names.Values() {
+		for _, door := range v.Doors {
+			all[door.Network.ID] = door.Network
+			for service := range door.Network.Names.Values() {
 				all[service.ID] = service
 			}
 		}

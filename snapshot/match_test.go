@@ -92,7 +92,7 @@ func TestMatchTakesTheFirstRuleByPriority(t *testing.T) {
 		put("rule/svc-1/listener-1/rule-4", lattice.Rule{ID: "rule-4", Priority: 1, Action: fixed(404), Match: &lattice.RuleMatch{
 			HTTPMatch: &lattice.HTTPMatch{Method: "PUT", PathMatch: pathPrefix("/a").HTTPMatch.PathMatch},
 		}}))
-	l := s.VPCs.Get("vpc-1").Network.Ports[80].Listener([]byte("parking.example.com"))
+	l := s.VPCs.Get("vpc-1").Doors[0].Network.Ports[80].Listener([]byte("parking.example.com"))
 	for _, test := range []struct{ method, path, want string }{
 		{"GET", "/a", "rule-1"},
 		{"GET", "/a/b/c", "rule-2"},
@@ -167,7 +167,7 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	s := build(t, put("rule/svc-1/listener-1/rule-1", lattice.Rule{ID: "rule-1", Action: fixed(404), Match: &lattice.RuleMatch{
 		HTTPMatch: &lattice.HTTPMatch{Method: "GET", PathMatch: pathPrefix("/A").HTTPMatch.PathMatch, HeaderMatches: headers},
 	}}))
-	l := s.VPCs.Get("vpc-1").Network.Ports[80].Listener([]byte("parking.example.com"))
+	l := s.VPCs.Get("vpc-1").Doors[0].Network.Ports[80].Listener([]byte("parking.example.com"))
 	r := &fixedRequest{[]byte("GET"), []byte("/abc"), []byte("x-stage"), []byte("beta, and what comes after it, at some length")}
 	var rule *Rule
 	if n := testing.AllocsPerRun(100, func() { rule = l.Match(r) }); n != 0 {

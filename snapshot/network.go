@@ -196,19 +196,19 @@ func (p ports) remove(name string, l *Listener) {
 	}
 }
 
-// compileVPCs compiles the VPCs that changed and returns all VPCs. If only the service network of one
-// changed, it keeps all else.
+// compileVPCs compiles the VPCs that changed and returns all VPCs. If only the service networks of one changed, it keeps
+// all but its doors.
 func (c *Compiler) compileVPCs() table.Table[*VPC] {
 	all := c.current.VPCs
 	for v, stale := range c.staleVPCs {
-		switch network, association := v.network(); {
+		switch doors := v.doors(); {
 		case stale:
 			v.compiled = compiled(c.faults, ec2.KindVPC, v.id, func() *VPC { return c.compileVPC(v) })
-		case v.compiled == nil || v.compiled.Network == network && v.compiled.Association == association:
+		case v.compiled == nil || slices.EqualFunc(v.compiled.Doors, doors, Door.same):
 			continue
 		default:
 			v.compiled = new(*v.compiled)
-			v.compiled.Network, v.compiled.Association = network, association
+			v.compiled.Doors = doors
 		}
 		all = entered(all, v.id, v.compiled)
 	}
@@ -224,8 +224,8 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 		ARN:     lattice.Home{Region: c.region, Account: v.object.Account}.VPCARN(v.id),
 		Account: v.object.Account,
 		CIDR:    v.object.CIDR,
+		Doors:   v.doors(),
 	}
-	vpc.Network, vpc.Association = v.network()
 	for id, i := range v.instances {
 		if !i.Deleting {
 			vpc.Instances = append(vpc.Instances, Instance{id, i.Address})
@@ -236,13 +236,14 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 	return vpc
 }
 
-// network is the service network of the VPC's oldest association with the association's id, or nil. The API allows one
-// association at a time.
-func (v *vpcState) network() (*Network, string) {
+// doors are those that the associations of the VPC make, the oldest first.
+func (v *vpcState) doors() (all []Door) {
 	for _, l := range v.links {
 		if l.isServed() && l.network.compiled != nil {
-			return l.network.compiled, l.id
+			door := l.door
+			door.Network = l.network.compiled
+			all = append(all, door)
 		}
 	}
-	return nil, ""
+	return all
 }

@@ -118,6 +118,8 @@ type link[M any] struct {
 	// names are those under which a service is looked for in the network, and gone says that the association is.
 	names []string
 	gone  bool
+	// door is what the association of a VPC makes, without what it leads to.
+	door Door
 }
 
 func newLink[M any](id string, created lattice.Time, served bool, network *networkState, member *M) *link[M] {
@@ -282,6 +284,7 @@ func (c *Compiler) takeVPCLink(change Change, id string) error {
 	if object != nil {
 		l := newLink(id, object.CreatedAt, served(object.Intent, object.Status), c.network(object.ServiceNetworkID),
 			c.vpc(object.VPCID))
+		l.door = Door{Key: change.Key, Entries: entriesOf(object.Address)}
 		l.network.vpcs.add(l)
 		l.member.links.add(l)
 		c.vpcLinks[id] = l

@@ -1,5 +1,5 @@
 // Package snapshot compiles all the objects of a deployment, at one revision of the store, into the one immutable
-// value from which a node serves: which VPCs exist, which service network each is associated with, which service
+// value from which a node serves: which VPCs exist, which service networks each reaches, which service
 // answers to a name on a port, which rules it has, which targets stand behind them, who may call it, and how callers are
 // recognised.
 //
@@ -54,10 +54,8 @@ type VPC struct {
 	CIDR             netip.Prefix
 	// Instances are the instances that run in the VPC, ordered by id.
 	Instances []Instance
-	// Network is the service network that the VPC is associated with, or nil.
-	Network *Network
-	// Association is the id of that association, or "".
-	Association string
+	// Doors are what clients of the VPC reach, the oldest first.
+	Doors []Door
 	// LoadBalancers are those in the VPC by their DNS names, in lower case and without a trailing dot.
 	LoadBalancers map[string]*LoadBalancer
 }
@@ -68,8 +66,8 @@ type Instance struct {
 	Address netip.Addr
 }
 
-// Network is a service network with the services that can be called in it. All VPCs associated with the same service
-// network share one Network.
+// Network is a service network with the services that can be called in it. All doors to the same service network share
+// one Network.
 type Network struct {
 	ID, ARN  string
 	AuthType lattice.AuthType
@@ -191,10 +189,3 @@ type HealthCheck struct {
 	// Codes are the ranges of status codes that mean health.
 	Codes []lattice.CodeRange
 }
-
-// The addresses at which the services of a network are reached from within an associated VPC. The IPv6 address spells
-// the IPv4 one in its last four bytes.
-var (
-	ServiceAddress  = netip.MustParseAddr("169.254.171.1")
-	ServiceAddress6 = netip.MustParseAddr("fd00:ec2:80::a9fe:ab01")
-)

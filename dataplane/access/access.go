@@ -61,7 +61,7 @@ func New(config Config) *Guard {
 
 // Request is a request that has reached a service. Its strings need only hold while it is being looked at.
 type Request struct {
-	// VPC is where the request comes from, and Network its service network.
+	// VPC is where the request comes from, and Network the service network that it came to.
 	VPC     *snapshot.VPC
 	Network *snapshot.Network
 	// Listener is the listener that the request is for, and with it the service.
@@ -181,7 +181,7 @@ type Explanation struct {
 
 // Connection is a TLS connection that is passed through to a target. Nothing in it can be read, so nobody can sign it.
 type Connection struct {
-	// VPC is where the connection comes from, and Network its service network.
+	// VPC is where the connection comes from, and Network the service network that it came to.
 	VPC     *snapshot.VPC
 	Network *snapshot.Network
 	// Listener is the listener that the connection is for, and with it the service.

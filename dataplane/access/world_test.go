@@ -61,7 +61,7 @@ func newWorld(t testing.TB) *world {
 		role: &snapshot.Principal{Type: policy.AssumedRole, Account: account, Name: "caller", ARN: roleARN, UniqueID: roleID,
 			Policies: []*policy.Policy{identityPolicy(t, allow)}},
 	}
-	w.vpc = &snapshot.VPC{ID: "vpc-1", Account: "444455556666", Network: w.network}
+	w.vpc = &snapshot.VPC{ID: "vpc-1", Account: "444455556666"}
 	w.current = &snapshot.Snapshot{Identities: &snapshot.Identities{
 		Keys: table.Of(map[string]*snapshot.Key{userKey: {ID: userKey, Sealed: box.SealSecret(userKey, userSecret),
 			Principal: w.user}}),

@@ -83,15 +83,16 @@ type Refusals struct {
 // Refusals returns how many TLS connections have met no listener so far.
 func (e *Entrance) Refusals() Refusals { return Refusals{e.malformed.Load(), e.unknown.Load()} }
 
-// Serve serves a connection that came in at a port of a VPC, and closes it, unless it asks for a pause. When finish ends,
+// Serve serves a connection that came in at a port of a door, and closes it, unless it asks for a pause. When finish ends,
 // what is under way is the last; when cut ends, it is broken off.
-func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, vpcID string, port uint16) *parking.Pause {
-	arrival := proxy.Arrival{VPC: vpcID, Port: port}
-	if _, _, p := e.find(arrival); p == nil || !p.TLS {
+func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, at snapshot.DoorPort) *parking.Pause {
+	arrival := proxy.Arrival{VPC: at.VPC, Door: at.Door, Port: at.Port}
+	_, _, door := e.find(arrival)
+	if port := door.Port(at.Port); port == nil || !port.TLS {
 		return e.config.Requests.ServeConn(finish, cut, conn, arrival)
 	}
 	limits := e.config.Limits
-	limits.VPC = vpcID
+	limits.VPC = at.VPC
 	hello, isTLS, replay, err := clienthello.Peek(finish, conn, limits)
 	switch {
 	case err != nil:
@@ -103,18 +104,15 @@ func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, vpcID strin
 	return e.serveTLS(finish, cut, replay, hello, arrival)
 }
 
-// find is what a connection meets at its port: the snapshot, the VPC that it comes from, and the port of the service
-// network. The last two are nil where there is none.
-func (e *Entrance) find(arrival proxy.Arrival) (*snapshot.Snapshot, *snapshot.VPC, *snapshot.Port) {
+// find is what a connection meets: the snapshot, the VPC that it comes from, and the door. The last two are nil where
+// there is none.
+func (e *Entrance) find(arrival proxy.Arrival) (*snapshot.Snapshot, *snapshot.VPC, *snapshot.Door) {
 	s := e.config.Snapshot()
 	if s == nil {
 		return nil, nil, nil
 	}
 	vpc := s.VPCs.Get(arrival.VPC)
-	if vpc == nil || vpc.Network == nil {
-		return s, nil, nil
-	}
-	return s, vpc, vpc.Network.Ports[arrival.Port]
+	return s, vpc, vpc.Door(arrival.Door)
 }
 
 // refuse ends a connection that sent no whole ClientHello. A client that left, or said nothing, is told nothing.
@@ -132,15 +130,16 @@ func (e *Entrance) refuse(conn net.Conn, err error) {
 // serveTLS serves a connection by the listener that its ClientHello names. The wait for that may have been long, so it is
 // the snapshot of now that counts.
 func (e *Entrance) serveTLS(finish, cut context.Context, conn net.Conn, hello clienthello.Hello, arrival proxy.Arrival) *parking.Pause {
-	s, vpc, port := e.find(arrival)
-	listener := port.Listener([]byte(hello.ServerName))
+	s, vpc, door := e.find(arrival)
+	listener := door.Port(arrival.Port).Listener([]byte(hello.ServerName))
 	switch {
 	case listener == nil || listener.Protocol == lattice.ProtocolHTTP:
 		e.unknown.Add(1)
 		e.config.Log.Debug("a TLS connection names no service that listens for it", "client", conn.RemoteAddr(), "vpc", arrival.VPC, "port", arrival.Port, "serverName", hello.ServerName)
 		clienthello.Refuse(conn, clienthello.UnrecognizedName)
 	case listener.Protocol == lattice.ProtocolTLSPassthrough:
-		e.config.Relay.Serve(cut, conn, passthrough.Arrival{VPC: vpc, Listener: listener, Hello: hello})
+		e.config.Relay.Serve(cut, conn, passthrough.Arrival{VPC: vpc, Network: door.Network, Listener: listener,
+			Hello: hello})
 	default:
 		handshake, cancel := context.WithTimeout(cut, handshakeTime)
 		secure, err := e.config.Terminator.Handshake(handshake, conn, s, listener.Service, hello.ServerName)

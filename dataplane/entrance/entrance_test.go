@@ -85,6 +85,9 @@ func aCertificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// theDoor is the key of the door of vpc-1.
+const theDoor = "servicenetworkvpcassociation/snva-1"
+
 // aSnapshot has a VPC whose service network listens on port 80 for one service in plain text, and on port 443 for four,
 // each in its own way.
 func aSnapshot() *snapshot.Snapshot {
@@ -92,7 +95,7 @@ func aSnapshot() *snapshot.Snapshot {
 		return &snapshot.Listener{ID: "listener-" + id, Protocol: protocol, Service: &snapshot.Service{ID: "svc-" + id}}
 	}
 	return &snapshot.Snapshot{VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {ID: "vpc-1",
-		Network: &snapshot.Network{Ports: map[uint16]*snapshot.Port{
+		Doors: []snapshot.Door{{Key: theDoor, Network: &snapshot.Network{Ports: map[uint16]*snapshot.Port{
 			80: {Listeners: table.Of(map[string]*snapshot.Listener{"plain.example": listener("plain", lattice.ProtocolHTTP)})},
 			443: {TLS: true, Listeners: table.Of(map[string]*snapshot.Listener{
 				"plain.example":  listener("plain", lattice.ProtocolHTTP),
@@ -100,7 +103,7 @@ func aSnapshot() *snapshot.Snapshot {
 				"broken.example": listener("broken", lattice.ProtocolHTTPS),
 				"passed.example": listener("passed", lattice.ProtocolTLSPassthrough),
 			})},
-		}}}})}
+		}}}}}})}
 }
 
 // arrive makes a connection arrive at a port, and returns the client's end.
@@ -121,7 +124,7 @@ func arrive(t *testing.T, e *Entrance, vpc string, port uint16) net.Conn {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		e.Serve(t.Context(), t.Context(), there, vpc, port)
+		e.Serve(t.Context(), t.Context(), there, snapshot.DoorPort{VPC: vpc, Door: theDoor, Port: port})
 	}()
 	t.Cleanup(func() {
 		here.Close()
@@ -137,7 +140,7 @@ func TestPlainText(t *testing.T) {
 	for _, port := range []uint16{80, 443, 8080} {
 		io.WriteString(arrive(t, e, "vpc-1", port), "GET / HTTP/1.1\r\n")
 		got := <-all.served
-		if got.by != "HTTP/1.1" || got.heard != "GET /" || got.arrival != (proxy.Arrival{VPC: "vpc-1", Port: port}) {
+		if got.by != "HTTP/1.1" || got.heard != "GET /" || got.arrival != (proxy.Arrival{VPC: "vpc-1", Door: theDoor, Port: port}) {
 			t.Errorf("port %d: %+v", port, got)
 		}
 	}

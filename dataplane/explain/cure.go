@@ -23,11 +23,10 @@ func (w *walk) cure(format string, args ...any) {
 // networksWith are the service networks in which a name is a service's.
 func (w *walk) networksWith(name string) (ids []string, service *snapshot.Service) {
 	for vpc := range w.Snapshot.VPCs.Values() {
-		if vpc.Network == nil {
-			continue
-		}
-		if s := vpc.Network.Service([]byte(name)); s != nil {
-			ids, service = append(ids, vpc.Network.ID), s
+		for _, door := range vpc.Doors {
+			if s := door.Network.Service([]byte(name)); s != nil {
+				ids, service = append(ids, door.Network.ID), s
+			}
 		}
 	}
 	slices.Sort(ids)
@@ -45,16 +44,18 @@ func (w *walk) cureAssociation() {
 	w.cure("what there is: aws vpc-lattice list-service-network-vpc-associations --vpc-identifier %s", w.vpc.ID)
 }
 
-// cureName is for a name that is no service's in the network.
+// cureName is for a name that is no service's in the networks that the VPC reaches.
 func (w *walk) cureName() {
 	service := "SERVICE"
 	if _, known := w.networksWith(w.url.Hostname()); known != nil {
 		service = known.ID
 	}
 	w.cure("associate the service: aws vpc-lattice create-service-network-service-association "+
-		"--service-network-identifier %s --service-identifier %s", w.vpc.Network.ID, service)
-	w.cure("what there is: aws vpc-lattice list-service-network-service-associations --service-network-identifier %s",
-		w.vpc.Network.ID)
+		"--service-network-identifier %s --service-identifier %s", w.vpc.Doors[0].Network.ID, service)
+	for _, door := range w.vpc.Doors {
+		w.cure("what there is: aws vpc-lattice list-service-network-service-associations --service-network-identifier %s",
+			door.Network.ID)
+	}
 }
 
 // curePort is for a port on which nothing is served.
@@ -87,7 +88,7 @@ func (w *walk) cureOpen() {
 	w.cure("anybody may call; to ask for IAM: aws vpc-lattice update-service --service-identifier %s --auth-type AWS_IAM",
 		w.listener.Service.ID)
 	w.cure("and aws vpc-lattice update-service-network --service-network-identifier %s --auth-type AWS_IAM",
-		w.vpc.Network.ID)
+		w.door.Network.ID)
 }
 
 // region is that for which requests are signed.
@@ -137,7 +138,7 @@ func (w *walk) curePolicy(x access.Explanation) {
 	who := cureFor{w.principal(x), denied}
 	switch x.Policy.Level {
 	case "network":
-		who.authPolicy(w, w.vpc.Network.ID, "service network")
+		who.authPolicy(w, w.door.Network.ID, "service network")
 	case "service":
 		who.authPolicy(w, w.listener.Service.ID, "service")
 	case policy.LevelServiceControl:

@@ -101,6 +101,8 @@ type walk struct {
 	answer   Answer
 
 	vpc      *snapshot.VPC
+	door     *snapshot.Door // through which the name is reached
+	service  *snapshot.Service
 	listener *snapshot.Listener
 	rule     *snapshot.Rule
 	request  http1.Request
@@ -147,20 +149,44 @@ func (w *walk) association() bool {
 	switch {
 	case w.vpc == nil:
 		return w.stop("association", "unreachable", "%s does not exist", w.question.VPC)
-	case w.vpc.Network == nil:
+	case len(w.vpc.Doors) == 0:
 		w.cureAssociation()
 		return w.stop("association", "unreachable", "%s is associated with no service network", w.vpc.ID)
 	}
-	return w.pass("association", "%s is associated with %s", w.vpc.ID, w.vpc.Network.ID)
+	return w.pass("association", "%s is associated with %s", w.vpc.ID, w.networks())
 }
 
-func (w *walk) name() bool {
-	service := w.vpc.Network.Service([]byte(w.url.Hostname()))
-	if service == nil {
-		w.cureName()
-		return w.stop("name", "unreachable", "%s is no service of %s, so it does not resolve in %s", w.url.Hostname(), w.vpc.Network.ID, w.vpc.ID)
+// networks names the service networks that the VPC reaches, in the order in which names are looked for in them.
+func (w *walk) networks() string {
+	ids := make([]string, len(w.vpc.Doors))
+	for i, door := range w.vpc.Doors {
+		ids[i] = door.Network.ID
 	}
-	return w.pass("name", "%s is %s and resolves to %s", w.url.Hostname(), service.ID, snapshot.ServiceAddress)
+	return strings.Join(ids, " and ")
+}
+
+// name finds the door that the resolver answers with.
+func (w *walk) name() bool {
+	w.door, w.service = w.vpc.DoorTo([]byte(w.url.Hostname()))
+	if w.door == nil {
+		w.cureName()
+		return w.stop("name", "unreachable", "%s is no service of %s, so it does not resolve in %s", w.url.Hostname(),
+			w.networks(), w.vpc.ID)
+	}
+	where := ""
+	if len(w.vpc.Doors) > 1 {
+		where = " in " + w.door.Network.ID
+	}
+	return w.pass("name", "%s is %s%s and resolves to %s", w.url.Hostname(), w.service.ID, where, addresses(w.door))
+}
+
+// addresses are those that the resolver tells for a door.
+func addresses(door *snapshot.Door) string {
+	texts := make([]string, 0, 1)
+	for _, a := range door.IPv4() {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, " and ")
 }
 
 func (w *walk) port() bool {
@@ -169,10 +195,10 @@ func (w *walk) port() bool {
 	if err != nil {
 		return w.stop("listener", "unreachable", "%s is no port", number)
 	}
-	w.listener = w.vpc.Network.Ports[uint16(port)].Listener([]byte(w.url.Host))
+	w.listener = w.door.Port(uint16(port)).Listener([]byte(w.url.Host))
 	switch {
 	case w.listener == nil:
-		w.curePort(w.vpc.Network.Service([]byte(w.url.Hostname())))
+		w.curePort(w.service)
 		return w.stop("listener", "unreachable", "no listener of the service is served on port %d", port)
 	case w.url.Scheme == "http" && w.listener.Protocol != lattice.ProtocolHTTP:
 		return w.stop("listener", "unreachable", "%s on port %d speaks TLS (%s), the request does not: ask with https://", w.listener.ID, port, w.listener.Protocol)
@@ -194,7 +220,7 @@ func (w *walk) passesThrough() bool { return w.listener.Protocol == lattice.Prot
 func (w *walk) ask() (access.Explanation, error) {
 	if w.passesThrough() {
 		return w.Guard.ExplainConnection(&access.Connection{
-			VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client,
+			VPC: w.vpc, Network: w.door.Network, Listener: w.listener, Client: w.question.Client,
 		})
 	}
 	return w.askAs(string(w.request.Path), w.question.As)
@@ -205,7 +231,7 @@ func (w *walk) askAs(path, as string) (access.Explanation, error) {
 	signed := w.signed()
 	signed.Path = path
 	return w.Guard.Explain(&access.Request{
-		VPC: w.vpc, Network: w.vpc.Network, Listener: w.listener, Client: w.question.Client, HTTP: signed,
+		VPC: w.vpc, Network: w.door.Network, Listener: w.listener, Client: w.question.Client, HTTP: signed,
 		Passed: w.header.Fields, Secure: w.url.Scheme == "https",
 	}, as)
 }

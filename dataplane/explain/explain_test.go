@@ -55,7 +55,7 @@ func worldOf(t *testing.T, auth lattice.AuthType, withTarget, policy string) exp
 		"authPolicy":{"policy":%q}}`, policy)
 	}
 	w := compiled(t, all, auth, withTarget)
-	network := w.Snapshot.VPCs.Get("vpc-client").Network
+	network := w.Snapshot.VPCs.Get("vpc-client").Doors[0].Network
 	for _, l := range network.Names.Get("orders.example").Listeners {
 		network.Ports[l.Port] = &snapshot.Port{Listeners: table.Of(map[string]*snapshot.Listener{"orders.example": l})}
 	}

@@ -109,8 +109,9 @@ func New(config Config) *Relay {
 
 // Arrival is where a connection came from and what it met.
 type Arrival struct {
-	// VPC is where the connection comes from. It is associated with a service network.
-	VPC *snapshot.VPC
+	// VPC is where the connection comes from, and Network what the door leads to through which it came.
+	VPC     *snapshot.VPC
+	Network *snapshot.Network
 	// Listener is the TLS_PASSTHROUGH listener that has the server name.
 	Listener *snapshot.Listener
 	// Hello is what the client said.
@@ -155,7 +156,7 @@ func newConnection(r *Relay, conn net.Conn, arrival Arrival) *connection {
 	}
 	c.record = Record{
 		Start:  time.Now(),
-		Client: remoteAddress(conn), VPC: arrival.VPC, Network: arrival.VPC.Network, Listener: arrival.Listener,
+		Client: remoteAddress(conn), VPC: arrival.VPC, Network: arrival.Network, Listener: arrival.Listener,
 		ServerName:    arrival.Hello.ServerName,
 		BytesReceived: int64(len(c.head)),
 	}

@@ -44,7 +44,7 @@ func TestBytesGoBothWays(t *testing.T) {
 		listener := w.arrival.Listener
 		want := Record{
 			Start: w.record.Start, Duration: time.Second, RequestToTarget: time.Second, ResponseFromTarget: 0,
-			VPC: w.arrival.VPC, Network: w.arrival.VPC.Network, Listener: listener, Rule: &listener.Rules[0],
+			VPC: w.arrival.VPC, Network: w.arrival.Network, Listener: listener, Rule: &listener.Rules[0],
 			TargetGroup: w.group, Target: netip.MustParseAddrPort("10.0.1.1:443"), ServerName: "orders.example",
 			BytesReceived: int64(len(hello + "question")), BytesSent: int64(len("server hello" + "answer")),
 		}
@@ -54,7 +54,7 @@ func TestBytesGoBothWays(t *testing.T) {
 		if w.occupied != 0 {
 			t.Errorf("%d targets are occupied", w.occupied)
 		}
-		if w.asked.VPC != w.arrival.VPC || w.asked.Network != w.arrival.VPC.Network || w.asked.Listener != listener {
+		if w.asked.VPC != w.arrival.VPC || w.asked.Network != w.arrival.Network || w.asked.Listener != listener {
 			t.Errorf("the guard was asked about %+v", w.asked)
 		}
 	})

@@ -205,7 +205,7 @@ func TestPoliciesDecideWhoConnects(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
-			network, service := w.arrival.VPC.Network, w.arrival.Listener.Service
+			network, service := w.arrival.Network, w.arrival.Listener.Service
 			network.AuthType, network.Policy, service.AuthType, service.Policy = lattice.AuthIAM, tt.network, lattice.AuthIAM, tt.service
 			w.config.Guard = access.New(access.Config{Region: "us-west-2", Box: box, Snapshot: func() *snapshot.Snapshot { return &snapshot.Snapshot{} }})
 			ended := make(chan *Record, 1)

@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 		w.targets = append(w.targets, netip.MustParseAddrPort(address))
 	}
 	w.arrival = Arrival{
-		VPC: &snapshot.VPC{ID: "vpc-client", Network: &snapshot.Network{ID: "sn-1"}},
+		VPC: &snapshot.VPC{ID: "vpc-client"}, Network: &snapshot.Network{ID: "sn-1"},
 		Listener: &snapshot.Listener{
 			ID: "listener-1", Protocol: lattice.ProtocolTLSPassthrough, Port: 443, Service: &snapshot.Service{ID: "svc-1"},
 			Rules: []snapshot.Rule{{ID: "rule-default", Action: snapshot.Action{

@@ -68,7 +68,7 @@ func (w *ward) register(targets ...netip.AddrPort) {
 		group.Targets = append(group.Targets, snapshot.Target{Key: a.String(), Address: a})
 	}
 	now := aSnapshot()
-	network := now.VPCs.Get("vpc-client").Network
+	network := now.VPCs.Get("vpc-client").Doors[0].Network
 	network.Ports[80].Listeners.Get("s.example").Rules = []snapshot.Rule{forwarding(&group)}
 	now.TargetGroups = now.TargetGroups.With(group.ID, &group)
 	w.set.Apply(now)

@@ -157,7 +157,7 @@ func guardedSnapshot(t testing.TB) *snapshot.Snapshot {
 		t.Fatal(err)
 	}
 	now := aSnapshot()
-	service := now.VPCs.Get("vpc-client").Network.Names.Get("s.example")
+	service := now.VPCs.Get("vpc-client").Doors[0].Network.Names.Get("s.example")
 	service.AuthType, service.Policy = lattice.AuthIAM, allow(policy.Resource, `"Principal":"*",`)
 	user := &snapshot.Principal{Type: policy.User, Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/alice",
 		Tags: snapshot.Tags{{Key: "team", Value: "blue"}}, Policies: []*policy.Policy{allow(policy.Identity, "")}}

@@ -19,7 +19,7 @@ import (
 
 // inVPCByTLS is where connections come in that an HTTPS listener serves. HTTP/2 is tested without TLS here, which is
 // ended before.
-var inVPCByTLS = Arrival{VPC: "vpc-client", Port: 80, ServerName: "s.example"}
+var inVPCByTLS = Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "s.example"}
 
 // connectHTTP2 opens a client connection that speaks HTTP/2.
 func (w *world) connectHTTP2() *http.ClientConn {

@@ -77,8 +77,8 @@ func newLounge(t *testing.T, s speaks, idle time.Duration, more ...func(*Config)
 }
 
 // Listen listens on any free port of the host.
-func (l *lounge) Listen(_ context.Context, _ string, address netip.AddrPort) (net.Listener, error) {
-	if address.Addr() != snapshot.ServiceAddress {
+func (l *lounge) Listen(_ context.Context, _ string, at snapshot.Entry, _ uint16) (net.Listener, error) {
+	if at.Address.Is6() {
 		return nil, syscall.EADDRNOTAVAIL
 	}
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -88,7 +88,7 @@ func (l *lounge) Listen(_ context.Context, _ string, address netip.AddrPort) (ne
 	return listener, err
 }
 
-func (l *lounge) serve(finish, cut context.Context, conn net.Conn, _ string, _ uint16) *parking.Pause {
+func (l *lounge) serve(finish, cut context.Context, conn net.Conn, _ snapshot.DoorPort) *parking.Pause {
 	at := inVPC
 	if l.http2 || l.tls {
 		at = inVPCByTLS

@@ -191,9 +191,11 @@ func New(config Config) *Proxy {
 	return p
 }
 
-// Arrival says where a connection came in: in which VPC, and at which port of its link-local service address.
+// Arrival says where a connection came in: in which VPC, through which of its doors, by the key, and at which port. With a
+// load balancer there is no door.
 type Arrival struct {
 	VPC  string
+	Door string
 	Port uint16
 	// ServerName is the name for which TLS was ended here; "" for a connection without TLS.
 	ServerName string
@@ -371,12 +373,11 @@ func (x *exchange) serve() (keep bool) {
 	}
 	x.note()
 
-	// Match: the listener by port and name, in the service network of the client's VPC.
-	vpc, listener := x.listener(p.config.Snapshot())
-	if listener == nil {
+	// Match: the listener by port and name, in the service network behind the door.
+	if !x.findListener(p.config.Snapshot()) {
 		return x.answer(404, reason(404))
 	}
-	x.record.VPC, x.record.Network, x.record.Listener = vpc, vpc.Network, listener
+	listener := x.record.Listener
 	x.setPatience(idleTimeout(listener.Service))
 	x.header.Set(&x.request, x.origin())
 	if x.isMisdirected() {
@@ -417,21 +418,21 @@ func (x *exchange) serve() (keep bool) {
 	return x.forward(group)
 }
 
-// listener returns the listener that the request is for, and the VPC that it comes from. A listener serves the requests
-// that come by its own protocol: to those that come by another it is not there.
-func (x *exchange) listener(s *snapshot.Snapshot) (*snapshot.VPC, *snapshot.Listener) {
+// findListener notes the listener that the request is for, the VPC that it comes from and the service network, or reports
+// false. A listener serves the requests that come by its own protocol: to those that come by another it is not there.
+func (x *exchange) findListener(s *snapshot.Snapshot) bool {
 	if s == nil {
-		return nil, nil
+		return false
 	}
-	vpc := s.VPCs.Get(x.client.arrival.VPC)
-	if vpc == nil || vpc.Network == nil {
-		return nil, nil
+	at := &x.client.arrival
+	vpc := s.VPCs.Get(at.VPC)
+	door := vpc.Door(at.Door)
+	listener := door.Port(at.Port).Listener(x.request.Host)
+	if listener == nil || listener.Protocol != at.protocol() {
+		return false
 	}
-	listener := vpc.Network.Ports[x.client.arrival.Port].Listener(x.request.Host)
-	if listener == nil || listener.Protocol != x.client.arrival.protocol() {
-		return vpc, nil
-	}
-	return vpc, listener
+	x.record.VPC, x.record.Network, x.record.Listener = vpc, door.Network, listener
+	return true
 }
 
 // isMisdirected reports whether the request is for another service than the one for which TLS was ended, so that the

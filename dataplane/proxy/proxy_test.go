@@ -54,9 +54,9 @@ func TestAnswers(t *testing.T) {
 		{name: "unknown name", request: "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "absolute-form names another", request: "GET http://other.example/ HTTP/1.1\r\nHost: s.example\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "no name in HTTP/1.0", request: "GET / HTTP/1.0\r\n\r\n", status: 404, body: "Not Found"},
-		{name: "port without listener", at: Arrival{VPC: "vpc-client", Port: 81}, status: 404, body: "Not Found"},
-		{name: "VPC without network", at: Arrival{VPC: "vpc-alone", Port: 80}, status: 404, body: "Not Found"},
-		{name: "unknown VPC", at: Arrival{VPC: "vpc-none", Port: 80}, status: 404, body: "Not Found"},
+		{name: "port without listener", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 81}, status: 404, body: "Not Found"},
+		{name: "VPC without network", at: Arrival{VPC: "vpc-alone", Door: theDoor, Port: 80}, status: 404, body: "Not Found"},
+		{name: "unknown VPC", at: Arrival{VPC: "vpc-none", Door: theDoor, Port: 80}, status: 404, body: "Not Found"},
 		{name: "no snapshot", world: func(w *world) { w.now = nil }, status: 404, body: "Not Found"},
 		{name: "malformed", request: "GET / HTTP/1.1\r\nHost: s.example\r\nA : b\r\n\r\n", status: 400, body: "Bad Request", failure: ClientProtocolError},
 		{name: "denied by the network", world: func(w *world) {
@@ -80,12 +80,12 @@ func TestAnswers(t *testing.T) {
 			w.proxy.rates = newRates(1)
 			w.proxy.rates.allow("svc-1", time.Now())
 		}, status: 429, body: "Too Many Requests", failure: ClientRateLimited},
-		{name: "by TLS to an HTTP listener", at: Arrival{VPC: "vpc-client", Port: 80, ServerName: "s.example"},
+		{name: "by TLS to an HTTP listener", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "s.example"},
 			status: 404, body: "Not Found"},
 		{name: "without TLS to an HTTPS listener", world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, status: 404, body: "Not Found"},
-		{name: "by TLS", at: Arrival{VPC: "vpc-client", Port: 80, ServerName: "s.example"},
+		{name: "by TLS", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "s.example"},
 			world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, target: ok, status: 200, body: "hello"},
-		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Port: 80, ServerName: "other.example"},
+		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "other.example"},
 			world:  func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS },
 			status: 421, body: "Misdirected Request", failure: ClientProtocolError},
 		{name: "all weights 0", world: func(w *world) {
@@ -222,7 +222,7 @@ func TestNewSnapshotOnKeptConnection(t *testing.T) {
 		}
 		next := aSnapshot()
 		if want == 200 {
-			next.VPCs.Get("vpc-client").Network.Ports[80].Listeners.Get("s.example").Rules[0].Action = snapshot.Action{
+			next.VPCs.Get("vpc-client").Doors[0].Network.Ports[80].Listeners.Get("s.example").Rules[0].Action = snapshot.Action{
 				FixedStatus: 404}
 		}
 		waitRecorded(w, 1)

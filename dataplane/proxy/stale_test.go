@@ -40,7 +40,7 @@ func staleConnection(t *testing.T, parting, request string, secure *tls.Config) 
 	target := socket
 	if secure != nil {
 		target = tls.NewListener(socket, secure)
-		now.VPCs.Get("vpc-client").Network.Ports[80].Listeners.Get(
+		now.VPCs.Get("vpc-client").Doors[0].Network.Ports[80].Listeners.Get(
 			"s.example").Rules[0].Action.Forward[0].Group.Protocol = lattice.TargetHTTPS
 	}
 	part, parted := make(chan struct{}), make(chan struct{})

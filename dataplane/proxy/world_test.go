@@ -32,6 +32,8 @@ const (
 	networkARN = "arn:aws:vpc-lattice:us-west-2:111122223333:servicenetwork/sn-1"
 	groupARN   = "arn:aws:vpc-lattice:us-west-2:111122223333:targetgroup/tg-1"
 	vpcARN     = "arn:aws:ec2:us-west-2:111122223333:vpc/vpc-client"
+	// theDoor is the key of the door of vpc-client.
+	theDoor = "servicenetworkvpcassociation/snva-1"
 )
 
 var (
@@ -102,7 +104,9 @@ func aSnapshot() *snapshot.Snapshot {
 		Names: table.Of(map[string]*snapshot.Service{"s.example": service}),
 	}
 	return &snapshot.Snapshot{
-		VPCs: table.Of(map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN, Network: network},
+		VPCs: table.Of(map[string]*snapshot.VPC{"vpc-client": {ID: "vpc-client", ARN: vpcARN,
+			Doors: []snapshot.Door{{Key: theDoor, Network: network,
+				Entries: []snapshot.Entry{{Address: netip.MustParseAddr("169.254.171.1")}}}}},
 			"vpc-alone": {ID: "vpc-alone"}}),
 		Identities: &snapshot.Identities{Strangers: &snapshot.Account{}},
 	}
@@ -121,7 +125,7 @@ func forwarding(groups ...*snapshot.TargetGroup) snapshot.Rule {
 	return snapshot.Rule{ID: "rule-1", Action: action}
 }
 
-func (w *world) network() *snapshot.Network { return w.now.VPCs.Get("vpc-client").Network }
+func (w *world) network() *snapshot.Network { return w.now.VPCs.Get("vpc-client").Doors[0].Network }
 func (w *world) listener() *snapshot.Listener {
 	return w.network().Ports[80].Listeners.Get("s.example")
 }
@@ -309,7 +313,7 @@ func (a *answer) String() string {
 	return fmt.Sprintf("%d %q", a.status, a.body)
 }
 
-var inVPC = Arrival{VPC: "vpc-client", Port: 80}
+var inVPC = Arrival{VPC: "vpc-client", Door: theDoor, Port: 80}
 
 // ask sends one request and returns the answer.
 func (w *world) ask(text string) *answer {

@@ -76,13 +76,15 @@ func (t *Terminator) face(s *snapshot.Snapshot, key faceKey) *face {
 func (t *Terminator) sweep(s *snapshot.Snapshot) {
 	used, seen := make(map[faceKey]bool, len(t.faces)), map[*snapshot.Network]bool{}
 	for vpc := range s.VPCs.Values() {
-		if vpc.Network == nil || seen[vpc.Network] {
-			continue
-		}
-		seen[vpc.Network] = true
-		for name, service := range vpc.Network.Names.All() {
-			if key, ok := keyOf(s, service, name); ok {
-				used[key] = true
+		for _, door := range vpc.Doors {
+			if seen[door.Network] {
+				continue
+			}
+			seen[door.Network] = true
+			for name, service := range door.Network.Names.All() {
+				if key, ok := keyOf(s, service, name); ok {
+					used[key] = true
+				}
 			}
 		}
 	}

@@ -68,9 +68,9 @@ func newWorld(t testing.TB) *world {
 	w.service = &snapshot.Service{ID: "svc-1", DomainName: generated, CustomDomainName: custom, Certificate: w.certificate("1", custom)}
 	w.snapshot = &snapshot.Snapshot{
 		Authority: &snapshot.Certificate{Chain: [][]byte{der}, SealedKey: box.SealKey(acm.AuthorityID, key)},
-		VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {Network: &snapshot.Network{
+		VPCs: table.Of(map[string]*snapshot.VPC{"vpc-1": {Doors: []snapshot.Door{{Network: &snapshot.Network{
 			Names: table.Of(map[string]*snapshot.Service{generated: w.service, custom: w.service}),
-		}}}),
+		}}}}}),
 	}
 	return w
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
 
+	"pergola/addressing"
 	"pergola/sealing"
 	"pergola/sigv4"
-	"pergola/snapshot"
 )
 
 const (
@@ -349,7 +349,7 @@ func (g *guarded) relay() string {
 // pass carries one connection to its end.
 func (g *guarded) pass(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
-	onward, err := g.client.Dial(ctx, netip.AddrPortFrom(snapshot.ServiceAddress, 80))
+	onward, err := g.client.Dial(ctx, netip.AddrPortFrom(addressing.FirstDoor, 80))
 	if err != nil {
 		g.t.Error(err)
 		return

@@ -195,7 +195,7 @@ func TestTheTargetHasTheClientsAddress(t *testing.T) {
 	}))
 	s := e.makeService("enrichment", only(e.makeGroup("enrichment", nil, server)))
 	response, body := e.Get(e.client, s.url("/"))
-	if want := s.domain + " 169.254.171.1"; response.StatusCode != 200 || body != want {
+	if want := s.domain + " 169.254.171.254"; response.StatusCode != 200 || body != want {
 		t.Errorf("%d %q, want 200 %q", response.StatusCode, body, want)
 	}
 }

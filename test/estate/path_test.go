@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
 
+	"pergola/addressing"
 	"pergola/internal/inside"
 	"pergola/operator"
-	"pergola/snapshot"
 )
 
 // over is a client of an instance that reaches services at one of their addresses.
@@ -56,7 +56,9 @@ func TestFault_B1_TheAddressOfAClientIsTheOneThatItsVPCKnows(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},
 		{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*",
 		"Condition":{"IpAddress":{"aws:SourceIp":"10.20.1.10/32"}}}]}`)}))(t)
-	for name, address := range map[string]netip.Addr{"IPv4": snapshot.ServiceAddress, "IPv6": snapshot.ServiceAddress6} {
+	for name, address := range map[string]netip.Addr{
+		"IPv4": addressing.FirstDoor, "IPv6": addressing.Spell(addressing.ServiceNetworks6, addressing.FirstDoor),
+	} {
 		for _, client := range []inside.Instance{e.client, other} {
 			want, answer := 403, "AccessDenied"
 			if client.ID == other.ID {
