@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pergola/containment"
+	"pergola/dataplane/record"
 )
 
 // TestFault_A4_ClientsThatLeaveWhileTheTargetIsSilent end the target's connection a moment later, also if they merely
@@ -28,7 +29,7 @@ func TestFault_A4_ClientsThatLeaveWhileTheTargetIsSilent(t *testing.T) {
 				time.Sleep(time.Second)
 				leave(client.(*half))
 				<-done
-				if w.record.Failure != ClientConnectionClosed || w.record.Duration > time.Second+partingTime {
+				if w.record.Failure != record.ClientConnectionClosed || w.record.Duration > time.Second+partingTime {
 					t.Errorf("recorded %+v", w.record)
 				}
 			})

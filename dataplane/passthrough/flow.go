@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pergola/dataplane/descriptor"
+	"pergola/dataplane/record"
 )
 
 // buffer holds what is on its way in one direction: a record of TLS, which is also how finely progress is seen. Larger
@@ -44,7 +45,7 @@ func (f *flow) begin(head []byte) bool {
 	}
 	f.read = int64(len(head))
 	if err := f.write(head); err != nil {
-		f.link.reset(TargetConnectionClosed)
+		f.link.reset(record.TargetConnectionClosed)
 		return false
 	}
 	return true
@@ -53,7 +54,7 @@ func (f *flow) begin(head []byte) bool {
 // run carries bytes until the sender has no more, and tells the receiver so. If either breaks off, it is one of two
 // failures. When reading fails nothing is left to do in either direction. When writing fails, the receiver may have said
 // something before it left, so the other direction ends by itself.
-func (f *flow) run(sender, receiver Failure) {
+func (f *flow) run(sender, receiver record.Failure) {
 	defer f.link.contain()
 	for {
 		readErr := f.fetch()

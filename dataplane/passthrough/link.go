@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pergola/containment"
+	"pergola/dataplane/record"
 )
 
 // link is the two connections that are joined. It ends both when nothing has moved for too long, or when they are too
@@ -24,7 +25,7 @@ type link struct {
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
 	closed  bool
-	failure Failure // the first
+	failure record.Failure // the first
 }
 
 func newLink(client, target net.Conn, start time.Time, log *slog.Logger) *link {
@@ -71,13 +72,13 @@ func (l *link) look(idle, lifetime time.Duration) {
 	still := age - time.Duration(l.moved.Load())
 	switch {
 	case age >= lifetime:
-		l.close(ConnectionDurationExceeded)
+		l.close(record.ConnectionDurationExceeded)
 	case still < idle:
 		l.lookAgain(min(idle-still, lifetime-age))
 	case leaving:
-		l.reset(ClientConnectionClosed)
+		l.reset(record.ClientConnectionClosed)
 	case !l.answered.Load():
-		l.close(TargetDataTimeout)
+		l.close(record.TargetDataTimeout)
 	default:
 		l.close("")
 	}
@@ -96,12 +97,12 @@ func (l *link) contain() {
 	if problem := recover(); problem != nil {
 		_ = containment.Report(l.log, "passing TLS through", problem, "client", l.client.RemoteAddr(), "target",
 			l.target.RemoteAddr())
-		l.reset(InternalError)
+		l.reset(record.InternalError)
 	}
 }
 
 // fail notes that one side has broken off, unless that does not matter any more.
-func (l *link) fail(failure Failure) {
+func (l *link) fail(failure record.Failure) {
 	if l.finished.Load() {
 		return
 	}
@@ -111,20 +112,20 @@ func (l *link) fail(failure Failure) {
 }
 
 // note notes a failure, unless there was one or the link was closed before it. The caller holds mu.
-func (l *link) note(failure Failure) {
+func (l *link) note(failure record.Failure) {
 	if !l.closed && l.failure == "" {
 		l.failure = failure
 	}
 }
 
-func (l *link) failed() Failure {
+func (l *link) failed() record.Failure {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failure
 }
 
 // close closes both connections, for a failure or for none. Any goroutine may call it, any number of times.
-func (l *link) close(failure Failure) {
+func (l *link) close(failure record.Failure) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.note(failure)
@@ -137,7 +138,7 @@ func (l *link) close(failure Failure) {
 }
 
 // reset closes both connections because one side has broken off, which the other must not take for an end in good order.
-func (l *link) reset(failure Failure) {
+func (l *link) reset(failure record.Failure) {
 	l.fail(failure)
 	for _, conn := range []net.Conn{l.client, l.target} {
 		if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {

@@ -17,6 +17,7 @@ import (
 
 	"pergola/dataplane/access"
 	"pergola/dataplane/clienthello"
+	"pergola/dataplane/record"
 	"pergola/snapshot"
 )
 
@@ -70,7 +71,7 @@ type Config struct {
 	// Dial connects to an address in a VPC.
 	Dial func(ctx context.Context, vpc string, address netip.AddrPort) (net.Conn, error)
 	// Record is called at the end of each connection, on its goroutine. nil records nothing.
-	Record func(*Record)
+	Record func(*record.Record)
 	// Log receives what an operator should know. nil means slog.Default.
 	Log *slog.Logger
 	// Random is the source of choices between weighted target groups; it must be safe for concurrent use. nil means
@@ -146,7 +147,7 @@ type connection struct {
 	client net.Conn // goes on behind head
 	target Target
 	to     net.Conn
-	record Record
+	record record.Record
 }
 
 func newConnection(r *Relay, conn net.Conn, arrival Arrival) *connection {
@@ -154,8 +155,8 @@ func newConnection(r *Relay, conn net.Conn, arrival Arrival) *connection {
 	if peeked, ok := conn.(*clienthello.Conn); ok {
 		c.head, c.client = peeked.Detach()
 	}
-	c.record = Record{
-		Start:  time.Now(),
+	c.record = record.Record{
+		Protocol: record.TLS, Start: time.Now(),
 		Client: remoteAddress(conn), VPC: arrival.VPC, Network: arrival.Network, Listener: arrival.Listener,
 		ServerName:    arrival.Hello.ServerName,
 		BytesReceived: int64(len(c.head)),
@@ -182,10 +183,10 @@ func (c *connection) authorise() bool {
 		return true
 	case decision.Err != nil:
 		c.relay.config.Log.Error("a connection could not be authorised", "service", r.Listener.Service.ID, "error", decision.Err)
-		r.Failure = InternalError
+		r.Failure = record.InternalError
 		clienthello.Refuse(c.client, clienthello.InternalError)
 	default:
-		r.DeniedBy, r.Failure = decision.DeniedBy, ClientAccessDenied
+		r.DeniedBy, r.Failure = decision.DeniedBy, record.ClientAccessDenied
 		clienthello.Refuse(c.client, clienthello.AccessDenied)
 	}
 	return false
@@ -194,7 +195,7 @@ func (c *connection) authorise() bool {
 // connect connects to a target of the group, and tries others where one cannot be reached. The target is occupied then.
 func (c *connection) connect(cut context.Context) bool {
 	config, r := &c.relay.config, &c.record
-	r.Failure = TargetConnectionError
+	r.Failure = record.TargetConnectionError
 	var failed time.Time // when a target could not be reached first
 	var tried []netip.AddrPort
 	for len(tried) < maxTries && (failed.IsZero() || time.Since(failed) <= moreTries) {
@@ -244,11 +245,11 @@ func (c *connection) carry(cut context.Context) {
 	there := newFlow(l, &c.relay.buffers, c.client, c.to)
 	back := newFlow(l, &c.relay.buffers, c.to, c.client)
 	var returning sync.WaitGroup
-	returning.Go(func() { back.run(TargetConnectionClosed, ClientConnectionClosed) })
+	returning.Go(func() { back.run(record.TargetConnectionClosed, record.ClientConnectionClosed) })
 	if there.begin(c.head) {
 		c.head = nil
-		there.run(ClientConnectionClosed, TargetConnectionClosed)
+		there.run(record.ClientConnectionClosed, record.TargetConnectionClosed)
 	}
 	returning.Wait()
-	c.record.note(there, back, l)
+	c.note(there, back, l)
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 
 	"pergola/containment"
 	"pergola/dataplane/access"
+	"pergola/dataplane/record"
 	"pergola/snapshot"
 )
 
@@ -42,13 +44,13 @@ func TestBytesGoBothWays(t *testing.T) {
 		}
 		<-done
 		listener := w.arrival.Listener
-		want := Record{
-			Start: w.record.Start, Duration: time.Second, RequestToTarget: time.Second, ResponseFromTarget: 0,
+		want := record.Record{
+			Protocol: record.TLS, Start: w.record.Start, Duration: time.Second, RequestToTarget: time.Second,
 			VPC: w.arrival.VPC, Network: w.arrival.Network, Listener: listener, Rule: &listener.Rules[0],
 			TargetGroup: w.group, Target: netip.MustParseAddrPort("10.0.1.1:443"), ServerName: "orders.example",
 			BytesReceived: int64(len(hello + "question")), BytesSent: int64(len("server hello" + "answer")),
 		}
-		if *w.record != want {
+		if !reflect.DeepEqual(*w.record, want) {
 			t.Errorf("recorded\n%+v, want\n%+v", *w.record, want)
 		}
 		if w.occupied != 0 {
@@ -68,21 +70,21 @@ func TestClientsThatAreTurnedAway(t *testing.T) {
 		name   string
 		change func(w *world)
 		alert  byte
-		want   Record
+		want   record.Record
 		dials  int
 	}{
 		{"denied", func(w *world) { w.decision = access.Decision{DeniedBy: access.DeniedByService} }, 49,
-			Record{DeniedBy: access.DeniedByService, Failure: ClientAccessDenied}, 0},
+			record.Record{DeniedBy: access.DeniedByService, Failure: record.ClientAccessDenied}, 0},
 		{"no decision could be made", func(w *world) { w.decision = access.Decision{Err: errors.New("broken")} }, 80,
-			Record{Failure: InternalError}, 0},
-		{"no target", func(w *world) { w.targets = nil }, 80, Record{Failure: TargetConnectionError}, 0},
-		{"no target group", func(w *world) { w.arrival.Listener.Rules[0].Action = snapshot.Action{} }, 80, Record{Failure: TargetConnectionError}, 0},
-		{"no weight", func(w *world) { w.arrival.Listener.Rules[0].Action.TotalWeight = 0 }, 80, Record{Failure: TargetConnectionError}, 0},
+			record.Record{Failure: record.InternalError}, 0},
+		{"no target", func(w *world) { w.targets = nil }, 80, record.Record{Failure: record.TargetConnectionError}, 0},
+		{"no target group", func(w *world) { w.arrival.Listener.Rules[0].Action = snapshot.Action{} }, 80, record.Record{Failure: record.TargetConnectionError}, 0},
+		{"no weight", func(w *world) { w.arrival.Listener.Rules[0].Action.TotalWeight = 0 }, 80, record.Record{Failure: record.TargetConnectionError}, 0},
 		{"no target can be reached", func(w *world) {
 			for _, address := range w.targets {
 				w.refusing[address] = true
 			}
-		}, 80, Record{Failure: TargetConnectionError, Target: netip.MustParseAddrPort("10.0.1.4:443")}, 4},
+		}, 80, record.Record{Failure: record.TargetConnectionError, Target: netip.MustParseAddrPort("10.0.1.4:443")}, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -149,7 +151,7 @@ func TestASlowDialIsGivenUp(t *testing.T) {
 		io.Copy(io.Discard, client)
 		client.Close()
 		<-done
-		if w.record.Duration != 3*DefaultDialTimeout || w.record.Failure != TargetConnectionError {
+		if w.record.Duration != 3*DefaultDialTimeout || w.record.Failure != record.TargetConnectionError {
 			t.Errorf("recorded %+v", w.record)
 		}
 	})
@@ -169,7 +171,7 @@ func TestASlowDialCountsAsLife(t *testing.T) {
 		client, done := w.serve(t.Context())
 		<-done
 		client.Close()
-		if w.record.Duration != DefaultLifetime || w.record.Failure != ConnectionDurationExceeded {
+		if w.record.Duration != DefaultLifetime || w.record.Failure != record.ConnectionDurationExceeded {
 			t.Errorf("recorded %+v", w.record)
 		}
 	})
@@ -198,7 +200,7 @@ func TestTargetGroupsShareByWeight(t *testing.T) {
 
 // end is how and when a connection ends.
 type end struct {
-	failure Failure
+	failure record.Failure
 	after   time.Duration
 }
 
@@ -224,19 +226,19 @@ func TestConnectionsEndInTime(t *testing.T) {
 		client func(net.Conn)
 		want   end
 	}{
-		{"nobody says anything", 0, silent, nil, end{TargetDataTimeout, time.Minute}},
+		{"nobody says anything", 0, silent, nil, end{record.TargetDataTimeout, time.Minute}},
 		{"the target has said something", 0, greets, nil, end{"", time.Minute}},
 		{"by the service's own idle timeout", 90 * time.Second, greets, nil, end{"", 90 * time.Second}},
 		{"the last byte counts", 0, greets, func(client net.Conn) {
 			time.Sleep(59 * time.Second)
 			io.WriteString(client, "x")
 		}, end{"", 59*time.Second + time.Minute}},
-		{"the client speaks on", 0, silent, func(client net.Conn) { every(50*time.Second, client) }, end{ConnectionDurationExceeded, DefaultLifetime}},
+		{"the client speaks on", 0, silent, func(client net.Conn) { every(50*time.Second, client) }, end{record.ConnectionDurationExceeded, DefaultLifetime}},
 		{"the target speaks on", 0, func(target net.Conn) {
 			go io.Copy(io.Discard, target)
 			every(50*time.Second, target)
-		}, nil, end{ConnectionDurationExceeded, DefaultLifetime}},
-		{"idle longer than it may live", 20 * time.Minute, greets, nil, end{ConnectionDurationExceeded, DefaultLifetime}},
+		}, nil, end{record.ConnectionDurationExceeded, DefaultLifetime}},
+		{"idle longer than it may live", 20 * time.Minute, greets, nil, end{record.ConnectionDurationExceeded, DefaultLifetime}},
 		{"one half is closed", 0, func(target net.Conn) {
 			io.WriteString(target, "server hello")
 			target.(*half).CloseWrite()
@@ -271,7 +273,7 @@ func TestWhoBreaksOff(t *testing.T) {
 		name   string
 		target func(target net.Conn)
 		client func(client net.Conn)
-		want   Failure
+		want   record.Failure
 	}{
 		{"the target, amid what the client says", func(target net.Conn) {
 			expect(t, target, hello)
@@ -282,7 +284,7 @@ func TestWhoBreaksOff(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			io.WriteString(client, "question")
 			io.Copy(io.Discard, client)
-		}, TargetConnectionClosed},
+		}, record.TargetConnectionClosed},
 		{"the client, amid what the target says", func(target net.Conn) {
 			expect(t, target, hello)
 			time.Sleep(time.Second)
@@ -291,7 +293,7 @@ func TestWhoBreaksOff(t *testing.T) {
 		}, func(client net.Conn) {
 			client.(*half).Conn.Close()
 			time.Sleep(2 * time.Second)
-		}, ClientConnectionClosed},
+		}, record.ClientConnectionClosed},
 		{"the client, when the target has said all", func(target net.Conn) {
 			expect(t, target, hello)
 			io.WriteString(target, "answer")
@@ -371,7 +373,7 @@ func TestFault_A11_APanicEndsOneConnection(t *testing.T) {
 			client.Close()
 			<-done
 			<-ended
-			if w.record.Failure != InternalError || w.occupied != 0 {
+			if w.record.Failure != record.InternalError || w.occupied != 0 {
 				t.Errorf("failure %q, %d targets are occupied", w.record.Failure, w.occupied)
 			}
 			if got := containment.Panics() - before; got != 1 {

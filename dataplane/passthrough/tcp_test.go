@@ -19,6 +19,7 @@ import (
 
 	"pergola/dataplane/access"
 	"pergola/dataplane/clienthello"
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/sealing"
@@ -32,7 +33,7 @@ func (w *world) front(target net.Addr) (address string) {
 }
 
 // recorded is front, and hands over the records.
-func (w *world) recorded(target net.Addr, record func(*Record)) (address string) {
+func (w *world) recorded(target net.Addr, record func(*record.Record)) (address string) {
 	w.t.Helper()
 	w.config.Record = record
 	address, _ = w.counted(target)
@@ -208,8 +209,8 @@ func TestPoliciesDecideWhoConnects(t *testing.T) {
 			network, service := w.arrival.Network, w.arrival.Listener.Service
 			network.AuthType, network.Policy, service.AuthType, service.Policy = lattice.AuthIAM, tt.network, lattice.AuthIAM, tt.service
 			w.config.Guard = access.New(access.Config{Region: "us-west-2", Box: box, Snapshot: func() *snapshot.Snapshot { return &snapshot.Snapshot{} }})
-			ended := make(chan *Record, 1)
-			conn, err := net.Dial("tcp", w.recorded(server.Listener.Addr(), func(r *Record) { ended <- r }))
+			ended := make(chan *record.Record, 1)
+			conn, err := net.Dial("tcp", w.recorded(server.Listener.Addr(), func(r *record.Record) { ended <- r }))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,7 +224,7 @@ func TestPoliciesDecideWhoConnects(t *testing.T) {
 			if got := fmt.Sprint(err); got != want {
 				t.Errorf("the client is told %q, want %q", got, want)
 			}
-			if r := <-ended; r.DeniedBy != tt.by || r.ServerName != "orders.example" || (r.Failure == ClientAccessDenied) != (tt.by != "") {
+			if r := <-ended; r.DeniedBy != tt.by || r.ServerName != "orders.example" || (r.Failure == record.ClientAccessDenied) != (tt.by != "") {
 				t.Errorf("recorded %+v", r)
 			}
 		})

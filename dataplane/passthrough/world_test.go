@@ -17,6 +17,7 @@ import (
 
 	"pergola/dataplane/access"
 	"pergola/dataplane/clienthello"
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -39,7 +40,7 @@ type world struct {
 	occupied int
 	dials    []netip.AddrPort
 	refusing map[netip.AddrPort]bool
-	record   *Record
+	record   *record.Record
 	// What the picker was told.
 	unreachable, reached []netip.AddrPort
 }
@@ -62,7 +63,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.config = Config{
 		Guard: w, Picker: w, Log: slog.New(slog.DiscardHandler),
-		Record: func(r *Record) { w.record = r },
+		Record: func(r *record.Record) { w.record = r },
 	}
 	return w
 }

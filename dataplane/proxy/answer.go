@@ -8,6 +8,7 @@ import (
 
 	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
+	"pergola/dataplane/record"
 )
 
 // clientError is a failure on the client's side of a request that a target was already taking.
@@ -50,7 +51,7 @@ func (x *exchange) answerBy(write func(keep bool) error) (keep bool) {
 	keep = x.mayKeep() && !x.unansweredExpectation() && framing <= maxDiscard && x.upload == nil
 	err := write(keep)
 	if err != nil {
-		x.record.Failure = ClientConnectionClosed
+		x.record.Failure = record.ClientConnectionClosed
 	}
 	x.finish(time.Now())
 	switch {
@@ -84,10 +85,10 @@ func (x *exchange) writeAnswer(status int, body string, keep bool) error {
 func (x *exchange) answerDenied(d access.Decision) bool {
 	if d.Err != nil {
 		x.proxy.config.Log.Error("a request could not be authorised", "service", x.record.Listener.Service.ID, "error", d.Err)
-		x.record.Failure = InternalError
+		x.record.Failure = record.InternalError
 		return x.answer(500, reason(500))
 	}
-	x.record.Failure = ClientAccessDenied
+	x.record.Failure = record.ClientAccessDenied
 	return x.answer(403, d.Refusal)
 }
 
@@ -95,20 +96,20 @@ func (x *exchange) answerDenied(d access.Decision) bool {
 // 503 if there is no room for its head, in silence if the client left or let its time pass.
 func (x *exchange) answerUnreadable(err error) bool {
 	var malformed *http1.MalformedError
-	status, failure := 400, ClientProtocolError
+	status, failure := 400, record.ClientProtocolError
 	switch {
 	case errors.Is(err, http1.ErrNoRoom):
-		status, failure = 503, ClientRateLimited
+		status, failure = 503, record.ClientRateLimited
 	case !errors.As(err, &malformed):
 		x.client.Close()
 		return false
 	}
+	x.noteClient()
 	x.request = http1.Request{}
-	x.record.Arrival, x.record.Client = x.client.arrival, x.client.address
 	x.id = appendUUID(x.id[:0], x.proxy.config.Random(), x.proxy.config.Random())
 	x.record.RequestID, x.record.Failure = x.id, failure
 	if x.writeAnswer(status, reason(status), false) != nil {
-		x.record.Failure = ClientConnectionClosed
+		x.record.Failure = record.ClientConnectionClosed
 	}
 	x.finish(time.Now())
 	x.client.Linger(maxLinger, lingerTime)
@@ -116,12 +117,12 @@ func (x *exchange) answerUnreadable(err error) bool {
 }
 
 // fail answers the request with an error that is not the client's. err is logged, not shown; it may be nil.
-func (x *exchange) fail(status int, failure Failure, err error) bool {
+func (x *exchange) fail(status int, failure record.Failure, err error) bool {
 	x.record.Failure = failure
 	if x.balanced {
 		status = balancedStatus(status, failure)
 	}
-	if err != nil && failure != ClientConnectionClosed {
+	if err != nil && failure != record.ClientConnectionClosed {
 		x.proxy.config.Log.Warn("a request failed at its target", "targetGroup", x.record.TargetGroup.ID, "target", x.record.Target, "failure", failure, "error", err)
 	}
 	return x.answer(status, reason(status))
@@ -144,10 +145,10 @@ func (x *exchange) failTarget(err error) bool {
 
 // failClient ends a request whose body cannot be read, or whose sender cannot be written to.
 func (x *exchange) failClient(err error) bool {
-	x.record.Failure = ClientConnectionClosed
+	x.record.Failure = record.ClientConnectionClosed
 	var malformed *http1.MalformedError
 	if errors.As(err, &malformed) {
-		x.record.Failure = ClientProtocolError
+		x.record.Failure = record.ClientProtocolError
 	}
 	x.writeAnswer(400, reason(400), false) // it may well be that nobody listens
 	x.finish(time.Now())
@@ -157,15 +158,15 @@ func (x *exchange) failClient(err error) bool {
 
 // targetFailure says what an error from a target means. A target that was cut off because the client had gone did nothing
 // wrong.
-func (x *exchange) targetFailure(err error) Failure {
+func (x *exchange) targetFailure(err error) record.Failure {
 	var malformed *http1.MalformedError
 	switch {
 	case x.client.wasCut():
-		return ClientConnectionClosed
+		return record.ClientConnectionClosed
 	case errors.As(err, &malformed), errors.Is(err, errTooManyInformational), errors.Is(err, http1.ErrStale):
-		return TargetProtocolError
+		return record.TargetProtocolError
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return TargetDataTimeout
+		return record.TargetDataTimeout
 	}
-	return TargetConnectionClosed
+	return record.TargetConnectionClosed
 }

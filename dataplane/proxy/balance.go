@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pergola/dataplane/http1"
+	"pergola/dataplane/record"
 	"pergola/sigv4"
 	"pergola/snapshot"
 )
@@ -38,7 +39,7 @@ type Asked struct {
 
 // balance serves a request of a load balancer.
 func (x *exchange) balance() (keep bool) {
-	x.record.Arrival, x.record.Client = x.client.arrival, x.client.address
+	x.noteClient()
 	terms := x.proxy.config.Balance(Asked{&x.request, x.client.arrival, x.client.address})
 	x.header.Fields = append(x.header.Fields[:0], terms.Header...)
 	x.patience = terms.Patience
@@ -51,7 +52,7 @@ func (x *exchange) balance() (keep bool) {
 	}
 	x.record.TargetGroup = terms.Group
 	if !x.suits(terms.Group) {
-		return x.fail(502, TargetProtocolError, nil)
+		return x.fail(502, record.TargetProtocolError, nil)
 	}
 	return x.forward(terms.Group)
 }
@@ -89,11 +90,11 @@ func (x *exchange) writeBody(status int, body string) {
 
 // balancedStatus is the status by which a load balancer answers for a failure of its targets (user guide for
 // Application Load Balancers, "Troubleshoot").
-func balancedStatus(status int, failure Failure) int {
+func balancedStatus(status int, failure record.Failure) int {
 	switch failure {
-	case TargetConnectionError:
+	case record.TargetConnectionError:
 		return 502
-	case TargetDataTimeout:
+	case record.TargetDataTimeout:
 		return 504
 	}
 	return status

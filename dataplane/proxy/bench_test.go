@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/sealing"
@@ -79,7 +80,7 @@ func serving(t testing.TB, now *snapshot.Snapshot) string {
 		Dial: func(ctx context.Context, _ string, address netip.AddrPort) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address.String())
 		},
-		Record: func(*Record) {}, RequestsPerSecond: -1,
+		Record: func(*record.Record) {}, RequestsPerSecond: -1,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	go func() {

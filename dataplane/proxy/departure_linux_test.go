@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pergola/dataplane/record"
 	"pergola/lattice"
 )
 
@@ -99,7 +100,7 @@ func TestFault_A4_ClientsThatLeaveAreNoticed(t *testing.T) {
 						<-gone
 						l.hangUp()
 						waitRecorded(l.world, 1)
-						if r := l.last(); r.Failure != ClientConnectionClosed {
+						if r := l.last(); r.Failure != record.ClientConnectionClosed {
 							t.Errorf("recorded %s", r.Failure)
 						}
 					})

@@ -13,6 +13,7 @@ import (
 
 	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
+	"pergola/dataplane/record"
 	"pergola/snapshot"
 )
 
@@ -50,7 +51,7 @@ func TestGuardFails(t *testing.T) {
 		t.Errorf("answered %v", a)
 	}
 	waitRecorded(w, 1)
-	if r := w.last(); r.Failure != InternalError || r.DeniedBy != access.DeniedByIdentity {
+	if r := w.last(); r.Failure != record.InternalError || r.DeniedBy != access.DeniedByIdentity {
 		t.Errorf("recorded %+v", r)
 	}
 }

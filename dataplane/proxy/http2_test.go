@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/dataplane/record"
 	"pergola/lattice"
 )
 
@@ -282,7 +283,7 @@ func TestWhoGivesUp(t *testing.T) {
 					t.Errorf("the client was told %v", err)
 				}
 				synctest.Wait()
-				if r := w.last(); r.Failure != ClientConnectionClosed {
+				if r := w.last(); r.Failure != record.ClientConnectionClosed {
 					t.Errorf("recorded %s", r.Failure)
 				}
 				conn.Close()

@@ -12,6 +12,7 @@ import (
 	"pergola/bound"
 	"pergola/dataplane/event"
 	"pergola/dataplane/http1"
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -43,7 +44,7 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	}
 	target, ok := x.target.(functionTarget)
 	if !ok || x.proxy.config.Functions == nil {
-		return x.fail(503, TargetConnectionError, errors.New("functions cannot be invoked here"))
+		return x.fail(503, record.TargetConnectionError, errors.New("functions cannot be invoked here"))
 	}
 	held := counter{share: x.client.share}
 	defer held.set(0)
@@ -57,7 +58,7 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 	case errors.Is(err, event.ErrTooLarge):
 		return x.answer(413, reason(413))
 	case err == http1.ErrNoRoom:
-		return x.fail(503, ClientRateLimited, nil)
+		return x.fail(503, record.ClientRateLimited, nil)
 	case err != nil:
 		return x.failClient(err)
 	}
@@ -71,7 +72,7 @@ func (x *exchange) invoke(group *snapshot.TargetGroup) (keep bool) {
 		return x.failFunction(err)
 	}
 	if !held.set(2 * len(answer)) { // as it came, and as it is read
-		return x.fail(503, ClientRateLimited, nil)
+		return x.fail(503, record.ClientRateLimited, nil)
 	}
 	response, err := event.ParseResponse(answer)
 	if err != nil {
@@ -211,13 +212,13 @@ func (x *exchange) failFunction(err error) bool {
 	var unavailable interface{ Unavailable() bool }
 	switch {
 	case x.client.wasCut():
-		return x.fail(502, ClientConnectionClosed, err)
+		return x.fail(502, record.ClientConnectionClosed, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return x.fail(502, TargetDataTimeout, err)
+		return x.fail(502, record.TargetDataTimeout, err)
 	case errors.As(err, &unavailable) && unavailable.Unavailable():
-		return x.fail(503, TargetConnectionError, err)
+		return x.fail(503, record.TargetConnectionError, err)
 	}
-	return x.fail(502, TargetProtocolError, err)
+	return x.fail(502, record.TargetProtocolError, err)
 }
 
 // functionPiece is how much of a function's answer is written at once, in bytes. A client has its idle time for each.
@@ -231,7 +232,7 @@ func (x *exchange) answerFunction(r *event.Response) (keep bool) {
 	ended := time.Now()
 	x.record.ResponseFromTarget = ended.Sub(started)
 	if err != nil {
-		x.record.Failure = ClientConnectionClosed
+		x.record.Failure = record.ClientConnectionClosed
 	}
 	x.finish(ended)
 	switch {

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -132,14 +133,14 @@ func TestWhatAFunctionFailsWith(t *testing.T) {
 		name, answer string
 		err          error
 		status       int
-		failure      Failure
+		failure      record.Failure
 	}{
-		{"its own error", "", errors.New("function failed"), 502, TargetProtocolError},
-		{"its own timeout", "", fmt.Errorf("f: %w", context.DeadlineExceeded), 502, TargetDataTimeout},
-		{"not to be invoked", "", fmt.Errorf("f: %w", gone{errors.New("no permission")}), 503, TargetConnectionError},
-		{"no response", `"hello"`, nil, 502, TargetProtocolError},
-		{"a field that splits", `{"statusCode":200,"headers":{"a":"b\r\nc: d"}}`, nil, 502, TargetProtocolError},
-		{"nothing", ``, nil, 502, TargetProtocolError},
+		{"its own error", "", errors.New("function failed"), 502, record.TargetProtocolError},
+		{"its own timeout", "", fmt.Errorf("f: %w", context.DeadlineExceeded), 502, record.TargetDataTimeout},
+		{"not to be invoked", "", fmt.Errorf("f: %w", gone{errors.New("no permission")}), 503, record.TargetConnectionError},
+		{"no response", `"hello"`, nil, 502, record.TargetProtocolError},
+		{"a field that splits", `{"statusCode":200,"headers":{"a":"b\r\nc: d"}}`, nil, 502, record.TargetProtocolError},
+		{"nothing", ``, nil, 502, record.TargetProtocolError},
 	} {
 		w := newFunctionWorld(t, "V2", func(context.Context, []byte) (string, error) { return c.answer, c.err })
 		got := w.ask("GET / HTTP/1.1\r\nHost: s.example\r\n\r\n")
@@ -161,7 +162,7 @@ func TestAFunctionMayTakeAsLongAsTheServiceIsIdle(t *testing.T) {
 		go io.WriteString(conn, "GET / HTTP/1.1\r\nHost: s.example\r\nConnection: close\r\n\r\n")
 		got, err := readAnswer(bufio.NewReader(conn), false)
 		w.serving.Wait()
-		if err != nil || got.status != 502 || w.last().Failure != TargetDataTimeout {
+		if err != nil || got.status != 502 || w.last().Failure != record.TargetDataTimeout {
 			t.Errorf("%v %v", got, err)
 		}
 		conn.Close()
@@ -188,7 +189,7 @@ func TestACutEndsTheInvocation(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	w.serving.Wait()
-	if r := w.last(); r.Failure != ClientConnectionClosed || logged.Len() > 0 {
+	if r := w.last(); r.Failure != record.ClientConnectionClosed || logged.Len() > 0 {
 		t.Errorf("recorded %s, logged %s", r.Failure, logged.String())
 	}
 }
@@ -245,7 +246,7 @@ func TestBodiesOfFunctions(t *testing.T) {
 	w.serving.Wait() // for what was recorded so far
 	got := w.ask(head + "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n")
 	w.serving.Wait()
-	if got.status != 400 || w.last().Failure != ClientProtocolError {
+	if got.status != 400 || w.last().Failure != record.ClientProtocolError {
 		t.Errorf("a malformed body: %v", got)
 	}
 	if got := w.ask("HEAD / HTTP/1.1\r\nHost: s.example\r\n\r\n"); got.status != 200 {

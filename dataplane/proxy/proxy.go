@@ -33,6 +33,7 @@ import (
 	"pergola/dataplane/http1"
 	"pergola/dataplane/http2"
 	"pergola/dataplane/parking"
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/sigv4"
 	"pergola/snapshot"
@@ -121,7 +122,7 @@ type Config struct {
 	Functions Functions
 	// Record is called at the end of each request, on its goroutine; the Record and all in it is reused afterwards.
 	// nil records nothing.
-	Record func(*Record)
+	Record func(*record.Record)
 	// Log receives what an operator should know. nil means slog.Default.
 	Log *slog.Logger
 	// Random is the source of request ids and of choices between weighted target groups; it must be safe for concurrent
@@ -330,7 +331,7 @@ type exchange struct {
 	question access.Request
 	fields   sigv4.Fields // of question, as they were sent
 	header   access.Header
-	record   Record
+	record   record.Record
 	id       []byte // the request id
 	scratch  []byte // for values that are put together
 
@@ -350,7 +351,7 @@ func (x *exchange) reset() {
 	x.client, x.target, x.to, x.upload = nil, nil, nil, nil
 	x.stream = targetConn{}
 	x.question = access.Request{}
-	x.record = Record{}
+	x.record = record.Record{}
 	x.balanced, x.tried = false, x.tried[:0]
 	x.header.Trim()
 }
@@ -381,11 +382,11 @@ func (x *exchange) serve() (keep bool) {
 	x.setPatience(idleTimeout(listener.Service))
 	x.header.Set(&x.request, x.origin())
 	if x.isMisdirected() {
-		x.record.Failure = ClientProtocolError
+		x.record.Failure = record.ClientProtocolError
 		return x.answer(421, reason(421))
 	}
 	if !p.rates.allow(listener.Service.ID, x.record.Start) {
-		x.record.Failure = ClientRateLimited
+		x.record.Failure = record.ClientRateLimited
 		return x.answer(429, reason(429))
 	}
 
@@ -410,7 +411,7 @@ func (x *exchange) serve() (keep bool) {
 	}
 	x.record.TargetGroup = group
 	if !x.suits(group) {
-		return x.fail(502, TargetProtocolError, nil)
+		return x.fail(502, record.TargetProtocolError, nil)
 	}
 	if group.Type == lattice.TargetLambda {
 		return x.invoke(group)
@@ -493,14 +494,14 @@ func (x *exchange) forward(group *snapshot.TargetGroup) (keep bool) {
 			x.client.occupy(nil)
 			x.proxy.config.Log.Debug("cannot connect to a target", "targetGroup", group.ID, "target", x.record.Target, "error", err)
 			if x.client.wasCut() {
-				return x.fail(503, ClientConnectionClosed, nil)
+				return x.fail(503, record.ClientConnectionClosed, nil)
 			}
 			x.target.Unreachable()
 			if failed.IsZero() {
 				failed = time.Now()
 			}
 			if time.Since(failed) > moreTries || !x.pick(group) {
-				return x.fail(503, TargetConnectionError, nil)
+				return x.fail(503, record.TargetConnectionError, nil)
 			}
 			continue
 		}
@@ -728,7 +729,7 @@ func (x *exchange) relayResponse() (keep bool) {
 	x.record.ResponseFromTarget = ended.Sub(started)
 	switch {
 	case writeErr != nil:
-		x.record.Failure = ClientConnectionClosed
+		x.record.Failure = record.ClientConnectionClosed
 	case readErr != nil:
 		x.record.Failure = x.targetFailure(readErr)
 	}
@@ -736,7 +737,7 @@ func (x *exchange) relayResponse() (keep bool) {
 	uploaded := x.finishUpload(broken)
 	x.noteSent()
 	if x.upload != nil && x.upload.failed.Load() {
-		x.record.Failure = ClientConnectionClosed
+		x.record.Failure = record.ClientConnectionClosed
 	}
 	if !broken && uploaded && !x.response.Close() && x.to.Rest() {
 		x.giveBack(ended)

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -47,7 +48,7 @@ func TestAnswers(t *testing.T) {
 		target  string // the answer of targetA; none means that it refuses connections
 		status  int
 		body    string
-		failure Failure
+		failure record.Failure
 	}{
 		{name: "forwarded", target: ok, status: 200, body: "hello"},
 		{name: "name in upper case with port and dot", request: "GET / HTTP/1.1\r\nHost: S.Example.:80\r\n\r\n", target: ok, status: 200, body: "hello"},
@@ -58,18 +59,18 @@ func TestAnswers(t *testing.T) {
 		{name: "VPC without network", at: Arrival{VPC: "vpc-alone", Door: theDoor, Port: 80}, status: 404, body: "Not Found"},
 		{name: "unknown VPC", at: Arrival{VPC: "vpc-none", Door: theDoor, Port: 80}, status: 404, body: "Not Found"},
 		{name: "no snapshot", world: func(w *world) { w.now = nil }, status: 404, body: "Not Found"},
-		{name: "malformed", request: "GET / HTTP/1.1\r\nHost: s.example\r\nA : b\r\n\r\n", status: 400, body: "Bad Request", failure: ClientProtocolError},
+		{name: "malformed", request: "GET / HTTP/1.1\r\nHost: s.example\r\nA : b\r\n\r\n", status: 400, body: "Bad Request", failure: record.ClientProtocolError},
 		{name: "denied by the network", world: func(w *world) {
 			w.network().AuthType = lattice.AuthIAM
 			w.listener().Service.AuthType = lattice.AuthIAM
 		},
-			status: 403, body: denied("network"), failure: ClientAccessDenied},
+			status: 403, body: denied("network"), failure: record.ClientAccessDenied},
 		{name: "denied by the service", world: func(w *world) { w.listener().Service.AuthType = lattice.AuthIAM },
-			status: 403, body: denied("service"), failure: ClientAccessDenied},
+			status: 403, body: denied("service"), failure: record.ClientAccessDenied},
 		{name: "signed for nobody", request: "GET /path HTTP/1.1\r\nHost: s.example\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n\r\n",
 			world: func(w *world) { w.listener().Service.AuthType = lattice.AuthIAM }, status: 403,
 			body:    "IncompleteSignatureException: 'x' not a valid key=value pair (missing equal-sign) in Authorization header.",
-			failure: ClientAccessDenied},
+			failure: record.ClientAccessDenied},
 		{name: "signed for the target", request: "GET /path HTTP/1.1\r\nHost: s.example\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n\r\n",
 			target: ok, status: 200, body: "hello"},
 		{name: "fixed 404", world: func(w *world) { w.listener().Rules[0].Action = snapshot.Action{FixedStatus: 404} },
@@ -79,7 +80,7 @@ func TestAnswers(t *testing.T) {
 		{name: "too many requests", world: func(w *world) {
 			w.proxy.rates = newRates(1)
 			w.proxy.rates.allow("svc-1", time.Now())
-		}, status: 429, body: "Too Many Requests", failure: ClientRateLimited},
+		}, status: 429, body: "Too Many Requests", failure: record.ClientRateLimited},
 		{name: "by TLS to an HTTP listener", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "s.example"},
 			status: 404, body: "Not Found"},
 		{name: "without TLS to an HTTPS listener", world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, status: 404, body: "Not Found"},
@@ -87,22 +88,22 @@ func TestAnswers(t *testing.T) {
 			world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, target: ok, status: 200, body: "hello"},
 		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "other.example"},
 			world:  func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS },
-			status: 421, body: "Misdirected Request", failure: ClientProtocolError},
+			status: 421, body: "Misdirected Request", failure: record.ClientProtocolError},
 		{name: "all weights 0", world: func(w *world) {
 			w.listener().Rules[0].Action.TotalWeight, w.listener().Rules[0].Action.Forward[0].Weight = 0, 0
 		}, status: 503, body: "Service Unavailable"},
 		{name: "no targets", world: func(w *world) { w.order = nil }, status: 503, body: "Service Unavailable"},
-		{name: "targets refuse", status: 503, body: "Service Unavailable", failure: TargetConnectionError},
+		{name: "targets refuse", status: 503, body: "Service Unavailable", failure: record.TargetConnectionError},
 		{name: "targets that speak HTTP/2", world: func(w *world) { w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = lattice.HTTP2 },
-			target: ok, status: 502, body: "Bad Gateway", failure: TargetProtocolError},
+			target: ok, status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
 		{name: "targets that speak gRPC", world: func(w *world) { w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = lattice.GRPC },
-			target: ok, status: 502, body: "Bad Gateway", failure: TargetProtocolError},
-		{name: "target hangs up", target: "HANGUP", status: 502, body: "Bad Gateway", failure: TargetConnectionClosed},
-		{name: "target hangs up within the head", target: "HTTP/1.1 200 OK\r\nHANGUP", status: 502, body: "Bad Gateway", failure: TargetConnectionClosed},
-		{name: "target is malformed", target: "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", status: 502, body: "Bad Gateway", failure: TargetProtocolError},
-		{name: "target switches protocols", target: "HTTP/1.1 101 Switching Protocols\r\n\r\n", status: 502, body: "Bad Gateway", failure: TargetProtocolError},
+			target: ok, status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
+		{name: "target hangs up", target: "HANGUP", status: 502, body: "Bad Gateway", failure: record.TargetConnectionClosed},
+		{name: "target hangs up within the head", target: "HTTP/1.1 200 OK\r\nHANGUP", status: 502, body: "Bad Gateway", failure: record.TargetConnectionClosed},
+		{name: "target is malformed", target: "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
+		{name: "target switches protocols", target: "HTTP/1.1 101 Switching Protocols\r\n\r\n", status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
 		{name: "target is endlessly informative", target: strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 17), request: "GET /path HTTP/1.0\r\nHost: s.example\r\n\r\n",
-			status: 502, body: "Bad Gateway", failure: TargetProtocolError},
+			status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
 		{name: "target chunks", target: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", status: 200, body: "hello"},
 		{name: "target closes to end", target: "HTTP/1.1 200 OK\r\n\r\nhelloHANGUP", status: 200, body: "hello"},
 		{name: "target chunks to HTTP/1.0", request: "GET / HTTP/1.0\r\nHost: s.example\r\nConnection: keep-alive\r\n\r\n",
@@ -113,7 +114,7 @@ func TestAnswers(t *testing.T) {
 		{name: "304", target: "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", status: 304},
 		{name: "body within the first packet", request: "POST / HTTP/1.1\r\nHost: s.example\r\nContent-Length: 3\r\n\r\nabc", target: ok, status: 200, body: "hello"},
 		{name: "malformed chunk", request: "POST / HTTP/1.1\r\nHost: s.example\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", target: ok,
-			status: 400, body: "Bad Request", failure: ClientProtocolError},
+			status: 400, body: "Bad Request", failure: record.ClientProtocolError},
 		{name: "answered without its body", request: "POST / HTTP/1.1\r\nHost: none.example\r\nContent-Length: 3\r\n\r\nabc", status: 404, body: "Not Found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -140,7 +141,7 @@ func TestAnswers(t *testing.T) {
 			}
 			waitRecorded(w, 1)
 			r := w.last()
-			if r.Status != test.status || r.Failure != test.failure || (r.Failure == ClientAccessDenied) != (r.DeniedBy != "") {
+			if r.Status != test.status || r.Failure != test.failure || (r.Failure == record.ClientAccessDenied) != (r.DeniedBy != "") {
 				t.Errorf("recorded %d %s %s", r.Status, r.Failure, r.DeniedBy)
 			}
 		})
@@ -494,7 +495,7 @@ func TestTimeouts(t *testing.T) {
 		if took := time.Since(start); err != io.EOF || took < 2*time.Minute || took > 128*time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
-		if r := w.last(); r.Failure != TargetDataTimeout {
+		if r := w.last(); r.Failure != record.TargetDataTimeout {
 			t.Errorf("recorded %s", r.Failure)
 		}
 		w.close()
@@ -657,8 +658,9 @@ func TestRecord(t *testing.T) {
 	w.ask(request)
 	waitRecorded(w, 1)
 	r := w.last()
-	got := fmt.Sprintf("%s %s %s %s %s %s %d %v %v %d", r.Method, r.Path, r.Host, r.UserAgent, r.RequestID, r.Arrival.VPC, r.Arrival.Port, r.Client, r.Target, r.Status)
-	if want := "POST /a s.example test mine vpc-client 80 10.0.0.5:40000 10.0.0.10:8080 200"; got != want {
+	got := fmt.Sprintf("%s %s %s %s %s %s %v %v %d", r.Protocol, r.Method, r.Path, r.Host, r.UserAgent,
+		r.RequestID, r.Client, r.Target, r.Status)
+	if want := "HTTP/1.1 POST /a s.example test mine 10.0.0.5:40000 10.0.0.10:8080 200"; got != want {
 		t.Errorf("recorded %s, want %s", got, want)
 	}
 	if r.VPC.ID != "vpc-client" || r.Network.ID != "sn-1" || r.Listener.ID != "listener-1" || r.Rule.ID != "rule-1" || r.TargetGroup.ID != "tg-1" {

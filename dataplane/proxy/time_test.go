@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pergola/dataplane/record"
 	"pergola/lattice"
 )
 
@@ -52,7 +53,7 @@ func TestTimeoutsByHTTP2(t *testing.T) {
 					if took := untilLeft(client); took < want || took > want+2*time.Second {
 						t.Errorf("left after %v without requests, want %v", took, want)
 					}
-					if r := w.last(); r.Failure != TargetDataTimeout {
+					if r := w.last(); r.Failure != record.TargetDataTimeout {
 						t.Errorf("recorded %s", r.Failure)
 					}
 					client.Close()
@@ -69,10 +70,10 @@ func TestLifetimeByHTTP2(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		takes   time.Duration // the request that is under way in the tenth minute
-		failure Failure
+		failure record.Failure
 	}{
 		{"what is under way ends in time", time.Minute, ""},
-		{"what is under way is cut", time.Hour, ConnectionDurationExceeded},
+		{"what is under way is cut", time.Hour, record.ConnectionDurationExceeded},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -194,7 +195,7 @@ func TestACutEndsADial(t *testing.T) {
 	<-began
 	w.cutAll()
 	w.serving.Wait()
-	if r := w.last(); r.Failure != ClientConnectionClosed || len(began) > 0 {
+	if r := w.last(); r.Failure != record.ClientConnectionClosed || len(began) > 0 {
 		t.Errorf("recorded %s, dialled %d times more", r.Failure, len(began))
 	}
 }

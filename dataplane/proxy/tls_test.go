@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"pergola/dataplane/http1"
+	"pergola/dataplane/record"
 	"pergola/dataplane/security"
 	"pergola/lattice"
 )
@@ -77,7 +78,7 @@ func TestTargetsThatDoNotSpeakTLS(t *testing.T) {
 			t.Errorf("answered %v, %v", a, err)
 		}
 		synctest.Wait()
-		if r := w.last(); r.Failure != TargetConnectionError {
+		if r := w.last(); r.Failure != record.TargetConnectionError {
 			t.Errorf("recorded %s", r.Failure)
 		}
 		conn.Close()
@@ -107,7 +108,7 @@ func TestOldConnections(t *testing.T) {
 			t.Errorf("cut after %v", took)
 		}
 		synctest.Wait()
-		if r := w.last(); r.Failure != ConnectionDurationExceeded {
+		if r := w.last(); r.Failure != record.ConnectionDurationExceeded {
 			t.Errorf("recorded %s", r.Failure)
 		}
 		w.close()

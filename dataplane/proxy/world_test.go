@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"pergola/dataplane/access"
+	"pergola/dataplane/record"
 	"pergola/lattice"
 	"pergola/sealing"
 	"pergola/snapshot"
@@ -59,7 +60,7 @@ type world struct {
 	next    int
 	taken   int // picked and not done
 	dials   []string
-	records []Record
+	records []record.Record
 	heads   []string       // what targets were sent
 	serving sync.WaitGroup // client connections
 	running sync.WaitGroup // targets
@@ -177,7 +178,7 @@ func (w *world) dial(_ context.Context, vpc string, address netip.AddrPort) (net
 	return here, nil
 }
 
-func (w *world) record(r *Record) {
+func (w *world) record(r *record.Record) {
 	kept := *r
 	kept.Method, kept.Path, kept.Host = []byte(string(r.Method)), []byte(string(r.Path)), []byte(string(r.Host))
 	kept.RequestID, kept.UserAgent = []byte(string(r.RequestID)), []byte(string(r.UserAgent))
@@ -338,7 +339,7 @@ func (w *world) close() {
 }
 
 // last is the last record.
-func (w *world) last() Record {
+func (w *world) last() record.Record {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.records) == 0 {
