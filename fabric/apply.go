@@ -18,7 +18,9 @@ import (
 type vpc struct {
 	VPC       // as it was declared; Instances is not used
 	router    *seat
+	gate      router // the router's place
 	instances map[string]*instance
+	filter    filtering
 }
 
 // instance is an instance that exists.
@@ -32,9 +34,11 @@ type instance struct {
 // not named goes, with its programs and sockets. A VPC whose CIDR changed, or an instance whose address changed, is made
 // anew. A short-lived instance ends when its address is wanted.
 //
+// A VPC's filter holds before an instance that it protects is made, and takes the place of the one before all at once.
+//
 // What fails, fails alone: it is in the result, by the place that could not be made or removed, and all the rest has
-// been applied. The same call tries again what is missing. The instances of a VPC that failed are not tried and not
-// named. What has not been made when ctx ends has failed with containment.ErrUntried. A fabric that is closed fails at
+// been applied. The same call tries again what is missing. The instances of a VPC that failed, or whose filter did, are
+// not tried and not named: what the VPC had before, it has. What has not been made when ctx ends has failed with containment.ErrUntried. A fabric that is closed fails at
 // the zero Place.
 func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Failures[Place]) {
 	f.changing.Lock()
@@ -88,6 +92,11 @@ func (f *Fabric) applyVPC(ctx context.Context, w VPC, failed *containment.Failur
 				func() error { return f.removeInstance(v, i) })
 		}
 	}
+	filter := f.filterOf(v, w.Filter)
+	if filter.whole != v.filter.whole && !failed.Try(ctx, f.log, "filtering a VPC", Place{VPC: w.ID},
+		func() error { return f.enforce(v, filter) }) {
+		return
+	}
 	for _, i := range w.Instances {
 		if present[i.ID] == nil && ids[i.ID] == i.Address {
 			failed.Try(ctx, f.log, "making an instance", Place{w.ID, i.ID}, func() error { return f.addWanted(v, i) })
@@ -105,7 +114,7 @@ func (f *Fabric) addVPC(w VPC) error {
 	if err != nil {
 		return fmt.Errorf("fabric: make %s: %w", w.ID, err)
 	}
-	v := &vpc{VPC: VPC{ID: w.ID, CIDR: w.CIDR}, router: newSeat(p), instances: map[string]*instance{}}
+	v := &vpc{VPC: VPC{ID: w.ID, CIDR: w.CIDR}, router: newSeat(p), gate: p, instances: map[string]*instance{}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.vpcs[w.ID] = v
@@ -124,7 +133,7 @@ func (f *Fabric) addWanted(v *vpc, i Instance) error {
 
 // addInstance makes an instance. The caller holds changing.
 func (f *Fabric) addInstance(v *vpc, i Instance, shortLived bool) (*instance, error) {
-	p, err := f.network.addInstance(v.router.place, v.VPC, i)
+	p, err := f.network.addInstance(v.gate, v.VPC, i)
 	if err != nil {
 		return nil, fmt.Errorf("fabric: make %s in %s: %w", i.ID, v.ID, err)
 	}
@@ -150,7 +159,11 @@ func (f *Fabric) addShortLived(id string) (*vpc, *instance, error) {
 	for n := addressing.Size(v.CIDR) - 2; n >= addressing.ReservedHead; n-- {
 		if a := addressing.Nth(v.CIDR, n); !used[a] {
 			b := a.As4()
-			i, err := f.addInstance(v, Instance{ID: fmt.Sprintf("i-exec-%02x%02x%02x%02x", b[0], b[1], b[2], b[3]), Address: a}, true)
+			wanted := Instance{ID: fmt.Sprintf("i-exec-%02x%02x%02x%02x", b[0], b[1], b[2], b[3]), Address: a}
+			if err := f.enforce(v, f.filterOf(v, v.filter.declared, wanted)); err != nil {
+				return nil, nil, err
+			}
+			i, err := f.addInstance(v, wanted, true)
 			return v, i, err
 		}
 	}

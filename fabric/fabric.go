@@ -24,6 +24,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"pergola/fabric/packetfilter"
 )
 
 // The kinds of fabric.
@@ -44,6 +46,8 @@ type VPC struct {
 	ID        string       // as addressing.CheckID has it, such as vpc-0123456789abcdef0
 	CIDR      netip.Prefix // as addressing.CheckVPC has it
 	Instances []Instance
+	// Filter is which packets pass. Nil lets all pass. It names the instances' addresses by its interfaces.
+	Filter *packetfilter.Filter
 }
 
 // Instance is a machine that should exist in a VPC.
@@ -109,8 +113,8 @@ type Fabric struct {
 
 // network is the half in which the kinds differ.
 type network interface {
-	addRouter(VPC) (place, error)
-	addInstance(router place, v VPC, i Instance) (place, error)
+	addRouter(VPC) (router, error)
+	addInstance(r router, v VPC, i Instance) (place, error)
 }
 
 // place is one router or instance that exists. Both kinds implement all of it, and nothing else does.
@@ -120,6 +124,14 @@ type place interface {
 	dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
 	spawn(s *spawning) (*os.Process, error)
 	remove() error
+}
+
+// router is the place of a VPC's router, where its packets are filtered.
+type router interface {
+	place
+	// enforce lets pass what a filter lets pass, from now on; nil is all. After an error the filter before holds.
+	enforce(*packetfilter.Filter) error
+	drops() ([]packetfilter.Drop, error)
 }
 
 // Open makes an empty fabric and ends the programs that an earlier process left behind in the same StateDir.

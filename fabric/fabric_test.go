@@ -292,16 +292,16 @@ func TestAuto(t *testing.T) {
 func TestFault_A1_WhatCannotBeMadeFailsAlone(t *testing.T) {
 	at := func(address string) Instance { return Instance{"i-1", netip.MustParseAddr(address)} }
 	vpc := func(cidr string, instances ...Instance) VPC {
-		return VPC{"vpc-1", netip.MustParsePrefix(cidr), instances}
+		return VPC{ID: "vpc-1", CIDR: netip.MustParsePrefix(cidr), Instances: instances}
 	}
 	whole := Place{VPC: "vpc-1"}
 	tests := map[string]struct {
 		VPC
 		fails Place
 	}{
-		"no id":             {VPC{"", netip.MustParsePrefix("10.0.0.0/16"), nil}, Place{}},
-		"path as id":        {VPC{"../x", netip.MustParsePrefix("10.0.0.0/16"), nil}, Place{VPC: "../x"}},
-		"no range":          {VPC{"vpc-1", netip.Prefix{}, nil}, whole},
+		"no id":             {VPC{ID: "", CIDR: netip.MustParsePrefix("10.0.0.0/16")}, Place{}},
+		"path as id":        {VPC{ID: "../x", CIDR: netip.MustParsePrefix("10.0.0.0/16")}, Place{VPC: "../x"}},
+		"no range":          {VPC{ID: "vpc-1", CIDR: netip.Prefix{}}, whole},
 		"large range":       {vpc("10.0.0.0/15"), whole},
 		"small range":       {vpc("10.0.0.0/29"), whole},
 		"inner address":     {vpc("10.0.0.1/16"), whole},
@@ -353,18 +353,18 @@ func (n *faulty) fault(id string) error {
 	return nil
 }
 
-func (n *faulty) addRouter(v VPC) (place, error) {
+func (n *faulty) addRouter(v VPC) (router, error) {
 	if err := n.fault(v.ID); err != nil {
 		return nil, err
 	}
 	return n.network.addRouter(v)
 }
 
-func (n *faulty) addInstance(router place, v VPC, i Instance) (place, error) {
+func (n *faulty) addInstance(r router, v VPC, i Instance) (place, error) {
 	if err := n.fault(i.ID); err != nil {
 		return nil, err
 	}
-	return n.network.addInstance(router, v, i)
+	return n.network.addInstance(r, v, i)
 }
 
 func TestFault_A1_WhatFailedIsMadeByTheNextApply(t *testing.T) {
@@ -373,7 +373,7 @@ func TestFault_A1_WhatFailedIsMadeByTheNextApply(t *testing.T) {
 		f.network = n
 		two := testVPC("vpc-2")
 		two.Instances = []Instance{{"i-1", addressing.Nth(two.CIDR, 10)}, {"i-2", addressing.Nth(two.CIDR, 11)}}
-		three := VPC{"vpc-3", two.CIDR, two.Instances[:1]}
+		three := VPC{ID: "vpc-3", CIDR: two.CIDR, Instances: two.Instances[:1]}
 		wanted := []VPC{testVPC("vpc-1"), two, three}
 		failed := f.Apply(t.Context(), wanted)
 		if len(failed) != 2 || failed[Place{VPC: "vpc-1"}] == nil || !errors.Is(failed[Place{"vpc-2", "i-2"}],

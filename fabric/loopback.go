@@ -41,9 +41,10 @@ func openLoopback(c Config) network {
 
 // loopbackRouter is a VPC's router, and what its instances share: the slot, the sockets of this process, the proxy.
 type loopbackRouter struct {
-	vpc   VPC
-	slot  byte
-	proxy *proxy
+	vpc    VPC
+	slot   byte
+	proxy  *proxy
+	filter loopbackFilter
 
 	mu        sync.Mutex // guards what follows
 	sockets   map[socketName]netip.AddrPort
@@ -64,8 +65,11 @@ type loopbackInstance struct {
 	password string // the proxy's, so that a program speaks for its own instance only
 }
 
-func (n *loopbacks) addRouter(v VPC) (place, error) {
+func (n *loopbacks) addRouter(v VPC) (router, error) {
 	r := &loopbackRouter{vpc: v, sockets: map[socketName]netip.AddrPort{}, instances: map[string]*loopbackInstance{}}
+	if err := r.enforce(nil); err != nil {
+		return nil, err
+	}
 	l, err := r.takeSlot()
 	if err != nil {
 		return nil, err
@@ -98,12 +102,12 @@ func hint(err error) error {
 	return err
 }
 
-func (n *loopbacks) addInstance(router place, _ VPC, i Instance) (place, error) {
+func (n *loopbacks) addInstance(of router, _ VPC, i Instance) (place, error) {
 	var secret [16]byte
 	if _, err := io.ReadFull(n.rand, secret[:]); err != nil {
 		return nil, fmt.Errorf("make a proxy password: %w", err)
 	}
-	r := router.(*loopbackRouter)
+	r := of.(*loopbackRouter)
 	made := &loopbackInstance{loopbackRouter: r, id: i.ID, address: i.Address, password: hex.EncodeToString(secret[:])}
 	r.mu.Lock()
 	defer r.mu.Unlock()

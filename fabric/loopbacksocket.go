@@ -115,6 +115,9 @@ func (i *loopbackInstance) dial(ctx context.Context, local netip.Addr, remote ne
 }
 
 func (r *loopbackRouter) dialFrom(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+	if r.filter.drops(local, remote) {
+		return nil, keepSilent(ctx)
+	}
 	from := r.real(local)
 	to, err := r.target(socketName{"tcp", remote})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pergola/addressing"
+	"pergola/fabric/packetfilter"
 )
 
 // namespaces is the netns kind of fabric.
@@ -42,7 +43,14 @@ type spacePlace struct {
 	entered atomic.Bool // a program was started here
 }
 
-func (n *namespaces) addRouter(v VPC) (place, error) {
+// routerPlace is a router's, with what filters its packets once there was a filter.
+type routerPlace struct {
+	*spacePlace
+	known    packetfilter.Router
+	enforcer *packetfilter.Enforcer
+}
+
+func (n *namespaces) addRouter(v VPC) (router, error) {
 	resolv := filepath.Join(n.resolv, v.ID)
 	// Programs read this file, whoever they are in their instance.
 	if err := os.WriteFile(resolv, fmt.Appendf(nil, "nameserver %v\n", addressing.Resolver(v.CIDR)), 0o644); err != nil {
@@ -55,11 +63,37 @@ func (n *namespaces) addRouter(v VPC) (place, error) {
 	if err := wireRouter(s, v.CIDR); err != nil {
 		return nil, errors.Join(err, s.close(), os.Remove(resolv))
 	}
-	return &spacePlace{space: s, resolv: resolv}, nil
+	return &routerPlace{spacePlace: &spacePlace{space: s, resolv: resolv}, known: Router(v.CIDR)}, nil
 }
 
-func (n *namespaces) addInstance(router place, v VPC, i Instance) (place, error) {
-	r := router.(*spacePlace)
+func (r *routerPlace) enforce(f *packetfilter.Filter) (err error) {
+	if r.enforcer == nil && f != nil {
+		run := func(do func() error) error { return r.space.do(context.Background(), do) }
+		r.enforcer, err = packetfilter.NewEnforcer(run, r.known)
+	}
+	if r.enforcer == nil || err != nil {
+		return err
+	}
+	return r.enforcer.Apply(f)
+}
+
+func (r *routerPlace) drops() ([]packetfilter.Drop, error) {
+	if r.enforcer == nil {
+		return nil, nil
+	}
+	return r.enforcer.Drops()
+}
+
+func (r *routerPlace) remove() error {
+	var err error
+	if r.enforcer != nil {
+		err = r.enforcer.Close()
+	}
+	return errors.Join(err, r.spacePlace.remove())
+}
+
+func (n *namespaces) addInstance(of router, v VPC, i Instance) (place, error) {
+	r := of.(*routerPlace).spacePlace
 	s, err := newSpace()
 	if err != nil {
 		return nil, err

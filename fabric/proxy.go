@@ -122,6 +122,10 @@ func (p *proxy) serveHTTP(c net.Conn, r *bufio.Reader) {
 		return
 	}
 	target, err := p.connect(from, request.host, request.port)
+	if errors.Is(err, errDropped) {
+		hush(c, r)
+		return
+	}
 	if err != nil {
 		refuse(c, "502 Bad Gateway", "", err.Error())
 		return
@@ -158,7 +162,11 @@ func (p *proxy) connect(from *loopbackInstance, host string, port uint16) (net.C
 	}
 	var errs []error
 	for _, a := range addresses {
-		c, err := from.dial(ctx, netip.Addr{}, netip.AddrPortFrom(a, port))
+		remote := netip.AddrPortFrom(a, port)
+		if from.filter.drops(from.seenFrom(a, from.address), remote) {
+			return nil, errDropped
+		}
+		c, err := from.dial(ctx, netip.Addr{}, remote)
 		if err == nil {
 			if p.hold(c) {
 				return c, nil

@@ -45,6 +45,10 @@ func (p *proxy) serveSOCKS(c net.Conn, r io.Reader) {
 		return
 	}
 	target, err := p.connect(from, host, port)
+	if errors.Is(err, errDropped) {
+		hush(c, r)
+		return
+	}
 	if err != nil {
 		p.log.Debug("a SOCKS client's target cannot be reached", "vpc", p.router.vpc.ID, "err", err)
 		socksReply(c, socksFailureOf(err))

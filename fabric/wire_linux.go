@@ -23,10 +23,6 @@ const (
 	silentPeer     = "silent1"
 )
 
-// controlPlane is where a deployment's API answers in each VPC. AWS keeps the range for itself and has no use for this
-// address that it documents (169.254.169.123, .250, .251, .253 and .254 are taken).
-var controlPlane = netip.MustParseAddr("169.254.169.252")
-
 // gateway6 is the router's address on every wire, the IPv6 next hop of instances.
 var gateway6 = netip.MustParseAddr("fe80::1")
 
