@@ -98,6 +98,9 @@ func newLab(t testing.TB, n int) *lab {
 	l.known = labRouter
 	must(t, l.router.run(func() error { return errors.Join(wireRouter(), l.self.open()) }))
 	t.Cleanup(l.self.close)
+	for _, port := range labPorts {
+		l.receive(t, port)
+	}
 	for i := 1; i <= n; i++ {
 		h := &host{space: newSpace(t),
 			addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.0.%d.10", i)), netip.MustParseAddr(fmt.Sprintf("fd00:%d::10", i)),
