@@ -14,24 +14,6 @@ import (
 	pf "pergola/fabric/packetfilter"
 )
 
-var (
-	everything = pf.Traffic{Protocol: pf.AllProtocols}
-	web        = pf.Traffic{Protocol: unix.IPPROTO_TCP, From: 80, To: 80}
-)
-
-func to(prefix string) pf.Peer { return pf.Peer{Prefix: netip.MustParsePrefix(prefix)} }
-
-// group has rules without ids, which get those of their places.
-func group(id string, rules ...pf.Rule) *pf.Group {
-	for i := range rules {
-		rules[i].ID = fmt.Sprintf("%s-%d", id, i)
-	}
-	return &pf.Group{ID: id, Rules: rules}
-}
-
-func ingress(t pf.Traffic, p pf.Peer) pf.Rule { return pf.Rule{Traffic: t, Peer: p} }
-func egress(t pf.Traffic, p pf.Peer) pf.Rule  { return pf.Rule{Egress: true, Traffic: t, Peer: p} }
-
 // wearing gives the second host of a lab a group.
 func wearing(l *lab, g *pf.Group, tracked bool) *pf.Filter {
 	return &pf.Filter{Groups: []*pf.Group{g}, Interfaces: []pf.Interface{

@@ -18,65 +18,45 @@ func tune() {
 	_ = os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream", []byte("180"), 0)
 }
 
-// cut ends the connections that a change of the filter ends. The kernel forgets them, and what comes of them later belongs
-// to no connection.
-func (e *Enforcer) cut(before *Model) error {
-	if !mayCut(before.declared, e.model.declared) {
-		return nil
+// cut ends the connections that changes of the filter have ended since it last did so. The kernel forgets them, and what
+// comes of them later belongs to no connection.
+func (e *Enforcer) cut() error {
+	before, now := e.cutBy, e.model
+	if before.mayCut(now) { // looking through the connections of a host takes milliseconds
+		if err := e.forget(func(f Flow) bool { return before.cuts(now, f) }); err != nil {
+			return fmt.Errorf("end connections that no rule allows any more: %w", err)
+		}
 	}
+	e.cutBy = now
+	return nil
+}
+
+// forget has the kernel forget connections. It looks again where these changed while it looked.
+func (e *Enforcer) forget(which flowFilter) error {
 	var h *netlink.Handle
 	err := e.run(func() (err error) {
 		h, err = netlink.NewHandle(unix.NETLINK_NETFILTER)
 		return err
 	})
-	if err == nil {
-		defer h.Close()
-		ended := func(f Flow) bool { return before.cuts(e.model, f) }
-		for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
-			if err == nil {
-				_, err = h.ConntrackDeleteFilters(netlink.ConntrackTable, family, flowFilter(ended))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+		for range forgetTries {
+			if _, err = h.ConntrackDeleteFilters(netlink.ConntrackTable, family, which); err == nil {
+				break
 			}
 		}
-	}
-	if err != nil {
-		return fmt.Errorf("end connections that no rule allows any more: %w", err)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// mayCut reports whether a change can end a connection: a group with a rule for everybody changed, or who has it.
-func mayCut(before, after *Filter) bool {
-	same := map[*Group]bool{}
-	for _, g := range after.Groups {
-		same[g] = true
-	}
-	open := map[string]bool{}
-	for _, g := range before.Groups {
-		for _, r := range g.Rules {
-			if isForAll(r.Peer) {
-				if !same[g] {
-					return true
-				}
-				open[g.ID] = true
-			}
-		}
-	}
-	ends := map[string]Interface{}
-	for _, i := range after.Interfaces {
-		ends[i.ID] = i
-	}
-	for _, i := range before.Interfaces {
-		if sameEnd(end{Interface: i}, end{Interface: ends[i.ID]}) {
-			continue
-		}
-		for _, id := range i.Groups {
-			if open[id] {
-				return true
-			}
-		}
-	}
-	return false
-}
+// forgetTries is how often connections are looked through at most.
+const forgetTries = 3
 
 // flowFilter picks connections by their flow.
 type flowFilter func(Flow) bool

@@ -67,6 +67,19 @@ func (d *delta) settle(from, to *compiled) {
 	maps.DeleteFunc(d.removedChains, func(name string, _ chain) bool { return now[name] })
 }
 
+// bytes is about how much the messages about the elements of a delta are.
+func (d *delta) bytes() (n int) {
+	for _, of := range []map[elementKey]element{d.added, d.removed} {
+		for key, e := range of {
+			n += 12 + len(key.key) + 12 + len(e.value)
+			if e.end != "" {
+				n += 20 + len(e.end)
+			}
+		}
+	}
+	return n
+}
+
 // chains are the names of all chains that a filter has.
 func (c *compiled) chains() map[string]bool {
 	names := map[string]bool{}

@@ -25,6 +25,7 @@ type Enforcer struct {
 	mu       sync.Mutex // guards what follows
 	compiler compiler
 	model    *Model
+	cutBy    *Model    // the model by which connections were last cut
 	now      *compiled // what the kernel has; nil if it has no table
 	table    *nftables.Table
 	tables   int
@@ -34,7 +35,8 @@ type Enforcer struct {
 // What goes in one transaction. The kernel takes one message of it, of at most the size of a socket's buffer, and answers
 // with one for each part.
 const (
-	batchElements = 3000
+	batchBytes    = 384 << 10 // of elements
+	batchElements = 3000      // in a table that is filled
 	batchChains   = 8
 	partElements  = 400
 	socketBuffer  = 4 << 20 // asked for; twice what a host's net.core.wmem_max is, in most of them 416 KiB, is enough
@@ -45,6 +47,7 @@ func NewEnforcer(run func(func() error) error, r Router) (*Enforcer, error) {
 	e := &Enforcer{router: r, run: run}
 	e.compiler.numbers = map[string]uint32{}
 	e.model, _ = NewModel(nil, r)
+	e.cutBy = e.model
 	err := run(func() (err error) {
 		tune()
 		e.conn, err = nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
@@ -70,7 +73,7 @@ func (e *Enforcer) Apply(f *Filter) error {
 		return e.clear()
 	}
 	if e.now != nil && e.now.filter == f {
-		return nil
+		return e.cut()
 	}
 	model, err := NewModel(f, e.router)
 	if err != nil {
@@ -81,7 +84,7 @@ func (e *Enforcer) Apply(f *Filter) error {
 		return fmt.Errorf("the filter has %d elements of at most %d; use fewer rules or prefix lists", n, maxElements)
 	}
 	d := difference(e.now, next)
-	if e.now == nil || len(d.added)+len(d.removed) > batchElements || len(d.addedChains) > batchChains {
+	if e.now == nil || d.bytes() > batchBytes || len(d.addedChains) > batchChains {
 		err = e.replace(next)
 	} else {
 		err = e.change(d)
@@ -89,9 +92,8 @@ func (e *Enforcer) Apply(f *Filter) error {
 	if err != nil {
 		return fmt.Errorf("change nftables: %w", err)
 	}
-	before := e.model
 	e.now, e.model = next, model
-	return e.cut(before)
+	return e.cut()
 }
 
 // clear removes the filter.
@@ -105,6 +107,7 @@ func (e *Enforcer) clear() error {
 	}
 	e.now, e.table, e.before = nil, nil, Counts{}
 	e.model, _ = NewModel(nil, e.router)
+	e.cutBy = e.model
 	return nil
 }
 

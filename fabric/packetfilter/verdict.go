@@ -265,6 +265,57 @@ func (m *Model) cutsAt(next *Model, at *end, f Flow, egress bool) bool {
 	return next.allowing(then, egress, f, always) == "" || next.allowing(then, !egress, back, always) == ""
 }
 
+// mayCut reports whether a change can end any flow: an interface that may have flows which are not tracked loses a rule for
+// everybody.
+func (m *Model) mayCut(next *Model) bool {
+	for _, at := range m.declared.Interfaces {
+		if at.Tracked {
+			continue
+		}
+		before := m.rulesForAll(at.Groups)
+		if both := before[false] != nil && before[true] != nil; !both {
+			continue
+		}
+		for _, a := range at.Addresses {
+			then := next.ends[a]
+			if then == nil {
+				continue
+			}
+			after := next.rulesForAll(then.Groups)
+			for egress, rules := range before {
+				for of := range rules {
+					if !after[egress][of] {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// forAll is what a rule for everybody allows.
+type forAll struct {
+	Traffic
+	six bool
+}
+
+// rulesForAll are the rules for everybody in some groups, by whether they are of egress.
+func (m *Model) rulesForAll(groups []string) map[bool]map[forAll]bool {
+	all := map[bool]map[forAll]bool{}
+	for _, id := range groups {
+		for _, r := range m.groups[id].Rules {
+			if isForAll(r.Peer) {
+				if all[r.Egress] == nil {
+					all[r.Egress] = map[forAll]bool{}
+				}
+				all[r.Egress][forAll{r.Traffic, r.Prefix.Addr().Is6()}] = true
+			}
+		}
+	}
+	return all
+}
+
 func isForAll(p Peer) bool { return p.Prefix.IsValid() && p.Prefix.Bits() == 0 }
 
 func isForAllPorts(r Rule) bool {
