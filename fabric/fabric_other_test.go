@@ -7,3 +7,6 @@ func enter() error { return errLinuxOnly }
 
 // remount has nothing to mount.
 func remount(string) error { return errLinuxOnly }
+
+// flush has no filter to remove.
+func flush(string) error { return errLinuxOnly }

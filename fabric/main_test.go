@@ -52,6 +52,8 @@ func testProgram(name string, args []string) int {
 		err = crash(args[0], args[1])
 	case "enter":
 		err = enter()
+	case "flush":
+		err = flush(args[0])
 	case "attempt":
 		attempt(args)
 	}
