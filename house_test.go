@@ -89,7 +89,7 @@ var mayImport = map[string][]string{
 	"fabric":    {"addressing", "fabric/packetfilter"},
 	"functions": {"aws…", "fabric", "sigv4"},
 
-	"fabric/packetfilter": {},
+	"fabric/packetfilter":   {},
 	"dataplane/clienthello": {"dataplane/descriptor"},
 	"dataplane/descriptor":  {},
 	"dataplane/parking":     {"dataplane/descriptor"},

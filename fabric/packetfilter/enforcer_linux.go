@@ -37,7 +37,7 @@ type Enforcer struct {
 const (
 	batchBytes    = 384 << 10 // of elements
 	batchElements = 3000      // in a table that is filled
-	batchChains   = 8
+	batchRules    = 100
 	partElements  = 400
 	socketBuffer  = 4 << 20 // asked for; twice what a host's net.core.wmem_max is, in most of them 416 KiB, is enough
 )
@@ -84,7 +84,7 @@ func (e *Enforcer) Apply(f *Filter) error {
 		return fmt.Errorf("the filter has %d elements of at most %d; use fewer rules or prefix lists", n, maxElements)
 	}
 	d := difference(e.now, next)
-	if e.now == nil || d.bytes() > batchBytes || len(d.addedChains) > batchChains {
+	if e.now == nil || d.bytes() > batchBytes || d.rules() > batchRules {
 		err = e.replace(next)
 	} else {
 		err = e.change(d)
@@ -187,12 +187,13 @@ func (e *Enforcer) fill(table *nftables.Table, next *compiled) error {
 		maps.Copy(chains, p.chains)
 		maps.Copy(elements, p.elements)
 	}
-	for some := range slices.Chunk(slices.Collect(maps.Keys(chains)), batchChains) {
-		for _, name := range some {
-			e.addChain(table, name, chainRules(chains[name]))
-		}
-		if err := e.conn.Flush(); err != nil {
-			return err
+	for name, c := range chains {
+		e.conn.AddChain(&nftables.Chain{Name: name, Table: table})
+		for some := range slices.Chunk(chainRules(c), batchRules) {
+			e.addRules(table, name, some)
+			if err := e.conn.Flush(); err != nil {
+				return err
+			}
 		}
 	}
 	for some := range slices.Chunk(slices.Collect(maps.Keys(elements)), batchElements) {
@@ -226,6 +227,14 @@ func (e *Enforcer) addRules(t *nftables.Table, name string, rules []rule) {
 	for _, r := range rules {
 		e.conn.AddRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: name, Table: t}, Exprs: r})
 	}
+}
+
+// rules is how many rules the chains have that are added.
+func (d *delta) rules() (n int) {
+	for _, c := range d.addedChains {
+		n += len(chainRules(c))
+	}
+	return n
 }
 
 // setOf is a set as the library has it.

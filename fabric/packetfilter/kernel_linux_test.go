@@ -152,6 +152,11 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 func (w *world) next() *packetfilter.Filter {
 	r, f := w.rand, w.filter
 	f.Groups, f.ACLs, f.Lists = slices.Clone(f.Groups), slices.Clone(f.ACLs), slices.Clone(f.Lists)
+	if len(f.Groups) > 0 && r.IntN(4) > 0 {
+		w.little(&f)
+		w.filter = f
+		return &f
+	}
 	for i := range 6 {
 		if g := w.group(i); i >= len(f.Groups) {
 			f.Groups = append(f.Groups, g)
@@ -188,6 +193,27 @@ func (w *world) next() *packetfilter.Filter {
 	}
 	w.filter = f
 	return &f
+}
+
+// little changes one thing or two, which is one transaction of the kernel.
+func (w *world) little(f *packetfilter.Filter) {
+	f.Subnets, f.Interfaces, f.Doors = slices.Clone(f.Subnets), slices.Clone(f.Interfaces), slices.Clone(f.Doors)
+	for range 1 + w.rand.IntN(2) {
+		switch n := w.rand.IntN(3); w.rand.IntN(7) {
+		case 0:
+			f.ACLs[n] = w.acl(n)
+		case 1:
+			f.Lists[n] = w.list(n)
+		case 2:
+			f.Subnets[n].ACL = pick(w.rand, "", "acl-0", "acl-1", "acl-2")
+		case 3:
+			f.Interfaces[n].Groups = w.groups()
+		case 4:
+			f.Doors[n%2].Groups = w.groups()
+		default:
+			f.Groups[n] = w.group(n)
+		}
+	}
 }
 
 func (w *world) groups() (ids []string) {
