@@ -113,6 +113,7 @@ lines:
 	@for service in lattice:. acm:acm ec2:ec2 elbv2:elbv2 iam:iam lambda:lambda organizations:organizations; do \
 		files=$$(ls control/$${service##*:}/*.go | grep -v -e _test.go -e operations.go); \
 		lines=$$(cat $$files | wc -l); \
-		operations=$$(grep -ohE '(rest|action)\("[A-Z]' api/$${service%%:*}.go | wc -l); \
+		model=$$(ls aws/$${service%%:*}/model.json $${service%%:*}/model.json 2>/dev/null); \
+		operations=$$(grep -c '^"[A-Za-z0-9]*": {"http"' $$model); \
 		echo "$${service%%:*}: $$lines lines, $$operations operations, $$((lines / operations)) each"; \
 	done

@@ -225,7 +225,7 @@ func (b *binding) blob(to reflect.Value, c *checks, path string, from any) {
 		}
 	}
 	if c.length != nil && !c.length.holds(int64(len(content))) {
-		b.fault(path, "must have %d to %d bytes, has %d", c.length.from, c.length.to, len(content))
+		b.fault(path, "must have %s bytes, has %d", c.length, len(content))
 		return
 	}
 	to.SetBytes(content)

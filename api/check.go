@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +27,17 @@ type checks struct {
 type interval struct{ from, to int64 }
 
 func (i interval) holds(n int64) bool { return i.from <= n && n <= i.to }
+
+// String is the range in words.
+func (i interval) String() string {
+	switch {
+	case i.to == math.MaxInt64:
+		return fmt.Sprintf("at least %d", i.from)
+	case i.from == math.MinInt64:
+		return fmt.Sprintf("at most %d", i.to)
+	}
+	return fmt.Sprintf("%d to %d", i.from, i.to)
+}
 
 // parseChecks reads a check tag.
 func parseChecks(tag string) (checks, error) {
@@ -81,6 +94,8 @@ func (c *checks) add(key, value string) (err error) {
 			return nil
 		}
 		c.text, err = patternRule(value)
+	case "match":
+		c.text, err = matchRule(value)
 	default:
 		err = fmt.Errorf("unknown constraint %q", key)
 	}
@@ -89,8 +104,8 @@ func (c *checks) add(key, value string) (err error) {
 
 func parseInterval(s string) (*interval, error) {
 	from, to, ok := strings.Cut(s, "..")
-	a, errFrom := strconv.ParseInt(from, 10, 64)
-	b, errTo := strconv.ParseInt(to, 10, 64)
+	a, errFrom := strconv.ParseInt(cmp.Or(from, strconv.FormatInt(math.MinInt64, 10)), 10, 64)
+	b, errTo := strconv.ParseInt(cmp.Or(to, strconv.FormatInt(math.MaxInt64, 10)), 10, 64)
 	if !ok || errFrom != nil || errTo != nil || a > b {
 		return nil, fmt.Errorf("%q is no range a..b", s)
 	}
@@ -101,7 +116,7 @@ func parseInterval(s string) (*interval, error) {
 // short before it is anything else.
 func (c *checks) stringFault(s string) string {
 	if c.length != nil && !c.length.holds(int64(utf8.RuneCountInString(s))) {
-		return fmt.Sprintf("must have %d to %d characters, has %d", c.length.from, c.length.to, utf8.RuneCountInString(s))
+		return fmt.Sprintf("must have %s characters, has %d", c.length, utf8.RuneCountInString(s))
 	}
 	if c.enum != nil && !slices.Contains(c.enum, s) {
 		return fmt.Sprintf("must be one of %s, is %s", strings.Join(c.enum, ", "), quoted(s))
@@ -114,7 +129,10 @@ func (c *checks) stringFault(s string) string {
 
 func (c *checks) numberFault(n int64) string {
 	if c.values != nil && !c.values.holds(n) {
-		return fmt.Sprintf("must be from %d to %d, is %d", c.values.from, c.values.to, n)
+		if c.values.from == math.MinInt64 || c.values.to == math.MaxInt64 {
+			return fmt.Sprintf("must be %s, is %d", c.values, n)
+		}
+		return fmt.Sprintf("must be from %s, is %d", c.values, n)
 	}
 	return ""
 }
@@ -122,7 +140,7 @@ func (c *checks) numberFault(n int64) string {
 // entriesFault judges the number of elements of a list or entries of a map.
 func (c *checks) entriesFault(n int) string {
 	if c.length != nil && !c.length.holds(int64(n)) {
-		return fmt.Sprintf("must have %d to %d entries, has %d", c.length.from, c.length.to, n)
+		return fmt.Sprintf("must have %s entries, has %d", c.length, n)
 	}
 	return ""
 }

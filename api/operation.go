@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"reflect"
+	"slices"
 
 	"pergola/aws/iam"
 )
@@ -20,6 +21,7 @@ type operation struct {
 	// input is the shape of what call takes, and output the type of what it returns; call's are pointers to them.
 	input  *shape
 	output reflect.Type
+	head   *headShape
 	call   func(ctx context.Context, caller iam.Caller, input any) (output any, err error)
 }
 
@@ -37,10 +39,22 @@ func rest[In, Out any](name, method, uri string, status int, f function[In, Out]
 func action[In, Out any](name string, f function[In, Out]) operation {
 	return operation{
 		name: name, input: newShape(reflect.TypeFor[In]()), output: reflect.TypeFor[Out](),
+		head: newHeadShape(reflect.TypeFor[Out]()),
 		call: func(ctx context.Context, caller iam.Caller, input any) (any, error) {
 			return f(ctx, caller, input.(*In))
 		},
 	}
+}
+
+//go:generate go run pergola/internal/generate tables ..
+
+// with changes the rows of some operations.
+func with(change func(operation) operation, table []operation, names ...string) []operation {
+	for _, name := range names {
+		i := slices.IndexFunc(table, func(op operation) bool { return op.name == name })
+		table[i] = change(table[i])
+	}
+	return table
 }
 
 // unsigned lets anybody call an operation, which must find out for itself who that is.

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -88,6 +89,20 @@ func patternRule(name string) (func(string) string, error) {
 		return nil, fmt.Errorf("no pattern is called %q", name)
 	}
 	return p.fault, nil
+}
+
+// matchRule is the rule for a pattern that stands in the tag itself, with the characters that part constraints escaped. A
+// pattern of a model is about the whole text.
+func matchRule(escaped string) (func(string) string, error) {
+	written, err := url.PathUnescape(escaped)
+	if err != nil {
+		return nil, err
+	}
+	expression, err := regexp.Compile(`^(?:` + written + `)$`)
+	if err != nil {
+		return nil, err
+	}
+	return pattern{expression, "must match " + written}.fault, nil
 }
 
 func (p pattern) fault(s string) string {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,29 +173,25 @@ func invalid(faults []lattice.FieldError) error {
 
 const jsonType = "application/json"
 
-// answerer is an output that is no JSON: it has a payload, and members in header fields.
-type answerer interface {
-	Answer() (status int, header map[string]string, body []byte)
-}
-
 func (restJSON) answer(w http.ResponseWriter, op *operation, output any, _ string) error {
-	if output, ok := output.(answerer); ok {
-		status, header, body := output.Answer()
-		for name, value := range header {
-			w.Header().Set(name, value)
-		}
-		send(w, status, jsonType, body)
-		return nil
+	head := op.head.of(output)
+	status := cmp.Or(head.status, op.status)
+	for name, value := range head.fields {
+		w.Header().Set(name, value)
 	}
-	if op.status == http.StatusNoContent {
-		w.WriteHeader(op.status)
+	switch {
+	case op.head.payload != nil:
+		send(w, status, jsonType, head.payload)
+		return nil
+	case status == http.StatusNoContent:
+		w.WriteHeader(status)
 		return nil
 	}
 	body, err := json.Marshal(output)
 	if err != nil {
 		return fmt.Errorf("encode the answer of %s: %w", op.name, err)
 	}
-	send(w, op.status, jsonType, body)
+	send(w, status, jsonType, body)
 	return nil
 }
 

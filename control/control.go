@@ -32,7 +32,7 @@ import (
 	"pergola/store"
 )
 
-//go:generate go run pergola/internal/operations . ../api/testdata/models/vpc-lattice.json
+//go:generate go run pergola/internal/generate operations ../lattice/model.json
 
 // Config is what the control plane needs.
 type Config struct {

@@ -229,7 +229,7 @@ func (op *call) DeregisterTargets(in *lattice.DeregisterTargetsRequest) (*lattic
 	if err != nil {
 		return nil, err
 	}
-	return answer, op.deregister(group, known, answer.Successful)
+	return (*lattice.DeregisterTargetsResponse)(answer), op.deregister(group, known, answer.Successful)
 }
 
 func (op *call) deregister(group *lattice.TargetGroup, known map[string]lattice.RegisteredTarget, gone []lattice.Target) error {

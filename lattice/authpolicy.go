@@ -28,29 +28,3 @@ func (t AuthType) PolicyState() AuthPolicyState {
 	}
 	return AuthPolicyInactive
 }
-
-type PutAuthPolicyRequest struct {
-	ResourceIdentifier string `uri:"resourceIdentifier" check:"required,len=17..200,pattern=guarded"`
-	Policy             string `json:"policy" check:"required,len=0..102400"`
-}
-
-type PutAuthPolicyResponse struct {
-	Policy string          `json:"policy,omitempty"`
-	State  AuthPolicyState `json:"state,omitempty"`
-}
-
-type GetAuthPolicyRequest struct {
-	ResourceIdentifier string `uri:"resourceIdentifier" check:"required,len=17..200,pattern=guarded"`
-}
-
-// GetAuthPolicyResponse has neither policy nor times where no policy was put.
-type GetAuthPolicyResponse struct {
-	Policy        string          `json:"policy,omitempty"`
-	State         AuthPolicyState `json:"state,omitempty"`
-	CreatedAt     Time            `json:"createdAt,omitzero"`
-	LastUpdatedAt Time            `json:"lastUpdatedAt,omitzero"`
-}
-
-type DeleteAuthPolicyRequest struct {
-	ResourceIdentifier string `uri:"resourceIdentifier" check:"required,len=17..200,pattern=guarded"`
-}

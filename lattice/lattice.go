@@ -5,19 +5,23 @@
 // It is a leaf: it imports the standard library only, and most other packages import it.
 //
 // A noun (Service, Rule, …) is what the store keeps, one JSON value each. A request or response (CreateServiceRequest,
-// ServiceSummary, …) is what crosses the wire. Both are plain data. Field tags of requests carry the whole of the
-// published constraints, so that there is one place that states them and one interpreter, in package api, that
-// enforces them:
+// ServiceSummary, …) is what crosses the wire. Both are plain data. The latter are in shapes.go, which is generated from
+// model.json, here and in the packages of the neighbours. Their field tags carry the constraints; package api enforces
+// them:
 //
 //	uri:"name"      the member is a label of the request path
 //	query:"name"    the member is a query-string parameter
 //	json:"name"     the member is part of the JSON body, or of a nested structure
+//	header:"name"   the member is a header field
+//	payload:"name"  the member is the body; status:"name" the status of an answer
+//	xml:"name"      the member is an element of an answer in XML
 //	check:"…"       comma-separated constraints:
 //	    required          must be present
-//	    len=a..b          length in characters; on a list or a map, number of entries
+//	    len=a..b          length in characters; on a list or a map, number of entries; either end may be left out
 //	    range=a..b        inclusive range of a number
 //	    enum=A|B          one of these values
 //	    pattern=NAME      a named pattern of package api
+//	    match=PATTERN     a regular expression for the whole text, its commas, brackets and quotes percent-encoded
 //	    name or name=svc- a resource name: [a-z0-9-]+, no leading, trailing or double hyphen, not beginning with the prefix
 //	    id=KIND           an id of that kind or its ARN
 //	    each=(…)          constraints on every element of a list (no nested commas)
@@ -25,6 +29,8 @@
 package lattice
 
 import "time"
+
+//go:generate go run pergola/internal/generate shapes model.json
 
 // APIVersion is the version of the API whose shapes this package holds.
 const APIVersion = "2022-11-30"
@@ -81,23 +87,10 @@ func (s Status) HasFailed() bool {
 // Tags are a resource's tags. A key has 1 to 128 characters, a value 0 to 256.
 type Tags map[string]string
 
-// DNSEntry is the name by which clients in associated VPCs reach a service.
-type DNSEntry struct {
-	DomainName   string `json:"domainName,omitempty"`
-	HostedZoneID string `json:"hostedZoneId,omitempty"`
-}
-
 // List is one page of a listing. NextToken is empty on the last page.
 type List[T any] struct {
 	Items     []T    `json:"items"`
 	NextToken string `json:"nextToken,omitempty"`
-}
-
-// Page is the part of every list request that asks for one page: at most MaxResults items (default 100), beginning
-// after the item that NextToken names.
-type Page struct {
-	MaxResults int32  `query:"maxResults" check:"range=1..100"`
-	NextToken  string `query:"nextToken" check:"len=1..2048"`
 }
 
 // Empty is the response of operations that answer without a body, or with an empty object.

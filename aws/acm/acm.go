@@ -49,12 +49,6 @@ const (
 	Issued   Type = "AMAZON_ISSUED"
 )
 
-// Options are what a request can choose besides names. They are kept and change nothing.
-type Options struct {
-	Transparency string `json:"CertificateTransparencyLoggingPreference,omitempty" check:"enum=ENABLED|DISABLED"`
-	Export       string `json:"Export,omitempty" check:"enum=ENABLED|DISABLED"`
-}
-
 // Authority is the built-in authority: a certificate that certifies itself, with its private key.
 type Authority struct {
 	// Certificate is in DER.

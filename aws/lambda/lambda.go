@@ -12,6 +12,8 @@ import (
 	"pergola/lattice"
 )
 
+//go:generate go run pergola/internal/generate shapes model.json
+
 // The kinds under which the store keeps these nouns: functions by ID, versions and aliases by ID below their function.
 const (
 	KindFunction = "function"

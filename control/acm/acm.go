@@ -30,7 +30,7 @@ import (
 	"pergola/store"
 )
 
-//go:generate go run pergola/internal/operations . ../../api/testdata/models/acm.json
+//go:generate go run pergola/internal/generate operations ../../aws/acm/model.json
 
 // Config is what the package needs from outside.
 type Config struct {

@@ -24,7 +24,7 @@ import (
 	"pergola/store"
 )
 
-//go:generate go run pergola/internal/operations . ../../api/testdata/models/ec2.json
+//go:generate go run pergola/internal/generate operations ../../aws/ec2/model.json
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
 // on the same store.

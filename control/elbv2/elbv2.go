@@ -21,7 +21,7 @@ import (
 	"pergola/lattice"
 )
 
-//go:generate go run pergola/internal/operations . ../../api/testdata/models/elbv2.json
+//go:generate go run pergola/internal/generate operations ../../aws/elbv2/model.json
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one each
 // on the same store.

@@ -17,7 +17,7 @@ import (
 // ManagementAccount is the account that owns a deployment until it has an organisation of several.
 const ManagementAccount = authority.ManagementAccount
 
-//go:generate go run pergola/internal/operations . ../../api/testdata/models/iam.json
+//go:generate go run pergola/internal/generate operations ../../aws/iam/model.json
 
 // Config is what the package needs from outside.
 type Config struct {

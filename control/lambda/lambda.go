@@ -47,7 +47,7 @@ type Elsewhere interface {
 	Invoke(ctx context.Context, arn string, payload []byte) (functions.Result, error)
 }
 
-//go:generate go run pergola/internal/operations . ../../api/testdata/models/lambda.json
+//go:generate go run pergola/internal/generate operations ../../aws/lambda/model.json
 
 // Config is what the package needs from outside. All but Elsewhere and Mirror is required.
 type Config struct {

@@ -34,7 +34,7 @@ import (
 	"pergola/store"
 )
 
-//go:generate go run pergola/internal/operations . ../../api/testdata/models/organizations.json
+//go:generate go run pergola/internal/generate operations ../../aws/organizations/model.json
 
 // Config is what the package needs from outside.
 type Config struct {

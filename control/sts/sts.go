@@ -21,7 +21,7 @@ import (
 	"pergola/store"
 )
 
-//go:generate go run pergola/internal/operations . ../../api/testdata/models/sts.json
+//go:generate go run pergola/internal/generate operations ../../aws/sts/model.json
 
 // Config is what the package needs from outside. Its region is what policies may ask for; "" is none.
 type Config struct {
