@@ -18,7 +18,7 @@ func TestServiceAssociationLife(t *testing.T) {
 	if created.Status != lattice.StatusCreateInProgress || created.CreatedBy != account || created.CustomDomainName != "parking.example.com" || created.DNSEntry.DomainName == "" {
 		t.Errorf("created %+v", created)
 	}
-	remove := func() (*lattice.DeleteAssociationResponse, error) {
+	remove := func() (*lattice.DeleteServiceNetworkServiceAssociationResponse, error) {
 		return w.DeleteServiceNetworkServiceAssociation(w.ctx, w.caller, &lattice.DeleteServiceNetworkServiceAssociationRequest{Identifier: created.ARN})
 	}
 	_, err := remove()

@@ -85,7 +85,7 @@ func (op *call) GetAuthPolicy(in *lattice.GetAuthPolicyRequest) (*lattice.GetAut
 	if err != nil || *guard.policy == nil {
 		return &lattice.GetAuthPolicyResponse{}, err
 	}
-	out := project[lattice.GetAuthPolicyResponse](*guard.policy)
+	out := lattice.NewGetAuthPolicyResponse(*guard.policy)
 	out.State = guard.authType.PolicyState()
 	return out, nil
 }

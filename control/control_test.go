@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -310,82 +309,6 @@ func forward(groups ...string) lattice.RuleAction {
 		action.TargetGroups = append(action.TargetGroups, weighted)
 	}
 	return lattice.RuleAction{Forward: action}
-}
-
-func TestProjectTakesFieldsFromTheFirstSourceThatHasThem(t *testing.T) {
-	type response struct{ A, B, C string }
-	got := project[response](struct{ A string }{"a1"}, &struct{ A, B string }{"a2", "b2"})
-	if want := (response{"a1", "b2", ""}); *got != want {
-		t.Errorf("got %+v, want %+v", *got, want)
-	}
-}
-
-// TestNounsHoldWhatResponsesSay holds that no member of a response is forgotten: each is in a source of its
-// projection, with the same type, or is one that is never set because nothing here fails after it has been accepted.
-func TestNounsHoldWhatResponsesSay(t *testing.T) {
-	network, service, listener, rule := lattice.ServiceNetwork{}, lattice.Service{}, lattice.Listener{}, lattice.Rule{}
-	group := lattice.TargetGroup{}
-	ofService, ofVPC := lattice.ServiceNetworkServiceAssociation{}, lattice.ServiceNetworkVPCAssociation{}
-	for _, projection := range []struct {
-		response any
-		sources  []any
-	}{
-		{lattice.CreateServiceNetworkResponse{}, []any{network}},
-		{lattice.GetServiceNetworkResponse{}, []any{network, networkSize{}}},
-		{lattice.UpdateServiceNetworkResponse{}, []any{network}},
-		{lattice.ServiceNetworkSummary{}, []any{network, networkSize{}}},
-		{lattice.CreateServiceResponse{}, []any{service}},
-		{lattice.GetServiceResponse{}, []any{service}},
-		{lattice.UpdateServiceResponse{}, []any{service}},
-		{lattice.DeleteServiceResponse{}, []any{service}},
-		{lattice.ServiceSummary{}, []any{service}},
-		{lattice.CreateListenerResponse{}, []any{listener}},
-		{lattice.GetListenerResponse{}, []any{listener}},
-		{lattice.UpdateListenerResponse{}, []any{listener}},
-		{lattice.ListenerSummary{}, []any{listener}},
-		{lattice.CreateRuleResponse{}, []any{rule}},
-		{lattice.GetRuleResponse{}, []any{rule}},
-		{lattice.UpdateRuleResponse{}, []any{rule}},
-		{lattice.RuleSummary{}, []any{rule}},
-		{lattice.CreateTargetGroupResponse{}, []any{group}},
-		{lattice.GetTargetGroupResponse{}, []any{group, groupUsers{}}},
-		{lattice.UpdateTargetGroupResponse{}, []any{group}},
-		{lattice.DeleteTargetGroupResponse{}, []any{group}},
-		{lattice.TargetGroupSummary{}, []any{group, lattice.TargetGroupConfig{}, groupUsers{}}},
-		{lattice.TargetSummary{}, []any{lattice.RegisteredTarget{}, lattice.TargetHealth{}}},
-		{lattice.CreateServiceNetworkServiceAssociationResponse{}, []any{ofService}},
-		{lattice.GetServiceNetworkServiceAssociationResponse{}, []any{ofService}},
-		{lattice.ServiceNetworkServiceAssociationSummary{}, []any{ofService}},
-		{lattice.CreateServiceNetworkVPCAssociationResponse{}, []any{ofVPC}},
-		{lattice.GetServiceNetworkVPCAssociationResponse{}, []any{ofVPC}},
-		{lattice.UpdateServiceNetworkVPCAssociationResponse{}, []any{ofVPC}},
-		{lattice.ServiceNetworkVPCAssociationSummary{}, []any{ofVPC}},
-		{lattice.DeleteAssociationResponse{}, []any{ofService}},
-		{lattice.DeleteAssociationResponse{}, []any{ofVPC}},
-	} {
-		response := reflect.TypeOf(projection.response)
-		for i := range response.NumField() {
-			field := response.Field(i)
-			if !isSupplied(field, projection.sources) && !neverSet[field.Name] {
-				t.Errorf("%v.%s has no source of type %v", response, field.Name, field.Type)
-			}
-		}
-	}
-}
-
-// neverSet are members of responses for failures after acceptance, and for resource configurations, which a service
-// network cannot have yet.
-var neverSet = map[string]bool{
-	"FailureCode": true, "FailureMessage": true, "NumberOfAssociatedResourceConfigurations": true,
-}
-
-func isSupplied(field reflect.StructField, sources []any) bool {
-	for _, source := range sources {
-		if found, ok := reflect.TypeOf(source).FieldByName(field.Name); ok {
-			return found.Type == field.Type
-		}
-	}
-	return false
 }
 
 func TestFailuresOfTheStoreArePassedOn(t *testing.T) {

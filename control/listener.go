@@ -20,7 +20,7 @@ func (op *call) CreateListener(in *lattice.CreateListenerRequest) (*lattice.Crea
 	if err != nil {
 		return nil, err
 	}
-	return project[lattice.CreateListenerResponse](listener), op.linkGroups(listener.ServiceID)
+	return lattice.NewCreateListenerResponse(listener), op.linkGroups(listener.ServiceID)
 }
 
 func (op *call) newListener(in *lattice.CreateListenerRequest) (*lattice.Listener, error) {
@@ -79,7 +79,7 @@ func (op *call) findListenerToChange(service, listener string) (*lattice.Service
 
 // GetListener describes a listener.
 func (op *call) GetListener(in *lattice.GetListenerRequest) (*lattice.GetListenerResponse, error) {
-	return respond[lattice.GetListenerResponse](op.findListener(in.ServiceIdentifier, in.ListenerIdentifier))
+	return respond(lattice.NewGetListenerResponse)(op.findListener(in.ServiceIdentifier, in.ListenerIdentifier))
 }
 
 // UpdateListener replaces the default action.
@@ -99,7 +99,7 @@ func (op *call) UpdateListener(in *lattice.UpdateListenerRequest) (*lattice.Upda
 	if err := listeners.put(op, listener); err != nil {
 		return nil, err
 	}
-	return project[lattice.UpdateListenerResponse](listener), op.linkGroups(service.ID)
+	return lattice.NewUpdateListenerResponse(listener), op.linkGroups(service.ID)
 }
 
 // DeleteListener deletes a listener with its rules.
@@ -124,5 +124,5 @@ func (op *call) ListListeners(in *lattice.ListListenersRequest) (*lattice.List[l
 	if err != nil {
 		return nil, err
 	}
-	return list[lattice.ListenerSummary](op, in.Page, listeners, below(service.ID))
+	return list(op, in.Page, listeners, below(service.ID), lattice.NewListenerSummary)
 }

@@ -137,7 +137,7 @@ func (c *Control) DeleteServiceNetwork(
 // DeleteServiceNetworkServiceAssociation begins the deletion of an association.
 func (c *Control) DeleteServiceNetworkServiceAssociation(
 	ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkServiceAssociationRequest,
-) (*lattice.DeleteAssociationResponse, error) {
+) (*lattice.DeleteServiceNetworkServiceAssociationResponse, error) {
 	request := operation.Request{Caller: caller, Action: "DeleteServiceNetworkServiceAssociation"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).DeleteServiceNetworkServiceAssociation, in)
@@ -146,7 +146,7 @@ func (c *Control) DeleteServiceNetworkServiceAssociation(
 // DeleteServiceNetworkVPCAssociation begins the deletion of an association.
 func (c *Control) DeleteServiceNetworkVPCAssociation(
 	ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkVPCAssociationRequest,
-) (*lattice.DeleteAssociationResponse, error) {
+) (*lattice.DeleteServiceNetworkVPCAssociationResponse, error) {
 	request := operation.Request{Caller: caller, Action: "DeleteServiceNetworkVpcAssociation"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).DeleteServiceNetworkVPCAssociation, in)

@@ -60,7 +60,7 @@ func (op *call) CreateRule(in *lattice.CreateRuleRequest) (*lattice.CreateRuleRe
 	if err != nil {
 		return nil, err
 	}
-	return project[lattice.CreateRuleResponse](rule), op.linkGroups(rule.ServiceID)
+	return lattice.NewCreateRuleResponse(rule), op.linkGroups(rule.ServiceID)
 }
 
 func (op *call) newRule(in *lattice.CreateRuleRequest) (*lattice.Rule, error) {
@@ -132,7 +132,7 @@ func (op *call) GetRule(in *lattice.GetRuleRequest) (*lattice.GetRuleResponse, e
 	if err != nil {
 		return nil, err
 	}
-	return respond[lattice.GetRuleResponse](op.findRule(listener, in.RuleIdentifier))
+	return respond(lattice.NewGetRuleResponse)(op.findRule(listener, in.RuleIdentifier))
 }
 
 // UpdateRule changes what the request has of a rule.
@@ -150,7 +150,7 @@ func (op *call) UpdateRule(in *lattice.UpdateRuleRequest) (*lattice.UpdateRuleRe
 	if err := rules.put(op, after); err != nil {
 		return nil, err
 	}
-	return project[lattice.UpdateRuleResponse](after), op.linkGroups(service.ID)
+	return lattice.NewUpdateRuleResponse(after), op.linkGroups(service.ID)
 }
 
 // changedRule is a rule before and after a change. It writes nothing, and leaves out whether the priority is free.
@@ -207,7 +207,7 @@ func (op *call) ListRules(in *lattice.ListRulesRequest) (*lattice.List[lattice.R
 	inOrder := func(after string, yield func(string, lattice.RuleSummary) bool) error {
 		all, err := rulesOf(op.Tx, listener)
 		for _, rule := range append(all, listener.DefaultRule()) {
-			if key := evaluationKey(&rule); key > after && !yield(key, *project[lattice.RuleSummary](&rule)) {
+			if key := evaluationKey(&rule); key > after && !yield(key, *lattice.NewRuleSummary(&rule)) {
 				break
 			}
 		}

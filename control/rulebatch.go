@@ -121,7 +121,7 @@ func (b *batch) answer() *lattice.BatchUpdateRuleResponse {
 	}
 	for _, change := range b.changes {
 		if change.refusal == nil {
-			answer.Successful = append(answer.Successful, *project[lattice.UpdateRuleResponse](change.after))
+			answer.Successful = append(answer.Successful, *lattice.NewUpdateRuleResponse(change.after))
 			continue
 		}
 		answer.Unsuccessful = append(answer.Unsuccessful, lattice.RuleUpdateFailure{

@@ -19,7 +19,7 @@ func (op *call) CreateService(in *lattice.CreateServiceRequest) (*lattice.Create
 		}
 	}
 	op.Set("vpc-lattice:AuthType", string(in.AuthType))
-	return respond[lattice.CreateServiceResponse](services.create(op, order{request: in, token: in.ClientToken,
+	return respond(lattice.NewCreateServiceResponse)(services.create(op, order{request: in, token: in.ClientToken,
 		tags: in.Tags}, func() (*lattice.Service, error) {
 		return op.newService(in)
 	}))
@@ -56,7 +56,7 @@ func hostedZoneID(region string) string {
 
 // GetService describes a service.
 func (op *call) GetService(in *lattice.GetServiceRequest) (*lattice.GetServiceResponse, error) {
-	return respond[lattice.GetServiceResponse](services.find(op, "", in.ServiceIdentifier))
+	return respond(lattice.NewGetServiceResponse)(services.find(op, "", in.ServiceIdentifier))
 }
 
 // UpdateService changes what the request has of a service. There is no status for that: an empty certificate removes
@@ -77,7 +77,7 @@ func (op *call) UpdateService(in *lattice.UpdateServiceRequest) (*lattice.Update
 		service.IdleTimeoutSeconds = in.IdleTimeoutSeconds
 	}
 	service.AuthType, service.LastUpdatedAt = authTypeOr(in.AuthType, service.AuthType), op.time()
-	return project[lattice.UpdateServiceResponse](service), services.put(op, service)
+	return lattice.NewUpdateServiceResponse(service), services.put(op, service)
 }
 
 // DeleteService begins the deletion of a service that is in no service network any more (user guide, Delete a
@@ -99,7 +99,7 @@ func (op *call) DeleteService(in *lattice.DeleteServiceRequest) (*lattice.Delete
 		service.Status, service.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
 		err = services.put(op, service)
 	}
-	return project[lattice.DeleteServiceResponse](service), err
+	return lattice.NewDeleteServiceResponse(service), err
 }
 
 // dropService removes a service that no node knows any more, and all that was its own.
@@ -119,5 +119,5 @@ func dropService(tx *store.Tx, service *lattice.Service) error {
 
 // ListServices lists the services of the account.
 func (op *call) ListServices(in *lattice.ListServicesRequest) (*lattice.List[lattice.ServiceSummary], error) {
-	return list[lattice.ServiceSummary](op, in.Page, services, "")
+	return list(op, in.Page, services, "", lattice.NewServiceSummary)
 }

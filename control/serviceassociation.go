@@ -15,7 +15,7 @@ func (op *call) CreateServiceNetworkServiceAssociation(
 	}
 	op.Set("vpc-lattice:ServiceArn", services.named(op, "", in.ServiceIdentifier))
 	op.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
-	return respond[lattice.CreateServiceNetworkServiceAssociationResponse](serviceAssociations.create(op,
+	return respond(lattice.NewCreateServiceNetworkServiceAssociationResponse)(serviceAssociations.create(op,
 		order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkServiceAssociation, error) {
 			return op.newServiceAssociation(in)
 		}))
@@ -44,18 +44,18 @@ func (op *call) newServiceAssociation(in *lattice.CreateServiceNetworkServiceAss
 // GetServiceNetworkServiceAssociation describes an association.
 func (op *call) GetServiceNetworkServiceAssociation(
 	in *lattice.GetServiceNetworkServiceAssociationRequest) (*lattice.GetServiceNetworkServiceAssociationResponse, error) {
-	return respond[lattice.GetServiceNetworkServiceAssociationResponse](serviceAssociations.find(op, "", in.Identifier))
+	return respond(lattice.NewGetServiceNetworkServiceAssociationResponse)(serviceAssociations.find(op, "", in.Identifier))
 }
 
 // DeleteServiceNetworkServiceAssociation begins the deletion of an association.
 func (op *call) DeleteServiceNetworkServiceAssociation(
-	in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
+	in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteServiceNetworkServiceAssociationResponse, error) {
 	association, err := serviceAssociations.settled(serviceAssociations.find(op, "", in.Identifier))
 	if err != nil {
 		return nil, err
 	}
 	association.Status = lattice.StatusDeleteInProgress
-	return project[lattice.DeleteAssociationResponse](association), serviceAssociations.put(op, association)
+	return lattice.NewDeleteServiceNetworkServiceAssociationResponse(association), serviceAssociations.put(op, association)
 }
 
 // dropServiceAssociation removes an association that no node knows any more.
@@ -86,5 +86,5 @@ func (op *call) ListServiceNetworkServiceAssociations(
 		return (network == "" || a.ServiceNetworkID == network) && (service == "" || a.ServiceID == service)
 	}
 	return paginate(op, in.Page, network+" "+service, scan(op, serviceAssociations, "", keep,
-		summarise[lattice.ServiceNetworkServiceAssociationSummary, lattice.ServiceNetworkServiceAssociation]))
+		summarise(lattice.NewServiceNetworkServiceAssociationSummary)))
 }

@@ -11,7 +11,7 @@ func (op *call) CreateServiceNetwork(
 		return nil, err
 	}
 	op.Set("vpc-lattice:AuthType", string(in.AuthType))
-	return respond[lattice.CreateServiceNetworkResponse](serviceNetworks.create(op,
+	return respond(lattice.NewCreateServiceNetworkResponse)(serviceNetworks.create(op,
 		order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetwork, error) {
 			return op.newServiceNetwork(in)
 		}))
@@ -41,16 +41,14 @@ func authTypeOr(given, otherwise lattice.AuthType) lattice.AuthType {
 	return given
 }
 
-// networkSize is how much a service network joins, under the names that responses have for it.
-type networkSize struct{ NumberOfAssociatedVPCs, NumberOfAssociatedServices int64 }
-
-func (op *call) sizeOf(network *lattice.ServiceNetwork) (networkSize, error) {
+// sizeOf counts what a service network joins.
+func (op *call) sizeOf(network *lattice.ServiceNetwork) (vpcs, services int64, err error) {
 	joined, err := claims.Count(op.Tx, networkVPCClaim(network.ID, ""))
 	if err != nil {
-		return networkSize{}, err
+		return 0, 0, err
 	}
 	offered, err := claims.Count(op.Tx, networkServiceClaim(network.ID, ""))
-	return networkSize{int64(joined), int64(offered)}, err
+	return int64(joined), int64(offered), err
 }
 
 // GetServiceNetwork describes a service network.
@@ -60,8 +58,9 @@ func (op *call) GetServiceNetwork(in *lattice.GetServiceNetworkRequest) (*lattic
 		return nil, err
 	}
 	network.SharingConfig = sharingOr(network.SharingConfig) // older ones were kept without
-	size, err := op.sizeOf(network)
-	return project[lattice.GetServiceNetworkResponse](network, size), err
+	answer := lattice.NewGetServiceNetworkResponse(network)
+	answer.NumberOfAssociatedVPCs, answer.NumberOfAssociatedServices, err = op.sizeOf(network)
+	return answer, err
 }
 
 // UpdateServiceNetwork changes who decides about requests.
@@ -73,7 +72,7 @@ func (op *call) UpdateServiceNetwork(
 		return nil, err
 	}
 	network.AuthType, network.LastUpdatedAt = in.AuthType, op.time()
-	return project[lattice.UpdateServiceNetworkResponse](network), serviceNetworks.put(op, network)
+	return lattice.NewUpdateServiceNetworkResponse(network), serviceNetworks.put(op, network)
 }
 
 // DeleteServiceNetwork deletes a service network that joins nothing any more. An association counts until it is gone.
@@ -82,14 +81,14 @@ func (op *call) DeleteServiceNetwork(in *lattice.DeleteServiceNetworkRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	size, err := op.sizeOf(network)
+	vpcs, services, err := op.sizeOf(network)
 	switch {
 	case err != nil:
 		return nil, err
-	case size.NumberOfAssociatedVPCs > 0:
+	case vpcs > 0:
 		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID, "ServiceNetwork %s has VPC(s) associated",
 			network.ID)
-	case size.NumberOfAssociatedServices > 0:
+	case services > 0:
 		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID,
 			"ServiceNetwork %s has service(s) associated", network.ID)
 	}
@@ -100,9 +99,10 @@ func (op *call) DeleteServiceNetwork(in *lattice.DeleteServiceNetworkRequest) (*
 // ListServiceNetworks lists the service networks of the account.
 func (op *call) ListServiceNetworks(
 	in *lattice.ListServiceNetworksRequest) (*lattice.List[lattice.ServiceNetworkSummary], error) {
-	summary := func(network *lattice.ServiceNetwork) (*lattice.ServiceNetworkSummary, error) {
-		size, err := op.sizeOf(network)
-		return project[lattice.ServiceNetworkSummary](network, size), err
+	summary := func(network *lattice.ServiceNetwork) (answer *lattice.ServiceNetworkSummary, err error) {
+		answer = lattice.NewServiceNetworkSummary(network)
+		answer.NumberOfAssociatedVPCs, answer.NumberOfAssociatedServices, err = op.sizeOf(network)
+		return answer, err
 	}
 	return paginate(op, in.Page, "", scan(op, serviceNetworks, "", all, summary))
 }

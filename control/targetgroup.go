@@ -111,7 +111,7 @@ func (op *call) CreateTargetGroup(in *lattice.CreateTargetGroupRequest) (*lattic
 		return nil, err
 	}
 	op.Set("vpc-lattice:VpcId", config.VPCIdentifier)
-	return respond[lattice.CreateTargetGroupResponse](targetGroups.create(op, order{request: in, token: in.ClientToken,
+	return respond(lattice.NewCreateTargetGroupResponse)(targetGroups.create(op, order{request: in, token: in.ClientToken,
 		tags: in.Tags}, func() (*lattice.TargetGroup, error) {
 		return op.newTargetGroup(in, config)
 	}))
@@ -131,16 +131,14 @@ func (op *call) newTargetGroup(in *lattice.CreateTargetGroupRequest, config *lat
 	}, nil
 }
 
-// groupUsers is which services use a target group, under the name that responses have for it.
-type groupUsers struct{ ServiceARNs []string }
-
-func (op *call) usersOf(group *lattice.TargetGroup) (groupUsers, error) {
+// usersOf are the ARNs of the services that use a target group.
+func (op *call) usersOf(group *lattice.TargetGroup) ([]string, error) {
 	service, err := holderOf(op.Tx, groupServiceClaim(group.ID))
 	if service == "" {
-		return groupUsers{[]string{}}, err
+		return []string{}, err
 	}
 	arn := op.home(lattice.AccountOf(group.ARN)).ARN(lattice.KindService, service)
-	return groupUsers{[]string{arn}}, nil
+	return []string{arn}, nil
 }
 
 // GetTargetGroup describes a target group.
@@ -149,8 +147,9 @@ func (op *call) GetTargetGroup(in *lattice.GetTargetGroupRequest) (*lattice.GetT
 	if err != nil {
 		return nil, err
 	}
-	users, err := op.usersOf(group)
-	return project[lattice.GetTargetGroupResponse](group, users), err
+	answer := lattice.NewGetTargetGroupResponse(group)
+	answer.ServiceARNs, err = op.usersOf(group)
+	return answer, err
 }
 
 // UpdateTargetGroup replaces the health check. There is no status for that.
@@ -168,7 +167,7 @@ func (op *call) UpdateTargetGroup(in *lattice.UpdateTargetGroupRequest) (*lattic
 		return nil, err
 	}
 	group.LastUpdatedAt = op.time()
-	return project[lattice.UpdateTargetGroupResponse](group), targetGroups.put(op, group)
+	return lattice.NewUpdateTargetGroupResponse(group), targetGroups.put(op, group)
 }
 
 // DeleteTargetGroup begins the deletion of a target group that no action forwards to and that has no draining
@@ -179,13 +178,13 @@ func (op *call) DeleteTargetGroup(in *lattice.DeleteTargetGroupRequest) (*lattic
 		return nil, err
 	}
 	if group.Status == lattice.StatusDeleteInProgress {
-		return project[lattice.DeleteTargetGroupResponse](group), nil
+		return lattice.NewDeleteTargetGroupResponse(group), nil
 	}
 	if err := op.checkUnused(group); err != nil {
 		return nil, err
 	}
 	group.Status, group.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-	return project[lattice.DeleteTargetGroupResponse](group), targetGroups.put(op, group)
+	return lattice.NewDeleteTargetGroupResponse(group), targetGroups.put(op, group)
 }
 
 // checkUnused refuses the deletion of a target group that something still depends on.
@@ -229,9 +228,10 @@ func (op *call) ListTargetGroups(
 		return (in.TargetGroupType == "" || group.Type == in.TargetGroupType) &&
 			(in.VPCIdentifier == "" || group.Config.VPCIdentifier == in.VPCIdentifier)
 	}
-	summary := func(group *lattice.TargetGroup) (*lattice.TargetGroupSummary, error) {
-		users, err := op.usersOf(group)
-		return project[lattice.TargetGroupSummary](group, group.Config, users), err
+	summary := func(group *lattice.TargetGroup) (answer *lattice.TargetGroupSummary, err error) {
+		answer = lattice.NewTargetGroupSummary(group, group.Config)
+		answer.ServiceARNs, err = op.usersOf(group)
+		return answer, err
 	}
 	scope := string(in.TargetGroupType) + " " + in.VPCIdentifier
 	return paginate(op, in.Page, scope, scan(op, targetGroups, "", keep, summary))

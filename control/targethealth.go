@@ -32,7 +32,8 @@ func (op *call) ListTargets(in *lattice.ListTargetsRequest) (*lattice.List[latti
 			if len(wanted) > 0 && !wanted[target.Key()] {
 				continue
 			}
-			if !yield(entry.ID, *project[lattice.TargetSummary](target, health.of(target))) {
+			is := health.of(target)
+			if !yield(entry.ID, *lattice.NewTargetSummary(&target, &is)) {
 				break
 			}
 		}

@@ -62,7 +62,7 @@ func (op *call) CreateServiceNetworkVPCAssociation(
 	op.Set("vpc-lattice:ServiceNetworkArn", serviceNetworks.named(op, "", in.ServiceNetworkIdentifier))
 	op.Set("vpc-lattice:VpcId", in.VPCIdentifier)
 	op.setAssociationKeys(in.SecurityGroupIDs, options)
-	return respond[lattice.CreateServiceNetworkVPCAssociationResponse](vpcAssociations.create(op,
+	return respond(lattice.NewCreateServiceNetworkVPCAssociationResponse)(vpcAssociations.create(op,
 		order{request: in, token: in.ClientToken, tags: in.Tags}, func() (*lattice.ServiceNetworkVPCAssociation, error) {
 			return op.newVPCAssociation(in, options)
 		}))
@@ -134,7 +134,7 @@ var completeAddresses = ownership.Once(claimsComplete, "vpc-address",
 // GetServiceNetworkVPCAssociation describes an association.
 func (op *call) GetServiceNetworkVPCAssociation(
 	in *lattice.GetServiceNetworkVPCAssociationRequest) (*lattice.GetServiceNetworkVPCAssociationResponse, error) {
-	return respond[lattice.GetServiceNetworkVPCAssociationResponse](vpcAssociations.find(op, "", in.Identifier))
+	return respond(lattice.NewGetServiceNetworkVPCAssociationResponse)(vpcAssociations.find(op, "", in.Identifier))
 }
 
 // UpdateServiceNetworkVPCAssociation changes what the request has of an association. Security groups can be replaced
@@ -161,7 +161,7 @@ func (op *call) UpdateServiceNetworkVPCAssociation(
 	}
 	association.Status, association.LastUpdatedAt, association.Failure = lattice.StatusUpdateInProgress, op.time(),
 		lattice.Failure{}
-	return project[lattice.UpdateServiceNetworkVPCAssociationResponse](association),
+	return lattice.NewUpdateServiceNetworkVPCAssociationResponse(association),
 		vpcAssociations.put(op, association)
 }
 
@@ -180,13 +180,13 @@ func updateDNS(association *lattice.ServiceNetworkVPCAssociation, in *lattice.Up
 
 // DeleteServiceNetworkVPCAssociation begins the deletion of an association.
 func (op *call) DeleteServiceNetworkVPCAssociation(
-	in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteAssociationResponse, error) {
+	in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteServiceNetworkVPCAssociationResponse, error) {
 	association, err := vpcAssociations.settled(vpcAssociations.find(op, "", in.Identifier))
 	if err != nil {
 		return nil, err
 	}
 	association.Status, association.LastUpdatedAt = lattice.StatusDeleteInProgress, op.time()
-	return project[lattice.DeleteAssociationResponse](association), vpcAssociations.put(op, association)
+	return lattice.NewDeleteServiceNetworkVPCAssociationResponse(association), vpcAssociations.put(op, association)
 }
 
 // dropVPCAssociation removes an association that no node knows any more.
@@ -212,5 +212,5 @@ func (op *call) ListServiceNetworkVPCAssociations(
 		return (network == "" || a.ServiceNetworkID == network) && (in.VPCIdentifier == "" || a.VPCID == in.VPCIdentifier)
 	}
 	return paginate(op, in.Page, network+" "+in.VPCIdentifier, scan(op, vpcAssociations, "", keep,
-		summarise[lattice.ServiceNetworkVPCAssociationSummary, lattice.ServiceNetworkVPCAssociation]))
+		summarise(lattice.NewServiceNetworkVPCAssociationSummary)))
 }

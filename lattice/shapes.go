@@ -675,8 +675,8 @@ type DeleteServiceNetworkServiceAssociationRequest struct {
 	Identifier string `uri:"serviceNetworkServiceAssociationIdentifier" check:"required,len=17..2048,id=servicenetworkserviceassociation"`
 }
 
-// DeleteAssociationResponse answers the deletion of an association of either sort.
-type DeleteAssociationResponse struct {
+// DeleteServiceNetworkServiceAssociationResponse is the answer of DeleteServiceNetworkServiceAssociation.
+type DeleteServiceNetworkServiceAssociationResponse struct {
 	ID     string `json:"id,omitempty"`
 	Status Status `json:"status,omitempty"`
 	ARN    string `json:"arn,omitempty"`
@@ -782,6 +782,13 @@ type DeleteServiceNetworkVPCAssociationRequest struct {
 	Identifier string `uri:"serviceNetworkVpcAssociationIdentifier" check:"required,len=17..2048,id=servicenetworkvpcassociation"`
 }
 
+// DeleteServiceNetworkVPCAssociationResponse is the answer of DeleteServiceNetworkVpcAssociation.
+type DeleteServiceNetworkVPCAssociationResponse struct {
+	ID     string `json:"id,omitempty"`
+	Status Status `json:"status,omitempty"`
+	ARN    string `json:"arn,omitempty"`
+}
+
 // ListServiceNetworkVPCAssociationsRequest is the input of ListServiceNetworkVpcAssociations.
 type ListServiceNetworkVPCAssociationsRequest struct {
 	ServiceNetworkIdentifier string `query:"serviceNetworkIdentifier" check:"len=3..2048,id=servicenetwork"`
@@ -855,4 +862,453 @@ type ListTagsForResourceRequest struct {
 // ListTagsForResourceResponse is the answer of ListTagsForResource.
 type ListTagsForResourceResponse struct {
 	Tags Tags `json:"tags,omitempty"`
+}
+
+// NewCreateServiceNetworkResponse takes from its arguments what the answer says of them.
+func NewCreateServiceNetworkResponse(serviceNetwork *ServiceNetwork) *CreateServiceNetworkResponse {
+	return &CreateServiceNetworkResponse{
+		ID:            serviceNetwork.ID,
+		Name:          serviceNetwork.Name,
+		ARN:           serviceNetwork.ARN,
+		SharingConfig: serviceNetwork.SharingConfig,
+		AuthType:      serviceNetwork.AuthType,
+	}
+}
+
+// NewGetServiceNetworkResponse takes from its arguments what the answer says of them, all but
+// NumberOfAssociatedServices and NumberOfAssociatedVPCs.
+func NewGetServiceNetworkResponse(serviceNetwork *ServiceNetwork) *GetServiceNetworkResponse {
+	return &GetServiceNetworkResponse{
+		ID:            serviceNetwork.ID,
+		Name:          serviceNetwork.Name,
+		CreatedAt:     serviceNetwork.CreatedAt,
+		LastUpdatedAt: serviceNetwork.LastUpdatedAt,
+		ARN:           serviceNetwork.ARN,
+		AuthType:      serviceNetwork.AuthType,
+		SharingConfig: serviceNetwork.SharingConfig,
+	}
+}
+
+// NewUpdateServiceNetworkResponse takes from its arguments what the answer says of them.
+func NewUpdateServiceNetworkResponse(serviceNetwork *ServiceNetwork) *UpdateServiceNetworkResponse {
+	return &UpdateServiceNetworkResponse{
+		ID:       serviceNetwork.ID,
+		Name:     serviceNetwork.Name,
+		ARN:      serviceNetwork.ARN,
+		AuthType: serviceNetwork.AuthType,
+	}
+}
+
+// NewServiceNetworkSummary takes from its arguments what the answer says of them, all but
+// NumberOfAssociatedResourceConfigurations and NumberOfAssociatedServices and NumberOfAssociatedVPCs.
+func NewServiceNetworkSummary(serviceNetwork *ServiceNetwork) *ServiceNetworkSummary {
+	return &ServiceNetworkSummary{
+		ID:            serviceNetwork.ID,
+		Name:          serviceNetwork.Name,
+		ARN:           serviceNetwork.ARN,
+		CreatedAt:     serviceNetwork.CreatedAt,
+		LastUpdatedAt: serviceNetwork.LastUpdatedAt,
+	}
+}
+
+// NewCreateServiceResponse takes from its arguments what the answer says of them.
+func NewCreateServiceResponse(service *Service) *CreateServiceResponse {
+	return &CreateServiceResponse{
+		ID:                 service.ID,
+		ARN:                service.ARN,
+		Name:               service.Name,
+		CustomDomainName:   service.CustomDomainName,
+		CertificateARN:     service.CertificateARN,
+		Status:             service.Status,
+		AuthType:           service.AuthType,
+		IdleTimeoutSeconds: service.IdleTimeoutSeconds,
+		DNSEntry:           service.DNSEntry,
+	}
+}
+
+// NewGetServiceResponse takes from its arguments what the answer says of them.
+func NewGetServiceResponse(service *Service) *GetServiceResponse {
+	return &GetServiceResponse{
+		ID:                 service.ID,
+		Name:               service.Name,
+		ARN:                service.ARN,
+		CreatedAt:          service.CreatedAt,
+		LastUpdatedAt:      service.LastUpdatedAt,
+		DNSEntry:           service.DNSEntry,
+		CustomDomainName:   service.CustomDomainName,
+		CertificateARN:     service.CertificateARN,
+		Status:             service.Status,
+		AuthType:           service.AuthType,
+		IdleTimeoutSeconds: service.IdleTimeoutSeconds,
+		FailureCode:        service.FailureCode,
+		FailureMessage:     service.FailureMessage,
+	}
+}
+
+// NewUpdateServiceResponse takes from its arguments what the answer says of them.
+func NewUpdateServiceResponse(service *Service) *UpdateServiceResponse {
+	return &UpdateServiceResponse{
+		ID:                 service.ID,
+		ARN:                service.ARN,
+		Name:               service.Name,
+		CustomDomainName:   service.CustomDomainName,
+		CertificateARN:     service.CertificateARN,
+		AuthType:           service.AuthType,
+		IdleTimeoutSeconds: service.IdleTimeoutSeconds,
+	}
+}
+
+// NewDeleteServiceResponse takes from its arguments what the answer says of them.
+func NewDeleteServiceResponse(service *Service) *DeleteServiceResponse {
+	return &DeleteServiceResponse{
+		ID:     service.ID,
+		ARN:    service.ARN,
+		Name:   service.Name,
+		Status: service.Status,
+	}
+}
+
+// NewServiceSummary takes from its arguments what the answer says of them.
+func NewServiceSummary(service *Service) *ServiceSummary {
+	return &ServiceSummary{
+		ID:               service.ID,
+		Name:             service.Name,
+		ARN:              service.ARN,
+		CreatedAt:        service.CreatedAt,
+		LastUpdatedAt:    service.LastUpdatedAt,
+		DNSEntry:         service.DNSEntry,
+		CustomDomainName: service.CustomDomainName,
+		Status:           service.Status,
+	}
+}
+
+// NewCreateListenerResponse takes from its arguments what the answer says of them.
+func NewCreateListenerResponse(listener *Listener) *CreateListenerResponse {
+	return &CreateListenerResponse{
+		ARN:           listener.ARN,
+		ID:            listener.ID,
+		Name:          listener.Name,
+		Protocol:      listener.Protocol,
+		Port:          listener.Port,
+		ServiceARN:    listener.ServiceARN,
+		ServiceID:     listener.ServiceID,
+		DefaultAction: listener.DefaultAction,
+	}
+}
+
+// NewGetListenerResponse takes from its arguments what the answer says of them.
+func NewGetListenerResponse(listener *Listener) *GetListenerResponse {
+	return &GetListenerResponse{
+		ARN:           listener.ARN,
+		ID:            listener.ID,
+		Name:          listener.Name,
+		Protocol:      listener.Protocol,
+		Port:          listener.Port,
+		ServiceARN:    listener.ServiceARN,
+		ServiceID:     listener.ServiceID,
+		DefaultAction: listener.DefaultAction,
+		CreatedAt:     listener.CreatedAt,
+		LastUpdatedAt: listener.LastUpdatedAt,
+	}
+}
+
+// NewUpdateListenerResponse takes from its arguments what the answer says of them.
+func NewUpdateListenerResponse(listener *Listener) *UpdateListenerResponse {
+	return &UpdateListenerResponse{
+		ARN:           listener.ARN,
+		ID:            listener.ID,
+		Name:          listener.Name,
+		Protocol:      listener.Protocol,
+		Port:          listener.Port,
+		ServiceARN:    listener.ServiceARN,
+		ServiceID:     listener.ServiceID,
+		DefaultAction: listener.DefaultAction,
+	}
+}
+
+// NewListenerSummary takes from its arguments what the answer says of them.
+func NewListenerSummary(listener *Listener) *ListenerSummary {
+	return &ListenerSummary{
+		ARN:           listener.ARN,
+		ID:            listener.ID,
+		Name:          listener.Name,
+		Protocol:      listener.Protocol,
+		Port:          listener.Port,
+		CreatedAt:     listener.CreatedAt,
+		LastUpdatedAt: listener.LastUpdatedAt,
+	}
+}
+
+// NewCreateRuleResponse takes from its arguments what the answer says of them.
+func NewCreateRuleResponse(rule *Rule) *CreateRuleResponse {
+	return &CreateRuleResponse{
+		ARN:      rule.ARN,
+		ID:       rule.ID,
+		Name:     rule.Name,
+		Match:    rule.Match,
+		Priority: rule.Priority,
+		Action:   rule.Action,
+	}
+}
+
+// NewGetRuleResponse takes from its arguments what the answer says of them.
+func NewGetRuleResponse(rule *Rule) *GetRuleResponse {
+	return &GetRuleResponse{
+		ARN:           rule.ARN,
+		ID:            rule.ID,
+		Name:          rule.Name,
+		IsDefault:     rule.IsDefault,
+		Match:         rule.Match,
+		Priority:      rule.Priority,
+		Action:        rule.Action,
+		CreatedAt:     rule.CreatedAt,
+		LastUpdatedAt: rule.LastUpdatedAt,
+	}
+}
+
+// NewUpdateRuleResponse takes from its arguments what the answer says of them.
+func NewUpdateRuleResponse(rule *Rule) *UpdateRuleResponse {
+	return &UpdateRuleResponse{
+		ARN:       rule.ARN,
+		ID:        rule.ID,
+		Name:      rule.Name,
+		IsDefault: rule.IsDefault,
+		Match:     rule.Match,
+		Priority:  rule.Priority,
+		Action:    rule.Action,
+	}
+}
+
+// NewRuleSummary takes from its arguments what the answer says of them.
+func NewRuleSummary(rule *Rule) *RuleSummary {
+	return &RuleSummary{
+		ARN:           rule.ARN,
+		ID:            rule.ID,
+		Name:          rule.Name,
+		IsDefault:     rule.IsDefault,
+		Priority:      rule.Priority,
+		CreatedAt:     rule.CreatedAt,
+		LastUpdatedAt: rule.LastUpdatedAt,
+	}
+}
+
+// NewCreateTargetGroupResponse takes from its arguments what the answer says of them.
+func NewCreateTargetGroupResponse(targetGroup *TargetGroup) *CreateTargetGroupResponse {
+	return &CreateTargetGroupResponse{
+		ID:     targetGroup.ID,
+		ARN:    targetGroup.ARN,
+		Name:   targetGroup.Name,
+		Type:   targetGroup.Type,
+		Config: targetGroup.Config,
+		Status: targetGroup.Status,
+	}
+}
+
+// NewGetTargetGroupResponse takes from its arguments what the answer says of them, all but ServiceARNs.
+func NewGetTargetGroupResponse(targetGroup *TargetGroup) *GetTargetGroupResponse {
+	return &GetTargetGroupResponse{
+		ID:             targetGroup.ID,
+		ARN:            targetGroup.ARN,
+		Name:           targetGroup.Name,
+		Type:           targetGroup.Type,
+		Config:         targetGroup.Config,
+		CreatedAt:      targetGroup.CreatedAt,
+		LastUpdatedAt:  targetGroup.LastUpdatedAt,
+		Status:         targetGroup.Status,
+		FailureMessage: targetGroup.FailureMessage,
+		FailureCode:    targetGroup.FailureCode,
+	}
+}
+
+// NewUpdateTargetGroupResponse takes from its arguments what the answer says of them.
+func NewUpdateTargetGroupResponse(targetGroup *TargetGroup) *UpdateTargetGroupResponse {
+	return &UpdateTargetGroupResponse{
+		ID:     targetGroup.ID,
+		ARN:    targetGroup.ARN,
+		Name:   targetGroup.Name,
+		Type:   targetGroup.Type,
+		Config: targetGroup.Config,
+		Status: targetGroup.Status,
+	}
+}
+
+// NewDeleteTargetGroupResponse takes from its arguments what the answer says of them.
+func NewDeleteTargetGroupResponse(targetGroup *TargetGroup) *DeleteTargetGroupResponse {
+	return &DeleteTargetGroupResponse{
+		ID:     targetGroup.ID,
+		ARN:    targetGroup.ARN,
+		Status: targetGroup.Status,
+	}
+}
+
+// NewTargetGroupSummary takes from its arguments what the answer says of them, all but ServiceARNs.
+func NewTargetGroupSummary(targetGroup *TargetGroup, targetGroupConfig *TargetGroupConfig) *TargetGroupSummary {
+	return &TargetGroupSummary{
+		ID:                          targetGroup.ID,
+		ARN:                         targetGroup.ARN,
+		Name:                        targetGroup.Name,
+		Type:                        targetGroup.Type,
+		CreatedAt:                   targetGroup.CreatedAt,
+		Port:                        targetGroupConfig.Port,
+		Protocol:                    targetGroupConfig.Protocol,
+		IPAddressType:               targetGroupConfig.IPAddressType,
+		VPCIdentifier:               targetGroupConfig.VPCIdentifier,
+		LastUpdatedAt:               targetGroup.LastUpdatedAt,
+		Status:                      targetGroup.Status,
+		LambdaEventStructureVersion: targetGroupConfig.LambdaEventStructureVersion,
+	}
+}
+
+// NewTargetSummary takes from its arguments what the answer says of them.
+func NewTargetSummary(registeredTarget *RegisteredTarget, targetHealth *TargetHealth) *TargetSummary {
+	return &TargetSummary{
+		ID:         registeredTarget.ID,
+		Port:       registeredTarget.Port,
+		Status:     targetHealth.Status,
+		ReasonCode: targetHealth.ReasonCode,
+	}
+}
+
+// NewCreateServiceNetworkServiceAssociationResponse takes from its arguments what the answer says of them.
+func NewCreateServiceNetworkServiceAssociationResponse(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *CreateServiceNetworkServiceAssociationResponse {
+	return &CreateServiceNetworkServiceAssociationResponse{
+		ID:               serviceNetworkServiceAssociation.ID,
+		Status:           serviceNetworkServiceAssociation.Status,
+		ARN:              serviceNetworkServiceAssociation.ARN,
+		CreatedBy:        serviceNetworkServiceAssociation.CreatedBy,
+		CustomDomainName: serviceNetworkServiceAssociation.CustomDomainName,
+		DNSEntry:         serviceNetworkServiceAssociation.DNSEntry,
+	}
+}
+
+// NewGetServiceNetworkServiceAssociationResponse takes from its arguments what the answer says of them.
+func NewGetServiceNetworkServiceAssociationResponse(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *GetServiceNetworkServiceAssociationResponse {
+	return &GetServiceNetworkServiceAssociationResponse{
+		ID:                 serviceNetworkServiceAssociation.ID,
+		Status:             serviceNetworkServiceAssociation.Status,
+		ARN:                serviceNetworkServiceAssociation.ARN,
+		CreatedBy:          serviceNetworkServiceAssociation.CreatedBy,
+		CreatedAt:          serviceNetworkServiceAssociation.CreatedAt,
+		ServiceID:          serviceNetworkServiceAssociation.ServiceID,
+		ServiceName:        serviceNetworkServiceAssociation.ServiceName,
+		ServiceARN:         serviceNetworkServiceAssociation.ServiceARN,
+		ServiceNetworkID:   serviceNetworkServiceAssociation.ServiceNetworkID,
+		ServiceNetworkName: serviceNetworkServiceAssociation.ServiceNetworkName,
+		ServiceNetworkARN:  serviceNetworkServiceAssociation.ServiceNetworkARN,
+		DNSEntry:           serviceNetworkServiceAssociation.DNSEntry,
+		CustomDomainName:   serviceNetworkServiceAssociation.CustomDomainName,
+		FailureMessage:     serviceNetworkServiceAssociation.FailureMessage,
+		FailureCode:        serviceNetworkServiceAssociation.FailureCode,
+	}
+}
+
+// NewDeleteServiceNetworkServiceAssociationResponse takes from its arguments what the answer says of them.
+func NewDeleteServiceNetworkServiceAssociationResponse(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *DeleteServiceNetworkServiceAssociationResponse {
+	return &DeleteServiceNetworkServiceAssociationResponse{
+		ID:     serviceNetworkServiceAssociation.ID,
+		Status: serviceNetworkServiceAssociation.Status,
+		ARN:    serviceNetworkServiceAssociation.ARN,
+	}
+}
+
+// NewServiceNetworkServiceAssociationSummary takes from its arguments what the answer says of them.
+func NewServiceNetworkServiceAssociationSummary(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *ServiceNetworkServiceAssociationSummary {
+	return &ServiceNetworkServiceAssociationSummary{
+		ID:                 serviceNetworkServiceAssociation.ID,
+		Status:             serviceNetworkServiceAssociation.Status,
+		ARN:                serviceNetworkServiceAssociation.ARN,
+		CreatedBy:          serviceNetworkServiceAssociation.CreatedBy,
+		CreatedAt:          serviceNetworkServiceAssociation.CreatedAt,
+		ServiceID:          serviceNetworkServiceAssociation.ServiceID,
+		ServiceName:        serviceNetworkServiceAssociation.ServiceName,
+		ServiceARN:         serviceNetworkServiceAssociation.ServiceARN,
+		ServiceNetworkID:   serviceNetworkServiceAssociation.ServiceNetworkID,
+		ServiceNetworkName: serviceNetworkServiceAssociation.ServiceNetworkName,
+		ServiceNetworkARN:  serviceNetworkServiceAssociation.ServiceNetworkARN,
+		DNSEntry:           serviceNetworkServiceAssociation.DNSEntry,
+		CustomDomainName:   serviceNetworkServiceAssociation.CustomDomainName,
+	}
+}
+
+// NewCreateServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
+func NewCreateServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *CreateServiceNetworkVPCAssociationResponse {
+	return &CreateServiceNetworkVPCAssociationResponse{
+		ID:                serviceNetworkVPCAssociation.ID,
+		Status:            serviceNetworkVPCAssociation.Status,
+		ARN:               serviceNetworkVPCAssociation.ARN,
+		CreatedBy:         serviceNetworkVPCAssociation.CreatedBy,
+		SecurityGroupIDs:  serviceNetworkVPCAssociation.SecurityGroupIDs,
+		PrivateDNSEnabled: serviceNetworkVPCAssociation.PrivateDNSEnabled,
+		DNSOptions:        serviceNetworkVPCAssociation.DNSOptions,
+	}
+}
+
+// NewGetServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
+func NewGetServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *GetServiceNetworkVPCAssociationResponse {
+	return &GetServiceNetworkVPCAssociationResponse{
+		ID:                 serviceNetworkVPCAssociation.ID,
+		Status:             serviceNetworkVPCAssociation.Status,
+		ARN:                serviceNetworkVPCAssociation.ARN,
+		CreatedBy:          serviceNetworkVPCAssociation.CreatedBy,
+		CreatedAt:          serviceNetworkVPCAssociation.CreatedAt,
+		ServiceNetworkID:   serviceNetworkVPCAssociation.ServiceNetworkID,
+		ServiceNetworkName: serviceNetworkVPCAssociation.ServiceNetworkName,
+		ServiceNetworkARN:  serviceNetworkVPCAssociation.ServiceNetworkARN,
+		VPCID:              serviceNetworkVPCAssociation.VPCID,
+		SecurityGroupIDs:   serviceNetworkVPCAssociation.SecurityGroupIDs,
+		PrivateDNSEnabled:  serviceNetworkVPCAssociation.PrivateDNSEnabled,
+		FailureMessage:     serviceNetworkVPCAssociation.FailureMessage,
+		FailureCode:        serviceNetworkVPCAssociation.FailureCode,
+		LastUpdatedAt:      serviceNetworkVPCAssociation.LastUpdatedAt,
+		DNSOptions:         serviceNetworkVPCAssociation.DNSOptions,
+	}
+}
+
+// NewUpdateServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
+func NewUpdateServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *UpdateServiceNetworkVPCAssociationResponse {
+	return &UpdateServiceNetworkVPCAssociationResponse{
+		ID:                serviceNetworkVPCAssociation.ID,
+		ARN:               serviceNetworkVPCAssociation.ARN,
+		Status:            serviceNetworkVPCAssociation.Status,
+		CreatedBy:         serviceNetworkVPCAssociation.CreatedBy,
+		SecurityGroupIDs:  serviceNetworkVPCAssociation.SecurityGroupIDs,
+		PrivateDNSEnabled: serviceNetworkVPCAssociation.PrivateDNSEnabled,
+		DNSOptions:        serviceNetworkVPCAssociation.DNSOptions,
+	}
+}
+
+// NewDeleteServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
+func NewDeleteServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *DeleteServiceNetworkVPCAssociationResponse {
+	return &DeleteServiceNetworkVPCAssociationResponse{
+		ID:     serviceNetworkVPCAssociation.ID,
+		Status: serviceNetworkVPCAssociation.Status,
+		ARN:    serviceNetworkVPCAssociation.ARN,
+	}
+}
+
+// NewServiceNetworkVPCAssociationSummary takes from its arguments what the answer says of them.
+func NewServiceNetworkVPCAssociationSummary(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *ServiceNetworkVPCAssociationSummary {
+	return &ServiceNetworkVPCAssociationSummary{
+		ID:                 serviceNetworkVPCAssociation.ID,
+		ARN:                serviceNetworkVPCAssociation.ARN,
+		Status:             serviceNetworkVPCAssociation.Status,
+		CreatedBy:          serviceNetworkVPCAssociation.CreatedBy,
+		CreatedAt:          serviceNetworkVPCAssociation.CreatedAt,
+		ServiceNetworkID:   serviceNetworkVPCAssociation.ServiceNetworkID,
+		ServiceNetworkName: serviceNetworkVPCAssociation.ServiceNetworkName,
+		ServiceNetworkARN:  serviceNetworkVPCAssociation.ServiceNetworkARN,
+		PrivateDNSEnabled:  serviceNetworkVPCAssociation.PrivateDNSEnabled,
+		DNSOptions:         serviceNetworkVPCAssociation.DNSOptions,
+		VPCID:              serviceNetworkVPCAssociation.VPCID,
+		LastUpdatedAt:      serviceNetworkVPCAssociation.LastUpdatedAt,
+	}
+}
+
+// NewGetAuthPolicyResponse takes from its arguments what the answer says of them, all but State.
+func NewGetAuthPolicyResponse(authPolicy *AuthPolicy) *GetAuthPolicyResponse {
+	return &GetAuthPolicyResponse{
+		Policy:        authPolicy.Policy,
+		CreatedAt:     authPolicy.CreatedAt,
+		LastUpdatedAt: authPolicy.LastUpdatedAt,
+	}
 }

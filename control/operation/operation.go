@@ -3,7 +3,7 @@
 // caller may, a name is free, a quota has room) is true of what it has written.
 //
 // A service is a type with a method for each operation. The methods belong to a call, which is made anew for each
-// attempt of the transaction; internal/operations generates what others call.
+// attempt of the transaction; internal/generate writes what others call.
 package operation
 
 import (

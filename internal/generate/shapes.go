@@ -5,7 +5,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -123,8 +125,12 @@ func copier(s apimodel.Struct, known map[string][]apimodel.Field) (string, error
 		}
 		from[i] = fmt.Sprintf("%s *%s", parameter(typ), typ)
 	}
-	fmt.Fprintf(&b, "// New%s copies what is asked for.\nfunc New%s(%s) *%s {\n\treturn &%s{\n",
-		s.Name, s.Name, strings.Join(from, ", "), s.Name, s.Name)
+	doc := "New" + s.Name + " takes from its arguments what the answer says of them"
+	if len(s.Set) > 0 {
+		doc += ", all but " + strings.Join(slices.Sorted(maps.Keys(s.Set)), " and ")
+	}
+	fmt.Fprintf(&b, "%sfunc New%s(%s) *%s {\n\treturn &%s{\n", comment(doc+"."), s.Name, strings.Join(from, ", "), s.Name,
+		s.Name)
 	for _, field := range s.Fields {
 		source := ""
 		for _, typ := range s.From {
