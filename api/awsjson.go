@@ -13,7 +13,7 @@ import (
 	"pergola/sigv4"
 )
 
-// awsJSON is the protocol awsJson1_1: every request is a POST to /, the operation is in the header X-Amz-Target, and
+// awsJSON is the protocol awsJson1_1, and awsJson1_0, which differs in the content type: every request is a POST to /, the operation is in the header X-Amz-Target, and
 // input, output and errors are JSON.
 type awsJSON struct {
 	jsonStyle
@@ -67,12 +67,15 @@ func (p awsJSON) decode(r *http.Request, body []byte) (*operation, any, error) {
 
 const awsJSONType = "application/x-amz-json-1.1"
 
-func (awsJSON) answer(w http.ResponseWriter, op *operation, output any, _ string) error {
+// contentType is that of the answers.
+func (p awsJSON) contentType() string { return cmp.Or(p.version, awsJSONType) }
+
+func (p awsJSON) answer(w http.ResponseWriter, op *operation, output any, _ string) error {
 	body, err := json.Marshal(output)
 	if err != nil {
 		return fmt.Errorf("encode the answer of %s: %w", op.name, err)
 	}
-	send(w, http.StatusOK, awsJSONType, body)
+	send(w, http.StatusOK, p.contentType(), body)
 	return nil
 }
 
@@ -90,7 +93,7 @@ func (p awsJSON) refuse(w http.ResponseWriter, err error, _ string) {
 	if err != nil {
 		panic(fmt.Sprintf("api: an error cannot be encoded: %v", err)) // it has nothing but strings
 	}
-	send(w, status, cmp.Or(p.version, awsJSONType), encoded)
+	send(w, status, p.contentType(), encoded)
 }
 
 // jsonFault is the body of an error.
