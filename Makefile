@@ -8,6 +8,7 @@ FUZZ = \
 	api:FuzzELBv2 \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \
+	api:FuzzRESTXML \
 	api:FuzzRefuserFor \
 	aws/acm:FuzzID \
 	certificate:FuzzImport \

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -192,8 +193,11 @@ func (b *binding) scalar(to reflect.Value, c *checks, path string, from any) {
 		to.SetBool(value)
 	case reflect.Float64:
 		number, _ := from.(json.Number)
+		if written, ok := from.(text); ok {
+			number = json.Number(written)
+		}
 		value, err := number.Float64()
-		if err != nil {
+		if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
 			b.fault(path, "must be a number, is %s", describe(from))
 			return
 		}

@@ -41,9 +41,9 @@ func refuserFor(r *http.Request, service string) refuser {
 	case r.Header.Get(protocolHeader) == cborProtocol:
 		return cbor{}
 	case slices.Contains(bucketServices, service) && !strings.HasPrefix(r.URL.Path, bucketControl):
-		return restXML{bucketFailure}
+		return restXML{failure: bucketFailure}
 	case slices.Contains(bucketServices, service), slices.Contains(restXMLServices, service):
-		return restXML{plainFailure}
+		return restXML{failure: plainFailure}
 	case target != "":
 		return newAWSJSON(jsonStyle{invalid: "ValidationException", internal: "InternalFailure", version: jsonVersion(r)},
 			nil)
@@ -98,21 +98,6 @@ func (e *notServed) inWordsOf(r refuser) error {
 		return e.as("NotImplemented", http.StatusNotImplemented)
 	}
 	return e.as("UnknownOperationException", http.StatusNotFound)
-}
-
-// restXML is the protocol restXml, as far as errors go.
-type restXML struct {
-	failure func(f queryError, namespace, requestID string) any
-}
-
-func (p restXML) refuse(w http.ResponseWriter, err error, requestID string) {
-	f := query{style: style{internal: "InternalError"}}.errorOf(err)
-	body, err := xml.Marshal(p.failure(f, "", requestID))
-	if err != nil {
-		panic(fmt.Sprintf("api: an error cannot be encoded: %v", err)) // it has nothing but strings
-	}
-	w.Header().Set("X-Amz-Request-Id", requestID)
-	send(w, f.status, "application/xml", append([]byte(xml.Header), body...))
 }
 
 // bucketFailure is the envelope of S3.

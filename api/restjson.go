@@ -21,8 +21,11 @@ import (
 // query string and a JSON body.
 type restJSON struct {
 	strangers
-	routes []route
+	routes
 }
+
+// routes are the operations of a service that tells them by method and path.
+type routes []route
 
 // route is an operation with its path taken apart.
 type route struct {
@@ -31,11 +34,14 @@ type route struct {
 }
 
 func newRESTJSON(operations []operation) restJSON {
-	p := restJSON{}
+	return restJSON{routes: newRoutes(operations)}
+}
+
+func newRoutes(operations []operation) (all routes) {
 	for i := range operations {
-		p.routes = append(p.routes, route{&operations[i], strings.Split(operations[i].uri, "/")})
+		all = append(all, route{&operations[i], strings.Split(operations[i].uri, "/")})
 	}
-	return p
+	return all
 }
 
 func (p restJSON) decode(r *http.Request, body []byte) (*operation, any, error) {
@@ -81,10 +87,10 @@ func (p restJSON) decode(r *http.Request, body []byte) (*operation, any, error) 
 
 // find matches the path segment by segment as it was sent, so that a slash in a label stays in the label: clients send
 // an ARN as one segment, percent-encoded.
-func (p restJSON) find(method, path string) (*operation, object, error) {
+func (all routes) find(method, path string) (*operation, object, error) {
 	segments := strings.Split(path, "/")
 	var allowed []string
-	for _, r := range p.routes {
+	for _, r := range all {
 		labels, ok := r.match(segments)
 		switch {
 		case ok && r.operation.method == method:

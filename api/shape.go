@@ -38,6 +38,8 @@ type member struct {
 	index  []int
 	shape  *shape
 	checks checks
+	// item is the name of the elements of a list in XML; "" where they stand in place of the list.
+	item string
 }
 
 // newShape reads a type that a request may contain. It panics on a type or a tag that it does not understand, since
@@ -77,6 +79,8 @@ func membersOf(t reflect.Type) []member {
 		}
 		m := member{index: field.Index, shape: newShape(field.Type)}
 		m.name, m.place = wireName(t, field)
+		path, _, _ := strings.Cut(field.Tag.Get("xml"), ",")
+		_, m.item, _ = strings.Cut(path, ">")
 		var err error
 		if m.checks, err = parseChecks(field.Tag.Get("check")); err != nil {
 			panic(fmt.Sprintf("api: %v.%s: %v", t, field.Name, err))
@@ -91,12 +95,20 @@ func (s *shape) payload() bool {
 	return slices.ContainsFunc(s.members, func(m member) bool { return m.place == inPayload })
 }
 
+// places are the keys of tags that name members, in the order in which they are looked for. Members of forms have the
+// names of answers beside those of requests.
+var places = []struct {
+	key string
+	place
+}{{"uri", inPath}, {"query", inQuery}, {"header", inHeader}, {"payload", inPayload}, {"json", inBody}, {"xml", inBody}}
+
 func wireName(t reflect.Type, field reflect.StructField) (string, place) {
-	for key, place := range map[string]place{"uri": inPath, "query": inQuery, "header": inHeader, "payload": inPayload, "json": inBody} {
-		if tag := field.Tag.Get(key); tag != "" {
+	for _, p := range places {
+		if tag := field.Tag.Get(p.key); tag != "" {
 			name, _, _ := strings.Cut(tag, ",")
-			return name, place
+			name, _, _ = strings.Cut(name, ">")
+			return name, p.place
 		}
 	}
-	panic(fmt.Sprintf("api: %v.%s has no uri, query, header, payload or json tag", t, field.Name))
+	panic(fmt.Sprintf("api: %v.%s has no uri, query, header, payload, json or xml tag", t, field.Name))
 }

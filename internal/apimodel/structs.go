@@ -370,6 +370,11 @@ func (f *fields) field(u use, in, as roles, required bool) (Field, error) {
 		} else if as.answered {
 			tag("xml", "-")
 		}
+	case f.Metadata.Protocol == "rest-xml":
+		if list := f.Shapes.By[u.Member.Shape]; list.Type == "list" && !list.Flattened {
+			name += ">" + cmp.Or(list.Member.LocationName, "member")
+		}
+		tag("xml", name+kept)
 	case in.answered:
 		tag("json", name+kept)
 	default:
@@ -406,7 +411,7 @@ var scalars = map[string]string{
 
 // instants are how protocols write times.
 var instants = map[string]string{"ec2": "Instant", "query": "aws.Instant", "json": "aws.Timestamp",
-	"rest-json": "aws.Timestamp"}
+	"rest-json": "aws.Timestamp", "rest-xml": "aws.Instant"}
 
 func (b *builder) typeIn(shape string, as roles) (string, error) {
 	s := b.Shapes.By[shape]

@@ -97,6 +97,34 @@ func NewDanceVPCResponse(dance *Dance) *DanceVPCResponse {
 	}
 }
 
+// TestShapesOfRESTXML has a member in each place of a message.
+func TestShapesOfRESTXML(t *testing.T) {
+	const model = `{"metadata":{"apiVersion":"1","protocol":"rest-xml","keep":true},"parts":{},
+"operations":{"Dance":{"http":{"method":"POST","requestUri":"/{VpcId}"},"input":{"shape":"In"},"output":{"shape":"Out"}}},
+"shapes":{"In":{"type":"structure","members":{"VpcId":{"shape":"Name","required":true,"location":"uri","locationName":"VpcId"},
+"Dry":{"shape":"Bool","location":"querystring","locationName":"dry"},"Steps":{"shape":"List"},"Shoes":{"shape":"Flat",
+"locationName":"Shoe"}}},
+"List":{"type":"list","member":{"shape":"Name","locationName":"Step"}},
+"Flat":{"type":"list","flattened":true,"member":{"shape":"Name"}},
+"Out":{"type":"structure","members":{"Location":{"shape":"Name","location":"header","locationName":"Location"},
+"At":{"shape":"Time"},"Steps":{"shape":"List"}}},
+"Name":{"type":"string"},"Bool":{"type":"boolean"},"Time":{"type":"timestamp"}}}`
+	got, err := shapes(place(t, map[string]string{"model.json": model, "x.go": "package x\n"}), "model.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(got)), " ")
+	for _, want := range []string{
+		"VPCID string `uri:\"VpcId\" check:\"required\"`", "Dry bool `query:\"dry\"`", "Steps []string `xml:\"Steps>Step\"`",
+		"Shoes []string `xml:\"Shoe\"`", "Location string `header:\"Location\"`", "At aws.Instant `xml:\"At\"`",
+		`import ( "pergola/aws" )`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in\n%s", want, got)
+		}
+	}
+}
+
 // TestRefusals are models from which no code can be made.
 func TestRefusals(t *testing.T) {
 	noun := "package x\n\ntype Dance struct{ Name string }\n"
