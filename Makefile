@@ -5,6 +5,7 @@ FUZZTIME ?= 30s
 # Every fuzz target, as package:target. A test fails for one that is not here.
 FUZZ = \
 	api:FuzzAWSJSON \
+	api:FuzzCBOR \
 	api:FuzzELBv2 \
 	api:FuzzQuery \
 	api:FuzzRESTJSON \

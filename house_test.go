@@ -125,6 +125,7 @@ var onlyImporter = map[string]string{
 	"github.com/mdlayher":          "fabric/packetfilter",
 	"github.com/landlock-lsm":      "fabric",
 	"github.com/creack/pty":        "cmd/pergola",
+	"github.com/fxamacker/cbor":    "api",
 	"golang.org/x/net/dns":         "dns",
 	"golang.org/x/net/http2":       "dataplane/http2",
 	"github.com/aws/aws-sdk-go-v2": "internal/testenv",

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"pergola/lattice"
 )
@@ -83,6 +84,10 @@ func join(path, name string) string {
 func (b *binding) value(to reflect.Value, s *shape, c *checks, path string, from any) {
 	if s.typ == blobType {
 		b.blob(to, c, path, from)
+		return
+	}
+	if isTime(s.typ) {
+		b.time(to, path, from)
 		return
 	}
 	switch s.typ.Kind() {
@@ -213,6 +218,31 @@ func (b *binding) scalar(to reflect.Value, c *checks, path string, from any) {
 	}
 }
 
+// lastSecond is the last one that RFC 3339 can write, in seconds since 1970.
+const lastSecond = 253402300799
+
+// time fills a time, which is seconds since 1970 as a number, or a text as RFC 3339 has it.
+func (b *binding) time(to reflect.Value, path string, from any) {
+	if written, ok := stringOf(from); ok {
+		instant, err := time.Parse(time.RFC3339, written)
+		if err != nil {
+			b.fault(path, "must be a time such as 2030-01-31T12:00:00Z, is %s", quoted(written))
+			return
+		}
+		to.Field(0).Set(reflect.ValueOf(instant.UTC()))
+		return
+	}
+	number, _ := from.(json.Number)
+	seconds, err := number.Float64()
+	if err != nil || !(math.Abs(seconds) <= lastSecond) {
+		b.fault(path, "must be a time in seconds since 1970, is %s", describe(from))
+		return
+	}
+	whole, fraction := math.Modf(seconds)
+	instant := time.Unix(int64(whole), int64(fraction*1e9)).Round(time.Millisecond)
+	to.Field(0).Set(reflect.ValueOf(instant.UTC()))
+}
+
 // blob fills bytes, which JSON has in base64 (RFC 4648 §4) and a payload as they are.
 func (b *binding) blob(to reflect.Value, c *checks, path string, from any) {
 	content, ok := from.([]byte)
@@ -290,6 +320,8 @@ func describe(value any) string {
 		return "a truth value"
 	case json.Number:
 		return "a number"
+	case []byte:
+		return "bytes"
 	}
 	return "null"
 }

@@ -1,10 +1,14 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"pergola/aws"
 )
 
 // TestChecksOfStrings reads tags as internal/generate writes them.
@@ -102,6 +106,40 @@ func TestVersionsOfAWSJSON(t *testing.T) {
 			if got := w.Header().Get("Content-Type"); got != want {
 				t.Errorf("%s of version %q: got %s", name, version, got)
 			}
+		}
+	}
+}
+
+// TestTimesInRequests has times as the protocols write them.
+func TestTimesInRequests(t *testing.T) {
+	type request struct {
+		At *aws.Timestamp `json:"At"`
+	}
+	for _, c := range []struct {
+		from  any
+		want  string
+		fault string
+	}{
+		{json.Number("1700000000.25"), "2023-11-14T22:13:20.25Z", ""},
+		{json.Number("-1"), "1969-12-31T23:59:59Z", ""},
+		{"2023-11-14T22:13:20.25Z", "2023-11-14T22:13:20.25Z", ""},
+		{text("2023-11-14T23:13:20+01:00"), "2023-11-14T22:13:20Z", ""},
+		{"yesterday", "", `must be a time such as 2030-01-31T12:00:00Z, is "yesterday"`},
+		{json.Number("1e300"), "", "must be a time in seconds since 1970, is a number"},
+		{json.Number("NaN"), "", "must be a time in seconds since 1970, is a number"},
+		{true, "", "must be a time in seconds since 1970, is a truth value"},
+		{object{"a": "b"}, "", "must be a time in seconds since 1970, is an object"},
+	} {
+		var b binding
+		in := request{}
+		b.structure(reflect.ValueOf(&in).Elem(), newShape(reflect.TypeFor[request]()), "", func(*member) any { return c.from })
+		switch {
+		case c.fault != "":
+			if len(b.faults) != 1 || b.faults[0].Message != c.fault {
+				t.Errorf("%v: got %v, want %s", c.from, b.faults, c.fault)
+			}
+		case len(b.faults) > 0 || in.At.Format(time.RFC3339Nano) != c.want:
+			t.Errorf("%v: got %v and %v, want %s", c.from, in.At, b.faults, c.want)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"pergola/aws"
-	"pergola/lattice"
 )
 
 // What is asked of a service that is not served here is refused in that service's own protocol, so that its SDK shows
@@ -107,39 +106,4 @@ func bucketFailure(f queryError, _, requestID string) any {
 		Code, Message string
 		RequestID     string `xml:"RequestId"`
 	}{Code: f.Code, Message: f.Message, RequestID: requestID}
-}
-
-// cbor is the protocol Smithy RPC v2 CBOR, as far as errors go.
-type cbor struct{}
-
-const cborProtocol = "rpc-v2-cbor"
-
-func (cbor) refuse(w http.ResponseWriter, err error, _ string) {
-	name, status, body := jsonError(err)
-	var known *lattice.Error
-	if errors.As(err, &known) && known.Kind == lattice.Internal {
-		status = http.StatusInternalServerError
-	}
-	const mapOfTwo = 0xa2 // RFC 8949 §3.1
-	encoded := []byte{mapOfTwo}
-	for _, text := range []string{"__type", name, "message", body.Message} {
-		encoded = appendCBOR(encoded, text)
-	}
-	w.Header().Set(protocolHeader, cborProtocol)
-	send(w, status, "application/cbor", encoded)
-}
-
-// appendCBOR writes a text string in the shortest form (RFC 8949 §3).
-func appendCBOR(to []byte, text string) []byte {
-	const textString = 0x60
-	switch n := len(text); {
-	case n < 24:
-		to = append(to, textString|byte(n))
-	case n < 1<<8:
-		to = append(to, textString|24, byte(n))
-	default:
-		text = text[:min(n, 1<<16-1)]
-		to = append(to, textString|25, byte(len(text)>>8), byte(len(text)))
-	}
-	return append(to, text...)
 }

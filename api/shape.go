@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // shape is a Go type as requests fill it: its members with their names on the wire, their places and constraints,
@@ -31,6 +32,13 @@ const (
 // blobType is that of bytes: base64 within JSON, and as they are in a payload.
 var blobType = reflect.TypeFor[[]byte]()
 
+// isTime reports whether a type is a time as some protocol writes it: a struct that embeds time.Time and has no more.
+func isTime(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Anonymous && t.Field(0).Type == timeType
+}
+
+var timeType = reflect.TypeFor[time.Time]()
+
 // member is one member of a structure.
 type member struct {
 	name   string
@@ -46,7 +54,7 @@ type member struct {
 // shapes are fixed when the program is written.
 func newShape(t reflect.Type) *shape {
 	s := &shape{typ: t}
-	if t == blobType {
+	if t == blobType || isTime(t) {
 		return s
 	}
 	switch t.Kind() {

@@ -411,7 +411,7 @@ var scalars = map[string]string{
 
 // instants are how protocols write times.
 var instants = map[string]string{"ec2": "Instant", "query": "aws.Instant", "json": "aws.Timestamp",
-	"rest-json": "aws.Timestamp", "rest-xml": "aws.Instant"}
+	"rest-json": "aws.Timestamp", "rest-xml": "aws.Instant", "smithy-rpc-v2-cbor": "aws.Timestamp"}
 
 func (b *builder) typeIn(shape string, as roles) (string, error) {
 	s := b.Shapes.By[shape]
