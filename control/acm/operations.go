@@ -11,6 +11,22 @@ import (
 	"pergola/lattice"
 )
 
+// servedOperations has a method for each operation that the model serves.
+type servedOperations interface {
+	AddTagsToCertificate(in *acm.TagsRequest) (*lattice.Empty, error)
+	DeleteCertificate(in *acm.Reference) (*lattice.Empty, error)
+	DescribeCertificate(in *acm.Reference) (*acm.DescribeCertificateResponse, error)
+	GetCertificate(in *acm.Reference) (*acm.GetCertificateResponse, error)
+	ImportCertificate(in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error)
+	ListCertificates(in *acm.ListCertificatesRequest) (*acm.ListCertificatesResponse, error)
+	ListTagsForCertificate(in *acm.Reference) (*acm.ListTagsForCertificateResponse, error)
+	RemoveTagsFromCertificate(in *acm.TagsRequest) (*lattice.Empty, error)
+	UpdateCertificateOptions(in *acm.UpdateCertificateOptionsRequest) (*lattice.Empty, error)
+}
+
+// A call has to have them all.
+var _ servedOperations = (*call)(nil)
+
 // AddTagsToCertificate adds tags to a certificate, or gives new values to those that it has.
 func (c *Control) AddTagsToCertificate(
 	ctx context.Context, caller iam.Caller, in *acm.TagsRequest,

@@ -10,6 +10,14 @@ import (
 	"pergola/control/operation"
 )
 
+// servedOperations has a method for each operation that the model serves.
+type servedOperations interface {
+	GetAccessKeyInfo(in *sts.GetAccessKeyInfoRequest) (*sts.GetAccessKeyInfoResponse, error)
+}
+
+// A call has to have them all.
+var _ servedOperations = (*call)(nil)
+
 // GetAccessKeyInfo tells the account of an access key. A long-term key must exist; that of a session tells its account
 // itself, and nothing more is known of it here.
 func (c *Control) GetAccessKeyInfo(

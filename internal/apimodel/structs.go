@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -215,9 +216,6 @@ func (b *builder) part(name string) Struct {
 			note := p.Members.By[u.name]
 			if note == nil || b.partOf(p.Embed, u.name) != "" {
 				continue
-			}
-			if u.Own {
-				u.Own = false
 			}
 			u.Note = *note
 			u.answered = u.answered && !note.Asked
@@ -460,17 +458,16 @@ func (f *fields) zero(u use, typ string) string {
 	return ",omitempty"
 }
 
+// qualifier is the package of a type of another one.
+var qualifier = regexp.MustCompile(`\b([a-z0-9]+)\.`)
+
 // Imports are the packages that the types of structs need, by the names that they have there.
 func Imports(structs []Struct, known map[string]string) []string {
 	needed := map[string]bool{}
 	for _, s := range structs {
 		for _, f := range s.Fields {
-			for name, path := range known {
-				for _, before := range []string{"", "*", "]", "["} {
-					if strings.Contains(" "+f.Type, cmp.Or(before, " ")+name+".") {
-						needed[path] = true
-					}
-				}
+			for _, found := range qualifier.FindAllStringSubmatch(f.Type, -1) {
+				needed[known[found[1]]] = true
 			}
 		}
 	}

@@ -151,7 +151,8 @@ func TestOperations(t *testing.T) {
 	const code = "package y\n\n// %s dances.\nfunc (op *call) %s(in *x.DanceVPCRequest) error { return nil }\n"
 	root := place(t, map[string]string{"x/model.json": strings.Replace(dances, "SET", "", 1), "y/y.go": "package y\n"})
 	got, err := operations(filepath.Join(root, "y"), "../x/model.json")
-	if err != nil || !strings.Contains(string(got), "(*call).DanceVPC, in)") {
+	if err != nil || !strings.Contains(string(got), "(*call).DanceVPC, in)") ||
+		!strings.Contains(string(got), "\tDanceVPC(in *x.DanceVPCRequest) (*x.DanceVPCResponse, error)\n") {
 		t.Errorf("got %v\n%s", err, got)
 	}
 	for name, want := range map[string]string{"DanceVPC": "", "Sing": "Sing: call has it"} {

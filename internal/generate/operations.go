@@ -22,6 +22,8 @@ type method struct {
 	Name, Action, In, Out string
 	// Do is what carries it out, and Doc its comment with the slashes.
 	Do, Doc string
+	// Silent says that the method returns an error alone.
+	Silent bool
 }
 
 var operationsText = template.Must(template.New("").Parse(
@@ -35,6 +37,15 @@ import (
 	{{range .Imports}}{{printf "%q" .}}
 	{{end}}
 )
+
+// servedOperations has a method for each operation that the model serves.
+type servedOperations interface {
+	{{range .Methods}}{{.Name}}(in *{{.In}}) {{if .Silent}}error{{else}}(*{{.Out}}, error){{end}}
+	{{end}}
+}
+
+// A call has to have them all.
+var _ servedOperations = (*call)(nil)
 {{range .Methods}}
 {{.Doc}}func (c *Control) {{.Name}}(
 	ctx context.Context, caller iam.Caller, in *{{.In}},
@@ -46,8 +57,8 @@ import (
 {{end}}`))
 
 // operations writes, for the package of the control plane in a directory, the function of each operation of a model
-// that others call: it carries out the method of call of that name, in the frame of package operation. The compiler
-// says which method is missing.
+// that others call: it carries out the method of call of that name, in the frame of package operation. An interface has
+// the compiler say which method is missing.
 func operations(directory, path string) ([]byte, error) {
 	path = filepath.Join(directory, path)
 	model, err := apimodel.Read(path)
@@ -80,7 +91,7 @@ func operations(directory, path string) ([]byte, error) {
 		m.Do, m.Doc = "(*call)."+m.Name, "// "+m.Name+" carries out "+name+".\n"
 		if declared := src.methods[m.Name]; declared != nil {
 			m.Doc = docOf(declared, m.Doc)
-			if len(declared.Type.Results.List) == 1 {
+			if m.Silent = len(declared.Type.Results.List) == 1; m.Silent {
 				m.Do = "operation.Silent[*call, " + m.In + ", " + m.Out + "](" + m.Do + ")"
 			}
 		}
