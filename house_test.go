@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 
 	"aws":               {},
 	"aws/acm":           {"aws"},
-	"aws/ec2":           {"aws", "lattice"},
+	"aws/ec2":           {"addressing", "aws", "lattice"},
 	"aws/elbv2":         {"aws", "lattice"},
 	"aws/iam":           {"aws", "lattice"},
 	"aws/lambda":        {"aws", "lattice", "policy"},

@@ -42,6 +42,8 @@ var plausible = map[string]any{
 	"CertificateARN": "arn:aws:acm:us-west-2:100000000001:certificate/1",
 
 	"CIDRBlock": "10.0.0.0/16", "VPCID": "vpc-0123456789abcdef0", "SubnetID": "subnet-0123456789abcdef0", "GroupID": "sg-0123456789abcdef0",
+	"ACLID": "acl-0123456789abcdef0", "Number": int32(100), "CIDR": "10.0.0.0/8",
+
 	"InstanceID": "i-0123456789abcdef0", "DNSSupport": &ec2.AttributeValue{Value: true}, "Resources": []string{"vpc-0123456789abcdef0"},
 
 	"LoadBalancerARN": "arn:aws:elasticloadbalancing:us-west-2:100000000001:loadbalancer/app/web/0123456789abcdef", "Scheme": "internal", "Port": int32(80),

@@ -47,6 +47,8 @@ func (p plane) estate(t *testing.T) map[string]any {
 	subnet := made(t, e.CreateSubnet, ec2.CreateSubnetRequest{VPCID: vpc, CIDRBlock: "10.0.1.0/24"}).Subnet.ID
 	group := made(t, e.CreateSecurityGroup, ec2.CreateSecurityGroupRequest{VPCID: vpc, Name: "web", Description: "web"}).ID
 	instances := made(t, e.RunInstances, ec2.RunInstancesRequest{ImageID: "ami-1", SubnetID: subnet, MinCount: new(int32(3))}).Instances
+	list := made(t, e.CreateManagedPrefixList, ec2.CreateManagedPrefixListRequest{Name: "offices", MaxEntries: 9, Family: "IPv4"}).List.ID
+	acl := made(t, e.CreateNetworkACL, ec2.CreateNetworkACLRequest{VPCID: vpc}).ACL.ID
 	made(t, i.CreateUser, iam.CreateUserRequest{Name: "ada"})
 	made(t, i.CreateGroup, iam.CreateGroupRequest{Name: "team"})
 	made(t, i.CreateRole, iam.CreateRoleRequest{Name: "work", Trust: trustAll})
@@ -75,6 +77,7 @@ func (p plane) estate(t *testing.T) map[string]any {
 		"Profile": ec2.ProfileSpecification{Name: "web"}, "ProfileName": "empty", "NewName": "eve", "Boundary": "arn:aws:iam::100000000001:policy/p",
 		"RootID": root, "ParentID": unit, "TargetID": unit, "ChildID": unit, "ResourceID": unit, "Source": root, "Destination": unit,
 		"PolicyID": control, "Filter": organizations.ServiceControlPolicy, "Content": plausible["Document"],
+		"ACLID": acl, "list": list, "association": "aclassoc-" + strings.TrimPrefix(subnet, "subnet-"),
 		"vpc": vpc, "subnet": subnet, "group": group, "unit": unit, "account": account.AccountID, "control": control, "creation": account.ID,
 	}
 	network := made(t, l.CreateServiceNetwork, lattice.CreateServiceNetworkRequest{Name: "mesh"}).ID
@@ -108,6 +111,14 @@ func special(service, op string, values map[string]any) map[string]any {
 		of["IDs"] = []string{values["InstanceID"].(string)}
 	case op == "DisassociateIamInstanceProfile":
 		of["AssociationID"] = values["second"]
+	case op == "ReplaceNetworkAclAssociation":
+		of["AssociationID"] = values["association"]
+	case op == "GetManagedPrefixListAssociations" || op == "ModifyManagedPrefixList" || op == "DeleteManagedPrefixList":
+		of["ID"] = values["list"]
+	case op == "RestoreManagedPrefixListVersion":
+		of["ID"], of["PreviousVersion"], of["CurrentVersion"] = values["list"], int64(1), int64(1)
+	case strings.HasSuffix(op, "NetworkAclEntry"):
+		of["Protocol"] = "-1"
 	case op == "UpdateRole" || op == "UpdateAssumeRolePolicy":
 		of["Name"] = "work"
 	case op == "UpdateUser":
@@ -135,7 +146,7 @@ func special(service, op string, values map[string]any) map[string]any {
 		of["Tags"] = []organizations.Tag{{Key: "team", Value: "red"}}
 	case "ec2":
 		of["Tags"] = []ec2.Tag{{Key: "team", Value: "red"}}
-		for _, resource := range []string{"vpc", "subnet", "security-group", "instance"} {
+		for _, resource := range []string{"vpc", "subnet", "security-group", "instance", "network-acl", "prefix-list"} {
 			specifications, _ := of["TagSpecification"].([]ec2.TagSpecification)
 			of["TagSpecification"] = append(specifications, ec2.TagSpecification{ResourceType: resource, Tags: of["Tags"].([]ec2.Tag)})
 		}
@@ -212,7 +223,7 @@ func (p plane) needed(t *testing.T, action string, call func() error) (needed []
 }
 
 // ids are the parts of ids that differ from run to run.
-var ids = regexp.MustCompile(`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sg|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b`)
+var ids = regexp.MustCompile(`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b`)
 
 func tell(name string, needed []permission) string {
 	text := name + "\n"

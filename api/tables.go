@@ -165,6 +165,17 @@ func ec2Table(c *controlec2.Control) []operation {
 		action("DeleteTags", c.DeleteTags),
 		action("DescribeTags", c.DescribeTags),
 		action("DescribeAvailabilityZones", c.DescribeAvailabilityZones),
+		action("CreateNetworkAcl", c.CreateNetworkACL),
+		action("DeleteNetworkAcl", c.DeleteNetworkACL),
+		action("CreateNetworkAclEntry", c.CreateNetworkACLEntry),
+		action("ReplaceNetworkAclEntry", c.ReplaceNetworkACLEntry),
+		action("DeleteNetworkAclEntry", c.DeleteNetworkACLEntry),
+		action("ReplaceNetworkAclAssociation", c.ReplaceNetworkACLAssociation),
+		action("GetManagedPrefixListAssociations", c.GetManagedPrefixListAssociations),
+		action("CreateManagedPrefixList", c.CreateManagedPrefixList),
+		action("ModifyManagedPrefixList", c.ModifyManagedPrefixList),
+		action("RestoreManagedPrefixListVersion", c.RestoreManagedPrefixListVersion),
+		action("DeleteManagedPrefixList", c.DeleteManagedPrefixList),
 	}
 }
 

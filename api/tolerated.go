@@ -75,11 +75,7 @@ var toleratedByEC2 = tolerance{
 	// These listings have one page of any size.
 	"DescribeIamInstanceProfileAssociations": {"MaxResults": withoutEffect},
 	"DescribeInstanceCreditSpecifications":   {"MaxResults": withoutEffect},
-	"DescribeNetworkAcls":                    {"MaxResults": withoutEffect},
 	"DescribeRouteTables":                    {"MaxResults": withoutEffect},
-	"DescribePrefixLists":                    {"MaxResults": withoutEffect},
-	"DescribeManagedPrefixLists":             {"MaxResults": withoutEffect},
-	"GetManagedPrefixListEntries":            {"MaxResults": withoutEffect, "TargetVersion": "1"},
 }
 
 var toleratedByELBv2 = tolerance{

@@ -18,6 +18,8 @@ const (
 	KindSubnet        = "subnet"
 	KindSecurityGroup = "securitygroup"
 	KindInstance      = "instance"
+	KindNetworkACL    = "networkacl"
+	KindPrefixList    = "prefixlist"
 	// KindUserData is what the instances of a reservation may ask their metadata for, in Base64, by the reservation.
 	KindUserData = "userdata"
 )
@@ -51,6 +53,10 @@ type Subnet struct {
 	CIDR             netip.Prefix      `json:"cidr"`
 	AvailabilityZone string            `json:"availabilityZone"`
 	Tags             map[string]string `json:"tags,omitempty"`
+	// ACL is the id of the subnet's network ACL, or "" for the VPC's default one, and ACLAssociation the id of what joins
+	// them, or "" for the first: see NetworkACL and NetworkACLAssociation.
+	ACL            string `json:"acl,omitempty"`
+	ACLAssociation string `json:"aclAssociation,omitempty"`
 }
 
 // SecurityGroup says which traffic may enter and leave what it is attached to.

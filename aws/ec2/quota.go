@@ -14,6 +14,11 @@ var (
 		Exceeded: "RulesPerSecurityGroupLimitExceeded"}
 	QuotaGroups = aws.Quota{Code: "L-2AFB9258", Name: "Security groups per network interface", Default: 5,
 		Exceeded: "SecurityGroupsPerInstanceLimitExceeded"}
+	QuotaPrefixLists = aws.Quota{Name: "Prefix lists per Region", Default: 100, Exceeded: "PrefixListLimitExceeded"}
+	QuotaNetworkACLs = aws.Quota{Code: "L-B4A6D682", Name: "Network ACLs per VPC", Default: 200,
+		Exceeded: "NetworkAclLimitExceeded"}
+	QuotaACLEntries = aws.Quota{Code: "L-2AEEBF1A", Name: "Rules per network ACL", Default: 20,
+		Exceeded: "NetworkAclEntryLimitExceeded"}
 	QuotaInstances = aws.Quota{Code: "L-1216C47A", Name: "Running On-Demand instances", Default: 20,
 		Exceeded: "InstanceLimitExceeded"}
 )

@@ -364,11 +364,13 @@ type DescribeSecurityGroupRulesResponse struct {
 type DescribePrefixListsRequest struct {
 	IDs     []string `query:"PrefixListId"`
 	Filters []Filter `query:"Filter"`
+	Page
 }
 
 // DescribePrefixListsResponse is the answer of DescribePrefixLists.
 type DescribePrefixListsResponse struct {
-	Lists Set[PrefixListDescription] `xml:"prefixListSet"`
+	Lists     Set[PrefixListDescription] `xml:"prefixListSet"`
+	NextToken string                     `xml:"nextToken,omitempty"`
 }
 
 // PrefixListDescription is a list of a service as callers see it.
@@ -380,34 +382,40 @@ type PrefixListDescription struct {
 
 // DescribeManagedPrefixListsResponse is the answer of DescribeManagedPrefixLists.
 type DescribeManagedPrefixListsResponse struct {
-	Lists Set[ManagedPrefixList] `xml:"prefixListSet"`
+	Lists     Set[ManagedPrefixList] `xml:"prefixListSet"`
+	NextToken string                 `xml:"nextToken,omitempty"`
 }
 
 // ManagedPrefixList is a list as callers see it. Those of AWS do not tell how many entries they may have.
 type ManagedPrefixList struct {
-	ID      string   `xml:"prefixListId"`
-	ARN     string   `xml:"prefixListArn"`
-	Name    string   `xml:"prefixListName"`
-	Family  string   `xml:"addressFamily"`
-	State   string   `xml:"state"`
-	Version int64    `xml:"version"`
-	OwnerID string   `xml:"ownerId"`
-	Tags    Set[Tag] `xml:"tagSet"`
+	ID         string   `xml:"prefixListId"`
+	ARN        string   `xml:"prefixListArn"`
+	Name       string   `xml:"prefixListName"`
+	Family     string   `xml:"addressFamily"`
+	State      string   `xml:"state"`
+	Version    int64    `xml:"version"`
+	OwnerID    string   `xml:"ownerId"`
+	Tags       Set[Tag] `xml:"tagSet"`
+	MaxEntries int32    `xml:"maxEntries,omitempty"`
 }
 
 // GetPrefixListEntriesRequest is the input of GetManagedPrefixListEntries.
 type GetPrefixListEntriesRequest struct {
 	ID string `query:"PrefixListId" check:"required"`
+	Page
+	TargetVersion *int64 `query:"TargetVersion"`
 }
 
 // GetPrefixListEntriesResponse is the answer of GetManagedPrefixListEntries.
 type GetPrefixListEntriesResponse struct {
-	Entries Set[PrefixListEntry] `xml:"entrySet"`
+	Entries   Set[PrefixListEntry] `xml:"entrySet"`
+	NextToken string               `xml:"nextToken,omitempty"`
 }
 
 // PrefixListEntry is one range of a list.
 type PrefixListEntry struct {
-	CIDR string `xml:"cidr"`
+	CIDR        string `xml:"cidr"`
+	Description string `xml:"description,omitempty"`
 }
 
 // RunInstancesRequest is the input of RunInstances.
@@ -813,14 +821,16 @@ type Route struct {
 type DescribeNetworkACLsRequest struct {
 	IDs     []string `query:"NetworkAclId"`
 	Filters []Filter `query:"Filter"`
+	Page
 }
 
 // DescribeNetworkACLsResponse is the answer of DescribeNetworkAcls.
 type DescribeNetworkACLsResponse struct {
-	ACLs Set[NetworkACL] `xml:"networkAclSet"`
+	ACLs      Set[NetworkACL] `xml:"networkAclSet"`
+	NextToken string          `xml:"nextToken,omitempty"`
 }
 
-// NetworkACL is the default network ACL of a VPC as callers see it.
+// NetworkACL is a network ACL as callers see it.
 type NetworkACL struct {
 	ID           string                     `xml:"networkAclId"`
 	OwnerID      string                     `xml:"ownerId"`
@@ -831,13 +841,16 @@ type NetworkACL struct {
 	Tags         Set[Tag]                   `xml:"tagSet"`
 }
 
-// NetworkACLEntry is one rule of a network ACL.
+// NetworkACLEntry is one entry of a network ACL as callers see it.
 type NetworkACLEntry struct {
-	Number   int    `xml:"ruleNumber"`
-	Protocol string `xml:"protocol"`
-	Action   string `xml:"ruleAction"`
-	IsEgress bool   `xml:"egress"`
-	CIDR     string `xml:"cidrBlock"`
+	Number    int32             `xml:"ruleNumber"`
+	Protocol  string            `xml:"protocol"`
+	Action    string            `xml:"ruleAction"`
+	IsEgress  bool              `xml:"egress"`
+	CIDR      string            `xml:"cidrBlock,omitempty"`
+	ICMP      *ICMPTypeCode     `xml:"icmpTypeCode,omitempty"`
+	CIDR6     string            `xml:"ipv6CidrBlock,omitempty"`
+	PortRange *NetworkPortRange `xml:"portRange,omitempty"`
 }
 
 // NetworkACLAssociation says that a network ACL is that of a subnet.
@@ -902,4 +915,131 @@ type AvailabilityZone struct {
 	NetworkBorderGroup string `xml:"networkBorderGroup"`
 	Type               string `xml:"zoneType"`
 	State              string `xml:"zoneState"`
+}
+
+// CreateNetworkACLRequest is the input of CreateNetworkAcl.
+type CreateNetworkACLRequest struct {
+	ClientToken      string             `query:"ClientToken" check:"len=1..64"`
+	TagSpecification []TagSpecification `query:"TagSpecification"`
+	VPCID            string             `query:"VpcId" check:"required"`
+}
+
+// CreateNetworkACLResponse is the answer of CreateNetworkAcl.
+type CreateNetworkACLResponse struct {
+	ClientToken string     `xml:"clientToken,omitempty"`
+	ACL         NetworkACL `xml:"networkAcl"`
+}
+
+// DeleteNetworkACLRequest is the input of DeleteNetworkAcl.
+type DeleteNetworkACLRequest struct {
+	ACLID string `query:"NetworkAclId" check:"required"`
+}
+
+// NetworkACLEntryRequest is an entry to create, or to put in the place of the one with its number.
+type NetworkACLEntryRequest struct {
+	CIDR      string            `query:"CidrBlock"`
+	IsEgress  bool              `query:"Egress" check:"required"`
+	ICMP      *ICMPTypeCode     `query:"Icmp"`
+	CIDR6     string            `query:"Ipv6CidrBlock"`
+	ACLID     string            `query:"NetworkAclId" check:"required"`
+	PortRange *NetworkPortRange `query:"PortRange"`
+	Protocol  string            `query:"Protocol" check:"required"`
+	Action    string            `query:"RuleAction" check:"required"`
+	Number    int32             `query:"RuleNumber" check:"required,range=1..32766"`
+}
+
+// ICMPTypeCode is a type and a code of ICMP, where -1 is any.
+type ICMPTypeCode struct {
+	Code int32 `query:"Code" xml:"code" check:"range=-1..255"`
+	Type int32 `query:"Type" xml:"type" check:"range=-1..255"`
+}
+
+// NetworkPortRange bounds the ports of an entry.
+type NetworkPortRange struct {
+	From int32 `query:"From" xml:"from" check:"range=0..65535"`
+	To   int32 `query:"To" xml:"to" check:"range=0..65535"`
+}
+
+// DeleteNetworkACLEntryRequest is the input of DeleteNetworkAclEntry.
+type DeleteNetworkACLEntryRequest struct {
+	IsEgress bool   `query:"Egress" check:"required"`
+	ACLID    string `query:"NetworkAclId" check:"required"`
+	Number   int32  `query:"RuleNumber" check:"required,range=1..32766"`
+}
+
+// ReplaceNetworkACLAssociationRequest is the input of ReplaceNetworkAclAssociation.
+type ReplaceNetworkACLAssociationRequest struct {
+	AssociationID string `query:"AssociationId" check:"required"`
+	ACLID         string `query:"NetworkAclId" check:"required"`
+}
+
+// ReplaceNetworkACLAssociationResponse is the answer of ReplaceNetworkAclAssociation.
+type ReplaceNetworkACLAssociationResponse struct {
+	NewAssociationID string `xml:"newAssociationId"`
+}
+
+// GetManagedPrefixListAssociationsRequest is the input of GetManagedPrefixListAssociations.
+type GetManagedPrefixListAssociationsRequest struct {
+	Page
+	ID string `query:"PrefixListId" check:"required"`
+}
+
+// GetManagedPrefixListAssociationsResponse is the answer of GetManagedPrefixListAssociations.
+type GetManagedPrefixListAssociationsResponse struct {
+	NextToken    string                     `xml:"nextToken,omitempty"`
+	Associations Set[PrefixListAssociation] `xml:"prefixListAssociationSet"`
+}
+
+// PrefixListAssociation is a resource that names a prefix list.
+type PrefixListAssociation struct {
+	ResourceID    string `xml:"resourceId"`
+	ResourceOwner string `xml:"resourceOwner"`
+}
+
+// CreateManagedPrefixListRequest is the input of CreateManagedPrefixList.
+type CreateManagedPrefixListRequest struct {
+	Family           string             `query:"AddressFamily" check:"required,enum=IPv4|IPv6"`
+	ClientToken      string             `query:"ClientToken" check:"len=1..64"`
+	Entries          []AddedEntry       `query:"Entry" check:"len=0..100"`
+	MaxEntries       int32              `query:"MaxEntries" check:"required,range=1..1000"`
+	Name             string             `query:"PrefixListName" check:"required,len=1..255"`
+	TagSpecification []TagSpecification `query:"TagSpecification"`
+}
+
+// AddedEntry is an entry that a request adds to a prefix list.
+type AddedEntry struct {
+	CIDR        string `query:"Cidr" check:"required"`
+	Description string `query:"Description" check:"len=0..255"`
+}
+
+// ManagedPrefixListResponse has the prefix list that a request was about.
+type ManagedPrefixListResponse struct {
+	List ManagedPrefixList `xml:"prefixList"`
+}
+
+// ModifyManagedPrefixListRequest is the input of ModifyManagedPrefixList.
+type ModifyManagedPrefixListRequest struct {
+	AddEntries     []AddedEntry   `query:"AddEntry" check:"len=0..100"`
+	CurrentVersion *int64         `query:"CurrentVersion"`
+	MaxEntries     *int32         `query:"MaxEntries" check:"range=1..1000"`
+	ID             string         `query:"PrefixListId" check:"required"`
+	Name           string         `query:"PrefixListName" check:"len=1..255"`
+	RemoveEntries  []RemovedEntry `query:"RemoveEntry" check:"len=0..100"`
+}
+
+// RemovedEntry is an entry that a request takes out of a prefix list.
+type RemovedEntry struct {
+	CIDR string `query:"Cidr" check:"required"`
+}
+
+// RestoreManagedPrefixListVersionRequest is the input of RestoreManagedPrefixListVersion.
+type RestoreManagedPrefixListVersionRequest struct {
+	CurrentVersion  int64  `query:"CurrentVersion" check:"required"`
+	ID              string `query:"PrefixListId" check:"required"`
+	PreviousVersion int64  `query:"PreviousVersion" check:"required"`
+}
+
+// DeleteManagedPrefixListRequest is the input of DeleteManagedPrefixList.
+type DeleteManagedPrefixListRequest struct {
+	ID string `query:"PrefixListId" check:"required"`
 }

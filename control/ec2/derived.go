@@ -9,8 +9,7 @@ import (
 )
 
 // Nobody makes these things, and the store does not keep them: an instance has one network interface, and a VPC one
-// route table, which keeps its traffic inside, and one network ACL, which lets everything pass. They have the digits of
-// their owner's id.
+// route table, which keeps its traffic inside. They have the digits of their owner's id.
 
 // listing is how a request lists things that are no nouns.
 type listing[T any] struct {
@@ -109,55 +108,4 @@ func (op *call) DescribeRouteTables(in *ec2.DescribeRouteTablesRequest) (*ec2.De
 	}
 	tables, err = routeTables.pick(tables, in.IDs, in.Filters)
 	return &ec2.DescribeRouteTablesResponse{Tables: tables}, err
-}
-
-// lastACLEntry is the number of the entry that ends every network ACL and denies what none before it has decided.
-const lastACLEntry = 32767
-
-var networkACLs = listing[ec2.NetworkACL]{noID("InvalidNetworkAclID.NotFound"),
-	func(a ec2.NetworkACL) string { return a.ID },
-	func(a ec2.NetworkACL) map[string][]string {
-		var associated []string
-		for _, association := range a.Associations {
-			associated = append(associated, association.SubnetID)
-		}
-		return map[string][]string{
-			"network-acl-id": {a.ID}, "association.network-acl-id": {a.ID}, "vpc-id": {a.VPCID}, "owner-id": {a.OwnerID},
-			"default": {"true"}, "association.subnet-id": associated,
-		}
-	}}
-
-// DescribeNetworkACLs lists the default network ACLs of VPCs.
-func (op *call) DescribeNetworkACLs(in *ec2.DescribeNetworkACLsRequest) (*ec2.DescribeNetworkACLsResponse, error) {
-	all, err := vpcs.own(op)
-	if err != nil {
-		return nil, err
-	}
-	within, err := subnets.own(op)
-	if err != nil {
-		return nil, err
-	}
-	var acls []ec2.NetworkACL
-	for _, vpc := range all {
-		acls = append(acls, defaultACL(vpc, within))
-	}
-	acls, err = networkACLs.pick(acls, in.IDs, in.Filters)
-	return &ec2.DescribeNetworkACLsResponse{ACLs: acls}, err
-}
-
-func defaultACL(vpc *ec2.VPC, within []*ec2.Subnet) ec2.NetworkACL {
-	acl := ec2.NetworkACL{ID: "acl-" + strings.TrimPrefix(vpc.ID, "vpc-"), OwnerID: vpc.Account, VPCID: vpc.ID, Default: true}
-	for _, isEgress := range []bool{true, false} {
-		acl.Entries = append(acl.Entries,
-			ec2.NetworkACLEntry{Number: 100, Protocol: anyProtocol, Action: "allow", IsEgress: isEgress, CIDR: "0.0.0.0/0"},
-			ec2.NetworkACLEntry{Number: lastACLEntry, Protocol: anyProtocol, Action: "deny", IsEgress: isEgress, CIDR: "0.0.0.0/0"})
-	}
-	for _, subnet := range within {
-		if subnet.VPC == vpc.ID {
-			acl.Associations = append(acl.Associations, ec2.NetworkACLAssociation{
-				ID: "aclassoc-" + strings.TrimPrefix(subnet.ID, "subnet-"), ACLID: acl.ID, SubnetID: subnet.ID,
-			})
-		}
-	}
-	return acl
 }

@@ -38,7 +38,7 @@ func New(cfg operation.Config) *Control {
 		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
 		Explain: explain,
 		Complete: []ownership.Step{vpcs.Complete(nil), subnets.Complete(nil), groups.Complete(nil), instances.Complete(nil),
-			completeLattice, completeReservations},
+			acls.Complete(nil), prefixLists.Complete(nil), completeLattice, completeReservations, completeACLs},
 	})
 	return c
 }

@@ -44,7 +44,7 @@ func TestFault_D8_PrefixListsMustExist(t *testing.T) {
 			Permissions: []nouns.IPPermission{{Protocol: "-1", PrefixLists: nouns.Set[nouns.PermittedList]{{ID: list}}}}}
 	}
 	refused(w, w.AuthorizeSecurityGroupIngress, allow("pl-0123456789abcdef0"), "InvalidPrefixListID.NotFound")
-	refused(w, w.AuthorizeSecurityGroupEgress, allow("lists"), "InvalidPrefixListID.Malformed")
+	refused(w, w.AuthorizeSecurityGroupEgress, allow("lists"), "InvalidPrefixListId.Malformed")
 	lists := must(w, w.DescribeManagedPrefixLists,
 		nouns.DescribePrefixListsRequest{Filters: []nouns.Filter{{Name: "prefix-list-name",
 			Values: []string{"com.amazonaws.us-west-2.vpc-lattice"}}}}).Lists
@@ -123,13 +123,16 @@ func TestFault_A10_QuotasAreThoseOfAWS(t *testing.T) {
 	w.group(vpc, "two")
 	refused(w, w.CreateSecurityGroup, nouns.CreateSecurityGroupRequest{Name: "three", Description: "d", VPCID: vpc},
 		"SecurityGroupLimitExceeded")
-	list := must(w, w.DescribePrefixLists, nouns.DescribePrefixListsRequest{}).Lists[0].ID
+	list := must(w, w.DescribePrefixLists, nouns.DescribePrefixListsRequest{Filters: []nouns.Filter{{
+		Name: "prefix-list-name", Values: []string{"com.amazonaws.us-west-2.vpc-lattice"}}}}).Lists[0].ID
 	must(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: group, Permissions: []nouns.IPPermission{{
 		Protocol: "-1", PrefixLists: nouns.Set[nouns.PermittedList]{{ID: list}},
 		Ranges: nouns.Set[nouns.PermittedRange]{{CIDR: "10.0.0.0/8"}},
 	}}})
 	refused(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: group,
 		SinglePermission: nouns.SinglePermission{Protocol: "-1", CIDR: "11.0.0.0/8"}}, "RulesPerSecurityGroupLimitExceeded")
+	must(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: group, // the families are counted apart
+		Permissions: []nouns.IPPermission{{Protocol: "-1", IPv6Ranges: nouns.Set[nouns.PermittedRange6]{{CIDR: "fd00::/8"}}}}})
 	w.run(subnet)
 	w.run(subnet)
 	refused(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet}, "InstanceLimitExceeded")

@@ -33,6 +33,9 @@ func newNoun[T any](d resource.Definition[T], l labels, attributes func(*call, *
 	d.Missing = func(ref resource.Ref) error {
 		return aws.Errorf(l.missing, "The %s '%s' does not exist", l.label, ref.Named)
 	}
+	d.Reused = func(path string) error {
+		return aws.Errorf("IdempotentParameterMismatch", "The client token was used before, with other parameters, for %s", path)
+	}
 	return noun[T]{resource.New(d), l, attributes}
 }
 
@@ -45,7 +48,7 @@ var (
 	subnets = newNoun(resource.Definition[ec2.Subnet]{
 		Name:  ec2.KindSubnet,
 		Head:  func(s *ec2.Subnet) resource.Head { return resource.Head{Path: s.ID, Account: s.Account, Tags: &s.Tags} },
-		Holds: func(s *ec2.Subnet) []resource.Hold { return refersTo(s.ID, s.VPC) },
+		Holds: holdsOfSubnet,
 	}, labels{"subnet-", "subnet", "subnet ID", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed"}, subnetAttributes)
 	groups = newNoun(resource.Definition[ec2.SecurityGroup]{
 		Name: ec2.KindSecurityGroup,
@@ -64,6 +67,19 @@ var (
 		Progress: func(i *ec2.Instance) resource.Progress { return resource.ProgressOf(&i.Stage, &i.Intent) },
 	}, labels{"i-", "instance", "instance ID", "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"},
 		instanceAttributes)
+	acls = newNoun(resource.Definition[ec2.ACL]{
+		Name: ec2.KindNetworkACL,
+		Head: func(a *ec2.ACL) resource.Head {
+			return resource.Head{Path: a.ID, Account: a.Account, Tags: &a.Tags, Token: a.ClientToken}
+		},
+		Holds: holdsOfACL,
+	}, labels{"acl-", "network-acl", "network acl ID", "InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed"}, nil)
+	prefixLists = newNoun(resource.Definition[ec2.PrefixList]{
+		Name: ec2.KindPrefixList,
+		Head: func(l *ec2.PrefixList) resource.Head {
+			return resource.Head{Path: l.ID, Account: l.Account, Tags: &l.Tags, Token: l.ClientToken}
+		},
+	}, labels{"pl-", "prefix-list", "prefix list ID", "InvalidPrefixListID.NotFound", "InvalidPrefixListId.Malformed"}, nil)
 )
 
 // references say what refers to what: "<referenced id>/<referrer id>". Other services write there too, in whose words
@@ -104,12 +120,18 @@ func (n noun[T]) find(op *call, id string) (*T, error) {
 // create builds a resource with the tags of a request and writes it, if the caller may.
 func (n noun[T]) create(op *call, specifications []ec2.TagSpecification,
 	build func(tags map[string]string) (*T, error)) (*T, error) {
+	return n.order(op, resource.Order{}, specifications, build)
+}
+
+// order is create with the idempotency token of an order.
+func (n noun[T]) order(op *call, o resource.Order, specifications []ec2.TagSpecification,
+	build func(tags map[string]string) (*T, error)) (*T, error) {
 	tags, err := n.tagsOf(specifications)
 	if err != nil {
 		return nil, err
 	}
-	return n.Create(op.Call, resource.Order{ARN: n.arn(op, "*"), Tags: tags},
-		func() (*T, error) { return build(tags) })
+	o.ARN, o.Tags = n.arn(op, "*"), tags
+	return n.Create(op.Call, o, func() (*T, error) { return build(tags) })
 }
 
 // remove deletes a resource to which nothing refers. what is the noun in the error otherwise.

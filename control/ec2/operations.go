@@ -15,10 +15,16 @@ type servedOperations interface {
 	AssociateIAMInstanceProfile(in *ec2.AssociateProfileRequest) (*ec2.ProfileAssociationResponse, error)
 	AuthorizeSecurityGroupEgress(in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error)
 	AuthorizeSecurityGroupIngress(in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error)
+	CreateManagedPrefixList(in *ec2.CreateManagedPrefixListRequest) (*ec2.ManagedPrefixListResponse, error)
+	CreateNetworkACL(in *ec2.CreateNetworkACLRequest) (*ec2.CreateNetworkACLResponse, error)
+	CreateNetworkACLEntry(in *ec2.NetworkACLEntryRequest) (*ec2.Done, error)
 	CreateSecurityGroup(in *ec2.CreateSecurityGroupRequest) (*ec2.CreateSecurityGroupResponse, error)
 	CreateSubnet(in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResponse, error)
 	CreateTags(in *ec2.CreateTagsRequest) (*ec2.Done, error)
 	CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error)
+	DeleteManagedPrefixList(in *ec2.DeleteManagedPrefixListRequest) (*ec2.ManagedPrefixListResponse, error)
+	DeleteNetworkACL(in *ec2.DeleteNetworkACLRequest) (*ec2.Done, error)
+	DeleteNetworkACLEntry(in *ec2.DeleteNetworkACLEntryRequest) (*ec2.Done, error)
 	DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.DeleteSecurityGroupResponse, error)
 	DeleteSubnet(in *ec2.DeleteSubnetRequest) (*ec2.Done, error)
 	DeleteTags(in *ec2.DeleteTagsRequest) (*ec2.Done, error)
@@ -43,10 +49,15 @@ type servedOperations interface {
 	DescribeVPCs(in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error)
 	DescribeVolumes(in *ec2.DescribeVolumesRequest) (*ec2.DescribeVolumesResponse, error)
 	DisassociateIAMInstanceProfile(in *ec2.DisassociateProfileRequest) (*ec2.ProfileAssociationResponse, error)
+	GetManagedPrefixListAssociations(in *ec2.GetManagedPrefixListAssociationsRequest) (*ec2.GetManagedPrefixListAssociationsResponse, error)
 	GetManagedPrefixListEntries(in *ec2.GetPrefixListEntriesRequest) (*ec2.GetPrefixListEntriesResponse, error)
 	ModifyInstanceMetadataOptions(in *ec2.ModifyMetadataOptionsRequest) (*ec2.ModifyMetadataOptionsResponse, error)
+	ModifyManagedPrefixList(in *ec2.ModifyManagedPrefixListRequest) (*ec2.ManagedPrefixListResponse, error)
 	ModifyVPCAttribute(in *ec2.ModifyVPCAttributeRequest) (*ec2.Done, error)
 	ReplaceIAMInstanceProfileAssociation(in *ec2.ReplaceProfileRequest) (*ec2.ProfileAssociationResponse, error)
+	ReplaceNetworkACLAssociation(in *ec2.ReplaceNetworkACLAssociationRequest) (*ec2.ReplaceNetworkACLAssociationResponse, error)
+	ReplaceNetworkACLEntry(in *ec2.NetworkACLEntryRequest) (*ec2.Done, error)
+	RestoreManagedPrefixListVersion(in *ec2.RestoreManagedPrefixListVersionRequest) (*ec2.ManagedPrefixListResponse, error)
 	RevokeSecurityGroupEgress(in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error)
 	RevokeSecurityGroupIngress(in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error)
 	RunInstances(in *ec2.RunInstancesRequest) (*ec2.RunInstancesResponse, error)
@@ -83,6 +94,33 @@ func (c *Control) AuthorizeSecurityGroupIngress(
 		(*call).AuthorizeSecurityGroupIngress, in)
 }
 
+// CreateManagedPrefixList makes a prefix list, which is complete at once.
+func (c *Control) CreateManagedPrefixList(
+	ctx context.Context, caller iam.Caller, in *ec2.CreateManagedPrefixListRequest,
+) (*ec2.ManagedPrefixListResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateManagedPrefixList"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateManagedPrefixList, in)
+}
+
+// CreateNetworkACL makes a network ACL of a VPC. It denies everything, and no subnet has it.
+func (c *Control) CreateNetworkACL(
+	ctx context.Context, caller iam.Caller, in *ec2.CreateNetworkACLRequest,
+) (*ec2.CreateNetworkACLResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateNetworkAcl"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateNetworkACL, in)
+}
+
+// CreateNetworkACLEntry adds an entry under a number that no other entry of its direction has.
+func (c *Control) CreateNetworkACLEntry(
+	ctx context.Context, caller iam.Caller, in *ec2.NetworkACLEntryRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "CreateNetworkAclEntry"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateNetworkACLEntry, in)
+}
+
 // CreateSecurityGroup makes a security group in a VPC.
 func (c *Control) CreateSecurityGroup(
 	ctx context.Context, caller iam.Caller, in *ec2.CreateSecurityGroupRequest,
@@ -110,13 +148,40 @@ func (c *Control) CreateTags(
 		(*call).CreateTags, in)
 }
 
-// CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
+// CreateVPC makes a VPC with its default security group and its default network ACL. Its addresses may be those of any other VPC.
 func (c *Control) CreateVPC(
 	ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest,
 ) (*ec2.CreateVPCResponse, error) {
 	request := operation.Request{Caller: caller, Action: "CreateVpc"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).CreateVPC, in)
+}
+
+// DeleteManagedPrefixList deletes a prefix list that no security group names, with all versions.
+func (c *Control) DeleteManagedPrefixList(
+	ctx context.Context, caller iam.Caller, in *ec2.DeleteManagedPrefixListRequest,
+) (*ec2.ManagedPrefixListResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteManagedPrefixList"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteManagedPrefixList, in)
+}
+
+// DeleteNetworkACL deletes a network ACL that no subnet has.
+func (c *Control) DeleteNetworkACL(
+	ctx context.Context, caller iam.Caller, in *ec2.DeleteNetworkACLRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteNetworkAcl"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteNetworkACL, in)
+}
+
+// DeleteNetworkACLEntry takes an entry away.
+func (c *Control) DeleteNetworkACLEntry(
+	ctx context.Context, caller iam.Caller, in *ec2.DeleteNetworkACLEntryRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteNetworkAclEntry"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteNetworkACLEntry, in)
 }
 
 // DeleteSecurityGroup deletes a group that nothing is in and that no other group names.
@@ -146,7 +211,7 @@ func (c *Control) DeleteTags(
 		(*call).DeleteTags, in)
 }
 
-// DeleteVPC deletes a VPC with its default security group, once nothing else is in it and nothing refers to it.
+// DeleteVPC deletes a VPC with its default security group and network ACL, once nothing else is in it and nothing refers to it.
 func (c *Control) DeleteVPC(
 	ctx context.Context, caller iam.Caller, in *ec2.DeleteVPCRequest,
 ) (*ec2.Done, error) {
@@ -219,7 +284,7 @@ func (c *Control) DescribeInstances(
 		(*call).DescribeInstances, in)
 }
 
-// DescribeManagedPrefixLists lists the same lists, as managed prefix lists.
+// DescribeManagedPrefixLists lists the prefix lists of AWS's services and those of the caller's account.
 func (c *Control) DescribeManagedPrefixLists(
 	ctx context.Context, caller iam.Caller, in *ec2.DescribePrefixListsRequest,
 ) (*ec2.DescribeManagedPrefixListsResponse, error) {
@@ -228,7 +293,7 @@ func (c *Control) DescribeManagedPrefixLists(
 		(*call).DescribeManagedPrefixLists, in)
 }
 
-// DescribeNetworkACLs lists the default network ACLs of VPCs.
+// DescribeNetworkACLs lists network ACLs.
 func (c *Control) DescribeNetworkACLs(
 	ctx context.Context, caller iam.Caller, in *ec2.DescribeNetworkACLsRequest,
 ) (*ec2.DescribeNetworkACLsResponse, error) {
@@ -336,7 +401,16 @@ func (c *Control) DisassociateIAMInstanceProfile(
 		(*call).DisassociateIAMInstanceProfile, in)
 }
 
-// GetManagedPrefixListEntries lists what a prefix list has.
+// GetManagedPrefixListAssociations lists the security groups that name a prefix list in their rules.
+func (c *Control) GetManagedPrefixListAssociations(
+	ctx context.Context, caller iam.Caller, in *ec2.GetManagedPrefixListAssociationsRequest,
+) (*ec2.GetManagedPrefixListAssociationsResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetManagedPrefixListAssociations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetManagedPrefixListAssociations, in)
+}
+
+// GetManagedPrefixListEntries lists what a prefix list has, or had in an earlier version.
 func (c *Control) GetManagedPrefixListEntries(
 	ctx context.Context, caller iam.Caller, in *ec2.GetPrefixListEntriesRequest,
 ) (*ec2.GetPrefixListEntriesResponse, error) {
@@ -352,6 +426,15 @@ func (c *Control) ModifyInstanceMetadataOptions(
 	request := operation.Request{Caller: caller, Action: "ModifyInstanceMetadataOptions"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).ModifyInstanceMetadataOptions, in)
+}
+
+// ModifyManagedPrefixList changes the name of a prefix list, its entries, which is a new version, or how many it may have.
+func (c *Control) ModifyManagedPrefixList(
+	ctx context.Context, caller iam.Caller, in *ec2.ModifyManagedPrefixListRequest,
+) (*ec2.ManagedPrefixListResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyManagedPrefixList"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyManagedPrefixList, in)
 }
 
 // ModifyVPCAttribute changes one attribute of a VPC. Metrics of address usage do not exist and cannot be switched on.
@@ -370,6 +453,33 @@ func (c *Control) ReplaceIAMInstanceProfileAssociation(
 	request := operation.Request{Caller: caller, Action: "ReplaceIamInstanceProfileAssociation"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).ReplaceIAMInstanceProfileAssociation, in)
+}
+
+// ReplaceNetworkACLAssociation gives a subnet another network ACL of its VPC.
+func (c *Control) ReplaceNetworkACLAssociation(
+	ctx context.Context, caller iam.Caller, in *ec2.ReplaceNetworkACLAssociationRequest,
+) (*ec2.ReplaceNetworkACLAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "ReplaceNetworkAclAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ReplaceNetworkACLAssociation, in)
+}
+
+// ReplaceNetworkACLEntry puts an entry in the place of the one with its number.
+func (c *Control) ReplaceNetworkACLEntry(
+	ctx context.Context, caller iam.Caller, in *ec2.NetworkACLEntryRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "ReplaceNetworkAclEntry"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ReplaceNetworkACLEntry, in)
+}
+
+// RestoreManagedPrefixListVersion makes the entries of an earlier version those of a new one.
+func (c *Control) RestoreManagedPrefixListVersion(
+	ctx context.Context, caller iam.Caller, in *ec2.RestoreManagedPrefixListVersionRequest,
+) (*ec2.ManagedPrefixListResponse, error) {
+	request := operation.Request{Caller: caller, Action: "RestoreManagedPrefixListVersion"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).RestoreManagedPrefixListVersion, in)
 }
 
 // RevokeSecurityGroupEgress takes back what lets traffic out.

@@ -70,22 +70,38 @@ func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.Authori
 		added[i].ID, added[i].Tags = op.newID(rulesTagged.prefix), tags
 		*list = append(*list, added[i])
 	}
-	if err := op.Quotas.Room(ec2.QuotaRules, weightOf(*list)); err != nil {
+	if err := op.roomForRules(*list); err != nil {
 		return nil, err
 	}
 	return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)},
 		groups.Put(op.Call, group)
 }
 
-// weightOf is what permissions of one direction count as: each one, but for prefix lists (VPC user guide, "AWS-managed
-// prefix lists").
-func weightOf(permissions []ec2.Permission) (weight int) {
+// roomForRules counts what permissions of one direction come to in each family: each one for itself, but a group in both,
+// and a prefix list as often as it may have entries (VPC user guide, "Amazon VPC quotas").
+func (op *call) roomForRules(permissions []ec2.Permission) error {
+	var ofIPv4, ofIPv6 int
 	for _, p := range permissions {
-		if weight++; p.PrefixList != "" {
-			weight += prefixListWeight - 1
+		switch {
+		case p.Group != "":
+			ofIPv4, ofIPv6 = ofIPv4+1, ofIPv6+1
+		case p.PrefixList != "":
+			list, err := op.prefixList(p.PrefixList)
+			if err != nil {
+				return err
+			}
+			if list.Family == familyIPv6 {
+				ofIPv6 += int(list.MaxEntries)
+			} else {
+				ofIPv4 += int(list.MaxEntries)
+			}
+		case isIPv6(p.CIDR):
+			ofIPv6++
+		default:
+			ofIPv4++
 		}
 	}
-	return weight
+	return op.Quotas.Room(ec2.QuotaRules, max(ofIPv4, ofIPv6))
 }
 
 func (op *call) revoke(in *ec2.RevokedPermissionsRequest, d direction) (*ec2.RevokeSecurityGroupResponse, error) {
@@ -211,13 +227,22 @@ func ports(protocol string, from, to *int32) (int32, int32, error) {
 	return -1, -1, nil
 }
 
-// rangeOf checks a range of addresses of one family, and clears the bits beyond its mask.
-func rangeOf(s string, family func(netip.Addr) bool) (string, error) {
+// blockOf reads a range of addresses of one family, and clears the bits beyond its mask.
+func blockOf(s string, family func(netip.Addr) bool) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil || !family(prefix.Addr()) {
-		return "", aws.Errorf("InvalidParameterValue", "CIDR block %s is malformed", s)
+		return netip.Prefix{}, aws.Errorf("InvalidParameterValue", "CIDR block %s is malformed", s)
 	}
-	return prefix.Masked().String(), nil
+	return prefix.Masked(), nil
+}
+
+// rangeOf is blockOf as permissions keep it.
+func rangeOf(s string, family func(netip.Addr) bool) (string, error) {
+	prefix, err := blockOf(s, family)
+	if err != nil {
+		return "", err
+	}
+	return prefix.String(), nil
 }
 
 // same reports whether a permission lets the same traffic pass, whatever its id and description.

@@ -140,7 +140,13 @@ func (op *call) DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.De
 	return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, groups.remove(op, "security group", group)
 }
 
-// others are the groups that a group's permissions name, but for itself.
+// others are the groups and prefix lists that a group's permissions name, but for itself.
 func others(g *ec2.SecurityGroup) []string {
-	return slices.DeleteFunc(append(peers(g.Ingress), peers(g.Egress)...), func(id string) bool { return id == g.ID })
+	all := append(peers(g.Ingress), peers(g.Egress)...)
+	for _, permission := range slices.Concat(g.Ingress, g.Egress) {
+		if permission.PrefixList != "" {
+			all = append(all, permission.PrefixList)
+		}
+	}
+	return slices.DeleteFunc(all, func(id string) bool { return id == g.ID })
 }

@@ -7,6 +7,7 @@ import (
 	"pergola/addressing"
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -41,6 +42,15 @@ func (op *call) CreateSubnet(in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResp
 	}
 	description, err := op.describeSubnet(subnet)
 	return &ec2.CreateSubnetResponse{Subnet: description}, err
+}
+
+// holdsOfSubnet are the references to the VPC and to its network ACL. The VPC's default one needs none: it goes with the
+// VPC.
+func holdsOfSubnet(s *ec2.Subnet) []resource.Hold {
+	if s.ACL == "" {
+		return refersTo(s.ID, s.VPC)
+	}
+	return refersTo(s.ID, s.VPC, s.ACL)
 }
 
 // subnetsOf are the subnets of a VPC.

@@ -64,7 +64,9 @@ type tagged interface {
 	describeTags(op *call) ([]ec2.TagDescription, error)
 }
 
-func (*Control) tagged() []tagged { return []tagged{instances, groups, subnets, vpcs, rulesTagged} }
+func (*Control) tagged() []tagged {
+	return []tagged{instances, groups, subnets, vpcs, acls, prefixLists, rulesTagged}
+}
 
 // retag changes the tags of resources of any noun.
 func (op *call) retag(ids []string, change func(map[string]string) error) error {

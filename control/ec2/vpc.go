@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 	"pergola/lattice"
 )
 
-// CreateVPC makes a VPC with its default security group. Its addresses may be those of any other VPC.
+// CreateVPC makes a VPC with its default security group and its default network ACL. Its addresses may be those of any other VPC.
 func (op *call) CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
 	cidr, err := parseCIDR(in.CIDRBlock)
 	if err != nil {
@@ -31,7 +32,8 @@ func (op *call) CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, err
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateVPCResponse{VPC: describeVPC(vpc)}, op.createDefaultGroup(vpc)
+	return &ec2.CreateVPCResponse{VPC: describeVPC(vpc)},
+		cmp.Or(op.createDefaultGroup(vpc), acls.Add(op.Call, defaultACL(vpc)))
 }
 
 // parseCIDR reads an IPv4 block. Bits beyond the mask are cleared, as in AWS.
@@ -77,7 +79,7 @@ func (op *call) DescribeVPCs(in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResp
 	return &ec2.DescribeVPCsResponse{VPCs: described, NextToken: next}, err
 }
 
-// DeleteVPC deletes a VPC with its default security group, once nothing else is in it and nothing refers to it.
+// DeleteVPC deletes a VPC with its default security group and network ACL, once nothing else is in it and nothing refers to it.
 func (op *call) DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
 	vpc, err := vpcs.find(op, in.ID)
 	if err != nil {
@@ -86,7 +88,7 @@ func (op *call) DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
 	if err := vpcs.remove(op, "vpc", vpc); err != nil {
 		return nil, err
 	}
-	return done(), op.deleteDefaultGroup(vpc)
+	return done(), cmp.Or(op.deleteDefaultGroup(vpc), op.deleteDefaultACL(vpc))
 }
 
 // DescribeVPCAttribute tells one attribute of a VPC.
