@@ -359,6 +359,18 @@ func TestNamesFollowTheGlossary(t *testing.T) {
 	}
 }
 
+// TestCommentsNameWhoActs refuses two words that stand for a name.
+func TestCommentsNameWhoActs(t *testing.T) {
+	vague := regexp.MustCompile(`(?i)\b(whoever|whatever)\b`)
+	for _, s := range sources(t) {
+		for _, group := range s.file.Comments {
+			if word := vague.FindString(group.Text()); word != "" {
+				t.Errorf("%s: a comment says %q; name who or what it is", fset.Position(group.Pos()), word)
+			}
+		}
+	}
+}
+
 func TestNoInitFunctions(t *testing.T) {
 	for _, s := range sources(t) {
 		for _, decl := range s.file.Decls {

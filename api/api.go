@@ -196,7 +196,7 @@ func globalServices() []string { return []string{"iam", "organizations", webIden
 // webIdentityService is the one service that has an operation for callers who cannot sign yet.
 const webIdentityService = "sts"
 
-// ServeHTTP answers one request, whatever it is.
+// ServeHTTP answers one request, for any service or for none.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := aws.NewUUID(d.random)
 	w.Header().Set("X-Amzn-Requestid", requestID)

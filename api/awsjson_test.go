@@ -173,7 +173,7 @@ func (p plane) organizations(t *testing.T, operation, body string) string {
 	return bodyOf(t, response)
 }
 
-// FuzzAWSJSON sends any body to every operation of Organizations. Whatever comes, the answer is input or one of two
+// FuzzAWSJSON sends any body to every operation of Organizations. The answer is input or one of two
 // errors, which can be sent.
 func FuzzAWSJSON(f *testing.F) {
 	for _, seed := range []string{

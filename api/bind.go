@@ -286,7 +286,7 @@ func boolOf(from any) (value, ok bool) {
 }
 
 // integerOf reads an integer of so many bits, or says why it cannot. A number with a fraction or an exponent is no
-// integer, whatever its value.
+// integer, even if its value is whole.
 func integerOf(from any, bits int) (n int64, fault string) {
 	var digits string
 	switch from := from.(type) {

@@ -54,7 +54,7 @@ func TestFormsOfELBv2(t *testing.T) {
 	}
 }
 
-// FuzzELBv2 sends any form to every action. Whatever comes, the answer is input or an error of the caller's.
+// FuzzELBv2 sends any form to every action. The answer is input or an error of the caller's.
 func FuzzELBv2(f *testing.F) {
 	f.Add("Name=a&Subnets.member.1=s&Scheme=internal&Tags.member.1.Key=a")
 	f.Add("ListenerArn=l&DefaultActions.member.1.Type=forward&DefaultActions.member.1.ForwardConfig.TargetGroups.member.1.Weight=7")

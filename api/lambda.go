@@ -3,7 +3,7 @@ package api
 import "pergola/control/lambda"
 
 // lambdaOperations is the table of Lambda. Newer operations have the date of their own version in their path. Deletions
-// answer without a body, whatever the published model says of them.
+// answer without a body, against the published model.
 func lambdaOperations(c *lambda.Control) []operation {
 	return append([]operation{
 		// Older clients end the path of these two with a slash, where others would seem to name a function.

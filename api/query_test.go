@@ -65,7 +65,7 @@ func TestBadForms(t *testing.T) {
 	}
 }
 
-// FuzzQuery sends any form to every action. Whatever comes, the answer is input or an error of the caller's.
+// FuzzQuery sends any form to every action. The answer is input or an error of the caller's.
 func FuzzQuery(f *testing.F) {
 	f.Add("VpcId.1=a&Filter.1.Name=b&Filter.1.Value.1=c&MaxResults=7")
 	f.Add("IpPermissions.1.IpRanges.1.CidrIp=a&IpPermissions.1.FromPort=80")

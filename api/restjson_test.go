@@ -272,7 +272,7 @@ func fill(v reflect.Value) {
 	}
 }
 
-// FuzzRESTJSON sends any body and query to every operation. Whatever comes, the answer is input or a validation error.
+// FuzzRESTJSON sends any body and query to every operation. The answer is input or a validation error.
 func FuzzRESTJSON(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `null`, `{"name":"abc","tags":{"a":"b"}}`, `{"action":{"forward":{"targetGroups":[{"weight":1e400}]}}}`,

@@ -235,7 +235,7 @@ func (f *framing) frame(id uint32, fr frame) error {
 		return nil
 	case http2.FrameRSTStream:
 		if f.begin != nil {
-			delete(f.streams, id) // whoever asks the target has lost interest
+			delete(f.streams, id) // the client has lost interest
 			return nil
 		}
 		return fmt.Errorf("stream %d is reset with %x", id, fr.payload)

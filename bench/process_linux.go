@@ -127,7 +127,7 @@ func (p *process) stop() {
 	case <-p.done:
 	case <-time.After(stopTime):
 	}
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // whoever is left of the group
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // those that are left of the group
 	<-p.done
 	if p.dir != "" {
 		_ = os.RemoveAll(p.dir)

@@ -110,7 +110,7 @@ func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed contain
 	p.shut(s)
 	opened := p.open(ctx, s, &failed)
 	p.current.Store(s)
-	// Whoever connected to a new door meanwhile has waited for this moment, and finds the service behind it.
+	// Clients that connected to a new door meanwhile have waited for this moment, and find the service behind it.
 	for _, d := range opened {
 		d.start()
 	}

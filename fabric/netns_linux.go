@@ -52,7 +52,7 @@ type routerPlace struct {
 
 func (n *namespaces) addRouter(v VPC) (router, error) {
 	resolv := filepath.Join(n.resolv, v.ID)
-	// Programs read this file, whoever they are in their instance.
+	// Programs read this file, as any user of their instance.
 	if err := os.WriteFile(resolv, fmt.Appendf(nil, "nameserver %v\n", addressing.Resolver(v.CIDR)), 0o644); err != nil {
 		return nil, err
 	}
@@ -174,8 +174,8 @@ func (p *spacePlace) listenPacket(ctx context.Context, at netip.AddrPort) (c net
 	return c, doErr
 }
 
-// dial takes a socket of the namespace and connects it on whatever thread it runs, so a target that does not answer keeps
-// nobody else waiting.
+// dial takes a socket of the namespace and connects it on the thread that it runs on, so a target that does not answer
+// keeps nobody else waiting.
 func (p *spacePlace) dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
 	family := unix.AF_INET
 	if remote.Addr().Is6() {

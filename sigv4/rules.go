@@ -76,7 +76,7 @@ func checkNumber(signedHeaders string) error {
 }
 
 // checkPayload holds the data plane to unsigned payloads (user guide, "SIGv4 authenticated requests"). Where the body is hashed there is
-// nothing to check: the hash that is signed is always that of the body received, whatever the field says.
+// nothing to check: the hash that is signed is always that of the body received, and not what the field says.
 func (r *Rules) checkPayload(h Fields) error {
 	if r.Payload != PayloadUnsigned {
 		return nil

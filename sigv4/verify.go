@@ -12,7 +12,7 @@ import (
 
 const defaultCacheSize = 4096
 
-// Credentials find the holder of an access key. P is whatever the caller knows about a holder: its principal.
+// Credentials find the holder of an access key. P is what the caller knows about a holder: its principal.
 type Credentials[P any] interface {
 	// Lookup returns the secret of an access key and its holder. sessionToken is as sent, empty if none was; a key that was issued with
 	// a token must be refused without it, and a token must be refused with another key. Return ErrUnknownKey or ErrExpiredToken,
@@ -78,7 +78,7 @@ func New[P any](config Config[P]) *Verifier[P] {
 	}
 }
 
-// Verify authenticates a request. The error is a *Refusal, for the caller, or else whatever the credentials failed with.
+// Verify authenticates a request. The error is a *Refusal, for the caller, or else what the credentials failed with.
 func (v *Verifier[P]) Verify(r *Request) (Identity[P], error) {
 	c, err := readClaim(r)
 	if err != nil {

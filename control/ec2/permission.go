@@ -245,7 +245,7 @@ func rangeOf(s string, family func(netip.Addr) bool) (string, error) {
 	return prefix.String(), nil
 }
 
-// same reports whether a permission lets the same traffic pass, whatever its id and description.
+// same reports whether a permission lets the same traffic pass; ids and descriptions do not count.
 func same(a ec2.Permission) func(ec2.Permission) bool {
 	return func(b ec2.Permission) bool {
 		return a.Protocol == b.Protocol && a.FromPort == b.FromPort && a.ToPort == b.ToPort &&

@@ -1,4 +1,4 @@
-// Package entrance finds out what a new connection is and gives it to whoever serves it: requests in plain text to the
+// Package entrance finds out what a new connection is and gives it to its server: requests in plain text to the
 // proxy; TLS that an HTTPS listener ends, once it has been ended, to the proxy as well; TLS that a TLS_PASSTHROUGH listener
 // passes through to the relay. Listeners of all three kinds may share a port: the first byte tells TLS from plain text, and
 // the server name in the ClientHello tells the listener.
@@ -54,7 +54,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Entrance gives connections to whoever serves them. It is safe for concurrent use.
+// Entrance gives connections to their servers. It is safe for concurrent use.
 type Entrance struct {
 	config    Config
 	malformed atomic.Uint64

@@ -128,8 +128,8 @@ type Config struct {
 	// Random is the source of request ids and of choices between weighted target groups; it must be safe for concurrent
 	// use. nil means math/rand/v2, which is seeded by the system.
 	Random func() uint64
-	// Lifetime is the age at which a connection takes its last request. A minute later it is closed, whatever is under
-	// way. 0 means DefaultLifetime.
+	// Lifetime is the age at which a connection takes its last request. A minute later it is closed, with all that is
+	// under way. 0 means DefaultLifetime.
 	Lifetime time.Duration
 	// Patience is how long a client's connection is quiet before ServeConn and ServeHTTP2 ask for a pause. 0 means
 	// parking.Patience.
