@@ -69,7 +69,7 @@ func (p restXML) decode(r *http.Request, body []byte) (*operation, any, error) {
 // element is an element of XML, without its attributes.
 type element struct {
 	name     string
-	text     string
+	text     []byte
 	children []*element
 }
 
@@ -103,7 +103,7 @@ func parseXML(body []byte) (*element, error) {
 		case xml.EndElement:
 			open = open[:len(open)-1]
 		case xml.CharData:
-			last.text += string(token)
+			last.text = append(last.text, token...)
 		case xml.Directive:
 			return nil, errors.New("the body has a document type, which is not taken")
 		}
