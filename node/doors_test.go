@@ -53,6 +53,9 @@ func TestAVPCReachesTwoNetworks(t *testing.T) {
 				}
 			}
 
+			w.eventually("the older association is active", func() bool {
+				return w.associationOf(p).Status == lattice.StatusActive
+			})
 			must(w.DeleteServiceNetworkVPCAssociation(w.ctx, w.caller,
 				&lattice.DeleteServiceNetworkVPCAssociationRequest{Identifier: p.association}))
 			w.eventually("the newer door has the service that was in both", func() bool { return w.resolves(p, inBoth, newer) })
