@@ -40,7 +40,7 @@ import (
 )
 
 // maxBody is the longest body that a request may have. What the other services take is a tenth of it at most, but for the
-// chain of a certificate, of which nobody has as much as its constraints allow. Lambda alone takes code, as base64 in JSON.
+// chain of a certificate, and no chain is as long as its constraints allow. Lambda alone takes code, as base64 in JSON.
 const maxBody = 1 << 20
 
 // maxLambdaBody has room for the longest zip file and for what else belongs to a function.

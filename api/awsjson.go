@@ -13,8 +13,8 @@ import (
 	"pergola/sigv4"
 )
 
-// awsJSON is the protocol awsJson1_1, and awsJson1_0, which differs in the content type: every request is a POST to /, the operation is in the header X-Amz-Target, and
-// input, output and errors are JSON.
+// awsJSON is the protocol awsJson1_1, and awsJson1_0, which differs in the content type: every request is a POST to /,
+// the operation is in the header X-Amz-Target, and input, output and errors are JSON.
 type awsJSON struct {
 	jsonStyle
 	strangers

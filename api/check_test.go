@@ -91,7 +91,8 @@ func TestHeadOfAnswers(t *testing.T) {
 
 // TestVersionsOfAWSJSON has answers and errors in the version that a service speaks.
 func TestVersionsOfAWSJSON(t *testing.T) {
-	for version, want := range map[string]string{"": awsJSONType, "application/x-amz-json-1.0": "application/x-amz-json-1.0"} {
+	for version, want := range map[string]string{"": awsJSONType,
+		"application/x-amz-json-1.0": "application/x-amz-json-1.0"} {
 		p := newAWSJSON(jsonStyle{prefix: "X", version: version}, nil)
 		for name, send := range map[string]func(*httptest.ResponseRecorder){
 			"answer": func(w *httptest.ResponseRecorder) {
@@ -132,7 +133,8 @@ func TestTimesInRequests(t *testing.T) {
 	} {
 		var b binding
 		in := request{}
-		b.structure(reflect.ValueOf(&in).Elem(), newShape(reflect.TypeFor[request]()), "", func(*member) any { return c.from })
+		b.structure(reflect.ValueOf(&in).Elem(), newShape(reflect.TypeFor[request]()), "",
+			func(*member) any { return c.from })
 		switch {
 		case c.fault != "":
 			if len(b.faults) != 1 || b.faults[0].Message != c.fault {

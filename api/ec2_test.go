@@ -45,20 +45,33 @@ func TestCLINetworkACLs(t *testing.T) {
 	newCLI(t).runCLI(t, []step{
 		{"ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId", "vpc", "vpc-"},
 		{"ec2 create-subnet --vpc-id {vpc} --cidr-block 10.0.1.0/24 --query Subnet.SubnetId", "subnet", "subnet-"},
-		{"ec2 describe-network-acls --filters Name=default,Values=true Name=vpc-id,Values={vpc} --query NetworkAcls[0].NetworkAclId", "standard", "acl-"},
-		{"ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet} --query NetworkAcls[0].Associations[0].NetworkAclAssociationId", "association", "aclassoc-"},
-		{"ec2 create-network-acl --vpc-id {vpc} --client-token once --tag-specifications ResourceType=network-acl,Tags=[{Key=Name,Value=web}] --query NetworkAcl.NetworkAclId", "acl", "acl-"},
-		{"ec2 create-network-acl-entry --network-acl-id {acl} --rule-number 100 --protocol tcp --rule-action allow --ingress --cidr-block 10.0.0.0/8 --port-range From=80,To=81", "", ""},
-		{"ec2 create-network-acl-entry --network-acl-id {acl} --rule-number 100 --protocol tcp --rule-action allow --ingress --cidr-block 10.0.0.0/8 --port-range From=80,To=81", "", "NetworkAclEntryAlreadyExists"},
-		{"ec2 create-network-acl-entry --network-acl-id {acl} --rule-number 32767 --protocol -1 --rule-action allow --egress --cidr-block 0.0.0.0/0", "", "InvalidParameterValue"},
-		{"ec2 replace-network-acl-entry --network-acl-id {acl} --rule-number 100 --protocol icmp --rule-action deny --ingress --ipv6-cidr-block ::/0 --icmp-type-code Type=8,Code=-1", "", ""},
-		{"ec2 describe-network-acls --network-acl-ids {acl} --query NetworkAcls[0].Entries[?RuleNumber==`100`]|[0].[Protocol,RuleAction,Ipv6CidrBlock,IcmpTypeCode.Type]", "", `"deny"`},
-		{"ec2 delete-network-acl-entry --network-acl-id {acl} --rule-number 100 --egress", "", "InvalidNetworkAclEntry.NotFound"},
+		{"ec2 describe-network-acls --filters Name=default,Values=true Name=vpc-id,Values={vpc} --query " +
+			"NetworkAcls[0].NetworkAclId", "standard", "acl-"},
+		{"ec2 describe-network-acls --filters Name=association.subnet-id,Values={subnet} --query " +
+			"NetworkAcls[0].Associations[0].NetworkAclAssociationId", "association", "aclassoc-"},
+		{"ec2 create-network-acl --vpc-id {vpc} --client-token once --tag-specifications " +
+			"ResourceType=network-acl,Tags=[{Key=Name,Value=web}] --query NetworkAcl.NetworkAclId", "acl", "acl-"},
+		{"ec2 create-network-acl-entry --network-acl-id {acl} --rule-number 100 --protocol tcp --rule-action allow " +
+			"--ingress --cidr-block 10.0.0.0/8 --port-range From=80,To=81", "", ""},
+		{"ec2 create-network-acl-entry --network-acl-id {acl} --rule-number 100 --protocol tcp --rule-action allow " +
+			"--ingress --cidr-block 10.0.0.0/8 --port-range From=80,To=81", "", "NetworkAclEntryAlreadyExists"},
+		{"ec2 create-network-acl-entry --network-acl-id {acl} --rule-number 32767 --protocol -1 --rule-action allow " +
+			"--egress --cidr-block 0.0.0.0/0", "", "InvalidParameterValue"},
+		{"ec2 replace-network-acl-entry --network-acl-id {acl} --rule-number 100 --protocol icmp --rule-action deny " +
+			"--ingress --ipv6-cidr-block ::/0 --icmp-type-code Type=8,Code=-1", "", ""},
+		{"ec2 describe-network-acls --network-acl-ids {acl} --query " +
+			"NetworkAcls[0].Entries[?RuleNumber==`100`]|[0].[Protocol,RuleAction,Ipv6CidrBlock,IcmpTypeCode.Type]",
+			"", `"deny"`},
+		{"ec2 delete-network-acl-entry --network-acl-id {acl} --rule-number 100 --egress", "",
+			"InvalidNetworkAclEntry.NotFound"},
 		{"ec2 delete-network-acl-entry --network-acl-id {acl} --rule-number 100 --ingress", "", ""},
-		{"ec2 replace-network-acl-association --association-id {association} --network-acl-id {acl} --query NewAssociationId", "next", "aclassoc-"},
-		{"ec2 replace-network-acl-association --association-id {association} --network-acl-id {acl}", "", "InvalidAssociationID.NotFound"},
+		{"ec2 replace-network-acl-association --association-id {association} --network-acl-id {acl} --query NewAssociationId",
+			"next", "aclassoc-"},
+		{"ec2 replace-network-acl-association --association-id {association} --network-acl-id {acl}", "",
+			"InvalidAssociationID.NotFound"},
 		{"ec2 delete-network-acl --network-acl-id {acl}", "", "DependencyViolation"},
-		{"ec2 replace-network-acl-association --association-id {next} --network-acl-id {standard} --query NewAssociationId", "", "aclassoc-"},
+		{"ec2 replace-network-acl-association --association-id {next} --network-acl-id {standard} --query NewAssociationId",
+			"", "aclassoc-"},
 		{"ec2 delete-network-acl --network-acl-id {acl}", "", ""},
 		{"ec2 describe-network-acls --network-acl-ids {acl}", "", "InvalidNetworkAclID.NotFound"},
 	})

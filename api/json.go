@@ -12,7 +12,7 @@ import (
 // maxDepth bounds how deep a body may nest. The deepest request of the API needs 8 levels.
 const maxDepth = 32
 
-// maxValues bounds how many values a body may have, each of which takes more memory than room in the body. Those of the
+// maxValues bounds how many values a body may have: each takes more memory than room in the body. Those of the
 // largest requests have a few thousand.
 const maxValues = 100_000
 

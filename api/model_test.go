@@ -47,8 +47,8 @@ var folders = map[string]string{
 	"lambda": "../aws/lambda", "organizations": "../aws/organizations", "sts": "../aws/sts",
 }
 
-// readModel reads what the project keeps of the published model of a service, with the names of the members that are not
-// served. internal/trimmodel makes it.
+// readModel reads what the project keeps of the published model of a service, with the names of the members that are
+// not served. internal/trimmodel makes it.
 func readModel(t *testing.T, service string) *model {
 	t.Helper()
 	kept, err := apimodel.Read(folders[service] + "/model.json")

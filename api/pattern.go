@@ -91,8 +91,8 @@ func patternRule(name string) (func(string) string, error) {
 	return p.fault, nil
 }
 
-// matchRule is the rule for a pattern that stands in the tag itself, with the characters that part constraints escaped. A
-// pattern of a model is about the whole text.
+// matchRule is the rule for a pattern that stands in the tag itself, with the characters that part constraints escaped.
+// A pattern of a model is about the whole text.
 func matchRule(escaped string) (func(string) string, error) {
 	written, err := url.PathUnescape(escaped)
 	if err != nil {

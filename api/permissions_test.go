@@ -47,7 +47,8 @@ func (p plane) estate(t *testing.T) map[string]any {
 	subnet := made(t, e.CreateSubnet, ec2.CreateSubnetRequest{VPCID: vpc, CIDRBlock: "10.0.1.0/24"}).Subnet.ID
 	group := made(t, e.CreateSecurityGroup, ec2.CreateSecurityGroupRequest{VPCID: vpc, Name: "web", Description: "web"}).ID
 	instances := made(t, e.RunInstances, ec2.RunInstancesRequest{ImageID: "ami-1", SubnetID: subnet, MinCount: new(int32(3))}).Instances
-	list := made(t, e.CreateManagedPrefixList, ec2.CreateManagedPrefixListRequest{Name: "offices", MaxEntries: 9, Family: "IPv4"}).List.ID
+	list := made(t, e.CreateManagedPrefixList, ec2.CreateManagedPrefixListRequest{Name: "offices", MaxEntries: 9,
+		Family: "IPv4"}).List.ID
 	acl := made(t, e.CreateNetworkACL, ec2.CreateNetworkACLRequest{VPCID: vpc}).ACL.ID
 	made(t, i.CreateUser, iam.CreateUserRequest{Name: "ada"})
 	made(t, i.CreateGroup, iam.CreateGroupRequest{Name: "team"})
@@ -223,7 +224,8 @@ func (p plane) needed(t *testing.T, action string, call func() error) (needed []
 }
 
 // ids are the parts of ids that differ from run to run.
-var ids = regexp.MustCompile(`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b`)
+var ids = regexp.MustCompile(
+	`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b`)
 
 func tell(name string, needed []permission) string {
 	text := name + "\n"

@@ -159,7 +159,7 @@ func (e *element) value(s *shape) any {
 	return text(e.text)
 }
 
-// unknown is an element of which nothing is known.
+// unknown is an element that no shape has.
 func (e *element) unknown() any {
 	if len(e.children) == 0 {
 		return text(e.text)

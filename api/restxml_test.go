@@ -67,7 +67,8 @@ func TestRESTXMLRequests(t *testing.T) {
 	r := httptest.NewRequest("POST", "/2026/vpc/a%2Fb?dry=true", nil)
 	r.Header.Set("X-Caller", "ada")
 	op, input, err := danceService().decode(r, []byte(strings.Replace(danceBody, "waltz &amp; so", "waltz", 1)))
-	want := &danceRequest{"a/b", true, "ada", "waltz", new(int32(3)), 0.5, []footfall{{"left"}, {"right"}}, []string{"a", "b"},
+	want := &danceRequest{"a/b", true, "ada", "waltz", new(int32(3)), 0.5, []footfall{{"left"}, {"right"}},
+		[]string{"a", "b"},
 		&partner{}}
 	if err != nil || op.name != "Dance" || !reflect.DeepEqual(input, want) {
 		t.Errorf("got %+v, %v", input, err)
@@ -83,13 +84,15 @@ func TestRESTXMLFaults(t *testing.T) {
 		{"/2026/vpc/a", "<R><Name>a</Name><Count>x</Count></R>", `InvalidInput: Count must be an integer, is "x"`},
 		{"/2026/vpc/a", "<R><Name>a</Name><Ratio>x</Ratio></R>", `InvalidInput: Ratio must be a number, is a string`},
 		{"/2026/vpc/a", "<R><Name>a</Name><Ratio>NaN</Ratio></R>", `InvalidInput: Ratio must be a number, is a string`},
-		{"/2026/vpc/a", "<R><Name>a</Name><Hat><Size>9</Size></Hat></R>", `InvalidInput: The member "Hat.Size" is not recognized`},
+		{"/2026/vpc/a", "<R><Name>a</Name><Hat><Size>9</Size></Hat></R>",
+			`InvalidInput: The member "Hat.Size" is not recognized`},
 		{"/2026/vpc/a", "<R><Name>a</Name><Song>x</Song></R>", ""},
 		{"/2026/vpc/a?x=y", "<R><Name>a</Name></R>", `InvalidInput: The member "x" is not recognized`},
 		{"/2026/vpc/a", "<R><Name>a</R>", "MalformedXML: the body is not valid XML"},
 		{"/2026/vpc/a", "<R/><R/>", "MalformedXML: the body must be one element, has 2"},
 		{"/2026/vpc/a", "text", "MalformedXML: the body must be one element, has 0"},
-		{"/2026/vpc/a", "<!DOCTYPE R [<!ENTITY a \"b\">]><R><Name>&a;</Name></R>", "MalformedXML: the body has a document type"},
+		{"/2026/vpc/a", "<!DOCTYPE R [<!ENTITY a \"b\">]><R><Name>&a;</Name></R>",
+			"MalformedXML: the body has a document type"},
 		{"/2026/vpc/a", "<R><Name>&a;</Name></R>", "MalformedXML: the body is not valid XML"},
 		{"/2026/vpc/a", "<R>\xff</R>", "MalformedXML: the body is not valid UTF-8"},
 		{"/2026/vpc/a", strings.Repeat("<R>", maxDepth+2), "MalformedXML: the body has more than"},
@@ -134,7 +137,8 @@ func TestRESTXMLErrors(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		danceService().refuse(w, c.err, "id")
-		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || !strings.Contains(w.Body.String(), "<RequestId>id") {
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) ||
+			!strings.Contains(w.Body.String(), "<RequestId>id") {
 			t.Errorf("got %d %s, want %s", w.Code, w.Body, c.want)
 		}
 	}

@@ -141,7 +141,7 @@ func fixed(status int32) lattice.RuleAction {
 	return lattice.RuleAction{FixedResponse: &lattice.FixedResponseAction{StatusCode: status}}
 }
 
-// settle makes everything ACTIVE that has been made: in the place of the nodes, of which there is none yet, it reports
+// settle makes everything ACTIVE that has been made: in the place of the nodes, since none runs yet, it reports
 // that all is served.
 func (b *builder) settle(objects *store.Store) error {
 	ctx, cancel := context.WithCancel(b.ctx)

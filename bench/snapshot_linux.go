@@ -42,7 +42,7 @@ var generatedName = lattice.DomainName("bench", serviceID, region)
 // plan is what is compiled: a service that forwards everything to a single target.
 type plan struct {
 	setup
-	rules  int  // before the last of which nothing matches; 0 leaves all to the default rule
+	rules  int  // only the last matches; 0 leaves all to the default rule
 	signed bool // every request must be signed, and three policies must allow it
 }
 

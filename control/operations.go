@@ -12,50 +12,138 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	BatchUpdateRule(in *lattice.BatchUpdateRuleRequest) (*lattice.BatchUpdateRuleResponse, error)
-	CreateListener(in *lattice.CreateListenerRequest) (*lattice.CreateListenerResponse, error)
-	CreateRule(in *lattice.CreateRuleRequest) (*lattice.CreateRuleResponse, error)
-	CreateService(in *lattice.CreateServiceRequest) (*lattice.CreateServiceResponse, error)
-	CreateServiceNetwork(in *lattice.CreateServiceNetworkRequest) (*lattice.CreateServiceNetworkResponse, error)
-	CreateServiceNetworkServiceAssociation(in *lattice.CreateServiceNetworkServiceAssociationRequest) (*lattice.CreateServiceNetworkServiceAssociationResponse, error)
-	CreateServiceNetworkVPCAssociation(in *lattice.CreateServiceNetworkVPCAssociationRequest) (*lattice.CreateServiceNetworkVPCAssociationResponse, error)
-	CreateTargetGroup(in *lattice.CreateTargetGroupRequest) (*lattice.CreateTargetGroupResponse, error)
-	DeleteAuthPolicy(in *lattice.DeleteAuthPolicyRequest) (*lattice.Empty, error)
-	DeleteListener(in *lattice.DeleteListenerRequest) (*lattice.Empty, error)
-	DeleteRule(in *lattice.DeleteRuleRequest) (*lattice.Empty, error)
-	DeleteService(in *lattice.DeleteServiceRequest) (*lattice.DeleteServiceResponse, error)
-	DeleteServiceNetwork(in *lattice.DeleteServiceNetworkRequest) (*lattice.Empty, error)
-	DeleteServiceNetworkServiceAssociation(in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteServiceNetworkServiceAssociationResponse, error)
-	DeleteServiceNetworkVPCAssociation(in *lattice.DeleteServiceNetworkVPCAssociationRequest) (*lattice.DeleteServiceNetworkVPCAssociationResponse, error)
-	DeleteTargetGroup(in *lattice.DeleteTargetGroupRequest) (*lattice.DeleteTargetGroupResponse, error)
-	DeregisterTargets(in *lattice.DeregisterTargetsRequest) (*lattice.DeregisterTargetsResponse, error)
-	GetAuthPolicy(in *lattice.GetAuthPolicyRequest) (*lattice.GetAuthPolicyResponse, error)
-	GetListener(in *lattice.GetListenerRequest) (*lattice.GetListenerResponse, error)
-	GetRule(in *lattice.GetRuleRequest) (*lattice.GetRuleResponse, error)
-	GetService(in *lattice.GetServiceRequest) (*lattice.GetServiceResponse, error)
-	GetServiceNetwork(in *lattice.GetServiceNetworkRequest) (*lattice.GetServiceNetworkResponse, error)
-	GetServiceNetworkServiceAssociation(in *lattice.GetServiceNetworkServiceAssociationRequest) (*lattice.GetServiceNetworkServiceAssociationResponse, error)
-	GetServiceNetworkVPCAssociation(in *lattice.GetServiceNetworkVPCAssociationRequest) (*lattice.GetServiceNetworkVPCAssociationResponse, error)
-	GetTargetGroup(in *lattice.GetTargetGroupRequest) (*lattice.GetTargetGroupResponse, error)
-	ListListeners(in *lattice.ListListenersRequest) (*lattice.List[lattice.ListenerSummary], error)
-	ListRules(in *lattice.ListRulesRequest) (*lattice.List[lattice.RuleSummary], error)
-	ListServiceNetworkServiceAssociations(in *lattice.ListServiceNetworkServiceAssociationsRequest) (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error)
-	ListServiceNetworkVPCAssociations(in *lattice.ListServiceNetworkVPCAssociationsRequest) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error)
-	ListServiceNetworks(in *lattice.ListServiceNetworksRequest) (*lattice.List[lattice.ServiceNetworkSummary], error)
-	ListServices(in *lattice.ListServicesRequest) (*lattice.List[lattice.ServiceSummary], error)
-	ListTagsForResource(in *lattice.ListTagsForResourceRequest) (*lattice.ListTagsForResourceResponse, error)
-	ListTargetGroups(in *lattice.ListTargetGroupsRequest) (*lattice.List[lattice.TargetGroupSummary], error)
-	ListTargets(in *lattice.ListTargetsRequest) (*lattice.List[lattice.TargetSummary], error)
-	PutAuthPolicy(in *lattice.PutAuthPolicyRequest) (*lattice.PutAuthPolicyResponse, error)
-	RegisterTargets(in *lattice.RegisterTargetsRequest) (*lattice.RegisterTargetsResponse, error)
-	TagResource(in *lattice.TagResourceRequest) (*lattice.Empty, error)
-	UntagResource(in *lattice.UntagResourceRequest) (*lattice.Empty, error)
-	UpdateListener(in *lattice.UpdateListenerRequest) (*lattice.UpdateListenerResponse, error)
-	UpdateRule(in *lattice.UpdateRuleRequest) (*lattice.UpdateRuleResponse, error)
-	UpdateService(in *lattice.UpdateServiceRequest) (*lattice.UpdateServiceResponse, error)
-	UpdateServiceNetwork(in *lattice.UpdateServiceNetworkRequest) (*lattice.UpdateServiceNetworkResponse, error)
-	UpdateServiceNetworkVPCAssociation(in *lattice.UpdateServiceNetworkVPCAssociationRequest) (*lattice.UpdateServiceNetworkVPCAssociationResponse, error)
-	UpdateTargetGroup(in *lattice.UpdateTargetGroupRequest) (*lattice.UpdateTargetGroupResponse, error)
+	BatchUpdateRule(
+		in *lattice.BatchUpdateRuleRequest,
+	) (*lattice.BatchUpdateRuleResponse, error)
+	CreateListener(
+		in *lattice.CreateListenerRequest,
+	) (*lattice.CreateListenerResponse, error)
+	CreateRule(
+		in *lattice.CreateRuleRequest,
+	) (*lattice.CreateRuleResponse, error)
+	CreateService(
+		in *lattice.CreateServiceRequest,
+	) (*lattice.CreateServiceResponse, error)
+	CreateServiceNetwork(
+		in *lattice.CreateServiceNetworkRequest,
+	) (*lattice.CreateServiceNetworkResponse, error)
+	CreateServiceNetworkServiceAssociation(
+		in *lattice.CreateServiceNetworkServiceAssociationRequest,
+	) (*lattice.CreateServiceNetworkServiceAssociationResponse, error)
+	CreateServiceNetworkVPCAssociation(
+		in *lattice.CreateServiceNetworkVPCAssociationRequest,
+	) (*lattice.CreateServiceNetworkVPCAssociationResponse, error)
+	CreateTargetGroup(
+		in *lattice.CreateTargetGroupRequest,
+	) (*lattice.CreateTargetGroupResponse, error)
+	DeleteAuthPolicy(
+		in *lattice.DeleteAuthPolicyRequest,
+	) (*lattice.Empty, error)
+	DeleteListener(
+		in *lattice.DeleteListenerRequest,
+	) (*lattice.Empty, error)
+	DeleteRule(
+		in *lattice.DeleteRuleRequest,
+	) (*lattice.Empty, error)
+	DeleteService(
+		in *lattice.DeleteServiceRequest,
+	) (*lattice.DeleteServiceResponse, error)
+	DeleteServiceNetwork(
+		in *lattice.DeleteServiceNetworkRequest,
+	) (*lattice.Empty, error)
+	DeleteServiceNetworkServiceAssociation(
+		in *lattice.DeleteServiceNetworkServiceAssociationRequest,
+	) (*lattice.DeleteServiceNetworkServiceAssociationResponse, error)
+	DeleteServiceNetworkVPCAssociation(
+		in *lattice.DeleteServiceNetworkVPCAssociationRequest,
+	) (*lattice.DeleteServiceNetworkVPCAssociationResponse, error)
+	DeleteTargetGroup(
+		in *lattice.DeleteTargetGroupRequest,
+	) (*lattice.DeleteTargetGroupResponse, error)
+	DeregisterTargets(
+		in *lattice.DeregisterTargetsRequest,
+	) (*lattice.DeregisterTargetsResponse, error)
+	GetAuthPolicy(
+		in *lattice.GetAuthPolicyRequest,
+	) (*lattice.GetAuthPolicyResponse, error)
+	GetListener(
+		in *lattice.GetListenerRequest,
+	) (*lattice.GetListenerResponse, error)
+	GetRule(
+		in *lattice.GetRuleRequest,
+	) (*lattice.GetRuleResponse, error)
+	GetService(
+		in *lattice.GetServiceRequest,
+	) (*lattice.GetServiceResponse, error)
+	GetServiceNetwork(
+		in *lattice.GetServiceNetworkRequest,
+	) (*lattice.GetServiceNetworkResponse, error)
+	GetServiceNetworkServiceAssociation(
+		in *lattice.GetServiceNetworkServiceAssociationRequest,
+	) (*lattice.GetServiceNetworkServiceAssociationResponse, error)
+	GetServiceNetworkVPCAssociation(
+		in *lattice.GetServiceNetworkVPCAssociationRequest,
+	) (*lattice.GetServiceNetworkVPCAssociationResponse, error)
+	GetTargetGroup(
+		in *lattice.GetTargetGroupRequest,
+	) (*lattice.GetTargetGroupResponse, error)
+	ListListeners(
+		in *lattice.ListListenersRequest,
+	) (*lattice.List[lattice.ListenerSummary], error)
+	ListRules(
+		in *lattice.ListRulesRequest,
+	) (*lattice.List[lattice.RuleSummary], error)
+	ListServiceNetworkServiceAssociations(
+		in *lattice.ListServiceNetworkServiceAssociationsRequest,
+	) (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error)
+	ListServiceNetworkVPCAssociations(
+		in *lattice.ListServiceNetworkVPCAssociationsRequest,
+	) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error)
+	ListServiceNetworks(
+		in *lattice.ListServiceNetworksRequest,
+	) (*lattice.List[lattice.ServiceNetworkSummary], error)
+	ListServices(
+		in *lattice.ListServicesRequest,
+	) (*lattice.List[lattice.ServiceSummary], error)
+	ListTagsForResource(
+		in *lattice.ListTagsForResourceRequest,
+	) (*lattice.ListTagsForResourceResponse, error)
+	ListTargetGroups(
+		in *lattice.ListTargetGroupsRequest,
+	) (*lattice.List[lattice.TargetGroupSummary], error)
+	ListTargets(
+		in *lattice.ListTargetsRequest,
+	) (*lattice.List[lattice.TargetSummary], error)
+	PutAuthPolicy(
+		in *lattice.PutAuthPolicyRequest,
+	) (*lattice.PutAuthPolicyResponse, error)
+	RegisterTargets(
+		in *lattice.RegisterTargetsRequest,
+	) (*lattice.RegisterTargetsResponse, error)
+	TagResource(
+		in *lattice.TagResourceRequest,
+	) (*lattice.Empty, error)
+	UntagResource(
+		in *lattice.UntagResourceRequest,
+	) (*lattice.Empty, error)
+	UpdateListener(
+		in *lattice.UpdateListenerRequest,
+	) (*lattice.UpdateListenerResponse, error)
+	UpdateRule(
+		in *lattice.UpdateRuleRequest,
+	) (*lattice.UpdateRuleResponse, error)
+	UpdateService(
+		in *lattice.UpdateServiceRequest,
+	) (*lattice.UpdateServiceResponse, error)
+	UpdateServiceNetwork(
+		in *lattice.UpdateServiceNetworkRequest,
+	) (*lattice.UpdateServiceNetworkResponse, error)
+	UpdateServiceNetworkVPCAssociation(
+		in *lattice.UpdateServiceNetworkVPCAssociationRequest,
+	) (*lattice.UpdateServiceNetworkVPCAssociationResponse, error)
+	UpdateTargetGroup(
+		in *lattice.UpdateTargetGroupRequest,
+	) (*lattice.UpdateTargetGroupResponse, error)
 }
 
 // A call has to have them all.

@@ -73,13 +73,14 @@ func scan[T, S any](op *call, n noun[T], parents string, keep func(*T) bool, sum
 // all keeps everything.
 func all[T any](*T) bool { return true }
 
-// summarise is for summaries of which the noun holds all.
+// summarise is for summaries that the noun holds whole.
 func summarise[S, T any](summary func(*T) *S) func(*T) (*S, error) {
 	return func(value *T) (*S, error) { return summary(value), nil }
 }
 
 // list is a listing of all that the caller owns of a kind, or has below a path.
-func list[S, T any](op *call, page lattice.Page, n noun[T], parents string, summary func(*T) *S) (*lattice.List[S], error) {
+func list[S, T any](op *call, page lattice.Page, n noun[T], parents string,
+	summary func(*T) *S) (*lattice.List[S], error) {
 	return paginate(op, page, parents, scan(op, n, parents, all, summarise(summary)))
 }
 

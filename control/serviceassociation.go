@@ -49,7 +49,8 @@ func (op *call) GetServiceNetworkServiceAssociation(
 
 // DeleteServiceNetworkServiceAssociation begins the deletion of an association.
 func (op *call) DeleteServiceNetworkServiceAssociation(
-	in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteServiceNetworkServiceAssociationResponse, error) {
+	in *lattice.DeleteServiceNetworkServiceAssociationRequest) (*lattice.DeleteServiceNetworkServiceAssociationResponse,
+	error) {
 	association, err := serviceAssociations.settled(serviceAssociations.find(op, "", in.Identifier))
 	if err != nil {
 		return nil, err

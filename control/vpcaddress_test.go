@@ -20,14 +20,15 @@ func (w *world) addressOf(association string) (address string) {
 	return address
 }
 
-// TestAddressesOfVPCAssociations gives each VPC's associations addresses of their own, of which each is free again when
+// TestAddressesOfVPCAssociations gives each VPC's associations addresses of their own: each is free again when
 // its association is gone.
 func TestAddressesOfVPCAssociations(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	network, one, two := w.network("retail"), w.vpc("one"), w.vpc("two")
 	first := w.associateVPC(network, one)
-	if got, other := w.addressOf(first), w.addressOf(w.associateVPC(network, two)); got != "169.254.171.1" || other != got {
+	if got, other := w.addressOf(first), w.addressOf(w.associateVPC(network, two)); got != "169.254.171.1" ||
+		other != got {
 		t.Errorf("two VPCs have %s and %s", got, other)
 	}
 	// Only the API keeps a VPC from having a second association.

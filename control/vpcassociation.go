@@ -120,8 +120,9 @@ func freeAddress(tx *store.Tx, vpc string) (netip.Addr, error) {
 			return a, nil
 		}
 	}
-	return netip.Addr{}, lattice.ConflictError(lattice.KindServiceNetworkVPCAssociation, vpc, "VPC %s has no address left "+
-		"from %s to %s; delete an association", vpc, addressing.FirstDoor, addressing.LastDoor)
+	return netip.Addr{}, lattice.ConflictError(lattice.KindServiceNetworkVPCAssociation, vpc,
+		"VPC %s has no address left "+
+			"from %s to %s; delete an association", vpc, addressing.FirstDoor, addressing.LastDoor)
 }
 
 // completeAddresses claims the addresses of associations from before they kept theirs, unless it has been done.

@@ -1,6 +1,6 @@
-// Package dataplane keeps the doors of VPCs open: a listener at each address of a door for each port on which some service
-// behind it listens. A Plane follows the node's snapshots and holds the current one, behind one pointer, for everybody who
-// serves.
+// Package dataplane keeps the doors of VPCs open: a listener at each address of a door for each port on which some
+// service behind it listens. A Plane follows the node's snapshots and holds the current one, behind one pointer, for
+// everybody who serves.
 package dataplane
 
 import (
@@ -30,9 +30,9 @@ type Network interface {
 type Config struct {
 	// Network opens the listeners. Required.
 	Network Network
-	// Serve serves a connection that came in at a port of a door, and returns nil when it is done with it; the Plane closes
-	// it then. Where there is nothing to do but to wait for the peer it may return a Pause, and the Plane waits in its
-	// stead. When finish ends, the request at hand may be finished and no other begun. When cut ends, because that
+	// Serve serves a connection that came in at a port of a door, and returns nil when it is done with it; the Plane
+	// closes it then. Where there is nothing to do but to wait for the peer it may return a Pause, and the Plane waits in
+	// its stead. When finish ends, the request at hand may be finished and no other begun. When cut ends, because that
 	// took too long or the VPC is gone, the connection has been closed under Serve's hands, and Serve has to return.
 	// Required.
 	Serve func(finish, cut context.Context, conn net.Conn, at snapshot.DoorPort) *parking.Pause
@@ -97,8 +97,8 @@ func (p *Plane) Snapshot() *snapshot.Snapshot { return p.current.Load() }
 // what the snapshot calls for is open and nothing else. Connections through a port that is closed finish the request they
 // are at; those of a VPC that is gone are cut.
 //
-// What could not be opened is in the result, each port of a door by itself. All else has been applied then, and the next
-// Apply, of the same snapshot too, tries these again. What is not open when ctx ends has failed with
+// What could not be opened is in the result, each port of a door by itself. All else has been applied then, and the
+// next Apply, of the same snapshot too, tries these again. What is not open when ctx ends has failed with
 // containment.ErrUntried. IPv6 is served where the network has it. A Plane that is closed fails at the zero DoorPort.
 func (p *Plane) Apply(ctx context.Context, s *snapshot.Snapshot) (failed containment.Failures[snapshot.DoorPort]) {
 	p.mu.Lock()
@@ -135,7 +135,8 @@ func (p *Plane) shut(s *snapshot.Snapshot) {
 }
 
 // open opens the doors that are missing, and returns them. Nobody is let in yet. The caller holds mu.
-func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot, failed *containment.Failures[snapshot.DoorPort]) (opened []*door) {
+func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot,
+	failed *containment.Failures[snapshot.DoorPort]) (opened []*door) {
 	for id, vpc := range s.VPCs.All() {
 		for i := range vpc.Doors {
 			wanted, at := &vpc.Doors[i], p.place(id)

@@ -9,8 +9,8 @@ import (
 	"pergola/snapshot"
 )
 
-// TestSeveralDoorsOfAVPC opens each door at its own place and address, closes one without the other, and moves one whose
-// addresses have changed.
+// TestSeveralDoorsOfAVPC opens each door at its own place and address, closes one without the other, and moves one
+// whose addresses have changed.
 func TestSeveralDoorsOfAVPC(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, hold, 0)

@@ -38,8 +38,8 @@ type instance struct {
 //
 // What fails, fails alone: it is in the result, by the place that could not be made or removed, and all the rest has
 // been applied. The same call tries again what is missing. The instances of a VPC that failed, or whose filter did, are
-// not tried and not named: what the VPC had before, it has. What has not been made when ctx ends has failed with containment.ErrUntried. A fabric that is closed fails at
-// the zero Place.
+// not tried and not named: what the VPC had before, it has. What has not been made when ctx ends has failed with
+// containment.ErrUntried. A fabric that is closed fails at the zero Place.
 func (f *Fabric) Apply(ctx context.Context, vpcs []VPC) (failed containment.Failures[Place]) {
 	f.changing.Lock()
 	defer f.changing.Unlock()

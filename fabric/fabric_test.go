@@ -71,7 +71,8 @@ func TestOwnAddressesOnly(t *testing.T) {
 // TestFault_B1_OverIPv6AClientIsKnownByItsVPCsAddress: that it uses another is the fabric's affair.
 func TestFault_B1_OverIPv6AClientIsKnownByItsVPCsAddress(t *testing.T) {
 	each(t, func(t *testing.T, f *Fabric) {
-		at := netip.AddrPortFrom(addressing.Spell(addressing.ServiceNetworks6, netip.MustParseAddr("169.254.171.33")), 443).String()
+		at := netip.AddrPortFrom(addressing.Spell(addressing.ServiceNetworks6, netip.MustParseAddr("169.254.171.33")),
+			443).String()
 		l, err := f.Listen(t.Context(), routerA, "tcp6", netip.MustParseAddrPort(at))
 		if err != nil {
 			t.Skip("no IPv6 here: ", err)

@@ -20,8 +20,8 @@ import (
 // address that it documents (169.254.169.123, .250, .251, .253 and .254 are taken).
 var controlPlane = netip.MustParseAddr("169.254.169.252")
 
-// Router is how a packet filter sees the router of a VPC: its own addresses are never filtered, and the IPv6 addresses that
-// stand for IPv4 ones are judged as these.
+// Router is how a packet filter sees the router of a VPC: its own addresses are never filtered, and the IPv6 addresses
+// that stand for IPv4 ones are judged as these.
 func Router(cidr netip.Prefix) packetfilter.Router {
 	return packetfilter.Router{
 		Unfiltered: []netip.Addr{addressing.Router(cidr), addressing.Resolver(cidr), resolverLink, metadata, controlPlane},
@@ -128,7 +128,8 @@ func (r *loopbackRouter) drops() ([]packetfilter.Drop, error) {
 func (l *loopbackFilter) drops(from netip.Addr, to netip.AddrPort) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	steps := l.model.Connection(packetfilter.Flow{Protocol: syscall.IPPROTO_TCP, From: netip.AddrPortFrom(from, anyPort), To: to})
+	steps := l.model.Connection(packetfilter.Flow{Protocol: syscall.IPPROTO_TCP, From: netip.AddrPortFrom(from, anyPort),
+		To: to})
 	if packetfilter.Passed(steps) {
 		return false
 	}

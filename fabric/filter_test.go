@@ -25,7 +25,8 @@ const (
 
 // rule allows TCP at a port.
 func rule(egress bool, prefix string, port uint16) packetfilter.Rule {
-	return packetfilter.Rule{ID: "sgr-" + prefix, Egress: egress, Traffic: packetfilter.Traffic{Protocol: 6, From: port, To: port},
+	return packetfilter.Rule{ID: "sgr-" + prefix, Egress: egress, Traffic: packetfilter.Traffic{Protocol: 6,
+		From: port, To: port},
 		Peer: packetfilter.Peer{Prefix: netip.MustParsePrefix(prefix)}}
 }
 
@@ -35,8 +36,8 @@ func aclRule(number int, egress bool, ports [2]uint16) packetfilter.ACLRule {
 		Traffic: packetfilter.Traffic{Protocol: 6, From: ports[0], To: ports[1]}}
 }
 
-// openFilter lets i-1, a client, and i-2, a target, speak with each other and with the service network, by what is needed for
-// that and nothing more.
+// openFilter lets i-1, a client, and i-2, a target, speak with each other and with the service network, by what is
+// needed for that and nothing more.
 func openFilter() *packetfilter.Filter {
 	low, high := [2]uint16{1, 1023}, [2]uint16{1024, 65535}
 	acl := func(id string) *packetfilter.ACL {
@@ -59,7 +60,8 @@ func openFilter() *packetfilter.Filter {
 			{ID: "i-1", Addresses: []netip.Addr{netip.MustParseAddr("10.20.1.10")}, Groups: []string{clients}},
 			{ID: "i-2", Addresses: []netip.Addr{netip.MustParseAddr("10.20.1.11")}, Groups: []string{targets}},
 		},
-		Doors: []packetfilter.Door{{ID: "snva-1", Addresses: []netip.Addr{netip.MustParseAddr("169.254.171.1")}, Groups: []string{entrants}}},
+		Doors: []packetfilter.Door{{ID: "snva-1", Addresses: []netip.Addr{netip.MustParseAddr("169.254.171.1")},
+			Groups: []string{entrants}}},
 	}
 }
 
@@ -68,16 +70,18 @@ func without(f *packetfilter.Filter, id string, egress bool, port uint16) *packe
 	f.Groups, f.ACLs = slices.Clone(f.Groups), slices.Clone(f.ACLs)
 	for i, g := range f.Groups {
 		if g.ID == id {
-			f.Groups[i] = &packetfilter.Group{ID: id, Rules: slices.DeleteFunc(slices.Clone(g.Rules), func(r packetfilter.Rule) bool {
-				return r.Egress == egress && r.From <= port && port <= r.To
-			})}
+			f.Groups[i] = &packetfilter.Group{ID: id, Rules: slices.DeleteFunc(slices.Clone(g.Rules),
+				func(r packetfilter.Rule) bool {
+					return r.Egress == egress && r.From <= port && port <= r.To
+				})}
 		}
 	}
 	for i, a := range f.ACLs {
 		if a.ID == id {
-			f.ACLs[i] = &packetfilter.ACL{ID: id, Rules: slices.DeleteFunc(slices.Clone(a.Rules), func(r packetfilter.ACLRule) bool {
-				return r.Egress == egress && r.From <= port && port <= r.To
-			})}
+			f.ACLs[i] = &packetfilter.ACL{ID: id, Rules: slices.DeleteFunc(slices.Clone(a.Rules),
+				func(r packetfilter.ACLRule) bool {
+					return r.Egress == egress && r.From <= port && port <= r.To
+				})}
 		}
 	}
 	return f
@@ -216,14 +220,16 @@ func TestAFilterThatFailsOpensNothing(t *testing.T) {
 		vpc.Filter = openFilter()
 		apply(t, f, vpc, testVPC("vpc-b"))
 		broken := *vpc.Filter
-		broken.Doors = []packetfilter.Door{{ID: "snva-1", Addresses: []netip.Addr{netip.MustParseAddr("169.254.171.1")}, Groups: []string{"sg-none"}}}
+		broken.Doors = []packetfilter.Door{{ID: "snva-1", Addresses: []netip.Addr{netip.MustParseAddr("169.254.171.1")},
+			Groups: []string{"sg-none"}}}
 		vpc.Filter = &broken
 		vpc.Instances = append(vpc.Instances, Instance{"i-9", netip.MustParseAddr("10.20.1.99")})
 		failed := f.Apply(t.Context(), []VPC{vpc, testVPC("vpc-b")})
 		if err := failed[Place{VPC: "vpc-a"}]; len(failed) != 1 || err == nil || !strings.Contains(err.Error(), "sg-none") {
 			t.Errorf("failed %v", failed)
 		}
-		if _, err := f.Listen(t.Context(), Place{"vpc-a", "i-9"}, "tcp4", netip.MustParseAddrPort("10.20.1.99:80")); !errors.Is(err, ErrNoPlace) {
+		if _, err := f.Listen(t.Context(), Place{"vpc-a", "i-9"}, "tcp4",
+			netip.MustParseAddrPort("10.20.1.99:80")); !errors.Is(err, ErrNoPlace) {
 			t.Errorf("an instance was made that nothing filters: %v", err)
 		}
 		greet(t, listen(t, f, routerA, "169.254.171.1:80"), "service")
@@ -326,7 +332,8 @@ func TestTheProxyKeepsSilent(t *testing.T) {
 			t.Fatal(err)
 		}
 		heard, err := io.ReadAll(c)
-		if want := map[string]string{"SOCKS": "\x05\x02\x01\x00"}[name]; string(heard) != want || err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		if want := map[string]string{"SOCKS": "\x05\x02\x01\x00"}[name]; string(heard) != want || err != nil &&
+			!errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: heard %q, %v", name, heard, err)
 		}
 		c.Close()

@@ -5,9 +5,9 @@
 // It is a leaf: it imports the standard library only, and most other packages import it.
 //
 // A noun (Service, Rule, …) is what the store keeps, one JSON value each. A request or response (CreateServiceRequest,
-// ServiceSummary, …) is what crosses the wire. Both are plain data. The latter are in shapes.go, which is generated from
-// model.json, here and in the packages of the neighbours. Their field tags carry the constraints; package api enforces
-// them:
+// ServiceSummary, …) is what crosses the wire. Both are plain data. The latter are in shapes.go, which is generated
+// from model.json, here and in the packages of the neighbours. Their field tags carry the constraints; package api
+// enforces them:
 //
 //	uri:"name"      the member is a label of the request path
 //	query:"name"    the member is a query-string parameter

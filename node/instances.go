@@ -33,7 +33,8 @@ var (
 
 // Mirrored are the names of the kinds that a node has to have in its mirror.
 func Mirrored() []string {
-	return []string{ec2.KindInstance, ec2.KindUserData, ec2.KindVPC, ec2.KindSubnet, ec2.KindSecurityGroup, iam.KindInstanceProfile,
+	return []string{ec2.KindInstance, ec2.KindUserData, ec2.KindVPC, ec2.KindSubnet, ec2.KindSecurityGroup,
+		iam.KindInstanceProfile,
 		iam.KindRole}
 }
 

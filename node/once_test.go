@@ -129,8 +129,8 @@ func (e *estate) balancerSteps() []step {
 	}
 }
 
-// TestAChangeIsCompiledOnce makes, updates and ends resources, and counts the snapshots that a node compiles and applies
-// until the end of each change: one, however statuses move. Nodes are told of it at one revision.
+// TestAChangeIsCompiledOnce makes, updates and ends resources, and counts the snapshots that a node compiles and
+// applies until the end of each change: one, however statuses move. Nodes are told of it at one revision.
 func TestAChangeIsCompiledOnce(t *testing.T) {
 	e := &estate{world: newWorld(t)}
 	e.start()

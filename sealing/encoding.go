@@ -69,7 +69,7 @@ type reader struct {
 	failed bool
 }
 
-// size takes a length or a number of strings, neither of which can exceed the bytes that are left.
+// size takes a length or a number of strings: neither can exceed the bytes that are left.
 func (r *reader) size() int {
 	n, taken := binary.Uvarint(r.rest)
 	if r.failed = r.failed || taken <= 0 || n > uint64(len(r.rest)-taken); r.failed {

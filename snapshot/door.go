@@ -7,9 +7,9 @@ import (
 	"pergola/addressing"
 )
 
-// Door is a way for the clients of a VPC to reach a service network: addresses of the VPC at which nodes listen, on each
-// port on which some service of the network does. An association of the VPC makes one. A VPC may have several, and they
-// may lead to several networks.
+// Door is a way for the clients of a VPC to reach a service network: addresses of the VPC at which nodes listen, on
+// each port on which some service of the network does. An association of the VPC makes one. A VPC may have several, and
+// they may lead to several networks.
 type Door struct {
 	// Key is the key of the object that makes the door, such as "servicenetworkvpcassociation/snva-…". No other door of
 	// the VPC has it.

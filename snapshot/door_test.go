@@ -14,7 +14,8 @@ func twoDoors() []Change {
 	second := vpcAssociation("snva-2", "sn-2", "vpc-1", 9)
 	second.Address = netip.MustParseAddr("169.254.171.2")
 	return append(story(), aNetwork("sn-2"), put("servicenetworkvpcassociation/snva-2", second),
-		aService("svc-2"), aServiceAssociation("snsa-2", "sn-2", "svc-2", 3), aListener("svc-2", "listener-2", 80, fixed(404)),
+		aService("svc-2"), aServiceAssociation("snsa-2", "sn-2", "svc-2", 3),
+		aListener("svc-2", "listener-2", 80, fixed(404)),
 		namedService("svc-3", "parking.example.com"), aServiceAssociation("snsa-3", "sn-2", "svc-3", 4),
 		aListener("svc-3", "listener-3", 8080, fixed(404)))
 }
@@ -52,12 +53,14 @@ func TestAVPCReachesSeveralNetworks(t *testing.T) {
 		first:  {{"", netip.MustParseAddr("169.254.171.1")}, {"", netip.MustParseAddr("fd00:ec2:80::a9fe:ab01")}},
 		second: {{"", netip.MustParseAddr("169.254.171.2")}, {"", netip.MustParseAddr("fd00:ec2:80::a9fe:ab02")}},
 	} {
-		if got := vpc.Door(key); got == nil || !slices.Equal(got.Entries, want) || got.Port(80) == nil || got.Port(81) != nil ||
+		if got := vpc.Door(key); got == nil || !slices.Equal(got.Entries, want) || got.Port(80) == nil ||
+			got.Port(81) != nil ||
 			!slices.Equal(got.IPv4(), []netip.Addr{want[0].Address}) {
 			t.Errorf("the door %s is %+v", key, got)
 		}
 	}
-	if vpc.Door("servicenetworkvpcassociation/snva-9") != nil || (*VPC)(nil).Door(first) != nil || vpc.Door("x").Port(80) != nil {
+	if vpc.Door("servicenetworkvpcassociation/snva-9") != nil || (*VPC)(nil).Door(first) != nil ||
+		vpc.Door("x").Port(80) != nil {
 		t.Error("there are doors that nothing makes")
 	}
 	if door, _ := (*VPC)(nil).DoorTo([]byte("parking.example.com")); door != nil {

@@ -58,7 +58,8 @@ func TestLoadBalancersFollowTheirInstances(t *testing.T) {
 		forward[0].Group != l.TargetGroups.Get("group-1") {
 		t.Errorf("the listener forwards to %v", forward)
 	}
-	moved := build(t, aBalancer("elb-1", "vpc-1", "group-1"), aBalancerGroup("group-1", "i-1"), anInstance("i-1", "vpc-1", "10.0.0.5", lattice.StatusGone))
+	moved := build(t, aBalancer("elb-1", "vpc-1", "group-1"), aBalancerGroup("group-1", "i-1"),
+		anInstance("i-1", "vpc-1", "10.0.0.5", lattice.StatusGone))
 	if moved.LoadBalancers.Get("elb-1").TargetGroups.Get("group-1").Targets[0].Address.IsValid() {
 		t.Error("a terminated instance has an address")
 	}

@@ -196,8 +196,8 @@ func (p ports) remove(name string, l *Listener) {
 	}
 }
 
-// compileVPCs compiles the VPCs that changed and returns all VPCs. If only the service networks of one changed, it keeps
-// all but its doors.
+// compileVPCs compiles the VPCs that changed and returns all VPCs. If only the service networks of one changed, it
+// keeps all but its doors.
 func (c *Compiler) compileVPCs() table.Table[*VPC] {
 	all := c.current.VPCs
 	for v, stale := range c.staleVPCs {

@@ -2,7 +2,7 @@ package acm
 
 //go:generate go run pergola/internal/generate shapes model.json
 
-// APIVersion is the version of the API in model.json, of which shapes.go has the shapes that are served.
+// APIVersion is the version of the API in model.json. The shapes that are served are in shapes.go.
 const APIVersion = "2015-12-08"
 
 // TargetPrefix begins the names of operations in the header X-Amz-Target.

@@ -103,9 +103,9 @@ type Instance struct {
 	ImageID        string     `json:"imageId,omitempty"`
 	Type           string     `json:"type,omitempty"`
 	Launched       time.Time  `json:"launched"`
-	// Stage is CREATE_IN_PROGRESS until every live node has made the instance, and ACTIVE from then on; UPDATE_FAILED while
-	// one cannot make it any more; DELETE_IN_PROGRESS until they have forgotten it, and GONE for as long as it is described
-	// after that. One that a node could not make at first is gone, with the reason.
+	// Stage is CREATE_IN_PROGRESS until every live node has made the instance, and ACTIVE from then on; UPDATE_FAILED
+	// while one cannot make it any more; DELETE_IN_PROGRESS until they have forgotten it, and GONE for as long as it is
+	// described after that. One that a node could not make at first is gone, with the reason.
 	lattice.Stage
 	// Intent says whether nodes are to have the instance.
 	lattice.Intent

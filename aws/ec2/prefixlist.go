@@ -50,7 +50,8 @@ func LatticePrefixLists(region string) []PrefixList {
 	for i := range lists {
 		digits := sha256.Sum256([]byte(lists[i].Name))
 		lists[i].ID = "pl-" + hex.EncodeToString(digits[:])[:17]
-		lists[i].Account, lists[i].MaxEntries, lists[i].Version, lists[i].State = OwnerAWS, latticeWeight, 1, "create-complete"
+		lists[i].Account, lists[i].MaxEntries, lists[i].Version, lists[i].State = OwnerAWS, latticeWeight, 1,
+			"create-complete"
 	}
 	return lists
 }

@@ -99,7 +99,7 @@ type DescribeVPCsRequest struct {
 	Page
 }
 
-// Filter keeps the resources of which some attribute has one of the values. In a value, * stands for any characters
+// Filter keeps the resources that have one of the values in some attribute. In a value, * stands for any characters
 // and ? for one.
 type Filter struct {
 	Name   string   `query:"Name" check:"required"`
@@ -690,7 +690,7 @@ type DescribeVolumesRequest struct {
 	IDs []string `query:"VolumeId"`
 }
 
-// DescribeVolumesResponse lists volumes, of which there are none.
+// DescribeVolumesResponse lists volumes. There are none.
 type DescribeVolumesResponse struct {
 	Volumes Set[struct{}] `xml:"volumeSet"`
 }

@@ -7,7 +7,7 @@ import (
 
 //go:generate go run pergola/internal/generate shapes model.json
 
-// APIVersion is the version of the API in model.json, of which shapes.go has the shapes that are served.
+// APIVersion is the version of the API in model.json. The shapes that are served are in shapes.go.
 const APIVersion = "2016-11-15"
 
 // Set is a list as EC2 writes it: each element in an item, and the list itself present even when it is empty.

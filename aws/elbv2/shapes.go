@@ -260,7 +260,7 @@ type DescribeRulesRequest struct {
 	Page
 }
 
-// RulesResponse has the rules of a listener, of which there is one.
+// RulesResponse has the only rule of a listener.
 type RulesResponse struct {
 	Rules aws.Members[RuleDescription] `xml:"Rules"`
 }

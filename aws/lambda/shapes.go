@@ -120,7 +120,7 @@ type ImageConfig struct {
 	WorkingDirectory string   `json:"WorkingDirectory"`
 }
 
-// Anything is a structure of which it only matters whether it is there.
+// Anything is a structure whose members do not matter.
 type Anything struct {
 }
 

@@ -3,7 +3,7 @@ package sts
 
 //go:generate go run pergola/internal/generate shapes model.json
 
-// APIVersion is the version of the API in model.json, of which shapes.go has the shapes that are served.
+// APIVersion is the version of the API in model.json. The shapes that are served are in shapes.go.
 const APIVersion = "2011-06-15"
 
 // MaxSessionPolicy is how many characters the policies of a session may have as they are passed: the document, and the

@@ -13,15 +13,33 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	AddTagsToCertificate(in *acm.TagsRequest) (*lattice.Empty, error)
-	DeleteCertificate(in *acm.Reference) (*lattice.Empty, error)
-	DescribeCertificate(in *acm.Reference) (*acm.DescribeCertificateResponse, error)
-	GetCertificate(in *acm.Reference) (*acm.GetCertificateResponse, error)
-	ImportCertificate(in *acm.ImportCertificateRequest) (*acm.ImportCertificateResponse, error)
-	ListCertificates(in *acm.ListCertificatesRequest) (*acm.ListCertificatesResponse, error)
-	ListTagsForCertificate(in *acm.Reference) (*acm.ListTagsForCertificateResponse, error)
-	RemoveTagsFromCertificate(in *acm.TagsRequest) (*lattice.Empty, error)
-	UpdateCertificateOptions(in *acm.UpdateCertificateOptionsRequest) (*lattice.Empty, error)
+	AddTagsToCertificate(
+		in *acm.TagsRequest,
+	) (*lattice.Empty, error)
+	DeleteCertificate(
+		in *acm.Reference,
+	) (*lattice.Empty, error)
+	DescribeCertificate(
+		in *acm.Reference,
+	) (*acm.DescribeCertificateResponse, error)
+	GetCertificate(
+		in *acm.Reference,
+	) (*acm.GetCertificateResponse, error)
+	ImportCertificate(
+		in *acm.ImportCertificateRequest,
+	) (*acm.ImportCertificateResponse, error)
+	ListCertificates(
+		in *acm.ListCertificatesRequest,
+	) (*acm.ListCertificatesResponse, error)
+	ListTagsForCertificate(
+		in *acm.Reference,
+	) (*acm.ListTagsForCertificateResponse, error)
+	RemoveTagsFromCertificate(
+		in *acm.TagsRequest,
+	) (*lattice.Empty, error)
+	UpdateCertificateOptions(
+		in *acm.UpdateCertificateOptionsRequest,
+	) (*lattice.Empty, error)
 }
 
 // A call has to have them all.

@@ -50,7 +50,8 @@ func newWorld(t *testing.T) *world {
 func newWorldWith(t *testing.T, quotas map[string]int) *world {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	objects, err := store.Open(t.Context(), store.Config{Dir: filepath.Join(t.TempDir(), "store"), NoSync: true, Logger: log})
+	objects, err := store.Open(t.Context(), store.Config{Dir: filepath.Join(t.TempDir(), "store"), NoSync: true,
+		Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

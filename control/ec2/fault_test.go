@@ -132,7 +132,8 @@ func TestFault_A10_QuotasAreThoseOfAWS(t *testing.T) {
 	refused(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: group,
 		SinglePermission: nouns.SinglePermission{Protocol: "-1", CIDR: "11.0.0.0/8"}}, "RulesPerSecurityGroupLimitExceeded")
 	must(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: group, // the families are counted apart
-		Permissions: []nouns.IPPermission{{Protocol: "-1", IPv6Ranges: nouns.Set[nouns.PermittedRange6]{{CIDR: "fd00::/8"}}}}})
+		Permissions: []nouns.IPPermission{{Protocol: "-1",
+			IPv6Ranges: nouns.Set[nouns.PermittedRange6]{{CIDR: "fd00::/8"}}}}})
 	w.run(subnet)
 	w.run(subnet)
 	refused(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet}, "InstanceLimitExceeded")

@@ -22,8 +22,8 @@ import (
 // the request and the reservation, separated by a space. A token is good for as long as the instances are.
 var launches = store.NewIndex("ec2-launch")
 
-// userData is what instances may ask their metadata for, in Base64. A reservation has it once, so that many instances can
-// be launched in one transaction.
+// userData is what instances may ask their metadata for, in Base64. A reservation has it once, so that many instances
+// can be launched in one transaction.
 var userData = store.NewKind[string](ec2.KindUserData)
 
 func userDataOf(tx *store.Tx, i *ec2.Instance) (encoded string, err error) {
@@ -198,8 +198,9 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 		instance := &ec2.Instance{
 			ID: op.newID(instances.prefix), Account: op.Account, Reservation: reservation, Index: index,
 			VPC: subnet.VPC, Subnet: subnet.ID, Address: address, SecurityGroups: members,
-			ImageID: l.ImageID, Type: l.instanceType, Launched: now, Stage: lattice.Stage{Status: lattice.StatusCreateInProgress},
-			Tags: l.tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
+			ImageID: l.ImageID, Type: l.instanceType, Launched: now,
+			Stage: lattice.Stage{Status: lattice.StatusCreateInProgress},
+			Tags:  l.tags, ClientToken: l.ClientToken, Profile: op.associate(profile), MetadataOptions: l.options,
 		}
 		if err := instances.Add(op.Call, instance); err != nil {
 			return nil, err
@@ -254,8 +255,8 @@ func runningOf(tx *store.Tx, account string) (int, error) {
 	return references.Count(tx, account+"/"+instances.prefix)
 }
 
-// holdsOfInstance are the instance's place in its reservation, its address, and what it refers to, its account among that.
-// A terminated instance has the first alone.
+// holdsOfInstance are the instance's place in its reservation, its address, and what it refers to, its account among
+// that. A terminated instance has the first alone.
 func holdsOfInstance(i *ec2.Instance) []resource.Hold {
 	holds := refersTo(i.ID, i.Reservation)
 	if i.State() == ec2.InstanceTerminated {

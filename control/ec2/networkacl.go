@@ -97,7 +97,8 @@ func entriesOf(a *ec2.ACL, isEgress bool) *[]ec2.ACLEntry {
 
 // position finds the entry with a number, or where it would be.
 func position(entries []ec2.ACLEntry, number int32) (int, bool) {
-	return slices.BinarySearchFunc(entries, number, func(e ec2.ACLEntry, number int32) int { return cmp.Compare(e.Number, number) })
+	return slices.BinarySearchFunc(entries, number,
+		func(e ec2.ACLEntry, number int32) int { return cmp.Compare(e.Number, number) })
 }
 
 func noEntry(acl *ec2.ACL, number int32, isEgress bool) error {
@@ -105,7 +106,8 @@ func noEntry(acl *ec2.ACL, number int32, isEgress bool) error {
 	if isEgress {
 		way = "egress"
 	}
-	return aws.Errorf("InvalidNetworkAclEntry.NotFound", "The network acl entry identified by %d does not exist: %s has no such %s entry", number,
+	return aws.Errorf("InvalidNetworkAclEntry.NotFound",
+		"The network acl entry identified by %d does not exist: %s has no such %s entry", number,
 		acl.ID, way)
 }
 
@@ -122,7 +124,8 @@ func (op *call) CreateNetworkACLEntry(in *ec2.NetworkACLEntryRequest) (*ec2.Done
 	entries := entriesOf(acl, in.IsEgress)
 	at, taken := position(*entries, in.Number)
 	if taken {
-		return nil, aws.Errorf("NetworkAclEntryAlreadyExists", "The network acl entry identified by %d already exists.", in.Number)
+		return nil, aws.Errorf("NetworkAclEntryAlreadyExists", "The network acl entry identified by %d already exists.",
+			in.Number)
 	}
 	*entries = slices.Insert(*entries, at, entry)
 	return done(), cmp.Or(op.roomForEntries(*entries), acls.Put(op.Call, acl))
@@ -191,7 +194,8 @@ func protocolNumber(s string) (string, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < -1 || n > 255 {
-		return "", aws.Errorf("InvalidParameterValue", "Invalid value '%s' for IP protocol; use a number from 0 to 255, or -1 for all", s)
+		return "", aws.Errorf("InvalidParameterValue", "Invalid value '%s' for IP protocol; use a number from 0 to 255, "+
+			"or -1 for all", s)
 	}
 	return strconv.Itoa(n), nil
 }
@@ -233,7 +237,8 @@ func readEntry(in *ec2.NetworkACLEntryRequest) (ec2.ACLEntry, error) {
 func readPorts(entry *ec2.ACLEntry, ports *ec2.NetworkPortRange) error {
 	switch {
 	case ports == nil:
-		return aws.Errorf("MissingParameter", "The request must contain the parameter PortRange, with From and To, for TCP and UDP")
+		return aws.Errorf("MissingParameter",
+			"The request must contain the parameter PortRange, with From and To, for TCP and UDP")
 	case ports.To < ports.From:
 		return aws.Errorf("InvalidParameterValue", "Invalid TCP/UDP port range (%d:%d)", ports.From, ports.To)
 	}
@@ -272,7 +277,8 @@ func (op *call) ReplaceNetworkACLAssociation(
 		return nil, err
 	}
 	if subnet.VPC != acl.VPC {
-		return nil, aws.Errorf("InvalidParameterValue", "The network ACL %s and the subnet %s belong to different networks: %s and %s", acl.ID,
+		return nil, aws.Errorf("InvalidParameterValue", "The network ACL %s and the subnet %s belong to different "+
+			"networks: %s and %s", acl.ID,
 			subnet.ID, acl.VPC, subnet.VPC)
 	}
 	subnet.ACLAssociation = op.newID("aclassoc-")

@@ -84,7 +84,8 @@ func TestNetworkACLsOfAVPC(t *testing.T) {
 	second := w.acl(vpc)
 	refused(w, w.CreateNetworkACL, nouns.CreateNetworkACLRequest{VPCID: vpc}, "NetworkAclLimitExceeded")
 	refused(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc}, "DependencyViolation")
-	must(w, w.CreateTags, nouns.CreateTagsRequest{Resources: []string{second}, Tags: []nouns.Tag{{Key: "Name", Value: "second"}}})
+	must(w, w.CreateTags, nouns.CreateTagsRequest{Resources: []string{second},
+		Tags: []nouns.Tag{{Key: "Name", Value: "second"}}})
 	if found := w.acls("tag:Name", "second"); len(found) != 1 || found[0].ID != second {
 		t.Errorf("by its tag: %+v", found)
 	}
@@ -93,7 +94,8 @@ func TestNetworkACLsOfAVPC(t *testing.T) {
 	}
 	refused(w, w.DeleteNetworkACL, nouns.DeleteNetworkACLRequest{ACLID: second}, "InvalidNetworkAclID.NotFound")
 	refused(w, w.DeleteNetworkACL, nouns.DeleteNetworkACLRequest{ACLID: "x"}, "InvalidNetworkAclId.Malformed")
-	refused(w, w.DescribeNetworkACLs, nouns.DescribeNetworkACLsRequest{IDs: []string{second}}, "InvalidNetworkAclID.NotFound")
+	refused(w, w.DescribeNetworkACLs, nouns.DescribeNetworkACLsRequest{IDs: []string{second}},
+		"InvalidNetworkAclID.NotFound")
 	must(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc})
 }
 
@@ -115,11 +117,13 @@ func TestNetworkACLEntries(t *testing.T) {
 		{Number: 30, Protocol: "58", Action: "allow", CIDR6: "2001:db8::/32"},
 	}
 	ingress := func() nouns.Set[nouns.NetworkACLEntry] {
-		return slices.DeleteFunc(w.acls("network-acl-id", acl)[0].Entries, func(e nouns.NetworkACLEntry) bool { return e.IsEgress || e.Number == 32767 })
+		return slices.DeleteFunc(w.acls("network-acl-id", acl)[0].Entries,
+			func(e nouns.NetworkACLEntry) bool { return e.IsEgress || e.Number == 32767 })
 	}
 	got := ingress()
 	for i, e := range got {
-		if i < len(want) && e.PortRange == nil && e.ICMP == nil != (e.Number != 30) || e.Number == 20 && *e.PortRange != (nouns.NetworkPortRange{To: 65535}) {
+		if i < len(want) && e.PortRange == nil && e.ICMP == nil != (e.Number != 30) || e.Number == 20 &&
+			*e.PortRange != (nouns.NetworkPortRange{To: 65535}) {
 			t.Errorf("entry %+v", e)
 		}
 		got[i].PortRange, got[i].ICMP = nil, nil
@@ -137,8 +141,9 @@ func TestNetworkACLEntries(t *testing.T) {
 		"malformed":        {func(in *nouns.NetworkACLEntryRequest) { in.CIDR = "10.0.0.0" }, "InvalidParameterValue"},
 		"the other family": {func(in *nouns.NetworkACLEntryRequest) { in.CIDR = "::/0" }, "InvalidParameterValue"},
 		"no ports":         {func(in *nouns.NetworkACLEntryRequest) { in.PortRange = nil }, "MissingParameter"},
-		"ports backwards":  {func(in *nouns.NetworkACLEntryRequest) { in.PortRange.From, in.PortRange.To = 9, 8 }, "InvalidParameterValue"},
-		"no type":          {func(in *nouns.NetworkACLEntryRequest) { in.Protocol = "icmp" }, "MissingParameter"},
+		"ports backwards": {func(in *nouns.NetworkACLEntryRequest) { in.PortRange.From, in.PortRange.To = 9, 8 },
+			"InvalidParameterValue"},
+		"no type": {func(in *nouns.NetworkACLEntryRequest) { in.Protocol = "icmp" }, "MissingParameter"},
 		"a code of no type": {func(in *nouns.NetworkACLEntryRequest) {
 			in.Protocol, in.ICMP = "1", &nouns.ICMPTypeCode{Type: -1, Code: 3}
 		}, "InvalidParameterValue"},
@@ -152,13 +157,15 @@ func TestNetworkACLEntries(t *testing.T) {
 		t.Errorf("replaced by %+v", e)
 	}
 	refused(w, w.ReplaceNetworkACLEntry, entry(acl, 11, nil), "InvalidNetworkAclEntry.NotFound")
-	refused(w, w.DeleteNetworkACLEntry, nouns.DeleteNetworkACLEntryRequest{ACLID: acl, Number: 10, IsEgress: true}, "InvalidNetworkAclEntry.NotFound")
+	refused(w, w.DeleteNetworkACLEntry, nouns.DeleteNetworkACLEntryRequest{ACLID: acl, Number: 10, IsEgress: true},
+		"InvalidNetworkAclEntry.NotFound")
 	// Each direction and family has a quota of its own.
 	must(w, w.CreateNetworkACLEntry, entry(acl, 40, nil))
 	must(w, w.CreateNetworkACLEntry, entry(acl, 41, nil))
 	refused(w, w.CreateNetworkACLEntry, entry(acl, 42, nil), "NetworkAclEntryLimitExceeded")
 	must(w, w.CreateNetworkACLEntry, entry(acl, 42, egress))
-	must(w, w.CreateNetworkACLEntry, entry(acl, 43, func(in *nouns.NetworkACLEntryRequest) { in.CIDR, in.CIDR6 = "", "::/0" }))
+	must(w, w.CreateNetworkACLEntry,
+		entry(acl, 43, func(in *nouns.NetworkACLEntryRequest) { in.CIDR, in.CIDR6 = "", "::/0" }))
 	must(w, w.DeleteNetworkACLEntry, nouns.DeleteNetworkACLEntryRequest{ACLID: acl, Number: 41})
 	must(w, w.CreateNetworkACLEntry, entry(acl, 42, nil))
 }
@@ -180,7 +187,8 @@ func TestNetworkACLAssociations(t *testing.T) {
 	standard := association()
 	replace := func(association, acl string) string {
 		t.Helper()
-		return must(w, w.ReplaceNetworkACLAssociation, nouns.ReplaceNetworkACLAssociationRequest{AssociationID: association, ACLID: acl}).NewAssociationID
+		return must(w, w.ReplaceNetworkACLAssociation, nouns.ReplaceNetworkACLAssociationRequest{AssociationID: association,
+			ACLID: acl}).NewAssociationID
 	}
 	next := replace(standard.ID, acl)
 	if got := association(); got.ID != next || next == standard.ID || got.ACLID != acl {
@@ -191,7 +199,8 @@ func TestNetworkACLAssociations(t *testing.T) {
 		{next, "acl-0", "InvalidNetworkAclID.NotFound"},
 		{next, foreign, "InvalidParameterValue"},
 	} {
-		refused(w, w.ReplaceNetworkACLAssociation, nouns.ReplaceNetworkACLAssociationRequest{AssociationID: c.association, ACLID: c.acl}, c.code)
+		refused(w, w.ReplaceNetworkACLAssociation, nouns.ReplaceNetworkACLAssociationRequest{AssociationID: c.association,
+			ACLID: c.acl}, c.code)
 	}
 	refused(w, w.DeleteNetworkACL, nouns.DeleteNetworkACLRequest{ACLID: acl}, "DependencyViolation")
 	if got := replace(next, standard.ACLID); association().ID != got || association().ACLID != standard.ACLID {
@@ -228,12 +237,15 @@ func TestNetworkACLFilters(t *testing.T) {
 			t.Errorf("%s=%s finds %+v", name, value, found)
 		}
 	}
-	refused(w, w.DescribeNetworkACLs, nouns.DescribeNetworkACLsRequest{Filters: []nouns.Filter{{Name: "colour", Values: []string{"red"}}}}, "InvalidParameterValue")
+	refused(w, w.DescribeNetworkACLs,
+		nouns.DescribeNetworkACLsRequest{Filters: []nouns.Filter{{Name: "colour", Values: []string{"red"}}}},
+		"InvalidParameterValue")
 	for range 5 {
 		w.acl(vpc)
 	}
 	page := must(w, w.DescribeNetworkACLs, nouns.DescribeNetworkACLsRequest{Page: nouns.Page{MaxResults: 5}})
-	rest := must(w, w.DescribeNetworkACLs, nouns.DescribeNetworkACLsRequest{Page: nouns.Page{MaxResults: 5, NextToken: page.NextToken}})
+	rest := must(w, w.DescribeNetworkACLs,
+		nouns.DescribeNetworkACLsRequest{Page: nouns.Page{MaxResults: 5, NextToken: page.NextToken}})
 	if len(page.ACLs) != 5 || len(rest.ACLs) != 2 || rest.NextToken != "" {
 		t.Errorf("pages of %d and %d", len(page.ACLs), len(rest.ACLs))
 	}

@@ -34,7 +34,8 @@ func newNoun[T any](d resource.Definition[T], l labels, attributes func(*call, *
 		return aws.Errorf(l.missing, "The %s '%s' does not exist", l.label, ref.Named)
 	}
 	d.Reused = func(path string) error {
-		return aws.Errorf("IdempotentParameterMismatch", "The client token was used before, with other parameters, for %s", path)
+		return aws.Errorf("IdempotentParameterMismatch", "The client token was used before, with other parameters, for %s",
+			path)
 	}
 	return noun[T]{resource.New(d), l, attributes}
 }
@@ -73,13 +74,15 @@ var (
 			return resource.Head{Path: a.ID, Account: a.Account, Tags: &a.Tags, Token: a.ClientToken}
 		},
 		Holds: holdsOfACL,
-	}, labels{"acl-", "network-acl", "network acl ID", "InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed"}, nil)
+	}, labels{"acl-", "network-acl", "network acl ID", "InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed"},
+		nil)
 	prefixLists = newNoun(resource.Definition[ec2.PrefixList]{
 		Name: ec2.KindPrefixList,
 		Head: func(l *ec2.PrefixList) resource.Head {
 			return resource.Head{Path: l.ID, Account: l.Account, Tags: &l.Tags, Token: l.ClientToken}
 		},
-	}, labels{"pl-", "prefix-list", "prefix list ID", "InvalidPrefixListID.NotFound", "InvalidPrefixListId.Malformed"}, nil)
+	}, labels{"pl-", "prefix-list", "prefix list ID", "InvalidPrefixListID.NotFound", "InvalidPrefixListId.Malformed"},
+		nil)
 )
 
 // references say what refers to what: "<referenced id>/<referrer id>". Other services write there too, in whose words

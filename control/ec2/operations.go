@@ -12,56 +12,156 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	AssociateIAMInstanceProfile(in *ec2.AssociateProfileRequest) (*ec2.ProfileAssociationResponse, error)
-	AuthorizeSecurityGroupEgress(in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error)
-	AuthorizeSecurityGroupIngress(in *ec2.PermissionsRequest) (*ec2.AuthorizeSecurityGroupResponse, error)
-	CreateManagedPrefixList(in *ec2.CreateManagedPrefixListRequest) (*ec2.ManagedPrefixListResponse, error)
-	CreateNetworkACL(in *ec2.CreateNetworkACLRequest) (*ec2.CreateNetworkACLResponse, error)
-	CreateNetworkACLEntry(in *ec2.NetworkACLEntryRequest) (*ec2.Done, error)
-	CreateSecurityGroup(in *ec2.CreateSecurityGroupRequest) (*ec2.CreateSecurityGroupResponse, error)
-	CreateSubnet(in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResponse, error)
-	CreateTags(in *ec2.CreateTagsRequest) (*ec2.Done, error)
-	CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error)
-	DeleteManagedPrefixList(in *ec2.DeleteManagedPrefixListRequest) (*ec2.ManagedPrefixListResponse, error)
-	DeleteNetworkACL(in *ec2.DeleteNetworkACLRequest) (*ec2.Done, error)
-	DeleteNetworkACLEntry(in *ec2.DeleteNetworkACLEntryRequest) (*ec2.Done, error)
-	DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.DeleteSecurityGroupResponse, error)
-	DeleteSubnet(in *ec2.DeleteSubnetRequest) (*ec2.Done, error)
-	DeleteTags(in *ec2.DeleteTagsRequest) (*ec2.Done, error)
-	DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error)
-	DescribeAvailabilityZones(in *ec2.DescribeAvailabilityZonesRequest) (*ec2.DescribeAvailabilityZonesResponse, error)
-	DescribeIAMInstanceProfileAssociations(in *ec2.DescribeProfileAssociationsRequest) (*ec2.DescribeProfileAssociationsResponse, error)
-	DescribeImages(in *ec2.DescribeImagesRequest) (*ec2.DescribeImagesResponse, error)
-	DescribeInstanceAttribute(in *ec2.DescribeInstanceAttributeRequest) (*ec2.DescribeInstanceAttributeResponse, error)
-	DescribeInstanceCreditSpecifications(in *ec2.DescribeInstanceCreditSpecificationsRequest) (*ec2.DescribeInstanceCreditSpecificationsResponse, error)
-	DescribeInstanceTypes(in *ec2.DescribeInstanceTypesRequest) (*ec2.DescribeInstanceTypesResponse, error)
-	DescribeInstances(in *ec2.DescribeInstancesRequest) (*ec2.DescribeInstancesResponse, error)
-	DescribeManagedPrefixLists(in *ec2.DescribePrefixListsRequest) (*ec2.DescribeManagedPrefixListsResponse, error)
-	DescribeNetworkACLs(in *ec2.DescribeNetworkACLsRequest) (*ec2.DescribeNetworkACLsResponse, error)
-	DescribeNetworkInterfaces(in *ec2.DescribeNetworkInterfacesRequest) (*ec2.DescribeNetworkInterfacesResponse, error)
-	DescribePrefixLists(in *ec2.DescribePrefixListsRequest) (*ec2.DescribePrefixListsResponse, error)
-	DescribeRouteTables(in *ec2.DescribeRouteTablesRequest) (*ec2.DescribeRouteTablesResponse, error)
-	DescribeSecurityGroupRules(in *ec2.DescribeSecurityGroupRulesRequest) (*ec2.DescribeSecurityGroupRulesResponse, error)
-	DescribeSecurityGroups(in *ec2.DescribeSecurityGroupsRequest) (*ec2.DescribeSecurityGroupsResponse, error)
-	DescribeSubnets(in *ec2.DescribeSubnetsRequest) (*ec2.DescribeSubnetsResponse, error)
-	DescribeTags(in *ec2.DescribeTagsRequest) (*ec2.DescribeTagsResponse, error)
-	DescribeVPCAttribute(in *ec2.DescribeVPCAttributeRequest) (*ec2.DescribeVPCAttributeResponse, error)
-	DescribeVPCs(in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResponse, error)
-	DescribeVolumes(in *ec2.DescribeVolumesRequest) (*ec2.DescribeVolumesResponse, error)
-	DisassociateIAMInstanceProfile(in *ec2.DisassociateProfileRequest) (*ec2.ProfileAssociationResponse, error)
-	GetManagedPrefixListAssociations(in *ec2.GetManagedPrefixListAssociationsRequest) (*ec2.GetManagedPrefixListAssociationsResponse, error)
-	GetManagedPrefixListEntries(in *ec2.GetPrefixListEntriesRequest) (*ec2.GetPrefixListEntriesResponse, error)
-	ModifyInstanceMetadataOptions(in *ec2.ModifyMetadataOptionsRequest) (*ec2.ModifyMetadataOptionsResponse, error)
-	ModifyManagedPrefixList(in *ec2.ModifyManagedPrefixListRequest) (*ec2.ManagedPrefixListResponse, error)
-	ModifyVPCAttribute(in *ec2.ModifyVPCAttributeRequest) (*ec2.Done, error)
-	ReplaceIAMInstanceProfileAssociation(in *ec2.ReplaceProfileRequest) (*ec2.ProfileAssociationResponse, error)
-	ReplaceNetworkACLAssociation(in *ec2.ReplaceNetworkACLAssociationRequest) (*ec2.ReplaceNetworkACLAssociationResponse, error)
-	ReplaceNetworkACLEntry(in *ec2.NetworkACLEntryRequest) (*ec2.Done, error)
-	RestoreManagedPrefixListVersion(in *ec2.RestoreManagedPrefixListVersionRequest) (*ec2.ManagedPrefixListResponse, error)
-	RevokeSecurityGroupEgress(in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error)
-	RevokeSecurityGroupIngress(in *ec2.RevokedPermissionsRequest) (*ec2.RevokeSecurityGroupResponse, error)
-	RunInstances(in *ec2.RunInstancesRequest) (*ec2.RunInstancesResponse, error)
-	TerminateInstances(in *ec2.TerminateInstancesRequest) (*ec2.TerminateInstancesResponse, error)
+	AssociateIAMInstanceProfile(
+		in *ec2.AssociateProfileRequest,
+	) (*ec2.ProfileAssociationResponse, error)
+	AuthorizeSecurityGroupEgress(
+		in *ec2.PermissionsRequest,
+	) (*ec2.AuthorizeSecurityGroupResponse, error)
+	AuthorizeSecurityGroupIngress(
+		in *ec2.PermissionsRequest,
+	) (*ec2.AuthorizeSecurityGroupResponse, error)
+	CreateManagedPrefixList(
+		in *ec2.CreateManagedPrefixListRequest,
+	) (*ec2.ManagedPrefixListResponse, error)
+	CreateNetworkACL(
+		in *ec2.CreateNetworkACLRequest,
+	) (*ec2.CreateNetworkACLResponse, error)
+	CreateNetworkACLEntry(
+		in *ec2.NetworkACLEntryRequest,
+	) (*ec2.Done, error)
+	CreateSecurityGroup(
+		in *ec2.CreateSecurityGroupRequest,
+	) (*ec2.CreateSecurityGroupResponse, error)
+	CreateSubnet(
+		in *ec2.CreateSubnetRequest,
+	) (*ec2.CreateSubnetResponse, error)
+	CreateTags(
+		in *ec2.CreateTagsRequest,
+	) (*ec2.Done, error)
+	CreateVPC(
+		in *ec2.CreateVPCRequest,
+	) (*ec2.CreateVPCResponse, error)
+	DeleteManagedPrefixList(
+		in *ec2.DeleteManagedPrefixListRequest,
+	) (*ec2.ManagedPrefixListResponse, error)
+	DeleteNetworkACL(
+		in *ec2.DeleteNetworkACLRequest,
+	) (*ec2.Done, error)
+	DeleteNetworkACLEntry(
+		in *ec2.DeleteNetworkACLEntryRequest,
+	) (*ec2.Done, error)
+	DeleteSecurityGroup(
+		in *ec2.DeleteSecurityGroupRequest,
+	) (*ec2.DeleteSecurityGroupResponse, error)
+	DeleteSubnet(
+		in *ec2.DeleteSubnetRequest,
+	) (*ec2.Done, error)
+	DeleteTags(
+		in *ec2.DeleteTagsRequest,
+	) (*ec2.Done, error)
+	DeleteVPC(
+		in *ec2.DeleteVPCRequest,
+	) (*ec2.Done, error)
+	DescribeAvailabilityZones(
+		in *ec2.DescribeAvailabilityZonesRequest,
+	) (*ec2.DescribeAvailabilityZonesResponse, error)
+	DescribeIAMInstanceProfileAssociations(
+		in *ec2.DescribeProfileAssociationsRequest,
+	) (*ec2.DescribeProfileAssociationsResponse, error)
+	DescribeImages(
+		in *ec2.DescribeImagesRequest,
+	) (*ec2.DescribeImagesResponse, error)
+	DescribeInstanceAttribute(
+		in *ec2.DescribeInstanceAttributeRequest,
+	) (*ec2.DescribeInstanceAttributeResponse, error)
+	DescribeInstanceCreditSpecifications(
+		in *ec2.DescribeInstanceCreditSpecificationsRequest,
+	) (*ec2.DescribeInstanceCreditSpecificationsResponse, error)
+	DescribeInstanceTypes(
+		in *ec2.DescribeInstanceTypesRequest,
+	) (*ec2.DescribeInstanceTypesResponse, error)
+	DescribeInstances(
+		in *ec2.DescribeInstancesRequest,
+	) (*ec2.DescribeInstancesResponse, error)
+	DescribeManagedPrefixLists(
+		in *ec2.DescribePrefixListsRequest,
+	) (*ec2.DescribeManagedPrefixListsResponse, error)
+	DescribeNetworkACLs(
+		in *ec2.DescribeNetworkACLsRequest,
+	) (*ec2.DescribeNetworkACLsResponse, error)
+	DescribeNetworkInterfaces(
+		in *ec2.DescribeNetworkInterfacesRequest,
+	) (*ec2.DescribeNetworkInterfacesResponse, error)
+	DescribePrefixLists(
+		in *ec2.DescribePrefixListsRequest,
+	) (*ec2.DescribePrefixListsResponse, error)
+	DescribeRouteTables(
+		in *ec2.DescribeRouteTablesRequest,
+	) (*ec2.DescribeRouteTablesResponse, error)
+	DescribeSecurityGroupRules(
+		in *ec2.DescribeSecurityGroupRulesRequest,
+	) (*ec2.DescribeSecurityGroupRulesResponse, error)
+	DescribeSecurityGroups(
+		in *ec2.DescribeSecurityGroupsRequest,
+	) (*ec2.DescribeSecurityGroupsResponse, error)
+	DescribeSubnets(
+		in *ec2.DescribeSubnetsRequest,
+	) (*ec2.DescribeSubnetsResponse, error)
+	DescribeTags(
+		in *ec2.DescribeTagsRequest,
+	) (*ec2.DescribeTagsResponse, error)
+	DescribeVPCAttribute(
+		in *ec2.DescribeVPCAttributeRequest,
+	) (*ec2.DescribeVPCAttributeResponse, error)
+	DescribeVPCs(
+		in *ec2.DescribeVPCsRequest,
+	) (*ec2.DescribeVPCsResponse, error)
+	DescribeVolumes(
+		in *ec2.DescribeVolumesRequest,
+	) (*ec2.DescribeVolumesResponse, error)
+	DisassociateIAMInstanceProfile(
+		in *ec2.DisassociateProfileRequest,
+	) (*ec2.ProfileAssociationResponse, error)
+	GetManagedPrefixListAssociations(
+		in *ec2.GetManagedPrefixListAssociationsRequest,
+	) (*ec2.GetManagedPrefixListAssociationsResponse, error)
+	GetManagedPrefixListEntries(
+		in *ec2.GetPrefixListEntriesRequest,
+	) (*ec2.GetPrefixListEntriesResponse, error)
+	ModifyInstanceMetadataOptions(
+		in *ec2.ModifyMetadataOptionsRequest,
+	) (*ec2.ModifyMetadataOptionsResponse, error)
+	ModifyManagedPrefixList(
+		in *ec2.ModifyManagedPrefixListRequest,
+	) (*ec2.ManagedPrefixListResponse, error)
+	ModifyVPCAttribute(
+		in *ec2.ModifyVPCAttributeRequest,
+	) (*ec2.Done, error)
+	ReplaceIAMInstanceProfileAssociation(
+		in *ec2.ReplaceProfileRequest,
+	) (*ec2.ProfileAssociationResponse, error)
+	ReplaceNetworkACLAssociation(
+		in *ec2.ReplaceNetworkACLAssociationRequest,
+	) (*ec2.ReplaceNetworkACLAssociationResponse, error)
+	ReplaceNetworkACLEntry(
+		in *ec2.NetworkACLEntryRequest,
+	) (*ec2.Done, error)
+	RestoreManagedPrefixListVersion(
+		in *ec2.RestoreManagedPrefixListVersionRequest,
+	) (*ec2.ManagedPrefixListResponse, error)
+	RevokeSecurityGroupEgress(
+		in *ec2.RevokedPermissionsRequest,
+	) (*ec2.RevokeSecurityGroupResponse, error)
+	RevokeSecurityGroupIngress(
+		in *ec2.RevokedPermissionsRequest,
+	) (*ec2.RevokeSecurityGroupResponse, error)
+	RunInstances(
+		in *ec2.RunInstancesRequest,
+	) (*ec2.RunInstancesResponse, error)
+	TerminateInstances(
+		in *ec2.TerminateInstancesRequest,
+	) (*ec2.TerminateInstancesResponse, error)
 }
 
 // A call has to have them all.
@@ -148,7 +248,8 @@ func (c *Control) CreateTags(
 		(*call).CreateTags, in)
 }
 
-// CreateVPC makes a VPC with its default security group and its default network ACL. Its addresses may be those of any other VPC.
+// CreateVPC makes a VPC with its default security group and its default network ACL. Its addresses may be those of any
+// other VPC.
 func (c *Control) CreateVPC(
 	ctx context.Context, caller iam.Caller, in *ec2.CreateVPCRequest,
 ) (*ec2.CreateVPCResponse, error) {
@@ -211,7 +312,8 @@ func (c *Control) DeleteTags(
 		(*call).DeleteTags, in)
 }
 
-// DeleteVPC deletes a VPC with its default security group and network ACL, once nothing else is in it and nothing refers to it.
+// DeleteVPC deletes a VPC with its default security group and network ACL, once nothing else is in it and nothing
+// refers to it.
 func (c *Control) DeleteVPC(
 	ctx context.Context, caller iam.Caller, in *ec2.DeleteVPCRequest,
 ) (*ec2.Done, error) {
@@ -428,7 +530,8 @@ func (c *Control) ModifyInstanceMetadataOptions(
 		(*call).ModifyInstanceMetadataOptions, in)
 }
 
-// ModifyManagedPrefixList changes the name of a prefix list, its entries, which is a new version, or how many it may have.
+// ModifyManagedPrefixList changes the name of a prefix list, its entries, which is a new version, or how many it may
+// have.
 func (c *Control) ModifyManagedPrefixList(
 	ctx context.Context, caller iam.Caller, in *ec2.ModifyManagedPrefixListRequest,
 ) (*ec2.ManagedPrefixListResponse, error) {

@@ -77,8 +77,8 @@ func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.Authori
 		groups.Put(op.Call, group)
 }
 
-// roomForRules counts what permissions of one direction come to in each family: each one for itself, but a group in both,
-// and a prefix list as often as it may have entries (VPC user guide, "Amazon VPC quotas").
+// roomForRules counts what permissions of one direction come to in each family: each one for itself, but a group in
+// both, and a prefix list as often as it may have entries (VPC user guide, "Amazon VPC quotas").
 func (op *call) roomForRules(permissions []ec2.Permission) error {
 	var ofIPv4, ofIPv6 int
 	for _, p := range permissions {

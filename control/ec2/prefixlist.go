@@ -144,7 +144,8 @@ func (op *call) GetManagedPrefixListEntries(
 func (op *call) version(l *ec2.PrefixList, number int64) ([]ec2.PrefixListEntry, error) {
 	of, err := versions.Get(op.Tx, versionKey(l.ID, number))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, aws.Errorf("InvalidParameterValue", "The prefix list '%s' has no version %d; its newest is %d, and %d are kept", l.ID,
+		return nil, aws.Errorf("InvalidParameterValue", "The prefix list '%s' has no version %d; its newest is %d, and "+
+			"%d are kept", l.ID,
 			number, l.Version, maxVersions)
 	}
 	return of.Entries, err
@@ -196,7 +197,8 @@ func (op *call) CreateManagedPrefixList(
 
 func checkListName(name string) error {
 	if strings.HasPrefix(name, "com.amazonaws") {
-		return aws.Errorf("InvalidParameterValue", "The prefix list name '%s' is invalid: names that begin with com.amazonaws are AWS's", name)
+		return aws.Errorf("InvalidParameterValue",
+			"The prefix list name '%s' is invalid: names that begin with com.amazonaws are AWS's", name)
 	}
 	return nil
 }
@@ -204,7 +206,8 @@ func checkListName(name string) error {
 // advance gives a prefix list its next version, and forgets the oldest of more than are kept.
 func (op *call) advance(l *ec2.PrefixList, entries []ec2.PrefixListEntry) error {
 	if len(entries) > int(l.MaxEntries) {
-		return aws.Errorf("PrefixListMaxEntriesExceeded", "The prefix list may have %d entries, and would have %d; raise MaxEntries first", l.MaxEntries,
+		return aws.Errorf("PrefixListMaxEntriesExceeded",
+			"The prefix list may have %d entries, and would have %d; raise MaxEntries first", l.MaxEntries,
 			len(entries))
 	}
 	l.Version, l.Entries = l.Version+1, entries
@@ -237,7 +240,8 @@ func changed(l *ec2.PrefixList, added []ec2.AddedEntry, removed []ec2.RemovedEnt
 			return nil, err
 		}
 		if _, ok := entries[prefix]; !ok {
-			return nil, aws.Errorf("InvalidPrefixListModification", "The prefix list '%s' has no entry %s to remove", l.ID, entry.CIDR)
+			return nil, aws.Errorf("InvalidPrefixListModification", "The prefix list '%s' has no entry %s to remove", l.ID,
+				entry.CIDR)
 		}
 		delete(entries, prefix)
 	}
@@ -255,13 +259,15 @@ func changed(l *ec2.PrefixList, added []ec2.AddedEntry, removed []ec2.RemovedEnt
 	return all, nil
 }
 
-// ModifyManagedPrefixList changes the name of a prefix list, its entries, which is a new version, or how many it may have.
+// ModifyManagedPrefixList changes the name of a prefix list, its entries, which is a new version, or how many it may
+// have.
 func (op *call) ModifyManagedPrefixList(
 	in *ec2.ModifyManagedPrefixListRequest) (*ec2.ManagedPrefixListResponse, error) {
 	changes := len(in.AddEntries)+len(in.RemoveEntries) > 0
 	switch {
 	case changes && in.MaxEntries != nil:
-		return nil, aws.Errorf("InvalidParameterCombination", "The entries and the size of a prefix list cannot be modified at the same time; leave out MaxEntries")
+		return nil, aws.Errorf("InvalidParameterCombination", "The entries and the size of a prefix list cannot be "+
+			"modified at the same time; leave out MaxEntries")
 	case changes && in.CurrentVersion == nil:
 		return nil, aws.Errorf("MissingParameter", "The request must contain the parameter CurrentVersion to change entries")
 	}
@@ -302,7 +308,8 @@ func (op *call) resized(l *ec2.PrefixList, size *int32) (*ec2.ManagedPrefixListR
 		return answer(), prefixLists.Put(op.Call, l)
 	}
 	if int(*size) < len(l.Entries) {
-		return nil, aws.Errorf("PrefixListMaxEntriesExceeded", "The prefix list '%s' has %d entries, which are more than %d; remove some first", l.ID,
+		return nil, aws.Errorf("PrefixListMaxEntriesExceeded", "The prefix list '%s' has %d entries, which are more than "+
+			"%d; remove some first", l.ID,
 			len(l.Entries), *size)
 	}
 	l.MaxEntries = *size
@@ -330,7 +337,8 @@ func (op *call) resized(l *ec2.PrefixList, size *int32) (*ec2.ManagedPrefixListR
 // isCurrent refuses a change of another version than the newest.
 func isCurrent(l *ec2.PrefixList, version int64) error {
 	if version != l.Version {
-		return aws.Errorf("PrefixListVersionMismatch", "The prefix list has the incorrect version number: '%s' is at %d", l.ID, l.Version)
+		return aws.Errorf("PrefixListVersionMismatch", "The prefix list has the incorrect version number: '%s' is at %d",
+			l.ID, l.Version)
 	}
 	return nil
 }

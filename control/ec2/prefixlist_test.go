@@ -19,7 +19,8 @@ func TestManagedPrefixLists(t *testing.T) {
 	}
 	entries := func(version *int64) (all string) {
 		t.Helper()
-		for _, e := range must(w, w.GetManagedPrefixListEntries, nouns.GetPrefixListEntriesRequest{ID: made.ID, TargetVersion: version}).Entries {
+		for _, e := range must(w, w.GetManagedPrefixListEntries, nouns.GetPrefixListEntriesRequest{ID: made.ID,
+			TargetVersion: version}).Entries {
 			all += e.CIDR + e.Description + " "
 		}
 		return all
@@ -39,37 +40,49 @@ func TestManagedPrefixLists(t *testing.T) {
 		code   string
 	}{
 		"no version": {func(in *nouns.ModifyManagedPrefixListRequest) { in.CurrentVersion = nil }, "MissingParameter"},
-		"another":    {func(in *nouns.ModifyManagedPrefixListRequest) { in.CurrentVersion = &two }, "PrefixListVersionMismatch"},
-		"size too":   {func(in *nouns.ModifyManagedPrefixListRequest) { in.MaxEntries = &size }, "InvalidParameterCombination"},
+		"another": {func(in *nouns.ModifyManagedPrefixListRequest) { in.CurrentVersion = &two },
+			"PrefixListVersionMismatch"},
+		"size too": {func(in *nouns.ModifyManagedPrefixListRequest) { in.MaxEntries = &size }, "InvalidParameterCombination"},
 		"no such entry": {func(in *nouns.ModifyManagedPrefixListRequest) {
 			in.RemoveEntries = []nouns.RemovedEntry{{CIDR: "10.9.0.0/16"}}
 		}, "InvalidPrefixListModification"},
-		"twice":          {func(in *nouns.ModifyManagedPrefixListRequest) { in.AddEntries = append(add, add...) }, "InvalidPrefixListModification"},
-		"another family": {func(in *nouns.ModifyManagedPrefixListRequest) { in.AddEntries = []nouns.AddedEntry{{CIDR: "::/0"}} }, "InvalidParameterValue"},
+		"twice": {func(in *nouns.ModifyManagedPrefixListRequest) { in.AddEntries = append(add, add...) },
+			"InvalidPrefixListModification"},
+		"another family": {func(in *nouns.ModifyManagedPrefixListRequest) {
+			in.AddEntries = []nouns.AddedEntry{
+				{CIDR: "::/0"}}
+		}, "InvalidParameterValue"},
 		"too many": {func(in *nouns.ModifyManagedPrefixListRequest) {
 			in.AddEntries = append(add, nouns.AddedEntry{CIDR: "10.4.0.0/16"})
 		}, "PrefixListMaxEntriesExceeded"},
-		"too small":     {func(in *nouns.ModifyManagedPrefixListRequest) { in.AddEntries, in.MaxEntries = nil, &small }, "PrefixListMaxEntriesExceeded"},
-		"a name of AWS": {func(in *nouns.ModifyManagedPrefixListRequest) { in.Name = "com.amazonaws.x" }, "InvalidParameterValue"},
+		"too small": {func(in *nouns.ModifyManagedPrefixListRequest) { in.AddEntries, in.MaxEntries = nil, &small },
+			"PrefixListMaxEntriesExceeded"},
+		"a name of AWS": {func(in *nouns.ModifyManagedPrefixListRequest) { in.Name = "com.amazonaws.x" },
+			"InvalidParameterValue"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(w, w.ModifyManagedPrefixList, modify(c.change), c.code) })
 	}
 	changed := must(w, w.ModifyManagedPrefixList, modify(func(in *nouns.ModifyManagedPrefixListRequest) {
 		in.Name, in.RemoveEntries = "sites", []nouns.RemovedEntry{{CIDR: "10.1.0.0/16"}}
 	})).List
-	if changed.Version != 2 || changed.State != "modify-complete" || changed.Name != "sites" || entries(nil) != "10.2.0.0/16two 10.3.0.0/16 " || entries(&one) != "10.1.0.0/16 10.2.0.0/16two " {
+	if changed.Version != 2 || changed.State != "modify-complete" || changed.Name != "sites" ||
+		entries(nil) != "10.2.0.0/16two 10.3.0.0/16 " || entries(&one) != "10.1.0.0/16 10.2.0.0/16two " {
 		t.Errorf("%+v with %s, before %s", changed, entries(nil), entries(&one))
 	}
 	restore := nouns.RestoreManagedPrefixListVersionRequest{ID: made.ID, PreviousVersion: 1, CurrentVersion: 2}
-	if restored := must(w, w.RestoreManagedPrefixListVersion, restore).List; restored.Version != 3 || restored.State != "restore-complete" || entries(nil) != entries(&one) {
+	if restored := must(w, w.RestoreManagedPrefixListVersion, restore).List; restored.Version != 3 ||
+		restored.State != "restore-complete" || entries(nil) != entries(&one) {
 		t.Errorf("%+v with %s", restored, entries(nil))
 	}
 	refused(w, w.RestoreManagedPrefixListVersion, restore, "PrefixListVersionMismatch")
 
 	group := w.group(w.vpc("10.0.0.0/16"), "web")
-	rule := nouns.PermissionsRequest{GroupID: group, Permissions: []nouns.IPPermission{{Protocol: "-1", PrefixLists: nouns.Set[nouns.PermittedList]{{ID: made.ID}}}}}
+	rule := nouns.PermissionsRequest{GroupID: group,
+		Permissions: []nouns.IPPermission{{Protocol: "-1", PrefixLists: nouns.Set[nouns.PermittedList]{{ID: made.ID}}}}}
 	must(w, w.AuthorizeSecurityGroupIngress, rule)
-	if users := must(w, w.GetManagedPrefixListAssociations, nouns.GetManagedPrefixListAssociationsRequest{ID: made.ID}).Associations; len(users) != 1 || users[0].ResourceID != group {
+	if users := must(w, w.GetManagedPrefixListAssociations,
+		nouns.GetManagedPrefixListAssociationsRequest{ID: made.ID}).Associations; len(users) != 1 ||
+		users[0].ResourceID != group {
 		t.Errorf("named by %+v", users)
 	}
 	resize := func(size *int32) nouns.ModifyManagedPrefixListRequest {
@@ -81,30 +94,38 @@ func TestManagedPrefixLists(t *testing.T) {
 	}
 	refused(w, w.DeleteManagedPrefixList, nouns.DeleteManagedPrefixListRequest{ID: made.ID}, "DependencyViolation")
 	must(w, w.RevokeSecurityGroupIngress, nouns.RevokedPermissionsRequest{PermissionsRequest: rule})
-	if gone := must(w, w.DeleteManagedPrefixList, nouns.DeleteManagedPrefixListRequest{ID: made.ID}).List; gone.State != "delete-complete" {
+	if gone := must(w, w.DeleteManagedPrefixList,
+		nouns.DeleteManagedPrefixListRequest{ID: made.ID}).List; gone.State != "delete-complete" {
 		t.Errorf("%+v", gone)
 	}
-	refused(w, w.GetManagedPrefixListEntries, nouns.GetPrefixListEntriesRequest{ID: made.ID, TargetVersion: &one}, "InvalidPrefixListID.NotFound")
+	refused(w, w.GetManagedPrefixListEntries, nouns.GetPrefixListEntriesRequest{ID: made.ID, TargetVersion: &one},
+		"InvalidPrefixListID.NotFound")
 }
 
 func TestPrefixListsOfAWS(t *testing.T) {
 	w := newWorld(t)
-	own := must(w, w.CreateManagedPrefixList, nouns.CreateManagedPrefixListRequest{Name: "six", Family: "IPv6", MaxEntries: 1}).List
+	own := must(w, w.CreateManagedPrefixList, nouns.CreateManagedPrefixListRequest{Name: "six", Family: "IPv6",
+		MaxEntries: 1}).List
 	all := must(w, w.DescribeManagedPrefixLists, nouns.DescribePrefixListsRequest{}).Lists
-	ofAWS := must(w, w.DescribeManagedPrefixLists, nouns.DescribePrefixListsRequest{Filters: []nouns.Filter{{Name: "owner-id", Values: []string{"AWS"}}}}).Lists
+	ofAWS := must(w, w.DescribeManagedPrefixLists,
+		nouns.DescribePrefixListsRequest{Filters: []nouns.Filter{{Name: "owner-id", Values: []string{"AWS"}}}}).Lists
 	if len(all) != 3 || len(ofAWS) != 2 || ofAWS[0].MaxEntries != 0 {
 		t.Fatalf("%+v, of AWS %+v", all, ofAWS)
 	}
-	if page := must(w, w.DescribeManagedPrefixLists, nouns.DescribePrefixListsRequest{Page: nouns.Page{MaxResults: 2}}); len(page.Lists) != 2 || page.NextToken == "" {
+	if page := must(w, w.DescribeManagedPrefixLists,
+		nouns.DescribePrefixListsRequest{Page: nouns.Page{MaxResults: 2}}); len(page.Lists) != 2 || page.NextToken == "" {
 		t.Errorf("%+v", page)
 	}
 	one := int64(1)
 	for _, list := range ofAWS {
 		refused(w, w.DeleteManagedPrefixList, nouns.DeleteManagedPrefixListRequest{ID: list.ID}, "OperationNotPermitted")
-		refused(w, w.ModifyManagedPrefixList, nouns.ModifyManagedPrefixListRequest{ID: list.ID, Name: "x"}, "OperationNotPermitted")
-		refused(w, w.GetManagedPrefixListAssociations, nouns.GetManagedPrefixListAssociationsRequest{ID: list.ID}, "OperationNotPermitted")
+		refused(w, w.ModifyManagedPrefixList, nouns.ModifyManagedPrefixListRequest{ID: list.ID, Name: "x"},
+			"OperationNotPermitted")
+		refused(w, w.GetManagedPrefixListAssociations, nouns.GetManagedPrefixListAssociationsRequest{ID: list.ID},
+			"OperationNotPermitted")
 		must(w, w.GetManagedPrefixListEntries, nouns.GetPrefixListEntriesRequest{ID: list.ID, TargetVersion: &one})
 	}
 	w.caller = root("200000000002")
-	refused(w, w.GetManagedPrefixListEntries, nouns.GetPrefixListEntriesRequest{ID: own.ID}, "InvalidPrefixListID.NotFound")
+	refused(w, w.GetManagedPrefixListEntries, nouns.GetPrefixListEntriesRequest{ID: own.ID},
+		"InvalidPrefixListID.NotFound")
 }

@@ -123,7 +123,10 @@ func (op *call) DisassociateIAMInstanceProfile(
 // withProfiles are the instances that have an instance profile.
 func (op *call) withProfiles() ([]*ec2.Instance, error) {
 	all, err := instances.own(op)
-	return slices.DeleteFunc(all, func(i *ec2.Instance) bool { return i.Profile == nil || i.State() == ec2.InstanceTerminated }), err
+	return slices.DeleteFunc(all, func(i *ec2.Instance) bool {
+		return i.Profile == nil ||
+			i.State() == ec2.InstanceTerminated
+	}), err
 }
 
 // associated finds the instance of an association.

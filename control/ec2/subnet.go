@@ -44,8 +44,8 @@ func (op *call) CreateSubnet(in *ec2.CreateSubnetRequest) (*ec2.CreateSubnetResp
 	return &ec2.CreateSubnetResponse{Subnet: description}, err
 }
 
-// holdsOfSubnet are the references to the VPC and to its network ACL. The VPC's default one needs none: it goes with the
-// VPC.
+// holdsOfSubnet are the references to the VPC and to its network ACL. The VPC's default one needs none: it goes with
+// the VPC.
 func holdsOfSubnet(s *ec2.Subnet) []resource.Hold {
 	if s.ACL == "" {
 		return refersTo(s.ID, s.VPC)

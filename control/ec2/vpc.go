@@ -12,7 +12,8 @@ import (
 	"pergola/lattice"
 )
 
-// CreateVPC makes a VPC with its default security group and its default network ACL. Its addresses may be those of any other VPC.
+// CreateVPC makes a VPC with its default security group and its default network ACL. Its addresses may be those of any
+// other VPC.
 func (op *call) CreateVPC(in *ec2.CreateVPCRequest) (*ec2.CreateVPCResponse, error) {
 	cidr, err := parseCIDR(in.CIDRBlock)
 	if err != nil {
@@ -79,7 +80,8 @@ func (op *call) DescribeVPCs(in *ec2.DescribeVPCsRequest) (*ec2.DescribeVPCsResp
 	return &ec2.DescribeVPCsResponse{VPCs: described, NextToken: next}, err
 }
 
-// DeleteVPC deletes a VPC with its default security group and network ACL, once nothing else is in it and nothing refers to it.
+// DeleteVPC deletes a VPC with its default security group and network ACL, once nothing else is in it and nothing
+// refers to it.
 func (op *call) DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
 	vpc, err := vpcs.find(op, in.ID)
 	if err != nil {

@@ -12,33 +12,87 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	AddTags(in *elbv2.AddTagsRequest) error
-	CreateListener(in *elbv2.CreateListenerRequest) (*elbv2.ListenersResponse, error)
-	CreateLoadBalancer(in *elbv2.CreateLoadBalancerRequest) (*elbv2.LoadBalancersResponse, error)
-	CreateTargetGroup(in *elbv2.CreateTargetGroupRequest) (*elbv2.TargetGroupsResponse, error)
-	DeleteListener(in *elbv2.ListenerRequest) error
-	DeleteLoadBalancer(in *elbv2.LoadBalancerRequest) error
-	DeleteTargetGroup(in *elbv2.TargetGroupRequest) error
-	DeregisterTargets(in *elbv2.TargetsRequest) error
-	DescribeCapacityReservation(in *elbv2.LoadBalancerRequest) (*elbv2.CapacityResponse, error)
-	DescribeListenerAttributes(in *elbv2.ListenerRequest) (*elbv2.AttributesResponse, error)
-	DescribeListenerCertificates(in *elbv2.DescribeListenerCertificatesRequest) (*elbv2.ListenerCertificatesResponse, error)
-	DescribeListeners(in *elbv2.DescribeListenersRequest) (*elbv2.ListenersResponse, error)
-	DescribeLoadBalancerAttributes(in *elbv2.LoadBalancerRequest) (*elbv2.AttributesResponse, error)
-	DescribeLoadBalancers(in *elbv2.DescribeLoadBalancersRequest) (*elbv2.LoadBalancersResponse, error)
-	DescribeRules(in *elbv2.DescribeRulesRequest) (*elbv2.RulesResponse, error)
-	DescribeTags(in *elbv2.DescribeTagsRequest) (*elbv2.DescribeTagsResponse, error)
-	DescribeTargetGroupAttributes(in *elbv2.TargetGroupRequest) (*elbv2.AttributesResponse, error)
-	DescribeTargetGroups(in *elbv2.DescribeTargetGroupsRequest) (*elbv2.TargetGroupsResponse, error)
-	DescribeTargetHealth(in *elbv2.DescribeTargetHealthRequest) (*elbv2.DescribeTargetHealthResponse, error)
-	ModifyListener(in *elbv2.ModifyListenerRequest) (*elbv2.ListenersResponse, error)
-	ModifyListenerAttributes(in *elbv2.ModifyListenerAttributesRequest) (*elbv2.AttributesResponse, error)
-	ModifyLoadBalancerAttributes(in *elbv2.ModifyLoadBalancerAttributesRequest) (*elbv2.AttributesResponse, error)
-	ModifyTargetGroup(in *elbv2.ModifyTargetGroupRequest) (*elbv2.TargetGroupsResponse, error)
-	ModifyTargetGroupAttributes(in *elbv2.ModifyTargetGroupAttributesRequest) (*elbv2.AttributesResponse, error)
-	RegisterTargets(in *elbv2.TargetsRequest) error
-	RemoveTags(in *elbv2.RemoveTagsRequest) error
-	SetSecurityGroups(in *elbv2.SetSecurityGroupsRequest) (*elbv2.SetSecurityGroupsResponse, error)
+	AddTags(
+		in *elbv2.AddTagsRequest,
+	) error
+	CreateListener(
+		in *elbv2.CreateListenerRequest,
+	) (*elbv2.ListenersResponse, error)
+	CreateLoadBalancer(
+		in *elbv2.CreateLoadBalancerRequest,
+	) (*elbv2.LoadBalancersResponse, error)
+	CreateTargetGroup(
+		in *elbv2.CreateTargetGroupRequest,
+	) (*elbv2.TargetGroupsResponse, error)
+	DeleteListener(
+		in *elbv2.ListenerRequest,
+	) error
+	DeleteLoadBalancer(
+		in *elbv2.LoadBalancerRequest,
+	) error
+	DeleteTargetGroup(
+		in *elbv2.TargetGroupRequest,
+	) error
+	DeregisterTargets(
+		in *elbv2.TargetsRequest,
+	) error
+	DescribeCapacityReservation(
+		in *elbv2.LoadBalancerRequest,
+	) (*elbv2.CapacityResponse, error)
+	DescribeListenerAttributes(
+		in *elbv2.ListenerRequest,
+	) (*elbv2.AttributesResponse, error)
+	DescribeListenerCertificates(
+		in *elbv2.DescribeListenerCertificatesRequest,
+	) (*elbv2.ListenerCertificatesResponse, error)
+	DescribeListeners(
+		in *elbv2.DescribeListenersRequest,
+	) (*elbv2.ListenersResponse, error)
+	DescribeLoadBalancerAttributes(
+		in *elbv2.LoadBalancerRequest,
+	) (*elbv2.AttributesResponse, error)
+	DescribeLoadBalancers(
+		in *elbv2.DescribeLoadBalancersRequest,
+	) (*elbv2.LoadBalancersResponse, error)
+	DescribeRules(
+		in *elbv2.DescribeRulesRequest,
+	) (*elbv2.RulesResponse, error)
+	DescribeTags(
+		in *elbv2.DescribeTagsRequest,
+	) (*elbv2.DescribeTagsResponse, error)
+	DescribeTargetGroupAttributes(
+		in *elbv2.TargetGroupRequest,
+	) (*elbv2.AttributesResponse, error)
+	DescribeTargetGroups(
+		in *elbv2.DescribeTargetGroupsRequest,
+	) (*elbv2.TargetGroupsResponse, error)
+	DescribeTargetHealth(
+		in *elbv2.DescribeTargetHealthRequest,
+	) (*elbv2.DescribeTargetHealthResponse, error)
+	ModifyListener(
+		in *elbv2.ModifyListenerRequest,
+	) (*elbv2.ListenersResponse, error)
+	ModifyListenerAttributes(
+		in *elbv2.ModifyListenerAttributesRequest,
+	) (*elbv2.AttributesResponse, error)
+	ModifyLoadBalancerAttributes(
+		in *elbv2.ModifyLoadBalancerAttributesRequest,
+	) (*elbv2.AttributesResponse, error)
+	ModifyTargetGroup(
+		in *elbv2.ModifyTargetGroupRequest,
+	) (*elbv2.TargetGroupsResponse, error)
+	ModifyTargetGroupAttributes(
+		in *elbv2.ModifyTargetGroupAttributesRequest,
+	) (*elbv2.AttributesResponse, error)
+	RegisterTargets(
+		in *elbv2.TargetsRequest,
+	) error
+	RemoveTags(
+		in *elbv2.RemoveTagsRequest,
+	) error
+	SetSecurityGroups(
+		in *elbv2.SetSecurityGroupsRequest,
+	) (*elbv2.SetSecurityGroupsResponse, error)
 }
 
 // A call has to have them all.

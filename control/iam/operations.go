@@ -11,51 +11,141 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	AddClientIDToOpenIDConnectProvider(in *iam.ClientIDRequest) error
-	AddRoleToInstanceProfile(in *iam.ProfileRoleRequest) error
-	AddUserToGroup(in *iam.MembershipRequest) error
-	CreateAccessKey(in *iam.SubjectRequest) (*iam.CreateAccessKeyResponse, error)
-	CreateGroup(in *iam.CreateGroupRequest) (*iam.CreateGroupResponse, error)
-	CreateInstanceProfile(in *iam.CreateInstanceProfileRequest) (*iam.InstanceProfileResponse, error)
-	CreateOpenIDConnectProvider(in *iam.CreateProviderRequest) (*iam.CreateProviderResponse, error)
-	CreatePolicy(in *iam.CreatePolicyRequest) (*iam.PolicyResponse, error)
-	CreatePolicyVersion(in *iam.CreatePolicyVersionRequest) (*iam.PolicyVersionResponse, error)
-	CreateRole(in *iam.CreateRoleRequest) (*iam.RoleResponse, error)
-	CreateUser(in *iam.CreateUserRequest) (*iam.UserResponse, error)
-	DeleteAccessKey(in *iam.AccessKeyRequest) error
-	DeleteGroup(in *iam.SubjectRequest) error
-	DeleteInstanceProfile(in *iam.SubjectRequest) error
-	DeleteOpenIDConnectProvider(in *iam.SubjectRequest) error
-	DeletePolicy(in *iam.SubjectRequest) error
-	DeletePolicyVersion(in *iam.PolicyVersionRequest) error
-	DeleteRole(in *iam.SubjectRequest) error
-	DeleteUser(in *iam.SubjectRequest) error
-	GetGroup(in *iam.SubjectPageRequest) (*iam.GetGroupResponse, error)
-	GetInstanceProfile(in *iam.SubjectRequest) (*iam.InstanceProfileResponse, error)
-	GetOpenIDConnectProvider(in *iam.SubjectRequest) (*iam.GetProviderResponse, error)
-	GetPolicy(in *iam.SubjectRequest) (*iam.PolicyResponse, error)
-	GetPolicyVersion(in *iam.PolicyVersionRequest) (*iam.PolicyVersionResponse, error)
-	GetRole(in *iam.SubjectRequest) (*iam.RoleResponse, error)
-	GetUser(in *iam.SubjectRequest) (*iam.UserResponse, error)
-	ListAccessKeys(in *iam.SubjectPageRequest) (*iam.ListAccessKeysResponse, error)
-	ListEntitiesForPolicy(in *iam.ListEntitiesRequest) (*iam.ListEntitiesResponse, error)
-	ListGroups(in *iam.ListRequest) (*iam.ListGroupsResponse, error)
-	ListGroupsForUser(in *iam.SubjectPageRequest) (*iam.ListGroupsResponse, error)
-	ListInstanceProfiles(in *iam.ListRequest) (*iam.ListInstanceProfilesResponse, error)
-	ListInstanceProfilesForRole(in *iam.SubjectPageRequest) (*iam.ListInstanceProfilesResponse, error)
-	ListOpenIDConnectProviders(in *iam.ListProvidersRequest) (*iam.ListProvidersResponse, error)
-	ListPolicies(in *iam.ListPoliciesRequest) (*iam.ListPoliciesResponse, error)
-	ListPolicyVersions(in *iam.SubjectPageRequest) (*iam.ListPolicyVersionsResponse, error)
-	ListRoles(in *iam.ListRequest) (*iam.ListRolesResponse, error)
-	ListUsers(in *iam.ListRequest) (*iam.ListUsersResponse, error)
-	RemoveClientIDFromOpenIDConnectProvider(in *iam.ClientIDRequest) error
-	RemoveRoleFromInstanceProfile(in *iam.ProfileRoleRequest) error
-	RemoveUserFromGroup(in *iam.MembershipRequest) error
-	SetDefaultPolicyVersion(in *iam.PolicyVersionRequest) error
-	UpdateAccessKey(in *iam.UpdateAccessKeyRequest) error
-	UpdateAssumeRolePolicy(in *iam.UpdateAssumeRolePolicyRequest) error
-	UpdateRole(in *iam.UpdateRoleRequest) error
-	UpdateUser(in *iam.UpdateUserRequest) error
+	AddClientIDToOpenIDConnectProvider(
+		in *iam.ClientIDRequest,
+	) error
+	AddRoleToInstanceProfile(
+		in *iam.ProfileRoleRequest,
+	) error
+	AddUserToGroup(
+		in *iam.MembershipRequest,
+	) error
+	CreateAccessKey(
+		in *iam.SubjectRequest,
+	) (*iam.CreateAccessKeyResponse, error)
+	CreateGroup(
+		in *iam.CreateGroupRequest,
+	) (*iam.CreateGroupResponse, error)
+	CreateInstanceProfile(
+		in *iam.CreateInstanceProfileRequest,
+	) (*iam.InstanceProfileResponse, error)
+	CreateOpenIDConnectProvider(
+		in *iam.CreateProviderRequest,
+	) (*iam.CreateProviderResponse, error)
+	CreatePolicy(
+		in *iam.CreatePolicyRequest,
+	) (*iam.PolicyResponse, error)
+	CreatePolicyVersion(
+		in *iam.CreatePolicyVersionRequest,
+	) (*iam.PolicyVersionResponse, error)
+	CreateRole(
+		in *iam.CreateRoleRequest,
+	) (*iam.RoleResponse, error)
+	CreateUser(
+		in *iam.CreateUserRequest,
+	) (*iam.UserResponse, error)
+	DeleteAccessKey(
+		in *iam.AccessKeyRequest,
+	) error
+	DeleteGroup(
+		in *iam.SubjectRequest,
+	) error
+	DeleteInstanceProfile(
+		in *iam.SubjectRequest,
+	) error
+	DeleteOpenIDConnectProvider(
+		in *iam.SubjectRequest,
+	) error
+	DeletePolicy(
+		in *iam.SubjectRequest,
+	) error
+	DeletePolicyVersion(
+		in *iam.PolicyVersionRequest,
+	) error
+	DeleteRole(
+		in *iam.SubjectRequest,
+	) error
+	DeleteUser(
+		in *iam.SubjectRequest,
+	) error
+	GetGroup(
+		in *iam.SubjectPageRequest,
+	) (*iam.GetGroupResponse, error)
+	GetInstanceProfile(
+		in *iam.SubjectRequest,
+	) (*iam.InstanceProfileResponse, error)
+	GetOpenIDConnectProvider(
+		in *iam.SubjectRequest,
+	) (*iam.GetProviderResponse, error)
+	GetPolicy(
+		in *iam.SubjectRequest,
+	) (*iam.PolicyResponse, error)
+	GetPolicyVersion(
+		in *iam.PolicyVersionRequest,
+	) (*iam.PolicyVersionResponse, error)
+	GetRole(
+		in *iam.SubjectRequest,
+	) (*iam.RoleResponse, error)
+	GetUser(
+		in *iam.SubjectRequest,
+	) (*iam.UserResponse, error)
+	ListAccessKeys(
+		in *iam.SubjectPageRequest,
+	) (*iam.ListAccessKeysResponse, error)
+	ListEntitiesForPolicy(
+		in *iam.ListEntitiesRequest,
+	) (*iam.ListEntitiesResponse, error)
+	ListGroups(
+		in *iam.ListRequest,
+	) (*iam.ListGroupsResponse, error)
+	ListGroupsForUser(
+		in *iam.SubjectPageRequest,
+	) (*iam.ListGroupsResponse, error)
+	ListInstanceProfiles(
+		in *iam.ListRequest,
+	) (*iam.ListInstanceProfilesResponse, error)
+	ListInstanceProfilesForRole(
+		in *iam.SubjectPageRequest,
+	) (*iam.ListInstanceProfilesResponse, error)
+	ListOpenIDConnectProviders(
+		in *iam.ListProvidersRequest,
+	) (*iam.ListProvidersResponse, error)
+	ListPolicies(
+		in *iam.ListPoliciesRequest,
+	) (*iam.ListPoliciesResponse, error)
+	ListPolicyVersions(
+		in *iam.SubjectPageRequest,
+	) (*iam.ListPolicyVersionsResponse, error)
+	ListRoles(
+		in *iam.ListRequest,
+	) (*iam.ListRolesResponse, error)
+	ListUsers(
+		in *iam.ListRequest,
+	) (*iam.ListUsersResponse, error)
+	RemoveClientIDFromOpenIDConnectProvider(
+		in *iam.ClientIDRequest,
+	) error
+	RemoveRoleFromInstanceProfile(
+		in *iam.ProfileRoleRequest,
+	) error
+	RemoveUserFromGroup(
+		in *iam.MembershipRequest,
+	) error
+	SetDefaultPolicyVersion(
+		in *iam.PolicyVersionRequest,
+	) error
+	UpdateAccessKey(
+		in *iam.UpdateAccessKeyRequest,
+	) error
+	UpdateAssumeRolePolicy(
+		in *iam.UpdateAssumeRolePolicyRequest,
+	) error
+	UpdateRole(
+		in *iam.UpdateRoleRequest,
+	) error
+	UpdateUser(
+		in *iam.UpdateUserRequest,
+	) error
 }
 
 // A call has to have them all.

@@ -13,27 +13,69 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	AddPermission(in *lambda.AddPermissionRequest) (*lambda.AddPermissionResponse, error)
-	CreateAlias(in *lambda.CreateAliasRequest) (*lambda.AliasDescription, error)
-	DeleteAlias(in *lambda.DeleteAliasRequest) (*lattice.Empty, error)
-	DeleteFunctionConcurrency(in *lambda.DeleteConcurrencyRequest) (*lattice.Empty, error)
-	GetAlias(in *lambda.GetAliasRequest) (*lambda.AliasDescription, error)
-	GetFunction(in *lambda.GetFunctionRequest) (*lambda.GetFunctionResponse, error)
-	GetFunctionCodeSigningConfig(in *lambda.CodeSigningRequest) (*lambda.CodeSigningResponse, error)
-	GetFunctionConcurrency(in *lambda.GetConcurrencyRequest) (*lambda.Concurrency, error)
-	GetFunctionConfiguration(in *lambda.GetFunctionConfigurationRequest) (*lambda.Configuration, error)
-	GetPolicy(in *lambda.GetPolicyRequest) (*lambda.GetPolicyResponse, error)
-	ListAliases(in *lambda.ListAliasesRequest) (*lambda.ListAliasesResponse, error)
-	ListFunctions(in *lambda.ListFunctionsRequest) (*lambda.ListFunctionsResponse, error)
-	ListTags(in *lambda.ListTagsRequest) (*lambda.ListTagsResponse, error)
-	ListVersionsByFunction(in *lambda.ListVersionsRequest) (*lambda.ListVersionsResponse, error)
-	PublishVersion(in *lambda.PublishVersionRequest) (*lambda.Configuration, error)
-	PutFunctionConcurrency(in *lambda.PutConcurrencyRequest) (*lambda.Concurrency, error)
-	RemovePermission(in *lambda.RemovePermissionRequest) (*lattice.Empty, error)
-	TagResource(in *lambda.TagResourceRequest) (*lattice.Empty, error)
-	UntagResource(in *lambda.UntagResourceRequest) (*lattice.Empty, error)
-	UpdateAlias(in *lambda.UpdateAliasRequest) (*lambda.AliasDescription, error)
-	UpdateFunctionConfiguration(in *lambda.UpdateFunctionConfigurationRequest) (*lambda.Configuration, error)
+	AddPermission(
+		in *lambda.AddPermissionRequest,
+	) (*lambda.AddPermissionResponse, error)
+	CreateAlias(
+		in *lambda.CreateAliasRequest,
+	) (*lambda.AliasDescription, error)
+	DeleteAlias(
+		in *lambda.DeleteAliasRequest,
+	) (*lattice.Empty, error)
+	DeleteFunctionConcurrency(
+		in *lambda.DeleteConcurrencyRequest,
+	) (*lattice.Empty, error)
+	GetAlias(
+		in *lambda.GetAliasRequest,
+	) (*lambda.AliasDescription, error)
+	GetFunction(
+		in *lambda.GetFunctionRequest,
+	) (*lambda.GetFunctionResponse, error)
+	GetFunctionCodeSigningConfig(
+		in *lambda.CodeSigningRequest,
+	) (*lambda.CodeSigningResponse, error)
+	GetFunctionConcurrency(
+		in *lambda.GetConcurrencyRequest,
+	) (*lambda.Concurrency, error)
+	GetFunctionConfiguration(
+		in *lambda.GetFunctionConfigurationRequest,
+	) (*lambda.Configuration, error)
+	GetPolicy(
+		in *lambda.GetPolicyRequest,
+	) (*lambda.GetPolicyResponse, error)
+	ListAliases(
+		in *lambda.ListAliasesRequest,
+	) (*lambda.ListAliasesResponse, error)
+	ListFunctions(
+		in *lambda.ListFunctionsRequest,
+	) (*lambda.ListFunctionsResponse, error)
+	ListTags(
+		in *lambda.ListTagsRequest,
+	) (*lambda.ListTagsResponse, error)
+	ListVersionsByFunction(
+		in *lambda.ListVersionsRequest,
+	) (*lambda.ListVersionsResponse, error)
+	PublishVersion(
+		in *lambda.PublishVersionRequest,
+	) (*lambda.Configuration, error)
+	PutFunctionConcurrency(
+		in *lambda.PutConcurrencyRequest,
+	) (*lambda.Concurrency, error)
+	RemovePermission(
+		in *lambda.RemovePermissionRequest,
+	) (*lattice.Empty, error)
+	TagResource(
+		in *lambda.TagResourceRequest,
+	) (*lattice.Empty, error)
+	UntagResource(
+		in *lambda.UntagResourceRequest,
+	) (*lattice.Empty, error)
+	UpdateAlias(
+		in *lambda.UpdateAliasRequest,
+	) (*lambda.AliasDescription, error)
+	UpdateFunctionConfiguration(
+		in *lambda.UpdateFunctionConfigurationRequest,
+	) (*lambda.Configuration, error)
 }
 
 // A call has to have them all.

@@ -13,39 +13,105 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	AttachPolicy(in *organizations.AttachmentRequest) (*lattice.Empty, error)
-	CreateAccount(in *organizations.CreateAccountRequest) (*organizations.CreateAccountResponse, error)
-	CreateOrganization(in *organizations.CreateOrganizationRequest) (*organizations.CreateOrganizationResponse, error)
-	CreateOrganizationalUnit(in *organizations.CreateOrganizationalUnitRequest) (*organizations.UnitResponse, error)
-	CreatePolicy(in *organizations.CreatePolicyRequest) (*organizations.PolicyResponse, error)
-	DeleteOrganization(in *organizations.DeleteOrganizationRequest) (*lattice.Empty, error)
-	DeleteOrganizationalUnit(in *organizations.DeleteOrganizationalUnitRequest) (*lattice.Empty, error)
-	DeletePolicy(in *organizations.DeletePolicyRequest) (*lattice.Empty, error)
-	DescribeAccount(in *organizations.DescribeAccountRequest) (*organizations.DescribeAccountResponse, error)
-	DescribeCreateAccountStatus(in *organizations.DescribeCreateAccountStatusRequest) (*organizations.DescribeCreateAccountStatusResponse, error)
-	DescribeOrganization(in *organizations.DescribeOrganizationRequest) (*organizations.DescribeOrganizationResponse, error)
-	DescribeOrganizationalUnit(in *organizations.DescribeOrganizationalUnitRequest) (*organizations.UnitResponse, error)
-	DescribePolicy(in *organizations.DescribePolicyRequest) (*organizations.PolicyResponse, error)
-	DetachPolicy(in *organizations.AttachmentRequest) (*lattice.Empty, error)
-	DisablePolicyType(in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error)
-	EnablePolicyType(in *organizations.PolicyTypeRequest) (*organizations.PolicyTypeResponse, error)
-	ListAccounts(in *organizations.ListAccountsRequest) (*organizations.ListAccountsResponse, error)
-	ListAccountsForParent(in *organizations.ListAccountsForParentRequest) (*organizations.ListAccountsResponse, error)
-	ListChildren(in *organizations.ListChildrenRequest) (*organizations.ListChildrenResponse, error)
-	ListCreateAccountStatus(in *organizations.ListCreateAccountStatusRequest) (*organizations.ListCreateAccountStatusResponse, error)
-	ListOrganizationalUnitsForParent(in *organizations.ListOrganizationalUnitsForParentRequest) (*organizations.ListOrganizationalUnitsForParentResponse, error)
-	ListParents(in *organizations.ListParentsRequest) (*organizations.ListParentsResponse, error)
-	ListPolicies(in *organizations.ListPoliciesRequest) (*organizations.ListPoliciesResponse, error)
-	ListPoliciesForTarget(in *organizations.ListPoliciesForTargetRequest) (*organizations.ListPoliciesResponse, error)
-	ListRoots(in *organizations.ListRootsRequest) (*organizations.ListRootsResponse, error)
-	ListTagsForResource(in *organizations.ListTagsForResourceRequest) (*organizations.ListTagsForResourceResponse, error)
-	ListTargetsForPolicy(in *organizations.ListTargetsForPolicyRequest) (*organizations.ListTargetsForPolicyResponse, error)
-	MoveAccount(in *organizations.MoveAccountRequest) (*lattice.Empty, error)
-	RemoveAccountFromOrganization(in *organizations.RemoveAccountFromOrganizationRequest) (*lattice.Empty, error)
-	TagResource(in *organizations.TagResourceRequest) (*lattice.Empty, error)
-	UntagResource(in *organizations.UntagResourceRequest) (*lattice.Empty, error)
-	UpdateOrganizationalUnit(in *organizations.UpdateOrganizationalUnitRequest) (*organizations.UnitResponse, error)
-	UpdatePolicy(in *organizations.UpdatePolicyRequest) (*organizations.PolicyResponse, error)
+	AttachPolicy(
+		in *organizations.AttachmentRequest,
+	) (*lattice.Empty, error)
+	CreateAccount(
+		in *organizations.CreateAccountRequest,
+	) (*organizations.CreateAccountResponse, error)
+	CreateOrganization(
+		in *organizations.CreateOrganizationRequest,
+	) (*organizations.CreateOrganizationResponse, error)
+	CreateOrganizationalUnit(
+		in *organizations.CreateOrganizationalUnitRequest,
+	) (*organizations.UnitResponse, error)
+	CreatePolicy(
+		in *organizations.CreatePolicyRequest,
+	) (*organizations.PolicyResponse, error)
+	DeleteOrganization(
+		in *organizations.DeleteOrganizationRequest,
+	) (*lattice.Empty, error)
+	DeleteOrganizationalUnit(
+		in *organizations.DeleteOrganizationalUnitRequest,
+	) (*lattice.Empty, error)
+	DeletePolicy(
+		in *organizations.DeletePolicyRequest,
+	) (*lattice.Empty, error)
+	DescribeAccount(
+		in *organizations.DescribeAccountRequest,
+	) (*organizations.DescribeAccountResponse, error)
+	DescribeCreateAccountStatus(
+		in *organizations.DescribeCreateAccountStatusRequest,
+	) (*organizations.DescribeCreateAccountStatusResponse, error)
+	DescribeOrganization(
+		in *organizations.DescribeOrganizationRequest,
+	) (*organizations.DescribeOrganizationResponse, error)
+	DescribeOrganizationalUnit(
+		in *organizations.DescribeOrganizationalUnitRequest,
+	) (*organizations.UnitResponse, error)
+	DescribePolicy(
+		in *organizations.DescribePolicyRequest,
+	) (*organizations.PolicyResponse, error)
+	DetachPolicy(
+		in *organizations.AttachmentRequest,
+	) (*lattice.Empty, error)
+	DisablePolicyType(
+		in *organizations.PolicyTypeRequest,
+	) (*organizations.PolicyTypeResponse, error)
+	EnablePolicyType(
+		in *organizations.PolicyTypeRequest,
+	) (*organizations.PolicyTypeResponse, error)
+	ListAccounts(
+		in *organizations.ListAccountsRequest,
+	) (*organizations.ListAccountsResponse, error)
+	ListAccountsForParent(
+		in *organizations.ListAccountsForParentRequest,
+	) (*organizations.ListAccountsResponse, error)
+	ListChildren(
+		in *organizations.ListChildrenRequest,
+	) (*organizations.ListChildrenResponse, error)
+	ListCreateAccountStatus(
+		in *organizations.ListCreateAccountStatusRequest,
+	) (*organizations.ListCreateAccountStatusResponse, error)
+	ListOrganizationalUnitsForParent(
+		in *organizations.ListOrganizationalUnitsForParentRequest,
+	) (*organizations.ListOrganizationalUnitsForParentResponse, error)
+	ListParents(
+		in *organizations.ListParentsRequest,
+	) (*organizations.ListParentsResponse, error)
+	ListPolicies(
+		in *organizations.ListPoliciesRequest,
+	) (*organizations.ListPoliciesResponse, error)
+	ListPoliciesForTarget(
+		in *organizations.ListPoliciesForTargetRequest,
+	) (*organizations.ListPoliciesResponse, error)
+	ListRoots(
+		in *organizations.ListRootsRequest,
+	) (*organizations.ListRootsResponse, error)
+	ListTagsForResource(
+		in *organizations.ListTagsForResourceRequest,
+	) (*organizations.ListTagsForResourceResponse, error)
+	ListTargetsForPolicy(
+		in *organizations.ListTargetsForPolicyRequest,
+	) (*organizations.ListTargetsForPolicyResponse, error)
+	MoveAccount(
+		in *organizations.MoveAccountRequest,
+	) (*lattice.Empty, error)
+	RemoveAccountFromOrganization(
+		in *organizations.RemoveAccountFromOrganizationRequest,
+	) (*lattice.Empty, error)
+	TagResource(
+		in *organizations.TagResourceRequest,
+	) (*lattice.Empty, error)
+	UntagResource(
+		in *organizations.UntagResourceRequest,
+	) (*lattice.Empty, error)
+	UpdateOrganizationalUnit(
+		in *organizations.UpdateOrganizationalUnitRequest,
+	) (*organizations.UnitResponse, error)
+	UpdatePolicy(
+		in *organizations.UpdatePolicyRequest,
+	) (*organizations.PolicyResponse, error)
 }
 
 // A call has to have them all.

@@ -76,8 +76,8 @@ func Read[T any](tx *store.Tx, kind store.Kind[T], path string, v Verdict, inPro
 	return &of.Value, nil
 }
 
-// StatusWaits is the Waits of a lattice.Stage: what is in progress waits for the nodes, what has failed for them to mend
-// it, and all for its time.
+// StatusWaits is the Waits of a lattice.Stage: what is in progress waits for the nodes, what has failed for them to
+// mend it, and all for its time.
 func StatusWaits(object []byte) (Wait, error) {
 	var of lattice.Stage
 	err := json.Unmarshal(object, &of)

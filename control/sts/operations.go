@@ -12,7 +12,9 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	GetAccessKeyInfo(in *sts.GetAccessKeyInfoRequest) (*sts.GetAccessKeyInfoResponse, error)
+	GetAccessKeyInfo(
+		in *sts.GetAccessKeyInfoRequest,
+	) (*sts.GetAccessKeyInfoResponse, error)
 }
 
 // A call has to have them all.

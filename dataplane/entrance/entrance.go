@@ -83,8 +83,8 @@ type Refusals struct {
 // Refusals returns how many TLS connections have met no listener so far.
 func (e *Entrance) Refusals() Refusals { return Refusals{e.malformed.Load(), e.unknown.Load()} }
 
-// Serve serves a connection that came in at a port of a door, and closes it, unless it asks for a pause. When finish ends,
-// what is under way is the last; when cut ends, it is broken off.
+// Serve serves a connection that came in at a port of a door, and closes it, unless it asks for a pause. When finish
+// ends, what is under way is the last; when cut ends, it is broken off.
 func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, at snapshot.DoorPort) *parking.Pause {
 	arrival := proxy.Arrival{VPC: at.VPC, Door: at.Door, Port: at.Port}
 	_, _, door := e.find(arrival)

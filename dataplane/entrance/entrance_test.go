@@ -140,7 +140,8 @@ func TestPlainText(t *testing.T) {
 	for _, port := range []uint16{80, 443, 8080} {
 		io.WriteString(arrive(t, e, "vpc-1", port), "GET / HTTP/1.1\r\n")
 		got := <-all.served
-		if got.by != "HTTP/1.1" || got.heard != "GET /" || got.arrival != (proxy.Arrival{VPC: "vpc-1", Door: theDoor, Port: port}) {
+		if got.by != "HTTP/1.1" || got.heard != "GET /" ||
+			got.arrival != (proxy.Arrival{VPC: "vpc-1", Door: theDoor, Port: port}) {
 			t.Errorf("port %d: %+v", port, got)
 		}
 	}

@@ -17,7 +17,7 @@ type Field struct {
 	Hop bool
 }
 
-// maxNamed bounds the fields that Connection names, each of which is looked for among all.
+// maxNamed bounds the fields that Connection names: each is looked for among all.
 const maxNamed = 32
 
 // Fields are the fields of a head in the order received, and what was learnt on the way.

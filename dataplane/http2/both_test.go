@@ -216,7 +216,7 @@ func TestStaticNames(t *testing.T) {
 	}
 }
 
-// TestNothingIsLostInTheRush has many exchanges under way over two connections, some of which are left in every way there
+// TestNothingIsLostInTheRush has many exchanges under way over two connections, and leaves some in every way there
 // is, and looks for what they left behind.
 func TestNothingIsLostInTheRush(t *testing.T) {
 	target := serve(t, Config{}, nil, echo)

@@ -11,7 +11,7 @@ import (
 // goroutines at a time as they may there. StopReading, Cut, SetIdleTimeout and OnReset may be called by any goroutine.
 //
 // Streams are recycled. A stream of a Server belongs to the handler until that returns; one of a Client belongs to the
-// code that opened it until Close, Reset or Linger, one of which must be called. After that no method may be called,
+// code that opened it until Close, Reset or Linger: one must be called. After that no method may be called,
 // from any goroutine.
 type Stream struct {
 	// In reads the message of the peer.

@@ -78,8 +78,10 @@ func TestClientsThatAreTurnedAway(t *testing.T) {
 		{"no decision could be made", func(w *world) { w.decision = access.Decision{Err: errors.New("broken")} }, 80,
 			record.Record{Failure: record.InternalError}, 0},
 		{"no target", func(w *world) { w.targets = nil }, 80, record.Record{Failure: record.TargetConnectionError}, 0},
-		{"no target group", func(w *world) { w.arrival.Listener.Rules[0].Action = snapshot.Action{} }, 80, record.Record{Failure: record.TargetConnectionError}, 0},
-		{"no weight", func(w *world) { w.arrival.Listener.Rules[0].Action.TotalWeight = 0 }, 80, record.Record{Failure: record.TargetConnectionError}, 0},
+		{"no target group", func(w *world) { w.arrival.Listener.Rules[0].Action = snapshot.Action{} }, 80,
+			record.Record{Failure: record.TargetConnectionError}, 0},
+		{"no weight", func(w *world) { w.arrival.Listener.Rules[0].Action.TotalWeight = 0 }, 80,
+			record.Record{Failure: record.TargetConnectionError}, 0},
 		{"no target can be reached", func(w *world) {
 			for _, address := range w.targets {
 				w.refusing[address] = true
@@ -233,12 +235,14 @@ func TestConnectionsEndInTime(t *testing.T) {
 			time.Sleep(59 * time.Second)
 			io.WriteString(client, "x")
 		}, end{"", 59*time.Second + time.Minute}},
-		{"the client speaks on", 0, silent, func(client net.Conn) { every(50*time.Second, client) }, end{record.ConnectionDurationExceeded, DefaultLifetime}},
+		{"the client speaks on", 0, silent, func(client net.Conn) { every(50*time.Second, client) },
+			end{record.ConnectionDurationExceeded, DefaultLifetime}},
 		{"the target speaks on", 0, func(target net.Conn) {
 			go io.Copy(io.Discard, target)
 			every(50*time.Second, target)
 		}, nil, end{record.ConnectionDurationExceeded, DefaultLifetime}},
-		{"idle longer than it may live", 20 * time.Minute, greets, nil, end{record.ConnectionDurationExceeded, DefaultLifetime}},
+		{"idle longer than it may live", 20 * time.Minute, greets, nil,
+			end{record.ConnectionDurationExceeded, DefaultLifetime}},
 		{"one half is closed", 0, func(target net.Conn) {
 			io.WriteString(target, "server hello")
 			target.(*half).CloseWrite()

@@ -224,7 +224,8 @@ func TestPoliciesDecideWhoConnects(t *testing.T) {
 			if got := fmt.Sprint(err); got != want {
 				t.Errorf("the client is told %q, want %q", got, want)
 			}
-			if r := <-ended; r.DeniedBy != tt.by || r.ServerName != "orders.example" || (r.Failure == record.ClientAccessDenied) != (tt.by != "") {
+			if r := <-ended; r.DeniedBy != tt.by || r.ServerName != "orders.example" ||
+				(r.Failure == record.ClientAccessDenied) != (tt.by != "") {
 				t.Errorf("recorded %+v", r)
 			}
 		})

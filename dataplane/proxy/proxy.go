@@ -192,8 +192,8 @@ func New(config Config) *Proxy {
 	return p
 }
 
-// Arrival says where a connection came in: in which VPC, through which of its doors, by the key, and at which port. With a
-// load balancer there is no door.
+// Arrival says where a connection came in: in which VPC, through which of its doors, by the key, and at which port.
+// With a load balancer there is no door.
 type Arrival struct {
 	VPC  string
 	Door string
@@ -419,8 +419,9 @@ func (x *exchange) serve() (keep bool) {
 	return x.forward(group)
 }
 
-// findListener notes the listener that the request is for, the VPC that it comes from and the service network, or reports
-// false. A listener serves the requests that come by its own protocol: to those that come by another it is not there.
+// findListener notes the listener that the request is for, the VPC that it comes from and the service network, or
+// reports false. A listener serves the requests that come by its own protocol: to those that come by another it is not
+// there.
 func (x *exchange) findListener(s *snapshot.Snapshot) bool {
 	if s == nil {
 		return false

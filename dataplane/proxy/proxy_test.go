@@ -55,11 +55,13 @@ func TestAnswers(t *testing.T) {
 		{name: "unknown name", request: "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "absolute-form names another", request: "GET http://other.example/ HTTP/1.1\r\nHost: s.example\r\n\r\n", status: 404, body: "Not Found"},
 		{name: "no name in HTTP/1.0", request: "GET / HTTP/1.0\r\n\r\n", status: 404, body: "Not Found"},
-		{name: "port without listener", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 81}, status: 404, body: "Not Found"},
+		{name: "port without listener", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 81}, status: 404,
+			body: "Not Found"},
 		{name: "VPC without network", at: Arrival{VPC: "vpc-alone", Door: theDoor, Port: 80}, status: 404, body: "Not Found"},
 		{name: "unknown VPC", at: Arrival{VPC: "vpc-none", Door: theDoor, Port: 80}, status: 404, body: "Not Found"},
 		{name: "no snapshot", world: func(w *world) { w.now = nil }, status: 404, body: "Not Found"},
-		{name: "malformed", request: "GET / HTTP/1.1\r\nHost: s.example\r\nA : b\r\n\r\n", status: 400, body: "Bad Request", failure: record.ClientProtocolError},
+		{name: "malformed", request: "GET / HTTP/1.1\r\nHost: s.example\r\nA : b\r\n\r\n", status: 400, body: "Bad Request",
+			failure: record.ClientProtocolError},
 		{name: "denied by the network", world: func(w *world) {
 			w.network().AuthType = lattice.AuthIAM
 			w.listener().Service.AuthType = lattice.AuthIAM
@@ -86,7 +88,8 @@ func TestAnswers(t *testing.T) {
 		{name: "without TLS to an HTTPS listener", world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, status: 404, body: "Not Found"},
 		{name: "by TLS", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "s.example"},
 			world: func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS }, target: ok, status: 200, body: "hello"},
-		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80, ServerName: "other.example"},
+		{name: "by TLS that was for another", at: Arrival{VPC: "vpc-client", Door: theDoor, Port: 80,
+			ServerName: "other.example"},
 			world:  func(w *world) { w.listener().Protocol = lattice.ProtocolHTTPS },
 			status: 421, body: "Misdirected Request", failure: record.ClientProtocolError},
 		{name: "all weights 0", world: func(w *world) {
@@ -99,9 +102,12 @@ func TestAnswers(t *testing.T) {
 		{name: "targets that speak gRPC", world: func(w *world) { w.listener().Rules[0].Action.Forward[0].Group.ProtocolVersion = lattice.GRPC },
 			target: ok, status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
 		{name: "target hangs up", target: "HANGUP", status: 502, body: "Bad Gateway", failure: record.TargetConnectionClosed},
-		{name: "target hangs up within the head", target: "HTTP/1.1 200 OK\r\nHANGUP", status: 502, body: "Bad Gateway", failure: record.TargetConnectionClosed},
-		{name: "target is malformed", target: "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
-		{name: "target switches protocols", target: "HTTP/1.1 101 Switching Protocols\r\n\r\n", status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
+		{name: "target hangs up within the head", target: "HTTP/1.1 200 OK\r\nHANGUP", status: 502, body: "Bad Gateway",
+			failure: record.TargetConnectionClosed},
+		{name: "target is malformed", target: "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", status: 502, body: "Bad Gateway",
+			failure: record.TargetProtocolError},
+		{name: "target switches protocols", target: "HTTP/1.1 101 Switching Protocols\r\n\r\n", status: 502,
+			body: "Bad Gateway", failure: record.TargetProtocolError},
 		{name: "target is endlessly informative", target: strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 17), request: "GET /path HTTP/1.0\r\nHost: s.example\r\n\r\n",
 			status: 502, body: "Bad Gateway", failure: record.TargetProtocolError},
 		{name: "target chunks", target: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", status: 200, body: "hello"},
@@ -141,7 +147,8 @@ func TestAnswers(t *testing.T) {
 			}
 			waitRecorded(w, 1)
 			r := w.last()
-			if r.Status != test.status || r.Failure != test.failure || (r.Failure == record.ClientAccessDenied) != (r.DeniedBy != "") {
+			if r.Status != test.status || r.Failure != test.failure ||
+				(r.Failure == record.ClientAccessDenied) != (r.DeniedBy != "") {
 				t.Errorf("recorded %d %s %s", r.Status, r.Failure, r.DeniedBy)
 			}
 		})

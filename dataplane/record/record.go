@@ -1,5 +1,5 @@
-// Package record has what is known of a request, or of a connection whose TLS ends at the target, once it is over. Access
-// logs, metrics and traces are made from it; dataplane/proxy and dataplane/passthrough fill it on their way.
+// Package record has what is known of a request, or of a connection whose TLS ends at the target, once it is over.
+// Access logs, metrics and traces are made from it; dataplane/proxy and dataplane/passthrough fill it on their way.
 package record
 
 import (
@@ -10,8 +10,8 @@ import (
 	"pergola/snapshot"
 )
 
-// Failure says why a request was not answered by its target, or why a connection did not end in good order, in the words
-// of the access log; "" where nothing failed.
+// Failure says why a request was not answered by its target, or why a connection did not end in good order, in the
+// words of the access log; "" where nothing failed.
 type Failure string
 
 // The reasons that there are (user guide, "Access logs").
@@ -39,8 +39,8 @@ const (
 	TLS   Protocol = "TLS"
 )
 
-// Record is what is known of a request or connection at its end. It is the memory of the code that carried it: a function
-// that is handed a Record takes what it needs before it returns.
+// Record is what is known of a request or connection at its end. It is the memory of the code that carried it: a
+// function that is handed a Record takes what it needs before it returns.
 type Record struct {
 	Protocol Protocol
 	// Start is when the head of the request began to be read, or the ClientHello had been.

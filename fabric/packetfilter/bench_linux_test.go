@@ -14,8 +14,9 @@ import (
 	pf "pergola/fabric/packetfilter"
 )
 
-// BenchmarkRequest is a connection with a request and its answer, where the client's and the target's groups have so many
-// rules, of prefixes and of other groups; "ratio" is what it costs beside one with a single rule, the medians of both taken in turns.
+// BenchmarkRequest is a connection with a request and its answer, where the client's and the target's groups have so
+// many rules, of prefixes and of other groups; "ratio" is what it costs beside one with a single rule, the medians of
+// both taken in turns.
 func BenchmarkRequest(b *testing.B) {
 	for _, c := range []struct {
 		name             string

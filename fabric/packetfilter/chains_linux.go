@@ -88,8 +88,8 @@ func (r rule) state(states uint32) rule {
 	return append(r, &expr.Cmp{Op: expr.CmpOpNeq, Register: register(0), Data: make([]byte, 4)})
 }
 
-// The states of connections: packets of one that passed, or about it; and packets that are not tracked, which are those by
-// which IPv6 finds its neighbours.
+// The states of connections: packets of one that passed, or about it; and packets that are not tracked, which are those
+// by which IPv6 finds its neighbours.
 const (
 	passedStates  = expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED | expr.CtStateBitUNTRACKED
 	outsideStates = expr.CtStateBitUNTRACKED
@@ -127,9 +127,9 @@ var hooks = []struct {
 // loopbackIndex is the index of lo in every namespace.
 var loopbackIndex = binary.NativeEndian.AppendUint32(nil, 1)
 
-// hookRules are the rules at a hook. There are two chains at each: what the first accepts goes on to the second. The first
-// judges where a packet comes from, the second asks the ACLs, which also see packets of known connections, and then judges
-// where the packet goes.
+// hookRules are the rules at a hook. There are two chains at each: what the first accepts goes on to the second. The
+// first judges where a packet comes from, the second asks the ACLs, which also see packets of known connections, and
+// then judges where the packet goes.
 func hookRules(own expr.MetaKey) (first, second []rule) {
 	first = append(first, rule{}.state(passedStates).accept())
 	if own != 0 {

@@ -9,14 +9,15 @@ import (
 	"slices"
 )
 
-// A filter is compiled into elements of a fixed number of sets, and into a few chains whose rules look these elements up. The
-// chains do not name groups or rules, so a change of rules changes elements only, and one packet's cost does not grow
-// with the number of rules.
+// A filter is compiled into elements of a fixed number of sets, and into a few chains whose rules look these elements
+// up. The chains do not name groups or rules, so a change of rules changes elements only, and one packet's cost does
+// not grow with the number of rules.
 //
-// A group has a number for each direction. What it allows to one peer is a class, and the set of ports holds the protocols
-// and ports of each class. How a class is found differs: prefixes by an interval of addresses, other groups by the numbers
-// of the peer's groups, lists by the number of the list. Prefixes that contain each other are in different levels, because
-// intervals of one set may not overlap; a packet is looked up in each level, and there are rarely more than three.
+// A group has a number for each direction. What it allows to one peer is a class, and the set of ports holds the
+// protocols and ports of each class. How a class is found differs: prefixes by an interval of addresses, other groups
+// by the numbers of the peer's groups, lists by the number of the list. Prefixes that contain each other are in
+// different levels, because intervals of one set may not overlap; a packet is looked up in each level, and there are
+// rarely more than three.
 
 // set is a set of the kernel, by its place in sets.
 type set int
@@ -133,8 +134,8 @@ type elementKey struct {
 	key string
 }
 
-// element is what an element has beside its key: the key after its last one, if it is an interval that ends; its value, which is the
-// name of a chain where the set has verdicts; and whether the packet comes back from that chain.
+// element is what an element has beside its key: the key after its last one, if it is an interval that ends; its value,
+// which is the name of a chain where the set has verdicts; and whether the packet comes back from that chain.
 type element struct {
 	end     string
 	value   string
@@ -159,8 +160,8 @@ func (s shape) name() string {
 	return fmt.Sprintf("%s-%s-%d-%d-%d-%d", way, variants[s.variant].name, s.groups, s.levels, s.lists, s.members)
 }
 
-// chain is a chain that belongs to a filter: of a shape, or of one direction and variant of an ACL. Its name tells all that
-// is in it, so a chain of a name never changes.
+// chain is a chain that belongs to a filter: of a shape, or of one direction and variant of an ACL. Its name tells all
+// that is in it, so a chain of a name never changes.
 type chain struct {
 	shape   shape
 	acl     string
@@ -360,7 +361,8 @@ func (c *compiler) compileGroup(g *Group, before *groupPiece) *groupPiece {
 			p.needs[i][j].levels = p.addPrefixes(into, egress, c.directed(g.ID, egress))
 		}
 		nth := uint32(0)
-		for _, of := range slices.SortedFunc(maps.Keys(p.classes), func(a, b class) int { return cmp.Compare(a.peer.List, b.peer.List) }) {
+		for _, of := range slices.SortedFunc(maps.Keys(p.classes),
+			func(a, b class) int { return cmp.Compare(a.peer.List, b.peer.List) }) {
 			if of.egress != egress {
 				continue
 			}
@@ -416,7 +418,8 @@ func (p *groupPiece) addPrefixes(into set, egress bool, own []byte) (levels int)
 		}
 		head := slices.Concat(own, number(uint32(len(around))))
 		first, last := bounds(prefix)
-		p.addInterval(into, element{value: string(number(byPrefix[prefix]))}, slices.Concat(head, first), slices.Concat(head, last))
+		p.addInterval(into, element{value: string(number(byPrefix[prefix]))}, slices.Concat(head, first),
+			slices.Concat(head, last))
 		around = append(around, prefix)
 		levels = max(levels, len(around))
 	}
@@ -456,8 +459,8 @@ func (c *compiler) compileList(l *List) *piece {
 	return p
 }
 
-// shapesOf are the shapes of the chains at which an end's packets are judged: for each address first those of egress, if
-// packets come from there, and then those of ingress.
+// shapesOf are the shapes of the chains at which an end's packets are judged: for each address first those of egress,
+// if packets come from there, and then those of ingress.
 func (c *compiled) shapesOf(e end, most int) (shapes []shape) {
 	if len(e.Groups) == 0 {
 		return nil
@@ -492,7 +495,8 @@ func btoi(b bool) int {
 	return 0
 }
 
-// The places of an interface's groups: their numbers for what comes in, for what goes out, and for who the interface is.
+// The places of an interface's groups: their numbers for what comes in, for what goes out, and for who the interface
+// is.
 const (
 	placeIngress = iota << 8
 	placeEgress

@@ -28,7 +28,11 @@ func connect(t testing.TB, from, at *host, family int, port uint16) (client, ser
 	var l *net.TCPListener
 	must(t, at.run(func() (err error) { l, err = net.ListenTCP("tcp", address); return err }))
 	defer l.Close()
-	must(t, from.run(func() (err error) { client, err = net.DialTimeout("tcp", address.String(), 10*time.Second); return err }))
+	must(t, from.run(func() (err error) {
+		client, err = net.DialTimeout("tcp", address.String(),
+			10*time.Second)
+		return err
+	}))
 	server, err := l.Accept()
 	must(t, err)
 	t.Cleanup(func() { client.Close(); server.Close() })
@@ -83,14 +87,17 @@ func TestWhichConnectionsOutliveTheirRules(t *testing.T) {
 		leaves        bool // the group
 		cut           bool
 	}{
-		"everybody's rule goes":                       {before: []pf.Rule{anybody, answers}, after: []pf.Rule{answers}, cut: true},
-		"the rule for all answers goes":               {before: []pf.Rule{anybody, answers}, after: []pf.Rule{anybody}, cut: true},
-		"the group goes":                              {before: []pf.Rule{anybody, answers}, leaves: true, cut: true},
-		"another rule still allows it":                {before: []pf.Rule{anybody, answers}, after: []pf.Rule{some, answers}},
-		"some prefix's rule goes":                     {before: []pf.Rule{some, answers}, after: []pf.Rule{answers}},
-		"answers may not all go":                      {before: []pf.Rule{anybody, egress(everything, to("10.0.0.0/8"))}},
-		"answers may not go to all ports":             {before: []pf.Rule{anybody, egress(web, to("0.0.0.0/0"))}},
-		"answers may go by another protocol":          {before: []pf.Rule{anybody, egress(pf.Traffic{Protocol: unix.IPPROTO_UDP, To: 65535}, to("0.0.0.0/0"))}},
+		"everybody's rule goes": {before: []pf.Rule{anybody, answers}, after: []pf.Rule{answers},
+			cut: true},
+		"the rule for all answers goes": {before: []pf.Rule{anybody, answers}, after: []pf.Rule{anybody},
+			cut: true},
+		"the group goes":                  {before: []pf.Rule{anybody, answers}, leaves: true, cut: true},
+		"another rule still allows it":    {before: []pf.Rule{anybody, answers}, after: []pf.Rule{some, answers}},
+		"some prefix's rule goes":         {before: []pf.Rule{some, answers}, after: []pf.Rule{answers}},
+		"answers may not all go":          {before: []pf.Rule{anybody, egress(everything, to("10.0.0.0/8"))}},
+		"answers may not go to all ports": {before: []pf.Rule{anybody, egress(web, to("0.0.0.0/0"))}},
+		"answers may go by another protocol": {before: []pf.Rule{anybody,
+			egress(pf.Traffic{Protocol: unix.IPPROTO_UDP, To: 65535}, to("0.0.0.0/0"))}},
 		"the interface's connections are all tracked": {before: []pf.Rule{anybody, answers}, tracked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +164,8 @@ func TestGroupsFollowTheirMembers(t *testing.T) {
 	f := wearing(l, group("sg-1", ingress(web, pf.Peer{Group: "sg-friends"})), false)
 	friends := group("sg-friends", egress(everything, to("0.0.0.0/0")), egress(everything, to("::/0")))
 	f.Groups = append(f.Groups, friends)
-	f.Interfaces = append(f.Interfaces, pf.Interface{ID: "i-2", Addresses: l.hosts[2].addresses[:2], Groups: []string{"sg-friends"}})
+	f.Interfaces = append(f.Interfaces, pf.Interface{ID: "i-2", Addresses: l.hosts[2].addresses[:2],
+		Groups: []string{"sg-friends"}})
 	mark, port := uint64(1)<<56, uint16(30000)
 	tries := func(from *host, family int) bool {
 		mark, port = mark+1, port+1

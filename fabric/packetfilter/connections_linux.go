@@ -11,15 +11,15 @@ import (
 )
 
 // tune gives this thread's namespace its own bound of tracked connections and the time for which AWS remembers an idle
-// stream of UDP. The kernel's other times are those of AWS. Where /proc/sys is read-only, or a kernel before 6.16 has one
-// bound for all namespaces, what the host has set remains.
+// stream of UDP. The kernel's other times are those of AWS. Where /proc/sys is read-only, or a kernel before 6.16 has
+// one bound for all namespaces, what the host has set remains.
 func tune() {
 	_ = os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_max", []byte(strconv.Itoa(maxTracked)), 0)
 	_ = os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream", []byte("180"), 0)
 }
 
-// cut ends the connections that changes of the filter have ended since it last did so. The kernel forgets them, and what
-// comes of them later belongs to no connection.
+// cut ends the connections that changes of the filter have ended since it last did so. The kernel forgets them, and
+// what comes of them later belongs to no connection.
 func (e *Enforcer) cut() error {
 	before, now := e.cutBy, e.model
 	if before.mayCut(now) { // looking through the connections of a host takes milliseconds

@@ -14,9 +14,9 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// Enforcer has the kernel enforce filters in one network namespace. A change is one transaction of nftables: a packet is
-// judged by the filter before or by the one after it. One that is too large for a transaction is made ready in a table of
-// its own, which takes the place of the other in one.
+// Enforcer has the kernel enforce filters in one network namespace. A change is one transaction of nftables: a packet
+// is judged by the filter before or by the one after it. One that is too large for a transaction is made ready in a
+// table of its own, which takes the place of the other in one.
 type Enforcer struct {
 	router Router
 	run    func(func() error) error // in the namespace
@@ -32,8 +32,8 @@ type Enforcer struct {
 	before   Counts // of what the kernel does not have any more
 }
 
-// What goes in one transaction. The kernel takes one message of it, of at most the size of a socket's buffer, and answers
-// with one for each part.
+// What goes in one transaction. The kernel takes one message of it, of at most the size of a socket's buffer, and
+// answers with one for each part.
 const (
 	batchBytes    = 384 << 10 // of elements
 	batchElements = 3000      // in a table that is filled
@@ -133,8 +133,8 @@ func (e *Enforcer) change(d delta) error {
 	return err
 }
 
-// replace makes another table, without the chains at the hooks, and then these in the transaction that removes the table
-// before. A table that was not completed is removed with the error.
+// replace makes another table, without the chains at the hooks, and then these in the transaction that removes the
+// table before. A table that was not completed is removed with the error.
 func (e *Enforcer) replace(next *compiled) error {
 	kept := e.before.clone()
 	if e.now != nil {
@@ -297,8 +297,8 @@ func (is element) give(s set, to *nftables.SetElement) {
 	}
 }
 
-// Drops are the packets dropped since the filter was first applied, by gate and rule. An interface that is removed takes
-// its counts along.
+// Drops are the packets dropped since the filter was first applied, by gate and rule. An interface that is removed
+// takes its counts along.
 func (e *Enforcer) Drops() ([]Drop, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"pergola/fabric/packetfilter"
 )
 
-// TestTheKernelAgreesWithTheModel declares random filters, one after the other, and sends packets of random flows: those
-// arrive that the model lets pass, and the counters tell of the others what the model says of them.
+// TestTheKernelAgreesWithTheModel declares random filters, one after the other, and sends packets of random flows:
+// those arrive that the model lets pass, and the counters tell of the others what the model says of them.
 func TestTheKernelAgreesWithTheModel(t *testing.T) {
 	rounds := 60
 	if testing.Short() {
@@ -110,7 +110,8 @@ func (l *lab) settle(t testing.TB, mark *uint64) {
 	t.Helper()
 	send := func(from *host, source, target netip.Addr) {
 		*mark++
-		from.send(t, packetfilter.Flow{Protocol: unix.IPPROTO_UDP, From: netip.AddrPortFrom(source, 9), To: netip.AddrPortFrom(target, labPorts[0])}, *mark)
+		from.send(t, packetfilter.Flow{Protocol: unix.IPPROTO_UDP, From: netip.AddrPortFrom(source, 9),
+			To: netip.AddrPortFrom(target, labPorts[0])}, *mark)
 		l.awaited(t, *mark)
 	}
 	for _, from := range l.hosts {
@@ -179,17 +180,21 @@ func (w *world) next() *packetfilter.Filter {
 		}
 	}
 	f.Subnets, f.Interfaces, f.Doors = nil, nil, nil
-	for i, prefixes := range [][2]string{{"10.0.1.0/24", "fd00:1::/32"}, {"10.0.2.0/23", "fd00:2::/31"}, {"10.0.4.0/24", "fd00:4::/32"}} {
-		f.Subnets = append(f.Subnets, packetfilter.Subnet{ID: fmt.Sprintf("subnet-%d", i), ACL: pick(r, "", "acl-0", "acl-1", "acl-2"),
+	for i, prefixes := range [][2]string{{"10.0.1.0/24", "fd00:1::/32"}, {"10.0.2.0/23", "fd00:2::/31"},
+		{"10.0.4.0/24", "fd00:4::/32"}} {
+		f.Subnets = append(f.Subnets, packetfilter.Subnet{ID: fmt.Sprintf("subnet-%d", i),
+			ACL:      pick(r, "", "acl-0", "acl-1", "acl-2"),
 			Prefixes: []netip.Prefix{netip.MustParsePrefix(prefixes[0]), netip.MustParsePrefix(prefixes[1])}})
 	}
 	for i := range 4 {
 		f.Interfaces = append(f.Interfaces, packetfilter.Interface{ID: fmt.Sprintf("i-%d", i), Groups: w.groups(),
-			Addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.0.%d.10", i+1)), netip.MustParseAddr(fmt.Sprintf("fd00:%d::10", i+1))}})
+			Addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.0.%d.10", i+1)),
+				netip.MustParseAddr(fmt.Sprintf("fd00:%d::10", i+1))}})
 	}
 	for i := range 2 {
 		f.Doors = append(f.Doors, packetfilter.Door{ID: fmt.Sprintf("snva-%d", i), Groups: w.groups(),
-			Addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("169.254.171.%d", i+1)), netip.MustParseAddr(fmt.Sprintf("fd00:ec2:80::a9fe:ab0%d", i+1))}})
+			Addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("169.254.171.%d", i+1)),
+				netip.MustParseAddr(fmt.Sprintf("fd00:ec2:80::a9fe:ab0%d", i+1))}})
 	}
 	w.filter = f
 	return &f
@@ -243,9 +248,11 @@ func (w *world) peer() packetfilter.Peer {
 }
 
 func (w *world) prefix() netip.Prefix {
-	return netip.MustParsePrefix(pick(w.rand, "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.0.2.0/23", "10.0.1.10/32", "10.0.3.10/32",
+	return netip.MustParsePrefix(pick(w.rand, "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.0.2.0/23", "10.0.1.10/32",
+		"10.0.3.10/32",
 		"10.0.4.0/24", "128.0.0.0/1", "255.255.255.255/32", "169.254.171.0/24", "169.254.171.2/32", "169.254.171.5/32",
-		"::/0", "fd00::/8", "fd00:2::/31", "fd00:3::10/128", "fd00:4::/32", "8000::/1", "fd00:ec2:80::/64", "fd00:ec2:80::a9fe:ab01/128"))
+		"::/0", "fd00::/8", "fd00:2::/31", "fd00:3::10/128", "fd00:4::/32", "8000::/1", "fd00:ec2:80::/64",
+		"fd00:ec2:80::a9fe:ab01/128"))
 }
 
 func (w *world) traffic() packetfilter.Traffic {
@@ -256,12 +263,14 @@ func (w *world) traffic() packetfilter.Traffic {
 	case 1:
 		return packetfilter.Traffic{Protocol: 50}
 	case 2:
-		return packetfilter.ICMP(pick(w.rand, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6), pick(w.rand, -1, 8, 13, 128), pick(w.rand, -1, 0, 1))
+		return packetfilter.ICMP(pick(w.rand, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6), pick(w.rand, -1, 8, 13, 128),
+			pick(w.rand, -1, 0, 1))
 	case 3:
 		return packetfilter.Traffic{Protocol: pick(w.rand, unix.IPPROTO_TCP, unix.IPPROTO_UDP), To: 65535}
 	}
 	from, to := port(), port()
-	return packetfilter.Traffic{Protocol: pick(w.rand, unix.IPPROTO_TCP, unix.IPPROTO_UDP), From: min(from, to), To: max(from, to)}
+	return packetfilter.Traffic{Protocol: pick(w.rand, unix.IPPROTO_TCP, unix.IPPROTO_UDP), From: min(from, to),
+		To: max(from, to)}
 }
 
 func (w *world) acl(n int) *packetfilter.ACL {
@@ -293,7 +302,8 @@ func (w *world) flow(l *lab, port uint16) (*host, packetfilter.Flow) {
 		return packetfilter.Flow{Protocol: protocol, From: netip.AddrPortFrom(from, port), To: netip.AddrPortFrom(to, target)}
 	}
 	service := byte(1 + r.IntN(3))
-	service4, service6 := netip.AddrFrom4([4]byte{169, 254, 171, service}), netip.MustParseAddr(fmt.Sprintf("fd00:ec2:80::a9fe:ab0%d", service))
+	service4, service6 := netip.AddrFrom4([4]byte{169, 254, 171, service}),
+		netip.MustParseAddr(fmt.Sprintf("fd00:ec2:80::a9fe:ab0%d", service))
 	switch r.IntN(8) {
 	case 0:
 		return a, at(a.addresses[0], service4, unix.IPPROTO_UDP, pick(r, labPorts...))
@@ -312,7 +322,8 @@ func (w *world) flow(l *lab, port uint16) (*host, packetfilter.Flow) {
 			return a, at(from, to, unix.IPPROTO_ICMPV6, packetfilter.ICMPPort(128, r.IntN(2)))
 		}
 		// Hosts answer a timestamp request of another code with code 0, which belongs to no connection.
-		return a, at(from, to, unix.IPPROTO_ICMP, pick(r, packetfilter.ICMPPort(8, 0), packetfilter.ICMPPort(8, 1), packetfilter.ICMPPort(13, 0)))
+		return a, at(from, to, unix.IPPROTO_ICMP, pick(r, packetfilter.ICMPPort(8, 0), packetfilter.ICMPPort(8, 1),
+			packetfilter.ICMPPort(13, 0)))
 	case 1:
 		return a, at(from, to, 50, 0)
 	}

@@ -103,9 +103,11 @@ func newLab(t testing.TB, n int) *lab {
 	}
 	for i := 1; i <= n; i++ {
 		h := &host{space: newSpace(t),
-			addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.0.%d.10", i)), netip.MustParseAddr(fmt.Sprintf("fd00:%d::10", i)),
+			addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.0.%d.10", i)),
+				netip.MustParseAddr(fmt.Sprintf("fd00:%d::10", i)),
 				netip.MustParseAddr(fmt.Sprintf("fd00:ec2:81::10.0.%d.10", i))},
-			marker: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.99.%d.10", i)), netip.MustParseAddr(fmt.Sprintf("fd00:99:%d::10", i))}}
+			marker: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("10.99.%d.10", i)),
+				netip.MustParseAddr(fmt.Sprintf("fd00:99:%d::10", i))}}
 		l.known.Unfiltered = append(slices.Clip(l.known.Unfiltered), h.marker...)
 		wire(t, l.router, h, i)
 		l.hosts = append(l.hosts, h)
@@ -210,7 +212,8 @@ func single(a netip.Addr) *net.IPNet {
 func (l *lab) watch(t testing.TB, h *host) {
 	var fd int
 	must(t, h.run(func() (err error) {
-		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(htons(unix.ETH_P_ALL)))
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK,
+			int(htons(unix.ETH_P_ALL)))
 		return err
 	}))
 	f := os.NewFile(uintptr(fd), "packets")

@@ -1,13 +1,13 @@
 // Package packetfilter lets packets of a VPC pass, or drops them in silence, by security groups and network ACLs.
 //
-// A Filter declares what is enforced in one VPC. A Model judges flows by it, and tells gate by gate which rule passed or
-// dropped them: for the loopback fabric, for explanations, and as what tests hold the kernel to. An Enforcer, on Linux, has
-// the kernel do the same in a router's network namespace, where no program of an instance can change it.
+// A Filter declares what is enforced in one VPC. A Model judges flows by it, and tells gate by gate which rule passed
+// or dropped them: for the loopback fabric, for explanations, and as what tests hold the kernel to. An Enforcer, on
+// Linux, has the kernel do the same in a router's network namespace, where no program of an instance can change it.
 //
-// The gates of a packet, in order: the groups of the interface that it comes from; the ACL of that one's subnet; the ACL of
-// the subnet that it goes to; and the groups of the interface that it goes to, or those of the association whose door it
-// goes to. Groups know connections: what belongs to one that they let pass, passes. ACLs judge each packet alone, and none
-// within a subnet.
+// The gates of a packet, in order: the groups of the interface that it comes from; the ACL of that one's subnet; the
+// ACL of the subnet that it goes to; and the groups of the interface that it goes to, or those of the association whose
+// door it goes to. Groups know connections: what belongs to one that they let pass, passes. ACLs judge each packet
+// alone, and none within a subnet.
 package packetfilter
 
 import (
@@ -15,8 +15,8 @@ import (
 	"net/netip"
 )
 
-// Filter is what is enforced in one VPC. It is not changed once it was given away: a change is another Filter, which shares
-// the groups, lists and ACLs that did not change, so that their pointers tell what did.
+// Filter is what is enforced in one VPC. It is not changed once it was given away: a change is another Filter, which
+// shares the groups, lists and ACLs that did not change, so that their pointers tell what did.
 type Filter struct {
 	Groups     []*Group
 	Lists      []*List
@@ -28,7 +28,8 @@ type Filter struct {
 	ShortLived []string
 }
 
-// Group is a security group: what it allows. An interface that has groups passes what one of them allows, and nothing else.
+// Group is a security group: what it allows. An interface that has groups passes what one of them allows, and nothing
+// else.
 type Group struct {
 	ID    string
 	Rules []Rule
@@ -42,15 +43,16 @@ type Rule struct {
 	Peer
 }
 
-// Peer is the other end of a rule's traffic: one of a prefix, the addresses of interfaces that have a group, and a list.
+// Peer is the other end of a rule's traffic: one of a prefix, the addresses of interfaces that have a group, and a
+// list.
 type Peer struct {
 	Prefix netip.Prefix
 	Group  string
 	List   string
 }
 
-// Traffic is a protocol and, for TCP and UDP, destination ports. Of other protocols all traffic is meant, and for ICMP what
-// function ICMP says.
+// Traffic is a protocol and, for TCP and UDP, destination ports. Of other protocols all traffic is meant, and for ICMP
+// what function ICMP says.
 type Traffic struct {
 	Protocol int // a number of IANA's, or AllProtocols
 	From, To uint16
@@ -120,8 +122,8 @@ type Subnet struct {
 	ACL      string
 }
 
-// Interface is what has addresses in the VPC, and security groups: an instance, a node of a load balancer, an endpoint, a
-// resource gateway. One that has no groups is open, but for its subnet's ACL.
+// Interface is what has addresses in the VPC, and security groups: an instance, a node of a load balancer, an endpoint,
+// a resource gateway. One that has no groups is open, but for its subnet's ACL.
 type Interface struct {
 	ID        string
 	Addresses []netip.Addr
@@ -131,8 +133,8 @@ type Interface struct {
 	Tracked bool
 }
 
-// Door is an address of the service network, with the groups of the association by which the VPC has it. Their inbound rules
-// judge who comes; without groups everybody may.
+// Door is an address of the service network, with the groups of the association by which the VPC has it. Their inbound
+// rules judge who comes; without groups everybody may.
 type Door struct {
 	ID        string // the association's
 	Addresses []netip.Addr

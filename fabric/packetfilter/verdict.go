@@ -25,8 +25,8 @@ type Flow struct {
 	From, To netip.AddrPort
 }
 
-// Step is what one gate says of a flow. At names the interface, the association or the ACL; Rule is the rule that decided,
-// a group's by its id and an ACL's by its number or "*", and empty where no rule of a group allows the flow.
+// Step is what one gate says of a flow. At names the interface, the association or the ACL; Rule is the rule that
+// decided, a group's by its id and an ACL's by its number or "*", and empty where no rule of a group allows the flow.
 type Step struct {
 	Gate   Gate
 	At     string
@@ -236,8 +236,9 @@ func (m *Model) atACL(gate Gate, id string, f Flow, isAnswer bool) Step {
 	return step
 }
 
-// cuts reports whether a change from this model to the next ends a flow that has passed. AWS does not track a flow of TCP or
-// UDP that a rule for everybody allows, if another one lets all answers pass to everybody: such a flow goes with its rules.
+// cuts reports whether a change from this model to the next ends a flow that has passed. AWS does not track a flow of
+// TCP or UDP that a rule for everybody allows, if another one lets all answers pass to everybody: such a flow goes with
+// its rules.
 func (m *Model) cuts(next *Model, f Flow) bool {
 	f = m.judged(f)
 	if f.Protocol != protocolTCP && f.Protocol != protocolUDP {
@@ -265,8 +266,8 @@ func (m *Model) cutsAt(next *Model, at *end, f Flow, egress bool) bool {
 	return next.allowing(then, egress, f, always) == "" || next.allowing(then, !egress, back, always) == ""
 }
 
-// mayCut reports whether a change can end any flow: an interface that may have flows which are not tracked loses a rule for
-// everybody.
+// mayCut reports whether a change can end any flow: an interface that may have flows which are not tracked loses a rule
+// for everybody.
 func (m *Model) mayCut(next *Model) bool {
 	for _, at := range m.declared.Interfaces {
 		if at.Tracked {

@@ -116,7 +116,7 @@ func (c *checks) change(note string) error {
 	return nil
 }
 
-// sameAs are the keys of which a member has one: all are rules for the text.
+// sameAs are keys that exclude each other: all are rules for the text.
 func sameAs(key string) []string {
 	rules := []string{"id", "name", "pattern", "match"}
 	if slices.Contains(rules, key) {

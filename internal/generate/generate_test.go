@@ -152,7 +152,7 @@ func TestOperations(t *testing.T) {
 	root := place(t, map[string]string{"x/model.json": strings.Replace(dances, "SET", "", 1), "y/y.go": "package y\n"})
 	got, err := operations(filepath.Join(root, "y"), "../x/model.json")
 	if err != nil || !strings.Contains(string(got), "(*call).DanceVPC, in)") ||
-		!strings.Contains(string(got), "\tDanceVPC(in *x.DanceVPCRequest) (*x.DanceVPCResponse, error)\n") {
+		!strings.Contains(string(got), "\tDanceVPC(\n\t\tin *x.DanceVPCRequest,\n\t) (*x.DanceVPCResponse, error)\n") {
 		t.Errorf("got %v\n%s", err, got)
 	}
 	for name, want := range map[string]string{"DanceVPC": "", "Sing": "Sing: call has it"} {

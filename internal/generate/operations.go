@@ -40,7 +40,9 @@ import (
 
 // servedOperations has a method for each operation that the model serves.
 type servedOperations interface {
-	{{range .Methods}}{{.Name}}(in *{{.In}}) {{if .Silent}}error{{else}}(*{{.Out}}, error){{end}}
+	{{range .Methods}}{{.Name}}(
+		in *{{.In}},
+	) {{if .Silent}}error{{else}}(*{{.Out}}, error){{end}}
 	{{end}}
 }
 

@@ -72,5 +72,5 @@ func row(model *apimodel.Model, name string, op *apimodel.Operation) string {
 		return fmt.Sprintf("action(%q, c.%s)", name, method)
 	}
 	status := cmp.Or(op.Status, op.HTTP.ResponseCode, http.StatusOK)
-	return fmt.Sprintf("rest(%q, %q, %q, %d,\n\tc.%s)", name, op.HTTP.Method, op.HTTP.RequestURI, status, method)
+	return fmt.Sprintf("rest(%q, %q,\n\t%q,\n\t%d, c.%s)", name, op.HTTP.Method, op.HTTP.RequestURI, status, method)
 }

@@ -49,7 +49,8 @@ func TestRenewal(t *testing.T) {
 			t.Errorf("%s is not in\n%s", want, strings.Join(lines, "\n"))
 		}
 	}
-	if text := strings.Join(lines, ""); strings.Contains(text, "words") || strings.Contains(text, "Tired") || len(news) > 0 {
+	if text := strings.Join(lines, ""); strings.Contains(text, "words") || strings.Contains(text, "Tired") ||
+		len(news) > 0 {
 		t.Errorf("more than the facts: %v %s", news, text)
 	}
 

@@ -188,7 +188,8 @@ func TestALoadBalancerBehindAService(t *testing.T) {
 			t.Fatalf("%d %q", response.StatusCode, body)
 		}
 		seen[said[0]], hops[said[1]] = true, true
-		if want := []string{s.domain, "10.20.1.10, 169.254.171.254", "80", "http"}; strings.Join(said[2:], "|") != strings.Join(want, "|") {
+		if want := []string{s.domain, "10.20.1.10, 169.254.171.254", "80", "http"}; strings.Join(said[2:],
+			"|") != strings.Join(want, "|") {
 			t.Errorf("the target sees %q, want %q", said[2:], want)
 		}
 	}
