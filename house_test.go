@@ -359,9 +359,9 @@ func TestNamesFollowTheGlossary(t *testing.T) {
 	}
 }
 
-// TestCommentsNameWhoActs refuses two words that stand for a name.
+// TestCommentsNameWhoActs refuses words that stand for a name.
 func TestCommentsNameWhoActs(t *testing.T) {
-	vague := regexp.MustCompile(`(?i)\b(whoever|whatever)\b`)
+	vague := regexp.MustCompile(`(?i)\b(whoever|whatever|of\s+which)\b`)
 	for _, s := range sources(t) {
 		for _, group := range s.file.Comments {
 			if word := vague.FindString(group.Text()); word != "" {

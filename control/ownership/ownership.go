@@ -10,8 +10,8 @@ import (
 	"pergola/store"
 )
 
-// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each kind of
-// which owned has every object, those from before there was the index included.
+// owned has a key for each object that an account owns: "<account>/<kind>/<id>". complete has a key for each kind
+// whose objects are all in owned, those from before there was the index included.
 var (
 	owned    = store.NewIndex("owned").Counted()
 	complete = store.NewIndex("owned-complete")
