@@ -107,8 +107,7 @@ func noEntry(acl *ec2.ACL, number int32, isEgress bool) error {
 		way = "egress"
 	}
 	return aws.Errorf("InvalidNetworkAclEntry.NotFound",
-		"The network acl entry identified by %d does not exist: %s has no such %s entry", number,
-		acl.ID, way)
+		"The network acl entry identified by %d does not exist: %s has no such %s entry", number, acl.ID, way)
 }
 
 // CreateNetworkACLEntry adds an entry under a number that no other entry of its direction has.
@@ -278,8 +277,7 @@ func (op *call) ReplaceNetworkACLAssociation(
 	}
 	if subnet.VPC != acl.VPC {
 		return nil, aws.Errorf("InvalidParameterValue", "The network ACL %s and the subnet %s belong to different "+
-			"networks: %s and %s", acl.ID,
-			subnet.ID, acl.VPC, subnet.VPC)
+			"networks: %s and %s", acl.ID, subnet.ID, acl.VPC, subnet.VPC)
 	}
 	subnet.ACLAssociation = op.newID("aclassoc-")
 	if subnet.ACL = acl.ID; acl.Default {

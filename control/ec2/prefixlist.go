@@ -145,8 +145,7 @@ func (op *call) version(l *ec2.PrefixList, number int64) ([]ec2.PrefixListEntry,
 	of, err := versions.Get(op.Tx, versionKey(l.ID, number))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, aws.Errorf("InvalidParameterValue", "The prefix list '%s' has no version %d; its newest is %d, and "+
-			"%d are kept", l.ID,
-			number, l.Version, maxVersions)
+			"%d are kept", l.ID, number, l.Version, maxVersions)
 	}
 	return of.Entries, err
 }
@@ -309,8 +308,7 @@ func (op *call) resized(l *ec2.PrefixList, size *int32) (*ec2.ManagedPrefixListR
 	}
 	if int(*size) < len(l.Entries) {
 		return nil, aws.Errorf("PrefixListMaxEntriesExceeded", "The prefix list '%s' has %d entries, which are more than "+
-			"%d; remove some first", l.ID,
-			len(l.Entries), *size)
+			"%d; remove some first", l.ID, len(l.Entries), *size)
 	}
 	l.MaxEntries = *size
 	if err := prefixLists.Put(op.Call, l); err != nil {
