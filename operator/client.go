@@ -17,6 +17,9 @@ func dial(ctx context.Context, dir string, part Part) (*conn, error) {
 	if err == nil {
 		return newConn(c), nil
 	}
+	if ctx.Err() != nil { // which says nothing of the deployment
+		return nil, context.Cause(ctx)
+	}
 	other, name := Node, "control plane"
 	if part == Node {
 		other, name = Control, "node"
