@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 		"sealing", "store"},
 	"api": {"lattice", "aws…", "sigv4", "sealing", "store", "control…"},
 
-	"snapshot":          {"lattice", "addressing", "aws…", "policy", "snapshot/table"},
+	"snapshot":          {"lattice", "addressing", "aws…", "fabric/packetfilter", "policy", "snapshot/table"},
 	"snapshot/table":    {},
 	"dataplane":         {"lattice", "snapshot", "dataplane/parking"},
 	"dataplane/http1":   {"dataplane/descriptor"},

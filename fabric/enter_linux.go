@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pergola/addressing"
+	"pergola/fabric/packetfilter"
 )
 
 // enteredVariable tells a process that it runs in the user namespace that Enter made for it.
@@ -55,7 +57,7 @@ func refusal() error {
 	return fmt.Errorf("%w; a user namespace of its own would do, see Enter", err)
 }
 
-// probe makes a VPC of one instance and takes it down again.
+// probe makes a VPC of one instance, filters its packets, and takes it down again.
 func probe() error {
 	router, err := newSpace()
 	if err != nil {
@@ -74,7 +76,31 @@ func probe() error {
 	if err := wireInstance(router, instance, "i0", cidr, addressing.Nth(cidr, addressing.ReservedHead)); err != nil {
 		return explain(err)
 	}
+	if err := probeFilter(router, cidr); err != nil {
+		return fmt.Errorf("filter packets: %w (the kernel needs nf_tables, nft_ct and nf_conntrack)", explain(err))
+	}
 	return nil
+}
+
+// probeFilter has the kernel enforce a filter with something of each kind.
+func probeFilter(router *space, cidr netip.Prefix) (err error) {
+	e, err := packetfilter.NewEnforcer(func(do func() error) error { return router.do(context.Background(), do) }, Router(cidr))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	const list = "list"
+	tcp := packetfilter.Traffic{Protocol: unix.IPPROTO_TCP, From: 80, To: 80}
+	return e.Apply(&packetfilter.Filter{
+		Groups: []*packetfilter.Group{{ID: "group", Rules: []packetfilter.Rule{
+			{ID: "1", Traffic: tcp, Peer: packetfilter.Peer{List: list}},
+			{ID: "2", Traffic: tcp, Peer: packetfilter.Peer{Group: "group"}, Egress: true}}}},
+		Lists:   []*packetfilter.List{{ID: list, Prefixes: []netip.Prefix{cidr}}},
+		ACLs:    []*packetfilter.ACL{{ID: "acl", Rules: []packetfilter.ACLRule{{Number: 1, Traffic: tcp, Prefix: cidr}}}},
+		Subnets: []packetfilter.Subnet{{ID: "subnet", Prefixes: []netip.Prefix{cidr}, ACL: "acl"}},
+		Interfaces: []packetfilter.Interface{{ID: "interface", Groups: []string{"group"},
+			Addresses: []netip.Addr{addressing.Nth(cidr, addressing.ReservedHead)}}},
+	})
 }
 
 // explain adds the way out to the errors that have one.

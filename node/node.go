@@ -352,7 +352,8 @@ func (p *pass) networks() []fabric.VPC {
 		if p.holds(part{what: network, vpc: vpc.ID}) {
 			continue
 		}
-		of := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR, Instances: make([]fabric.Instance, 0, len(vpc.Instances))}
+		of := fabric.VPC{ID: vpc.ID, CIDR: vpc.CIDR, Filter: vpc.Filter,
+			Instances: make([]fabric.Instance, 0, len(vpc.Instances))}
 		add := func(id string, address netip.Addr) {
 			if !p.holds(part{what: instance, vpc: vpc.ID, id: id}) {
 				of.Instances = append(of.Instances, fabric.Instance{ID: id, Address: address})

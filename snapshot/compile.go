@@ -49,6 +49,7 @@ type Compiler struct {
 	// placements are the target groups in which an instance is registered, by instance id and target key.
 	placements map[string]map[string]*groupState
 	balancers  balancers
+	filters    filters
 	callers    *identityCompiler
 	faults     *faults
 
@@ -88,6 +89,7 @@ func NewCompiler(region string) *Compiler {
 		certificates:      map[string]*certificateState{},
 		placements:        map[string]map[string]*groupState{},
 		balancers:         newBalancers(),
+		filters:           newFilters(region),
 		callers:           newIdentityCompiler(),
 		faults:            newFaults(),
 		staleServices:     marks[serviceState]{},

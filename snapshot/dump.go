@@ -72,6 +72,7 @@ func (d dumper) vpc(v *VPC) {
 	for _, i := range v.Instances {
 		d.line(1, "instance %s %s", i.ID, i.Address)
 	}
+	d.filter(v.Filter)
 }
 
 // network writes a service network and adds its services to services.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pergola/addressing"
+	"pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/lattice"
 )
@@ -104,6 +105,7 @@ func checkForgets(t *testing.T, c *Compiler, objects map[string]Change) {
 		left++
 	}
 	left += len(c.certificates) + len(c.services) + len(c.networks) + len(c.groups) + len(c.vpcs) + len(c.serviceLinks) + len(c.vpcLinks) + len(c.instances) + len(c.placements)
+	left += len(c.filters.homes) + len(c.filters.lists) - len(ec2.LatticePrefixLists(region))
 	left += len(c.balancers.objects) + len(c.balancers.groups) + len(c.balancers.stale)
 	if left != 0 || dump(t, c.current) != "revision 99\n" {
 		t.Errorf("%d things are left after all was deleted: %+v\n%s", left, c, dump(t, c.current))
@@ -137,11 +139,14 @@ func randomPut(r *rand.Rand) Change {
 	}
 	svc, l := one("svc-", 4), one("listener-", 2)
 	attached := []*lattice.AuthPolicy{nil, guarding("a"), guarding("b"), {Policy: "{}"}}[r.IntN(4)]
-	switch r.IntN(24) {
+	switch r.IntN(29) {
 	case 0:
 		return aVPC(one("vpc-", 3))
 	case 1:
 		states := []lattice.Status{lattice.StatusActive, lattice.StatusGone}
+		if r.IntN(2) == 0 {
+			return aGroupedInstance(one("i-", 3), one("vpc-", 3), one("10.0.0.", 9), one("sg-", 3), one("sg-", 3))
+		}
 		return anInstance(one("i-", 3), one("vpc-", 3), one("10.0.0.", 9), states[r.IntN(2)])
 	case 2:
 		id := one("sn-", 3)
@@ -150,6 +155,7 @@ func randomPut(r *rand.Rand) Change {
 		id := one("snva-", 4)
 		a := vpcAssociation(id, one("sn-", 3), one("vpc-", 3), r.IntN(3))
 		a.Status = status
+		a.SecurityGroupIDs = [][]string{nil, {one("sg-", 3)}, {"sg-0", "sg-1"}}[r.IntN(3)]
 		if n := r.IntN(3); n > 0 {
 			a.Address = addressing.Nth(addressing.ServiceNetworks, uint32(n))
 		}
@@ -188,6 +194,14 @@ func randomPut(r *rand.Rand) Change {
 		return aCertificate(one("", 3), one("v", 3))
 	case 21:
 		return anAuthority(one("v", 3))
+	case 24, 25:
+		return aSecurityGroup(one("sg-", 3), one("vpc-", 3), one("pl-", 2), one("sg-", 3))
+	case 26:
+		return aPrefixList(one("pl-", 2), one("10.", 4)+".0.0/16")
+	case 27:
+		return anACL(one("acl-", 3), one("vpc-", 3), int32(r.IntN(3)))
+	case 28:
+		return aSubnet(one("subnet-", 2), one("vpc-", 3), one("acl-", 3))
 	}
 	return aTarget(one("tg-", 3), one("i-", 3), int32(80+r.IntN(2)))
 }
@@ -202,6 +216,7 @@ func TestUnchangedIsShared(t *testing.T) {
 		aService("svc-3"), aServiceAssociation("snsa-3", "sn-1", "svc-3", 3),
 		aListener("svc-3", "listener-3", 80, fixed(404)),
 		anAuthority("first"), aCertificate("1", "first"), aCertificate("2", "first"),
+		aSecurityGroup("sg-2", "vpc-2", "pl-2", "sg-2"),
 		certifiedService("svc-4", "own.example.com", "1"), aServiceAssociation("snsa-4", "sn-1", "svc-4", 4))
 	for _, test := range []struct {
 		name   string
@@ -225,7 +240,12 @@ func TestUnchangedIsShared(t *testing.T) {
 		{"load balancer that is a target", gone("loadbalancer/elb-1"), []string{"elb-1", "tg-2", "svc-2", "sn-2", "vpc-2"}},
 		{"load balancer's target group", aBalancerGroup("group-1", "i-1"), []string{"elb-1", "vpc-2"}},
 		{"load balancer's target", anInstance("i-7", "vpc-2", "10.0.0.8", lattice.StatusActive), []string{"elb-1", "vpc-2"}},
-		{"kind of no concern", Change{"subnet/subnet-1", []byte("{}")}, nil},
+		{"security group", aSecurityGroup("sg-1", "vpc-1", "pl-1", "sg-1"), []string{"vpc-1"}},
+		{"prefix list", aPrefixList("pl-2", "10.0.0.0/8"), []string{"vpc-2"}},
+		{"prefix list that nobody uses", aPrefixList("pl-9", "10.0.0.0/8"), nil},
+		{"network acl", anACL("acl-1", "vpc-2", 1), []string{"vpc-2"}},
+		{"subnet", aSubnet("subnet-1", "vpc-1", "acl-1"), []string{"vpc-1"}},
+		{"kind of no concern", Change{"routetable/rtb-1", []byte("{}")}, nil},
 	} {
 		c := NewCompiler(region)
 		before, err := c.Apply(1, true, everything)

@@ -19,6 +19,8 @@ type LoadBalancer struct {
 	VPC              string
 	// Addresses are in order of zone.
 	Addresses []netip.Addr
+	// SecurityGroups are the ids of those that it is in.
+	SecurityGroups []string
 	// ForwardedFor is what becomes of X-Forwarded-For: elbv2.ForwardedForAppend and so on. ForwardedClientPort is whether
 	// the client's port is appended with its address.
 	ForwardedFor        string
@@ -170,7 +172,8 @@ func (c *Compiler) compileBalancer(id string, l *elbv2.LoadBalancer) *LoadBalanc
 	seconds, _ := strconv.Atoi(l.Attribute(elbv2.IdleTimeout)) // 0, which is no limit, for what the control plane refuses
 	compiled := &LoadBalancer{
 		ID: id, ARN: l.ARN, DNSName: l.DNSName, VPC: l.VPC, Addresses: c.balancerAddresses(l.ARN),
-		ForwardedFor: l.Attribute(elbv2.ForwardedFor), ForwardedClientPort: l.Attribute(elbv2.ForwardedClientPort) == "true",
+		SecurityGroups: l.SecurityGroups,
+		ForwardedFor:   l.Attribute(elbv2.ForwardedFor), ForwardedClientPort: l.Attribute(elbv2.ForwardedClientPort) == "true",
 		IdleTimeout: time.Duration(seconds) * time.Second,
 	}
 	for _, listener := range l.Listeners {

@@ -196,23 +196,32 @@ func (p ports) remove(name string, l *Listener) {
 	}
 }
 
-// compileVPCs compiles the VPCs that changed and returns all VPCs. If only the service networks of one changed, it
-// keeps all but its doors.
+// compileVPCs compiles the VPCs that changed and returns all VPCs. If only the service networks of one changed, or what
+// its packets are filtered by, it keeps all but its doors and its filter.
 func (c *Compiler) compileVPCs() table.Table[*VPC] {
 	all := c.current.VPCs
 	for v, stale := range c.staleVPCs {
 		switch doors := v.doors(); {
 		case stale:
 			v.compiled = compiled(c.faults, ec2.KindVPC, v.id, func() *VPC { return c.compileVPC(v) })
-		case v.compiled == nil || slices.EqualFunc(v.compiled.Doors, doors, Door.same):
+		case v.compiled == nil || !v.filtering.stale && slices.EqualFunc(v.compiled.Doors, doors, Door.same):
 			continue
 		default:
-			v.compiled = new(*v.compiled)
-			v.compiled.Doors = doors
+			v.compiled = compiled(c.faults, ec2.KindVPC, v.id, func() *VPC { return c.recompileVPC(v, doors) })
 		}
 		all = entered(all, v.id, v.compiled)
 	}
 	return all
+}
+
+// recompileVPC compiles the doors and the filter of a VPC.
+func (c *Compiler) recompileVPC(v *vpcState, doors []Door) *VPC {
+	vpc := new(*v.compiled)
+	vpc.Doors = doors
+	if v.filtering.stale {
+		vpc.Filter = c.compileFilter(v, vpc)
+	}
+	return vpc
 }
 
 func (c *Compiler) compileVPC(v *vpcState) *VPC {
@@ -233,6 +242,7 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 	}
 	slices.SortFunc(vpc.Instances, func(a, b Instance) int { return cmp.Compare(a.ID, b.ID) })
 	vpc.LoadBalancers = c.balancersOf(v.id)
+	vpc.Filter = c.compileFilter(v, vpc)
 	return vpc
 }
 

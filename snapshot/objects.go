@@ -99,13 +99,14 @@ type vpcState struct {
 	object    *ec2.VPC
 	instances map[string]*ec2.Instance
 	links     links[vpcState]
+	filtering filterState
 	compiled  *VPC
 }
 
 func (v *vpcState) name() string { return v.id }
 
 func (v *vpcState) unused() bool {
-	return v.object == nil && len(v.instances) == 0 && len(v.links) == 0
+	return v.object == nil && len(v.instances) == 0 && len(v.links) == 0 && v.filtering.isEmpty()
 }
 
 // link is the association of a service or a VPC with a service network.
@@ -118,8 +119,9 @@ type link[M any] struct {
 	// names are those under which a service is looked for in the network, and gone says that the association is.
 	names []string
 	gone  bool
-	// door is what the association of a VPC makes, without what it leads to.
-	door Door
+	// door is what the association of a VPC makes, without what it leads to, and groups are the security groups of that.
+	door   Door
+	groups []string
 }
 
 func newLink[M any](id string, created lattice.Time, served bool, network *networkState, member *M) *link[M] {
@@ -188,6 +190,14 @@ func (c *Compiler) take(change Change) (err error) {
 		c.staleVPCs.compile(v)
 	case ec2.KindInstance:
 		return c.takeInstance(change, id)
+	case ec2.KindSecurityGroup:
+		return c.takeSecurityGroup(change, id)
+	case ec2.KindNetworkACL:
+		return c.takeACL(change, id)
+	case ec2.KindSubnet:
+		return c.takeSubnet(change, id)
+	case ec2.KindPrefixList:
+		return c.takePrefixList(change, id)
 	case acm.KindCertificate:
 		return c.takeCertificate(change, id)
 	case acm.KindAuthority:
@@ -285,6 +295,7 @@ func (c *Compiler) takeVPCLink(change Change, id string) error {
 		l := newLink(id, object.CreatedAt, served(object.Intent, object.Status), c.network(object.ServiceNetworkID),
 			c.vpc(object.VPCID))
 		l.door = Door{Key: change.Key, Entries: entriesOf(object.Address)}
+		l.groups = object.SecurityGroupIDs
 		l.network.vpcs.add(l)
 		l.member.links.add(l)
 		c.vpcLinks[id] = l
@@ -406,7 +417,7 @@ func (c *Compiler) group(id string) *groupState {
 func (c *Compiler) vpc(id string) *vpcState {
 	v := c.vpcs[id]
 	if v == nil {
-		v = &vpcState{id: id, instances: map[string]*ec2.Instance{}}
+		v = &vpcState{id: id, instances: map[string]*ec2.Instance{}, filtering: newFilterState()}
 		c.vpcs[id] = v
 	}
 	return v

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"pergola/fabric/packetfilter"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/snapshot/table"
@@ -58,6 +59,8 @@ type VPC struct {
 	Doors []Door
 	// LoadBalancers are those in the VPC by their DNS names, in lower case and without a trailing dot.
 	LoadBalancers map[string]*LoadBalancer
+	// Filter is which packets pass in the VPC. There always is one. It is the same *Filter until something in it changes.
+	Filter *packetfilter.Filter
 }
 
 // Instance is a place in a VPC where programs run.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -154,6 +155,47 @@ func aVPC(id string) Change {
 func anInstance(id, vpc, address string, status lattice.Status) Change {
 	return put("instance/"+id, ec2.Instance{ID: id, VPC: vpc, Address: netip.MustParseAddr(address),
 		Intent: lattice.Intent{Deleting: status != lattice.StatusActive}})
+}
+
+func aGroupedInstance(id, vpc, address string, groups ...string) Change {
+	return put("instance/"+id, ec2.Instance{ID: id, VPC: vpc, Address: netip.MustParseAddr(address),
+		SecurityGroups: slices.Compact(slices.Sorted(slices.Values(groups)))})
+}
+
+// aSecurityGroup lets in HTTP from a prefix list, everything from a group and pings from a range, and everything out.
+// That of the id sg-0 is the default one of its VPC.
+func aSecurityGroup(id, vpc, list, group string) Change {
+	g := ec2.SecurityGroup{ID: id, VPC: vpc, Name: "named-" + id,
+		Ingress: []ec2.Permission{
+			{ID: "sgr-1-" + id, Protocol: "tcp", FromPort: 80, ToPort: 81, PrefixList: list},
+			{ID: "sgr-2-" + id, Protocol: "-1", FromPort: -1, ToPort: -1, Group: group},
+			{ID: "sgr-3-" + id, Protocol: "icmp", FromPort: 8, ToPort: -1, CIDR: "10.0.0.0/8"},
+		},
+		Egress: []ec2.Permission{{ID: "sgr-4-" + id, Protocol: "-1", FromPort: -1, ToPort: -1, CIDR: "0.0.0.0/0"}}}
+	if id == "sg-0" {
+		g.Name = ec2.DefaultSecurityGroup
+	}
+	return put("securitygroup/"+id, g)
+}
+
+func aPrefixList(id string, blocks ...string) Change {
+	l := ec2.PrefixList{ID: id, Family: "IPv4"}
+	for _, block := range blocks {
+		l.Entries = append(l.Entries, ec2.PrefixListEntry{CIDR: block})
+	}
+	return put("prefixlist/"+id, l)
+}
+
+// anACL denies one port and lets all else in.
+func anACL(id, vpc string, port int32) Change {
+	all := netip.MustParsePrefix("0.0.0.0/0")
+	return put("networkacl/"+id, ec2.ACL{ID: id, VPC: vpc, Ingress: []ec2.ACLEntry{
+		{Number: 90, Protocol: "6", CIDR: all, FromPort: port, ToPort: port},
+		{Number: 100, Protocol: "-1", Allow: true, CIDR: all, FromPort: -1, ToPort: -1}}})
+}
+
+func aSubnet(id, vpc, acl string) Change {
+	return put("subnet/"+id, ec2.Subnet{ID: id, VPC: vpc, CIDR: netip.MustParsePrefix("10.0.0.0/24"), ACL: acl})
 }
 
 func balancerARN(id string) string {

@@ -71,6 +71,9 @@ type SecurityGroup struct {
 	Tags        map[string]string `json:"tags,omitempty"`
 }
 
+// DefaultSecurityGroup is the name of the security group that every VPC has.
+const DefaultSecurityGroup = "default"
+
 // Permission lets traffic of one protocol and port range pass from or to one peer.
 type Permission struct {
 	// ID is sgr- and 17 hexadecimal digits.

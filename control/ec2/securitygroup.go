@@ -14,7 +14,7 @@ import (
 var groupNames = store.NewIndex("ec2-group-name")
 
 // defaultGroup is the name of the security group that every VPC has and that lives as long as the VPC.
-const defaultGroup = "default"
+const defaultGroup = ec2.DefaultSecurityGroup
 
 // allowAll is permission for all traffic from or to a peer.
 func (op *call) allowAll(peer ec2.Permission) []ec2.Permission {

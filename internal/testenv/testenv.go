@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -142,10 +143,12 @@ func (e *Env) Eventually(what string, holds func() bool) {
 // VPC is a VPC with one subnet that spans it.
 type VPC struct {
 	ID, Subnet string
-	CIDR       netip.Prefix
+	// Group is the VPC's default security group.
+	Group string
+	CIDR  netip.Prefix
 }
 
-// MakeVPC makes a VPC.
+// MakeVPC makes a VPC. What is in its default security group lets in VPC Lattice, and each other.
 func (e *Env) MakeVPC(cidr string) VPC {
 	e.t.Helper()
 	var vpc struct {
@@ -156,7 +159,27 @@ func (e *Env) MakeVPC(cidr string) VPC {
 		ID string `xml:"subnet>subnetId"`
 	}
 	e.query("CreateSubnet", url.Values{"VpcId": {vpc.ID}, "CidrBlock": {cidr}}, &subnet)
-	return VPC{vpc.ID, subnet.ID, netip.MustParsePrefix(cidr)}
+	var groups struct {
+		ID string `xml:"securityGroupInfo>item>groupId"`
+	}
+	e.query("DescribeSecurityGroups", url.Values{"Filter.1.Name": {"vpc-id"}, "Filter.1.Value.1": {vpc.ID}}, &groups)
+	var list struct {
+		ID string `xml:"prefixListSet>item>prefixListId"`
+	}
+	e.query("DescribePrefixLists", url.Values{"Filter.1.Name": {"prefix-list-name"},
+		"Filter.1.Value.1": {"com.amazonaws." + e.API.Environment.Region + ".vpc-lattice"}}, &list)
+	made := VPC{vpc.ID, subnet.ID, groups.ID, netip.MustParsePrefix(cidr)}
+	e.Rule("AuthorizeSecurityGroupIngress", made.Group, url.Values{"IpPermissions.1.IpProtocol": {"-1"},
+		"IpPermissions.1.PrefixListIds.1.PrefixListId": {list.ID}})
+	return made
+}
+
+// Rule authorises or revokes a rule of a security group, which the parameters tell.
+func (e *Env) Rule(action, group string, rule url.Values) {
+	e.t.Helper()
+	parameters := maps.Clone(rule)
+	parameters.Set("GroupId", group)
+	e.query(action, parameters, &struct{}{})
 }
 
 func (e *Env) query(action string, parameters url.Values, out any) {
