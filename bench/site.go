@@ -56,6 +56,9 @@ func (s *site) makeVPC() (vpc, error) {
 		ID string `xml:"subnet>subnetId"`
 	}
 	err := s.api.Query(s.ctx, "ec2", "CreateSubnet", url.Values{"VpcId": {made.ID}, "CidrBlock": {siteCIDR.String()}}, &subnet)
+	if err == nil {
+		_, _, err = s.api.AdmitLattice(s.ctx, made.ID)
+	}
 	return vpc{made.ID, subnet.ID}, err
 }
 

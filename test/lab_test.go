@@ -24,7 +24,9 @@ eval "$(./pergola env --data lab)"
 VPC=$(aws ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text)
 SUBNET=$(aws ec2 create-subnet --vpc-id $VPC --cidr-block 10.0.12.0/24 --query Subnet.SubnetId --output text)
 SG=$(aws ec2 create-security-group --group-name clients --description 'callers of the mesh' --vpc-id $VPC --query GroupId --output text)
+aws ec2 authorize-security-group-ingress --group-id $SG --protocol tcp --port 80 --cidr 10.0.0.0/16 >/dev/null
 INSTANCE=$(aws ec2 run-instances --image-id ami-00000000000000000 --subnet-id $SUBNET --private-ip-address 10.0.12.31 --query 'Instances[0].InstanceId' --output text)
+admit $VPC
 aws ec2 wait instance-running --instance-ids $INSTANCE
 ./pergola exec --data lab $INSTANCE -- sh -c 'exec python3 -m http.server 8080 --bind $PERGOLA_ADDRESS' >/dev/null 2>&1 &
 

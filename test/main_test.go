@@ -109,12 +109,21 @@ func (w *workplace) serve(args ...string) string {
 	return ready
 }
 
+// admit is a function of scripts: it lets VPC Lattice in to what is in the default security group of a VPC.
+const admit = `
+admit() {
+	aws ec2 authorize-security-group-ingress --protocol tcp --port 8080 --cidr 169.254.171.0/24 >/dev/null \
+		--group-id $(aws ec2 describe-security-groups --query 'SecurityGroups[0].GroupId' --output text \
+			--filters Name=vpc-id,Values=$1 Name=group-name,Values=default)
+}
+`
+
 // shell runs a script that stops at its first error and returns its output.
 func (w *workplace) shell(script string) string {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	cmd := w.command(ctx, "bash", "-euo", "pipefail", "-c", script)
+	cmd := w.command(ctx, "bash", "-euo", "pipefail", "-c", admit+script)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -23,6 +23,7 @@ VPC=$(aws ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output tex
 SUBNET=$(aws ec2 create-subnet --vpc-id $VPC --cidr-block 10.0.12.0/24 --query Subnet.SubnetId --output text)
 CLIENT=$(aws ec2 run-instances --image-id ami-00000000000000000 --subnet-id $SUBNET --private-ip-address 10.0.12.30 --iam-instance-profile Name=orders-client --query 'Instances[0].InstanceId' --output text)
 SERVER=$(aws ec2 run-instances --image-id ami-00000000000000000 --subnet-id $SUBNET --private-ip-address 10.0.12.31 --query 'Instances[0].InstanceId' --output text)
+admit $VPC
 aws ec2 wait instance-running --instance-ids $CLIENT $SERVER
 ./pergola exec --data role $SERVER -- sh -c 'exec python3 -m http.server 8080 --bind $PERGOLA_ADDRESS' >/dev/null 2>&1 &
 

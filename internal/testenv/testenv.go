@@ -159,19 +159,11 @@ func (e *Env) MakeVPC(cidr string) VPC {
 		ID string `xml:"subnet>subnetId"`
 	}
 	e.query("CreateSubnet", url.Values{"VpcId": {vpc.ID}, "CidrBlock": {cidr}}, &subnet)
-	var groups struct {
-		ID string `xml:"securityGroupInfo>item>groupId"`
+	group, _, err := e.API.AdmitLattice(e.t.Context(), vpc.ID)
+	if err != nil {
+		e.t.Fatal(err)
 	}
-	e.query("DescribeSecurityGroups", url.Values{"Filter.1.Name": {"vpc-id"}, "Filter.1.Value.1": {vpc.ID}}, &groups)
-	var list struct {
-		ID string `xml:"prefixListSet>item>prefixListId"`
-	}
-	e.query("DescribePrefixLists", url.Values{"Filter.1.Name": {"prefix-list-name"},
-		"Filter.1.Value.1": {"com.amazonaws." + e.API.Environment.Region + ".vpc-lattice"}}, &list)
-	made := VPC{vpc.ID, subnet.ID, groups.ID, netip.MustParsePrefix(cidr)}
-	e.Rule("AuthorizeSecurityGroupIngress", made.Group, url.Values{"IpPermissions.1.IpProtocol": {"-1"},
-		"IpPermissions.1.PrefixListIds.1.PrefixListId": {list.ID}})
-	return made
+	return VPC{vpc.ID, subnet.ID, group, netip.MustParsePrefix(cidr)}
 }
 
 // Rule authorises or revokes a rule of a security group, which the parameters tell.

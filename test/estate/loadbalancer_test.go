@@ -71,7 +71,11 @@ func (e *estate) twoZones(cidr string) (vpc testenv.VPC, subnets []string) {
 		}, &subnet)
 		subnets = append(subnets, subnet.ID)
 	}
-	return testenv.VPC{ID: made.ID, Subnet: subnets[0], CIDR: prefix}, subnets
+	group, _, err := e.API.AdmitLattice(e.t.Context(), made.ID)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return testenv.VPC{ID: made.ID, Subnet: subnets[0], Group: group, CIDR: prefix}, subnets
 }
 
 func (e *estate) makeBalancer(name string, vpc testenv.VPC, subnets []string, members ...inside.Instance) balancer {

@@ -168,6 +168,8 @@ func (w *world) vpc(cidr, prefix string, count int) (vpc string, instances []str
 		ID string `xml:"subnet>subnetId"`
 	}
 	w.must(w.ec2(w.api, "CreateSubnet", url.Values{"VpcId": {made.ID}, "CidrBlock": {cidr}}, &subnet))
+	_, _, err := w.api.AdmitLattice(w.t.Context(), made.ID)
+	w.must(err)
 	for i := range count {
 		var run struct {
 			ID string `xml:"instancesSet>item>instanceId"`
