@@ -181,15 +181,19 @@ func (e *Env) query(action string, parameters url.Values, out any) {
 	}
 }
 
-// RunInstance runs an instance and waits until it is running.
-func (e *Env) RunInstance(vpc VPC, address string) inside.Instance {
+// RunInstance runs an instance in some security groups, or in the default one, and waits until it is running.
+func (e *Env) RunInstance(vpc VPC, address string, groups ...string) inside.Instance {
 	e.t.Helper()
 	var run struct {
 		ID string `xml:"instancesSet>item>instanceId"`
 	}
-	e.query("RunInstances", url.Values{
+	parameters := url.Values{
 		"SubnetId": {vpc.Subnet}, "PrivateIpAddress": {address}, "MinCount": {"1"}, "MaxCount": {"1"},
-	}, &run)
+	}
+	for i, group := range groups {
+		parameters.Set(fmt.Sprint("SecurityGroupId.", i+1), group)
+	}
+	e.query("RunInstances", parameters, &run)
 	e.Eventually("instance "+run.ID+" runs", func() bool {
 		var described struct {
 			State string `xml:"reservationSet>item>instancesSet>item>instanceState>name"`

@@ -6,6 +6,7 @@ package older
 import (
 	"archive/tar"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net/netip"
@@ -13,7 +14,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"pergola/addressing"
 	"pergola/deployment"
 	"pergola/internal/inside"
 	"pergola/internal/testenv"
@@ -140,6 +143,7 @@ func TestNovember2026(t *testing.T) {
 	o.lattice("GET", "/services/"+o.service, nil, &service)
 	o.domain = service.DNSEntry.DomainName
 	client := o.instance()
+	o.admit(client)
 	for path, want := range map[string]int{"/": 404, "/broken": 500, "/rates": 503} { // the target never was there
 		if response, _ := o.Get(client, "http://"+o.domain+path); response.StatusCode != want {
 			t.Errorf("%s is answered with %s, want %d", path, response.Status, want)
@@ -150,6 +154,24 @@ func TestNovember2026(t *testing.T) {
 	o.change()
 	o.remove()
 	o.terminate(client.ID)
+}
+
+// admit lets clients in to the service network, whose association is in a security group that nothing enforced.
+func (o *old) admit(client inside.Instance) {
+	association := o.only("/servicenetworkvpcassociations?vpcIdentifier=" + client.VPC)
+	var described struct{ SecurityGroupIDs []string }
+	o.lattice("GET", "/servicenetworkvpcassociations/"+association, nil, &described)
+	if len(described.SecurityGroupIDs) != 1 {
+		o.t.Fatalf("the association is in %v", described.SecurityGroupIDs)
+	}
+	ctx, cancel := context.WithTimeout(o.t.Context(), time.Second)
+	defer cancel()
+	if _, err := client.Dial(ctx, netip.AddrPortFrom(addressing.FirstDoor, 80)); ctx.Err() == nil {
+		o.t.Errorf("the group of the association lets nobody in, but the answer is: %v", err)
+	}
+	o.Rule("AuthorizeSecurityGroupIngress", described.SecurityGroupIDs[0], url.Values{
+		"IpPermissions.1.IpProtocol": {"tcp"}, "IpPermissions.1.FromPort": {"80"}, "IpPermissions.1.ToPort": {"80"},
+		"IpPermissions.1.IpRanges.1.CidrIp": {client.Address.String() + "/32"}})
 }
 
 // terminate ends the instance, which had its state in itself.
