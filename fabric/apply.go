@@ -239,6 +239,20 @@ func (f *Fabric) instancesOf(v *vpc) map[string]*instance {
 	return maps.Clone(v.instances)
 }
 
+// addressOf is the address of an instance, or of a router, that exists.
+func (f *Fabric) addressOf(p Place) netip.Addr {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	v := f.vpcs[p.VPC]
+	switch {
+	case v == nil:
+		return netip.Addr{}
+	case v.instances[p.Instance] != nil:
+		return v.instances[p.Instance].Address
+	}
+	return addressing.Router(v.CIDR)
+}
+
 // seat finds the place that a Place names.
 func (f *Fabric) seat(p Place) (*seat, error) {
 	f.mu.RLock()

@@ -131,6 +131,7 @@ type router interface {
 	place
 	// enforce lets pass what a filter lets pass, from now on; nil is all. After an error the filter before holds.
 	enforce(*packetfilter.Filter) error
+	judge(packetfilter.Flow) []packetfilter.Step
 	drops() ([]packetfilter.Drop, error)
 }
 
@@ -290,7 +291,8 @@ func (f *Fabric) ListenPacket(ctx context.Context, p Place, at netip.AddrPort) (
 }
 
 // Dial opens a TCP connection from a place. An invalid local address leaves the choice to the place: an instance's own
-// address, a router's first address of the range. The error is a *net.OpError.
+// address, a router's first address of the range. The error is a *net.OpError, and wraps a *packetfilter.DroppedError where
+// nobody answers because the VPC's filter drops the packets.
 func (f *Fabric) Dial(ctx context.Context, p Place, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
 	s, err := f.seat(p)
 	if err == nil {
@@ -298,6 +300,7 @@ func (f *Fabric) Dial(ctx context.Context, p Place, local netip.Addr, remote net
 		if c, err = s.place.dial(ctx, local, remote); err == nil {
 			return c, nil
 		}
+		err = f.blame(err, p, local, remote)
 	}
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(remote), Err: err}
 }

@@ -76,6 +76,34 @@ func (f *Fabric) enforce(v *vpc, next filtering) error {
 	return nil
 }
 
+// Judge tells, gate by gate, what becomes in a VPC of a client's connecting from an address to a TCP port; nil where
+// nothing is filtered. The last step may be that the packet, or its answer, is dropped.
+func (f *Fabric) Judge(vpc string, from netip.Addr, to netip.AddrPort) []packetfilter.Step {
+	v := f.vpc(vpc)
+	if v == nil {
+		return nil
+	}
+	return v.gate.judge(connecting(from, to))
+}
+
+func connecting(from netip.Addr, to netip.AddrPort) packetfilter.Flow {
+	return packetfilter.Flow{Protocol: syscall.IPPROTO_TCP, From: netip.AddrPortFrom(from, anyPort), To: to}
+}
+
+// blame gives an error of connecting the step that is to blame for it, if it is that nobody answered.
+func (f *Fabric) blame(err error, p Place, local netip.Addr, remote netip.AddrPort) error {
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, syscall.ETIMEDOUT) {
+		return err
+	}
+	if !local.IsValid() {
+		local = f.addressOf(p)
+	}
+	if steps := f.Judge(p.VPC, local, remote); !packetfilter.Passed(steps) {
+		return &packetfilter.DroppedError{Step: steps[len(steps)-1], Err: err}
+	}
+	return err
+}
+
 // Drops are the packets that a VPC's filter dropped, by gate and rule. On loopback they are connections.
 func (f *Fabric) Drops(vpc string) ([]packetfilter.Drop, error) {
 	f.changing.Lock()
@@ -118,6 +146,15 @@ func (r *loopbackRouter) enforce(f *packetfilter.Filter) error {
 	return nil
 }
 
+func (r *loopbackRouter) judge(f packetfilter.Flow) []packetfilter.Step { return r.filter.judge(f) }
+
+func (l *loopbackFilter) judge(f packetfilter.Flow) []packetfilter.Step {
+	l.mu.Lock()
+	model := l.model
+	l.mu.Unlock()
+	return model.Connection(f)
+}
+
 func (r *loopbackRouter) drops() ([]packetfilter.Drop, error) {
 	r.filter.mu.Lock()
 	defer r.filter.mu.Unlock()
@@ -126,13 +163,12 @@ func (r *loopbackRouter) drops() ([]packetfilter.Drop, error) {
 
 // drops reports whether a connection would not come about, and counts it then.
 func (l *loopbackFilter) drops(from netip.Addr, to netip.AddrPort) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	steps := l.model.Connection(packetfilter.Flow{Protocol: syscall.IPPROTO_TCP, From: netip.AddrPortFrom(from, anyPort),
-		To: to})
+	steps := l.judge(connecting(from, to))
 	if packetfilter.Passed(steps) {
 		return false
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.counts.Add(steps[len(steps)-1], 1)
 	return true
 }

@@ -77,6 +77,13 @@ func (r *routerPlace) enforce(f *packetfilter.Filter) (err error) {
 	return r.enforcer.Apply(f)
 }
 
+func (r *routerPlace) judge(f packetfilter.Flow) []packetfilter.Step {
+	if r.enforcer == nil {
+		return nil
+	}
+	return r.enforcer.Judge(f)
+}
+
 func (r *routerPlace) drops() ([]packetfilter.Drop, error) {
 	if r.enforcer == nil {
 		return nil, nil

@@ -9,6 +9,7 @@ import (
 	"pergola/containment"
 	"pergola/dataplane/explain"
 	"pergola/fabric"
+	"pergola/fabric/packetfilter"
 	"pergola/snapshot"
 )
 
@@ -34,12 +35,22 @@ func (n *Node) explain(current *snapshot.Snapshot, from string, question explain
 	}
 	answer, err := explain.World{
 		Snapshot: current, Guard: n.guard, Health: n.targets.Report(), Connect: n.connect,
+		Judge: n.fabric.Judge, Dropped: n.dropped,
 		Last: func(group, key string) explain.Finding { return explain.Finding(n.targets.Last(group, key)) },
 	}.Explain(question)
 	if err != nil {
 		return answer, fmt.Errorf("explain: %w", err)
 	}
 	return answer, nil
+}
+
+// dropped are the packets that a VPC's filter has dropped; none if they cannot be read.
+func (n *Node) dropped(vpc string) []packetfilter.Drop {
+	drops, err := n.fabric.Drops(vpc)
+	if err != nil {
+		n.log.Warn("the packets that were dropped could not be counted", "vpc", vpc, "error", err)
+	}
+	return drops
 }
 
 // connectTime is how long explain waits for a target to be connected to.

@@ -28,6 +28,7 @@ import (
 	"pergola/dataplane/target"
 	"pergola/dataplane/termination"
 	"pergola/fabric"
+	"pergola/fabric/packetfilter"
 	"pergola/lattice"
 	"pergola/loadbalancer"
 	"pergola/sealing"
@@ -79,6 +80,8 @@ type Fabric interface {
 	Apply(ctx context.Context, vpcs []fabric.VPC) containment.Failures[fabric.Place]
 	Listen(ctx context.Context, at fabric.Place, network string, address netip.AddrPort) (net.Listener, error)
 	ListenPacket(ctx context.Context, at fabric.Place, address netip.AddrPort) (net.PacketConn, error)
+	Judge(vpc string, from netip.Addr, to netip.AddrPort) []packetfilter.Step
+	Drops(vpc string) ([]packetfilter.Drop, error)
 	Dial(ctx context.Context, from fabric.Place, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"pergola/aws/ec2"
 	"pergola/fabric/packetfilter"
+	"pergola/lattice"
 )
 
 // filterState is by what the packets of a VPC are filtered, as objects of EC2 say it, by their ids.
@@ -52,9 +53,10 @@ func (c *Compiler) refilter(v *vpcState) {
 }
 
 // takeInto takes in an object that belongs to a VPC, into what the VPC has of its kind.
-func takeInto[T, M any](c *Compiler, change Change, id string, home func(*T) string, into func(*filterState) map[string]*M,
+func takeInto[T, M any](c *Compiler, change Change, home func(*T) string, into func(*filterState) map[string]*M,
 	made func(*T) *M) error {
 	object, err := decode[T](change)
+	id := lattice.IDOf(change.Key)
 	if was := c.filters.homes[change.Key]; was != nil {
 		delete(into(&was.filtering), id)
 		delete(c.filters.homes, change.Key)
@@ -70,7 +72,7 @@ func takeInto[T, M any](c *Compiler, change Change, id string, home func(*T) str
 }
 
 func (c *Compiler) takeSecurityGroup(change Change, id string) error {
-	return takeInto(c, change, id, func(g *ec2.SecurityGroup) string { return g.VPC },
+	return takeInto(c, change, func(g *ec2.SecurityGroup) string { return g.VPC },
 		func(f *filterState) map[string]*groupFilter { return f.groups },
 		func(g *ec2.SecurityGroup) *groupFilter {
 			return &groupFilter{packetfilter.Group{ID: id, Rules: append(rulesOf(g.Ingress, false), rulesOf(g.Egress, true)...)},
@@ -79,15 +81,15 @@ func (c *Compiler) takeSecurityGroup(change Change, id string) error {
 }
 
 func (c *Compiler) takeACL(change Change, id string) error {
-	return takeInto(c, change, id, func(a *ec2.ACL) string { return a.VPC },
+	return takeInto(c, change, func(a *ec2.ACL) string { return a.VPC },
 		func(f *filterState) map[string]*packetfilter.ACL { return f.acls },
 		func(a *ec2.ACL) *packetfilter.ACL {
 			return &packetfilter.ACL{ID: id, Rules: append(entriesOfACL(a.Ingress, false), entriesOfACL(a.Egress, true)...)}
 		})
 }
 
-func (c *Compiler) takeSubnet(change Change, id string) error {
-	return takeInto(c, change, id, func(s *ec2.Subnet) string { return s.VPC },
+func (c *Compiler) takeSubnet(change Change) error {
+	return takeInto(c, change, func(s *ec2.Subnet) string { return s.VPC },
 		func(f *filterState) map[string]*ec2.Subnet { return f.subnets }, func(s *ec2.Subnet) *ec2.Subnet { return s })
 }
 

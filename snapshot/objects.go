@@ -195,7 +195,7 @@ func (c *Compiler) take(change Change) (err error) {
 	case ec2.KindNetworkACL:
 		return c.takeACL(change, id)
 	case ec2.KindSubnet:
-		return c.takeSubnet(change, id)
+		return c.takeSubnet(change)
 	case ec2.KindPrefixList:
 		return c.takePrefixList(change, id)
 	case acm.KindCertificate:

@@ -13,6 +13,7 @@ import (
 
 	"pergola/dataplane/access"
 	"pergola/dataplane/http1"
+	"pergola/fabric/packetfilter"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/snapshot"
@@ -74,6 +75,10 @@ type World struct {
 	Last func(group, key string) Finding
 	// Connect tries to connect to an address in a VPC, as requests would. Nil is for those who cannot.
 	Connect func(vpc string, address netip.AddrPort) error
+	// Judge tells what becomes of the packets from an address to a TCP port in a VPC, and Dropped which ones were dropped
+	// there so far. Nil is for those who do not know.
+	Judge   func(vpc string, from netip.Addr, to netip.AddrPort) []packetfilter.Step
+	Dropped func(vpc string) []packetfilter.Drop
 }
 
 // ports are the ports that URLs mean when they name none, by their schemes. With tls the question is about a connection,
@@ -114,7 +119,7 @@ type walk struct {
 }
 
 func (w *walk) walk() error {
-	if !w.association() || !w.name() || !w.port() || !w.passesThrough() && !w.read() {
+	if !w.association() || !w.name() || !w.port() || !w.packets() || !w.passesThrough() && !w.read() {
 		return nil
 	}
 	allowed, err := w.authorisation()

@@ -113,6 +113,9 @@ func (w *walk) targetGroup(share snapshot.WeightedTargetGroup) (problem string) 
 func (w *walk) targetLine(group *snapshot.TargetGroup, t snapshot.Target, health lattice.TargetHealth) string {
 	line := strings.TrimSpace(fmt.Sprintf("%s is %s %s", t.Key, cmp.Or(health.Status, lattice.TargetInitial),
 		health.ReasonCode))
+	if problem := w.blocked(group, t.Address); problem != "" {
+		line += "; " + problem
+	}
 	if w.Last == nil {
 		return line
 	}

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"pergola/dataplane/http1"
 	"pergola/dataplane/security"
+	"pergola/fabric/packetfilter"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -35,6 +37,9 @@ func (s *Set) check(ctx context.Context, t *Target, h *snapshot.HealthCheck) err
 	status, err := s.ask(ctx, t.vpc, address, h)
 	switch {
 	case ctx.Err() != nil:
+		if dropped, ok := errors.AsType[*packetfilter.DroppedError](err); ok {
+			return &packetfilter.DroppedError{Step: dropped.Step, Err: context.Cause(ctx)}
+		}
 		return context.Cause(ctx)
 	case err != nil:
 		return err

@@ -297,6 +297,14 @@ func (is element) give(s set, to *nftables.SetElement) {
 	}
 }
 
+// Judge judges a flow and its answers by the filter that is enforced.
+func (e *Enforcer) Judge(f Flow) []Step {
+	e.mu.Lock()
+	model := e.model
+	e.mu.Unlock()
+	return model.Connection(f)
+}
+
 // Drops are the packets dropped since the filter was first applied, by gate and rule. An interface that is removed
 // takes its counts along.
 func (e *Enforcer) Drops() ([]Drop, error) {

@@ -1,6 +1,7 @@
 package packetfilter
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -34,6 +35,38 @@ type Step struct {
 	Answer bool // the packet is one of the answer's
 	Passed bool
 }
+
+// String tells who passed or dropped the packet, and by which rule.
+func (s Step) String() string {
+	of := string(s.Gate)
+	if s.Answer {
+		of = "the answer at the " + of
+	}
+	switch isACL := s.Gate == OutboundACL || s.Gate == InboundACL; {
+	case s.Passed && isACL:
+		return fmt.Sprintf("%s: rule %s of %s allows it", of, s.Rule, s.At)
+	case s.Passed:
+		return fmt.Sprintf("%s: rule %s of %s's groups allows it", of, s.Rule, s.At)
+	case isACL:
+		return fmt.Sprintf("%s: rule %s of %s denies it", of, s.Rule, s.At)
+	}
+	return fmt.Sprintf("%s: no rule of %s's groups allows it", of, s.At)
+}
+
+// DroppedError is that a connection did not come about because of a packet that was dropped.
+type DroppedError struct {
+	Step Step
+	Err  error // what the connecting met: a time-out
+}
+
+// Error says what the connecting met, and who dropped the packet.
+func (e *DroppedError) Error() string { return e.Err.Error() + ": dropped at the " + e.Step.String() }
+
+// Unwrap is what the connecting met.
+func (e *DroppedError) Unwrap() error { return e.Err }
+
+// Timeout is true, as a dropped packet shows in nothing else.
+func (e *DroppedError) Timeout() bool { return true }
 
 // Passed reports whether a flow comes past all gates.
 func Passed(steps []Step) bool { return len(steps) == 0 || steps[len(steps)-1].Passed }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +28,8 @@ type gate struct {
 	vpc         testenv.VPC
 	drop        packetfilter.Drop // at which packets are counted
 	close, open func()
-	behind      bool // behind VPC Lattice, so that clients hear of it
+	behind      bool   // behind VPC Lattice, so that clients hear of it
+	cure        string // is part of what explain says to do
 }
 
 // TestGates closes each gate on the way from a client to a target, and opens it again: clients hear nothing, or that
@@ -44,8 +46,7 @@ func TestGates(t *testing.T) {
 			e.Serve(target, 8080, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Connection", "close") // so that each request meets the gates
 			}))
-			s := e.makeService("enrichment",
-				forward(map[string]int32{e.makeGroup("enrichment", nil, target): 1}))
+			s := e.makeService("enrichment", only(e.makeGroup("enrichment", nil, target)))
 			for _, g := range e.gates(target.ID, targets) {
 				t.Run(g.name, func(t *testing.T) { e.closeAndOpen(t, s, g) })
 			}
@@ -78,17 +79,20 @@ func (e *estate) gates(target, targets string) []gate {
 		{"egress of the client's group", e.clients,
 			packetfilter.Drop{Gate: packetfilter.EgressGroups, At: e.client.ID},
 			func() { e.Rule("RevokeSecurityGroupEgress", e.clients.Group, all) },
-			func() { e.Rule("AuthorizeSecurityGroupEgress", e.clients.Group, all) }, false},
+			func() { e.Rule("AuthorizeSecurityGroupEgress", e.clients.Group, all) }, false,
+			"authorize-security-group-egress --group-id " + e.clients.Group},
 		e.entry("outbound ACL of the client's subnet", e.clients, packetfilter.OutboundACL, "80", "80", false),
 		e.entry("inbound ACL of the client's subnet", e.clients, packetfilter.InboundACL, "1024", "65535", false),
 		{"group of the association", e.clients,
 			packetfilter.Drop{Gate: packetfilter.AssociationGroups, At: association},
 			func() { e.Rule("RevokeSecurityGroupIngress", callers, members) },
-			func() { e.Rule("AuthorizeSecurityGroupIngress", callers, members) }, false},
+			func() { e.Rule("AuthorizeSecurityGroupIngress", callers, members) }, false,
+			"authorize-security-group-ingress --group-id " + callers},
 		e.entry("inbound ACL of the target's subnet", e.owners, packetfilter.InboundACL, "8080", "8080", true),
 		{"ingress of the target's group", e.owners, packetfilter.Drop{Gate: packetfilter.IngressGroups, At: target},
 			func() { e.Rule("RevokeSecurityGroupIngress", targets, lattice) },
-			func() { e.Rule("AuthorizeSecurityGroupIngress", targets, lattice) }, true},
+			func() { e.Rule("AuthorizeSecurityGroupIngress", targets, lattice) }, true,
+			"authorize-security-group-ingress --group-id " + targets},
 		e.entry("outbound ACL of the target's subnet", e.owners, packetfilter.OutboundACL, "1024", "65535", true),
 	}
 }
@@ -146,7 +150,8 @@ func (e *estate) entry(name string, vpc testenv.VPC, at packetfilter.Gate, from,
 		denied.Set(key, value)
 	}
 	return gate{name, vpc, packetfilter.Drop{Gate: at, At: acls.ID, Rule: "90"},
-		func() { e.ec2("CreateNetworkAclEntry", denied, nil) }, func() { e.ec2("DeleteNetworkAclEntry", entry, nil) }, behind}
+		func() { e.ec2("CreateNetworkAclEntry", denied, nil) }, func() { e.ec2("DeleteNetworkAclEntry", entry, nil) }, behind,
+		"create-network-acl-entry --network-acl-id " + acls.ID}
 }
 
 func (e *estate) closeAndOpen(t *testing.T, s service, g gate) {
@@ -167,9 +172,24 @@ func (e *estate) closeAndOpen(t *testing.T, s service, g gate) {
 	if _, err := e.client.Lookup(t.Context(), s.domain); err != nil {
 		t.Errorf("meanwhile the resolver says: %v", err)
 	}
+	e.explains(t, s, g)
 	g.open()
 	if err := e.tryCall(s); err != nil {
 		t.Errorf("opened again: %v", err)
+	}
+}
+
+// explains checks that explain names the gate that is closed, how many packets it has dropped, and what opens it.
+func (e *estate) explains(t *testing.T, s service, g gate) {
+	t.Helper()
+	reason, all := e.explained(e.client, s.url("/"))
+	if strings.HasPrefix(reason, "unreachable: ") == g.behind {
+		t.Errorf("the reason is %q", reason)
+	}
+	for _, want := range []string{"the " + string(g.drop.Gate) + ": ", "dropped there so far)", g.cure} {
+		if !strings.Contains(all, want) {
+			t.Errorf("explain does not say %q:\n%s", want, all)
+		}
 	}
 }
 
@@ -233,7 +253,7 @@ func TestAClosedGateIsUnhealthy(t *testing.T) {
 	id := e.makeGroup("enrichment", &types.HealthCheckConfig{Enabled: &enabled, Path: &path,
 		HealthCheckIntervalSeconds: &interval, HealthCheckTimeoutSeconds: &timeout,
 		HealthyThresholdCount: &twice}, target)
-	e.makeService("enrichment", forward(map[string]int32{id: 1}))
+	e.makeService("enrichment", only(id))
 	is := func(status types.TargetStatus) {
 		t.Helper()
 		e.Eventually("the target is "+string(status), func() bool {
