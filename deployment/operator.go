@@ -88,6 +88,15 @@ func (n *Node) Explain(_ context.Context, question operator.Question) (operator.
 	return explanation, err
 }
 
+// Examine looks for what is wrong with the deployment.
+func (n *Node) Examine(context.Context) (findings []operator.Finding, err error) {
+	found, err := n.node.Examine()
+	for _, f := range found {
+		findings = append(findings, operator.Finding(f))
+	}
+	return findings, err
+}
+
 // place finds an instance or a VPC on this host.
 func (n *Node) place(id string) (fabric.Place, error) {
 	vpcID, err := n.node.VPCOf(id)

@@ -33,15 +33,30 @@ func (n *Node) explain(current *snapshot.Snapshot, from string, question explain
 			question.Client = fabric.ClientAddress(instance.Address)
 		}
 	}
-	answer, err := explain.World{
-		Snapshot: current, Guard: n.guard, Health: n.targets.Report(), Connect: n.connect,
-		Judge: n.fabric.Judge, Dropped: n.dropped,
-		Last: func(group, key string) explain.Finding { return explain.Finding(n.targets.Last(group, key)) },
-	}.Explain(question)
+	answer, err := n.world(current).Explain(question)
 	if err != nil {
 		return answer, fmt.Errorf("explain: %w", err)
 	}
 	return answer, nil
+}
+
+// Examine looks for what would stop requests, or let pass what nobody may have meant to.
+func (n *Node) Examine() (findings []explain.Finding, err error) {
+	err = containment.Do(n.log, "examining the deployment", func() error {
+		if current := n.plane.Snapshot(); current != nil {
+			findings = n.world(current).Examine(time.Now())
+		}
+		return nil
+	})
+	return findings, err
+}
+
+func (n *Node) world(current *snapshot.Snapshot) explain.World {
+	return explain.World{
+		Snapshot: current, Guard: n.guard, Health: n.targets.Report(), Connect: n.connect,
+		Judge: n.fabric.Judge, Dropped: n.dropped,
+		Last: func(group, key string) explain.Check { return explain.Check(n.targets.Last(group, key)) },
+	}
 }
 
 // dropped are the packets that a VPC's filter has dropped; none if they cannot be read.

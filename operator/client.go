@@ -105,6 +105,18 @@ func Explain(ctx context.Context, dir string, question Question) (Explanation, e
 	return *reply.Explanation, nil
 }
 
+// Examine asks the deployment on a data directory what is wrong with it.
+func Examine(ctx context.Context, dir string) ([]Finding, error) {
+	reply, err := ask(ctx, dir, Node, request{Examine: &examineRequest{}})
+	if err != nil {
+		return nil, err
+	}
+	if reply.Findings == nil {
+		return nil, errOtherVersion
+	}
+	return *reply.Findings, nil
+}
+
 // RegisterIssuer makes an issuer of web identities known to the deployment on a data directory, and returns its ARN.
 func RegisterIssuer(ctx context.Context, dir string, issuer Issuer) (arn string, err error) {
 	reply, err := ask(ctx, dir, Control, request{Issuer: &issuer})

@@ -75,6 +75,7 @@ type request struct {
 	Environment *environmentRequest `json:"environment,omitempty"`
 	Program     *Program            `json:"program,omitempty"`
 	Explain     *Question           `json:"explain,omitempty"`
+	Examine     *examineRequest     `json:"examine,omitempty"`
 	Authority   *authorityRequest   `json:"authority,omitempty"`
 	Issuer      *Issuer             `json:"issuer,omitempty"`
 }
@@ -103,6 +104,17 @@ type Question struct {
 	Method string   `json:"method"`
 	URL    string   `json:"url"`
 	Header []string `json:"header,omitempty"`
+}
+
+// examineRequest asks what is wrong with the deployment.
+type examineRequest struct{}
+
+// Finding is something that stops requests, or lets pass what nobody may have meant to.
+type Finding struct {
+	// About is the id of what it is about, and Cures are what to do, a line each.
+	About   string   `json:"about"`
+	Problem string   `json:"problem"`
+	Cures   []string `json:"cures"`
 }
 
 // Explanation is the fate of a request.
@@ -138,6 +150,7 @@ type answer struct {
 	Environment *Environment `json:"environment,omitempty"`
 	ExitStatus  *int         `json:"exitStatus,omitempty"`
 	Explanation *Explanation `json:"explanation,omitempty"`
+	Findings    *[]Finding   `json:"findings,omitempty"`
 	Authority   *string      `json:"authority,omitempty"`
 	Issuer      *string      `json:"issuer,omitempty"`
 }

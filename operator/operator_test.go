@@ -55,6 +55,10 @@ func (f *fake) Start(_ context.Context, program operator.Program, streams operat
 	return p, nil
 }
 
+func (f *fake) Examine(context.Context) ([]operator.Finding, error) {
+	return []operator.Finding{{About: "tg-1", Problem: "it has no target", Cures: []string{"register one"}}}, nil
+}
+
 func (f *fake) Explain(_ context.Context, q operator.Question) (operator.Explanation, error) {
 	if q.From == "panic" {
 		panic("a question that nobody expects")
@@ -144,6 +148,14 @@ func TestAuthority(t *testing.T) {
 	dir, _ := serve(t)
 	if got, err := operator.Authority(t.Context(), dir); err != nil || got != "PEM" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestExamine(t *testing.T) {
+	dir, _ := serve(t)
+	got, err := operator.Examine(t.Context(), dir)
+	if err != nil || len(got) != 1 || got[0].About != "tg-1" || len(got[0].Cures) != 1 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

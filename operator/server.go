@@ -36,6 +36,8 @@ type NodePart interface {
 	Start(ctx context.Context, program Program, streams Streams) (Process, error)
 	// Explain tells what would become of a request.
 	Explain(ctx context.Context, question Question) (Explanation, error)
+	// Examine looks for what is wrong with the deployment.
+	Examine(ctx context.Context) ([]Finding, error)
 }
 
 // Answers are those who answer at a door: one of them, or both.
@@ -108,6 +110,9 @@ func (c *conn) reply(ctx context.Context, req request, files []*os.File, answers
 	case req.Explain != nil && answers.Node != nil:
 		reply.Explanation = new(Explanation)
 		*reply.Explanation, err = answers.Node.Explain(ctx, *req.Explain)
+	case req.Examine != nil && answers.Node != nil:
+		reply.Findings = new([]Finding)
+		*reply.Findings, err = answers.Node.Examine(ctx)
 	case req.Program != nil && answers.Node != nil && len(files) == 3:
 		reply.ExitStatus = new(int)
 		*reply.ExitStatus, err = c.run(ctx, *req.Program, files, answers.Node)

@@ -126,6 +126,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 		Revision:     revision,
 		TargetGroups: c.compileGroups(),
 		VPCs:         c.current.VPCs,
+		Services:     c.current.Services,
 		Identities:   c.callers.compile(c.faults),
 		Authority:    c.authority,
 	}

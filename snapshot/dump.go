@@ -27,11 +27,10 @@ func (s *Snapshot) Dump(w io.Writer) error {
 			networks[door.Network.ID] = door.Network
 		}
 	}
-	services := map[string]*Service{}
 	for _, n := range ordered(networks) {
-		d.network(n, services)
+		d.network(n)
 	}
-	for _, service := range ordered(services) {
+	for _, service := range ordered(maps.Collect(s.Services.All())) {
 		d.service(service)
 	}
 	for _, g := range ordered(maps.Collect(s.TargetGroups.All())) {
@@ -75,14 +74,13 @@ func (d dumper) vpc(v *VPC) {
 	d.filter(v.Filter)
 }
 
-// network writes a service network and adds its services to services.
-func (d dumper) network(n *Network, services map[string]*Service) {
+// network writes a service network.
+func (d dumper) network(n *Network) {
 	d.line(0, "network %s %s auth %s", n.ID, n.ARN, n.AuthType)
 	d.policies(n.Policy)
 	names := maps.Collect(n.Names.All())
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		d.line(1, "name %s is %s", name, names[name].ID)
-		services[names[name].ID] = names[name]
 	}
 	for _, number := range slices.Sorted(maps.Keys(n.Ports)) {
 		d.line(1, "port %d", number)
@@ -90,7 +88,6 @@ func (d dumper) network(n *Network, services map[string]*Service) {
 		for _, name := range slices.Sorted(maps.Keys(listeners)) {
 			service := listeners[name].Service
 			d.line(2, "%s meets %s of %s", name, listeners[name].ID, service.ID)
-			services[service.ID] = service
 		}
 	}
 }

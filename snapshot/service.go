@@ -15,6 +15,7 @@ func (c *Compiler) compileServices() {
 			continue
 		}
 		s.compiled = compiled(c.faults, lattice.KindService.Name, s.id, func() *Service { return c.compileService(s) })
+		c.current.Services = entered(c.current.Services, s.id, s.compiled)
 		for _, l := range s.links {
 			c.staleLinks[l] = true
 		}

@@ -24,6 +24,8 @@ type Snapshot struct {
 	Revision int64
 	// VPCs holds every VPC by id.
 	VPCs table.Table[*VPC]
+	// Services holds every service by id, callable or not.
+	Services table.Table[*Service]
 	// TargetGroups holds every target group by id, in use or not.
 	TargetGroups table.Table[*TargetGroup]
 	// LoadBalancers holds every load balancer by id.

@@ -40,6 +40,7 @@ func commands() []command {
 		{"env", "[--data DIR] [--account ID] [--format shell|json]", "print the environment with which AWS tools reach the deployment", env},
 		{"ca", "[--data DIR]", "print the certificate of the authority behind generated names, as PEM", ca},
 		{"exec", "[--data DIR] (i-… | vpc-…) -- COMMAND …", "run a command inside an instance, or in a short-lived instance of a VPC", execute},
+		{"doctor", "[--data DIR]", "find what stops requests, or will, and what to do", doctor},
 		{"explain", "[--data DIR] --from (i-… | vpc-…) [--as ARN | --anonymous] [--header FIELD] METHOD URL", "tell every gate on a request's way and its verdict", explain},
 		{"issuer", "[--data DIR] --keys FILE [--account ID] [--audience NAME] URL",
 			"register an issuer of web identities with its keys, such as a cluster's", issuer},

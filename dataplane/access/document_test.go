@@ -143,7 +143,7 @@ func TestDocument(t *testing.T) {
 
 // policyForms are the texts with which each level refuses.
 func policyForms() (forms []string) {
-	question := policy.Request{Principal: policy.Principal{Type: policy.User, ARN: "…"}, Action: invoke, Resource: "…"}
+	question := policy.Request{Principal: policy.Principal{Type: policy.User, ARN: "…"}, Action: Invoke, Resource: "…"}
 	for _, level := range []string{
 		levelNetwork, levelService, policy.LevelServiceControl, policy.LevelIdentity, policy.LevelBoundary, policy.LevelSession,
 	} {

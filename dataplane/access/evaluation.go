@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -15,8 +16,8 @@ import (
 // The actions of requests, and of connections that are passed through (service authorization reference, "Amazon VPC
 // Lattice Services").
 const (
-	invoke  = "vpc-lattice-svcs:Invoke"
-	connect = "vpc-lattice-svcs:Connect"
+	Invoke  = "vpc-lattice-svcs:Invoke"
+	Connect = "vpc-lattice-svcs:Connect"
 )
 
 // What messages call the levels of the resource.
@@ -68,10 +69,10 @@ func (e *evaluation) prepare(r *Request, s signer) {
 	e.access.Resource = e.levels[:0]
 	e.attach(levelNetwork, r.Network.AuthType, r.Network.Policy)
 	e.attach(levelService, r.Listener.Service.AuthType, r.Listener.Service.Policy)
-	e.question.Action, e.question.Resource, e.question.Context = connect, r.Listener.Service.ARN, e
+	e.question.Action, e.question.Resource, e.question.Context = Connect, r.Listener.Service.ARN, e
 	if !r.opaque {
 		e.text = append(append(e.text, r.Listener.Service.ARN...), r.HTTP.Path...)
-		e.question.Action, e.question.Resource = invoke, e.written(0)
+		e.question.Action, e.question.Resource = Invoke, e.written(0)
 	}
 	if s.principal == nil {
 		return
@@ -154,6 +155,28 @@ func (e *evaluation) caller() Caller {
 		c.SessionName = e.signer.session.name
 	}
 	return c
+}
+
+// keys are the condition keys that can have a value here, in lower case; those that end in a slash have a part of the
+// request after that.
+var keys = []string{
+	"aws:principaltag/", "aws:resourcetag/", "vpc-lattice-svcs:requestheader/", "vpc-lattice-svcs:requestquerystring/",
+	"vpc-lattice-svcs:port", "vpc-lattice-svcs:requestmethod", "vpc-lattice-svcs:requestpath",
+	"vpc-lattice-svcs:servicearn", "vpc-lattice-svcs:servicenetworkarn", "vpc-lattice-svcs:sourcevpc",
+	"vpc-lattice-svcs:sourcevpcowneraccount",
+	"aws:currenttime", "aws:epochtime", "aws:federatedprovider", "aws:multifactorauthpresent", "aws:principalaccount",
+	"aws:principalarn", "aws:principalisawsservice", "aws:principalorgid", "aws:principalorgpaths", "aws:principaltype",
+	"aws:referer", "aws:requestedregion", "aws:resourceaccount", "aws:resourceorgid", "aws:resourceorgpaths",
+	"aws:securetransport", "aws:sourceidentity", "aws:sourceip", "aws:tokenissuetime", "aws:useragent", "aws:userid",
+	"aws:username", "aws:viaawsservice",
+}
+
+// HasKey reports whether a condition key of an auth policy, as written, can have a value in some request.
+func HasKey(written string) bool {
+	lower := strings.ToLower(written)
+	return slices.ContainsFunc(keys, func(key string) bool {
+		return key == lower || strings.HasSuffix(key, "/") && strings.HasPrefix(lower, key)
+	})
 }
 
 // Value implements policy.Context. The keys are those of the service authorization reference, and of the IAM user

@@ -70,6 +70,9 @@ func TestFault_B4_GlobalKeys(t *testing.T) {
 		}
 	}
 	for key, want := range globalKeys {
+		if has := slices.ContainsFunc(want[:], func(v string) bool { return v != absent }); HasKey(key) != has {
+			t.Errorf("that %s can have a value here is said to be %v", key, !has)
+		}
 		for i, who := range []string{"nobody", "user", "session", "organisation"} {
 			w := newWorld(t)
 			w.service.Tags, w.user.Tags = snapshot.Tags{{Key: "tier", Value: "gold"}},

@@ -72,7 +72,7 @@ type World struct {
 	// Health is the health of the targets by target group.
 	Health map[string]lattice.TargetReport
 	// Last tells what was found out last about a target of a group. Nil is for those who do not know.
-	Last func(group, key string) Finding
+	Last func(group, key string) Check
 	// Connect tries to connect to an address in a VPC, as requests would. Nil is for those who cannot.
 	Connect func(vpc string, address netip.AddrPort) error
 	// Judge tells what becomes of the packets from an address to a TCP port in a VPC, and Dropped which ones were dropped

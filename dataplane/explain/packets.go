@@ -29,7 +29,9 @@ func (w *walk) packets() bool {
 	} else {
 		last := steps[len(steps)-1]
 		w.stop(name, "unreachable", "%v gets no answer from %v: %s", w.question.Client, to, w.dropped(w.vpc, last))
-		w.curePackets(w.vpc, last, w.question.Client, to)
+		for _, cure := range curesOf(w.vpc, last, w.question.Client, to) {
+			w.cure("%s", cure)
+		}
 	}
 	gate := &w.answer.Gates[len(w.answer.Gates)-1]
 	for _, step := range steps {
@@ -39,7 +41,7 @@ func (w *walk) packets() bool {
 }
 
 // dropped tells where a packet is dropped, and how many have been there.
-func (w *walk) dropped(vpc *snapshot.VPC, at packetfilter.Step) string {
+func (w World) dropped(vpc *snapshot.VPC, at packetfilter.Step) string {
 	text := "dropped at the " + at.String()
 	if w.Dropped == nil {
 		return text
@@ -52,42 +54,22 @@ func (w *walk) dropped(vpc *snapshot.VPC, at packetfilter.Step) string {
 	return text
 }
 
-// blocked tells why VPC Lattice cannot connect to a target, or check its health; "" if packets pass.
-func (w *walk) blocked(group *snapshot.TargetGroup, target netip.AddrPort) string {
-	vpc := w.Snapshot.VPCs.Get(group.VPC)
-	if w.Judge == nil || vpc == nil || !target.IsValid() {
-		return ""
-	}
-	way := func(what string, to netip.AddrPort) string {
-		steps := w.Judge(vpc.ID, addressing.Source, to)
-		if packetfilter.Passed(steps) {
-			return ""
-		}
-		last := steps[len(steps)-1]
-		w.curePackets(vpc, last, addressing.Source, to)
-		return what + " " + w.dropped(vpc, last)
-	}
-	if problem := way("requests are", target); problem != "" {
-		return problem
-	}
-	if h := group.HealthCheck; h != nil && h.Port != 0 && h.Port != target.Port() {
-		return way("health checks are", netip.AddrPortFrom(target.Addr(), h.Port))
-	}
-	return ""
-}
+// source is where VPC Lattice comes from, in every VPC.
+var source = addressing.Source
 
-// curePackets says what lets packets pass that a step drops.
-func (w *walk) curePackets(vpc *snapshot.VPC, at packetfilter.Step, from netip.Addr, to netip.AddrPort) {
+// curesOf is what lets packets pass that a step drops.
+func curesOf(vpc *snapshot.VPC, at packetfilter.Step, from netip.Addr, to netip.AddrPort) []string {
 	switch at.Gate {
 	case packetfilter.EgressGroups:
-		w.cure("let it out: aws ec2 authorize-security-group-egress --group-id %s --ip-permissions %s", groupOf(vpc, at.At),
-			permission(to.Port(), to.Addr()))
+		return []string{fmt.Sprintf("let it out: aws ec2 authorize-security-group-egress --group-id %s --ip-permissions %s",
+			groupOf(vpc, at.At), permission(to.Port(), to.Addr()))}
 	case packetfilter.IngressGroups, packetfilter.AssociationGroups:
-		w.cure("let it in: aws ec2 authorize-security-group-ingress --group-id %s --ip-permissions %s", groupOf(vpc, at.At),
-			permission(to.Port(), from))
+		return []string{fmt.Sprintf("let it in: aws ec2 authorize-security-group-ingress --group-id %s --ip-permissions %s",
+			groupOf(vpc, at.At), permission(to.Port(), from))}
 	case packetfilter.InboundACL, packetfilter.OutboundACL:
-		w.cureACL(at, from, to)
+		return curesOfACL(at, from, to)
 	}
+	return nil
 }
 
 // groupOf is the first security group of an interface or of an association.
@@ -120,8 +102,8 @@ func around(peer netip.Addr) netip.Prefix {
 // The ports from which clients connect, as the guide opens them in network ACLs.
 const clientPorts = "From=1024,To=65535"
 
-// cureACL says which entry of a network ACL is to blame, or is missing.
-func (w *walk) cureACL(at packetfilter.Step, from netip.Addr, to netip.AddrPort) {
+// curesOfACL say which entry of a network ACL is to blame, or is missing.
+func curesOfACL(at packetfilter.Step, from netip.Addr, to netip.AddrPort) []string {
 	outbound := at.Gate == packetfilter.OutboundACL
 	way, peer, ports := "--ingress", from, fmt.Sprintf("From=%d,To=%d", to.Port(), to.Port())
 	if outbound {
@@ -133,12 +115,14 @@ func (w *walk) cureACL(at packetfilter.Step, from netip.Addr, to netip.AddrPort)
 	if at.Answer {
 		ports = clientPorts
 	}
-	w.cure("the entries, of which the lowest that matches decides, also about answers: aws ec2 describe-network-acls "+
-		"--network-acl-ids %s", at.At)
 	below := "NUMBER"
 	if n, err := strconv.Atoi(at.Rule); err == nil && n > 1 {
 		below = strconv.Itoa(n - 1)
 	}
-	w.cure("let it pass: aws ec2 create-network-acl-entry --network-acl-id %s %s --rule-number %s --protocol tcp "+
-		"--port-range %s --cidr-block %v --rule-action allow", at.At, way, below, ports, around(peer))
+	return []string{
+		"the entries, of which the lowest that matches decides, also about answers: aws ec2 describe-network-acls " +
+			"--network-acl-ids " + at.At,
+		fmt.Sprintf("let it pass: aws ec2 create-network-acl-entry --network-acl-id %s %s --rule-number %s --protocol tcp "+
+			"--port-range %s --cidr-block %v --rule-action allow", at.At, way, below, ports, around(peer)),
+	}
 }

@@ -52,7 +52,7 @@ func down(w explain.World) explain.World {
 	w = watched(w)
 	w.Health = map[string]lattice.TargetReport{"tg-1": {"10.0.1.10:8080": {Status: lattice.TargetInitial,
 		ReasonCode: lattice.ReasonHealthCheckInProgress}}}
-	w.Last = func(string, string) explain.Finding { return explain.Finding{At: time.Unix(1, 0), Err: errRefused} }
+	w.Last = func(string, string) explain.Check { return explain.Check{At: time.Unix(1, 0), Err: errRefused} }
 	w.Connect = func(string, netip.AddrPort) error { return errRefused }
 	return w
 }
@@ -77,7 +77,7 @@ func TestFault_E4_ThePlaybook(t *testing.T) {
 	checked := func(w explain.World, status lattice.TargetStatus, met error) explain.World {
 		w = watched(w)
 		w.Health = map[string]lattice.TargetReport{"tg-1": {"10.0.1.10:8080": {Status: status}}}
-		w.Last = func(string, string) explain.Finding { return explain.Finding{At: time.Unix(1, 0), Err: met} }
+		w.Last = func(string, string) explain.Check { return explain.Check{At: time.Unix(1, 0), Err: met} }
 		w.Connect = func(string, netip.AddrPort) error { return nil }
 		return w
 	}
@@ -170,7 +170,7 @@ func TestFault_E1_WhatBecomesOfARequestToTargetsThatAreDown(t *testing.T) {
 	for group := range w.Snapshot.TargetGroups.Values() {
 		group.HealthCheck = nil
 	}
-	w.Last = func(string, string) explain.Finding { return explain.Finding{Avoided: true} }
+	w.Last = func(string, string) explain.Check { return explain.Check{Avoided: true} }
 	answer, text := told(t, w, ask)
 	if !strings.HasPrefix(answer.Reason, "answered: 503") ||
 		!strings.Contains(text, "it is avoided, since a request could not connect to it") ||

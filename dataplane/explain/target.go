@@ -11,8 +11,8 @@ import (
 	"pergola/snapshot"
 )
 
-// Finding is what was found out about a target last.
-type Finding struct {
+// Check is what was found out about a target last.
+type Check struct {
 	// At is when its last health check ended; zero if none has.
 	At time.Time
 	// Err is what that met; nil if it passed.
@@ -113,8 +113,11 @@ func (w *walk) targetGroup(share snapshot.WeightedTargetGroup) (problem string) 
 func (w *walk) targetLine(group *snapshot.TargetGroup, t snapshot.Target, health lattice.TargetHealth) string {
 	line := strings.TrimSpace(fmt.Sprintf("%s is %s %s", t.Key, cmp.Or(health.Status, lattice.TargetInitial),
 		health.ReasonCode))
-	if problem := w.blocked(group, t.Address); problem != "" {
+	if problem, cures := w.blocked(group, t.Address); problem != "" {
 		line += "; " + problem
+		for _, cure := range cures {
+			w.cure("%s", cure)
+		}
 	}
 	if w.Last == nil {
 		return line

@@ -83,8 +83,8 @@ func processorTime() time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// group makes a security group with some rules in one direction, of which the last lets all of TCP pass and the others
-// name prefixes and ports that nobody uses.
+// group makes a security group with some rules in one direction: the last lets TCP of VPC Lattice pass, and the others
+// name prefixes that nobody has.
 func group(b *testing.B, env *testenv.Env, vpc testenv.VPC, rules int, direction string) (id string) {
 	b.Helper()
 	query := func(action string, parameters url.Values, out any) {
