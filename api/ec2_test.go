@@ -76,3 +76,63 @@ func TestCLINetworkACLs(t *testing.T) {
 		{"ec2 describe-network-acls --network-acl-ids {acl}", "", "InvalidNetworkAclID.NotFound"},
 	})
 }
+
+// TestCLISecurityGroups makes the calls of Terraform's aws_security_group and aws_vpc_security_group_ingress_rule, in
+// their order.
+func TestCLISecurityGroups(t *testing.T) {
+	t.Parallel()
+	const all = "--ip-permissions IpProtocol=-1,FromPort=0,ToPort=0,"
+	newCLI(t).runCLI(t, []step{
+		{"ec2 create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId", "vpc", "vpc-"},
+		{"ec2 create-security-group --group-name web --description Managed --vpc-id {vpc} --tag-specifications " +
+			"ResourceType=security-group,Tags=[{Key=Name,Value=web}] --query GroupId", "group", "sg-"},
+		{"ec2 describe-security-groups --group-ids {group} --query SecurityGroups[0].[GroupName,VpcId,Tags[0].Value," +
+			"IpPermissionsEgress[0].[IpProtocol,FromPort]]|[3]", "", "null"},
+		{"ec2 revoke-security-group-egress --group-id {group} " + all + "IpRanges=[{CidrIp=0.0.0.0/0}] --query " +
+			"RevokedSecurityGroupRules[0].[IpProtocol,FromPort,ToPort,CidrIpv4]", "", "0.0.0.0/0"},
+		{"ec2 revoke-security-group-egress --group-id {group} " + all + "Ipv6Ranges=[{CidrIpv6=::/0}]", "",
+			"InvalidPermission.NotFound"},
+		{"ec2 authorize-security-group-egress --group-id {group} " + all + "IpRanges=[{CidrIp=0.0.0.0/0}]", "", "true"},
+		{"ec2 authorize-security-group-ingress --group-id {group} --ip-permissions " +
+			"IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=10.0.0.0/8,Description=a},{CidrIp=11.0.0.0/8}]," +
+			"UserIdGroupPairs=[{GroupId={group}}]", "", "true"},
+		{"ec2 describe-security-groups --filters Name=ip-permission.from-port,Values=443 --query " +
+			"length(SecurityGroups[0].IpPermissions[0].IpRanges)", "", "2"},
+		{"ec2 describe-security-groups --group-ids {group} --query " +
+			"SecurityGroups[0].IpPermissions[0].UserIdGroupPairs[0].UserId", "", "100000000001"},
+		{"ec2 update-security-group-rule-descriptions-ingress --group-id {group} --ip-permissions " +
+			"IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=10.0.0.0/8,Description=b}] --query Return", "", "true"},
+		{"ec2 revoke-security-group-ingress --group-id {group} --ip-permissions " +
+			"IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=11.0.0.0/8}] --query Return", "", "true"},
+
+		{"ec2 authorize-security-group-ingress --group-id {group} --ip-permissions " +
+			"IpProtocol=-1,UserIdGroupPairs=[{GroupId={group}}] --tag-specifications " +
+			"ResourceType=security-group-rule,Tags=[{Key=Name,Value=self}] --query SecurityGroupRules[0].SecurityGroupRuleId",
+			"rule", "sgr-"},
+		{"ec2 describe-security-group-rules --security-group-rule-ids {rule} --query " +
+			"SecurityGroupRules[0].[FromPort,ToPort,ReferencedGroupInfo.UserId,Tags[0].Value]", "", "100000000001"},
+		{"ec2 describe-security-group-rules --filters Name=tag:Name,Values=self --query SecurityGroupRules[0].ToPort",
+			"", "-1"},
+		{"ec2 modify-security-group-rules --group-id {group} --security-group-rules SecurityGroupRuleId={rule}," +
+			"SecurityGroupRule={IpProtocol=6,FromPort=22,ToPort=22,ReferencedGroupId={group},Description=ssh} --query Return",
+			"", "true"},
+		{"ec2 modify-security-group-rules --group-id {group} --security-group-rules SecurityGroupRuleId={rule}," +
+			"SecurityGroupRule={IpProtocol=tcp,FromPort=22,ToPort=22,CidrIpv4=10.0.0.0/8}", "", "You may not specify CidrIpv4"},
+		{"ec2 update-security-group-rule-descriptions-ingress --group-id {group} --security-group-rule-descriptions " +
+			"SecurityGroupRuleId={rule},Description=login --query Return", "", "true"},
+		{"ec2 describe-security-group-rules --security-group-rule-ids {rule} --query " +
+			"SecurityGroupRules[0].[IpProtocol,FromPort,Description]", "", "login"},
+		{"ec2 create-tags --resources {rule} --tags Key=Name,Value=ssh", "", ""},
+		{"ec2 revoke-security-group-ingress --group-id {group} --security-group-rule-ids {rule} --query " +
+			"RevokedSecurityGroupRules[0].ReferencedGroupId", "", "sg-"},
+		{"ec2 revoke-security-group-ingress --group-id {group} --security-group-rule-ids {rule}", "",
+			"InvalidSecurityGroupRuleId.NotFound"},
+
+		{"ec2 authorize-security-group-ingress --group-name web --protocol tcp --port 80 --cidr 10.0.0.0/8", "",
+			"VPCIdNotSpecified"},
+		{"ec2 delete-security-group --group-name web", "", "VPCIdNotSpecified"},
+		{"ec2 describe-network-interfaces --filters Name=group-id,Values={group} --query NetworkInterfaces", "", "[]"},
+		{"ec2 delete-security-group --group-id {group}", "", ""},
+		{"ec2 describe-security-groups --group-ids {group}", "", "InvalidGroup.NotFound"},
+	})
+}

@@ -46,6 +46,8 @@ func (p plane) estate(t *testing.T) map[string]any {
 	vpc := made(t, e.CreateVPC, ec2.CreateVPCRequest{CIDRBlock: "10.0.0.0/16"}).VPC.ID
 	subnet := made(t, e.CreateSubnet, ec2.CreateSubnetRequest{VPCID: vpc, CIDRBlock: "10.0.1.0/24"}).Subnet.ID
 	group := made(t, e.CreateSecurityGroup, ec2.CreateSecurityGroupRequest{VPCID: vpc, Name: "web", Description: "web"}).ID
+	rule := made(t, e.DescribeSecurityGroupRules, ec2.DescribeSecurityGroupRulesRequest{Filters: []ec2.Filter{
+		{Name: "group-id", Values: []string{group}}}}).Rules[0].ID
 	instances := made(t, e.RunInstances, ec2.RunInstancesRequest{ImageID: "ami-1", SubnetID: subnet, MinCount: new(int32(3))}).Instances
 	list := made(t, e.CreateManagedPrefixList, ec2.CreateManagedPrefixListRequest{Name: "offices", MaxEntries: 9,
 		Family: "IPv4"}).List.ID
@@ -79,18 +81,18 @@ func (p plane) estate(t *testing.T) map[string]any {
 		"RootID": root, "ParentID": unit, "TargetID": unit, "ChildID": unit, "ResourceID": unit, "Source": root, "Destination": unit,
 		"PolicyID": control, "Filter": organizations.ServiceControlPolicy, "Content": plausible["Document"],
 		"ACLID": acl, "list": list, "association": "aclassoc-" + strings.TrimPrefix(subnet, "subnet-"),
-		"vpc": vpc, "subnet": subnet, "group": group, "unit": unit, "account": account.AccountID, "control": control, "creation": account.ID,
+		"vpc": vpc, "subnet": subnet, "group": group, "rule": rule, "unit": unit, "account": account.AccountID, "control": control, "creation": account.ID,
 	}
 	network := made(t, l.CreateServiceNetwork, lattice.CreateServiceNetworkRequest{Name: "mesh"}).ID
 	service := made(t, l.CreateService, lattice.CreateServiceRequest{Name: "orders"})
 	listener := made(t, l.CreateListener, lattice.CreateListenerRequest{ServiceIdentifier: service.ID, Name: "web", Protocol: lattice.ProtocolHTTP, DefaultAction: plausible["DefaultAction"].(lattice.RuleAction)}).ID
-	rule := made(t, l.CreateRule, lattice.CreateRuleRequest{
+	forwarding := made(t, l.CreateRule, lattice.CreateRuleRequest{
 		ServiceIdentifier: service.ID, ListenerIdentifier: listener, Name: "one", Priority: 1,
 		Match: plausible["Match"].(lattice.RuleMatch), Action: plausible["Action"].(lattice.RuleAction),
 	}).ID
-	values["ServiceNetworkIdentifier"], values["ServiceIdentifier"], values["ListenerIdentifier"], values["RuleIdentifier"] = network, service.ID, listener, rule
+	values["ServiceNetworkIdentifier"], values["ServiceIdentifier"], values["ListenerIdentifier"], values["RuleIdentifier"] = network, service.ID, listener, forwarding
 	values["ResourceIdentifier"], values["ResourceARN"] = service.ID, service.ARN
-	values["Rules"] = []lattice.RuleUpdate{{RuleIdentifier: rule, Priority: 3}}
+	values["Rules"] = []lattice.RuleUpdate{{RuleIdentifier: forwarding, Priority: 3}}
 	return values
 }
 
@@ -118,7 +120,9 @@ func special(service, op string, values map[string]any) map[string]any {
 		of["ID"] = values["list"]
 	case op == "RestoreManagedPrefixListVersion":
 		of["ID"], of["PreviousVersion"], of["CurrentVersion"] = values["list"], int64(1), int64(1)
-	case strings.HasSuffix(op, "NetworkAclEntry"):
+	case op == "ModifySecurityGroupRules":
+		of["Rules"] = []ec2.SecurityGroupRuleUpdate{{ID: values["rule"].(string)}}
+	case strings.HasSuffix(op, "NetworkAclEntry"), strings.HasPrefix(op, "AuthorizeSecurityGroup"):
 		of["Protocol"] = "-1"
 	case op == "UpdateRole" || op == "UpdateAssumeRolePolicy":
 		of["Name"] = "work"
@@ -146,8 +150,10 @@ func special(service, op string, values map[string]any) map[string]any {
 	case "organizations":
 		of["Tags"] = []organizations.Tag{{Key: "team", Value: "red"}}
 	case "ec2":
+		of["GroupName"] = "" // groups go by their ids
 		of["Tags"] = []ec2.Tag{{Key: "team", Value: "red"}}
-		for _, resource := range []string{"vpc", "subnet", "security-group", "instance", "network-acl", "prefix-list"} {
+		for _, resource := range []string{"vpc", "subnet", "security-group", "security-group-rule", "instance",
+			"network-acl", "prefix-list"} {
 			specifications, _ := of["TagSpecification"].([]ec2.TagSpecification)
 			of["TagSpecification"] = append(specifications, ec2.TagSpecification{ResourceType: resource, Tags: of["Tags"].([]ec2.Tag)})
 		}
@@ -225,7 +231,7 @@ func (p plane) needed(t *testing.T, action string, call func() error) (needed []
 
 // ids are the parts of ids that differ from run to run.
 var ids = regexp.MustCompile(
-	`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b`)
+	`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sgr|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b`)
 
 func tell(name string, needed []permission) string {
 	text := name + "\n"

@@ -220,6 +220,9 @@ func ec2Table(c *controlec2.Control) []operation {
 		action("ModifyManagedPrefixList", c.ModifyManagedPrefixList),
 		action("RestoreManagedPrefixListVersion", c.RestoreManagedPrefixListVersion),
 		action("DeleteManagedPrefixList", c.DeleteManagedPrefixList),
+		action("ModifySecurityGroupRules", c.ModifySecurityGroupRules),
+		action("UpdateSecurityGroupRuleDescriptionsIngress", c.UpdateSecurityGroupRuleDescriptionsIngress),
+		action("UpdateSecurityGroupRuleDescriptionsEgress", c.UpdateSecurityGroupRuleDescriptionsEgress),
 	}
 }
 

@@ -84,7 +84,7 @@ var (
 			Progress: func(v *lattice.ServiceNetworkServiceAssociation) resource.Progress {
 				return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
 			},
-			Keys: func(k authority.Keys, v *lattice.ServiceNetworkServiceAssociation) {
+			Keys: func(k authority.Keys, _ string, v *lattice.ServiceNetworkServiceAssociation) {
 				k.Set("vpc-lattice:ServiceArn", v.ServiceARN)
 				k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
 			},
@@ -98,7 +98,7 @@ var (
 			Progress: func(v *lattice.ServiceNetworkVPCAssociation) resource.Progress {
 				return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
 			},
-			Keys: func(k authority.Keys, v *lattice.ServiceNetworkVPCAssociation) {
+			Keys: func(k authority.Keys, _ string, v *lattice.ServiceNetworkVPCAssociation) {
 				k.Set("vpc-lattice:VpcId", v.VPCID)
 				k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
 			},

@@ -13,7 +13,7 @@ var (
 	QuotaRules = aws.Quota{Code: "L-0EA8095F", Name: "Inbound or outbound rules per security group", Default: 60,
 		Exceeded: "RulesPerSecurityGroupLimitExceeded"}
 	QuotaGroups = aws.Quota{Code: "L-2AFB9258", Name: "Security groups per network interface", Default: 5,
-		Exceeded: "SecurityGroupsPerInstanceLimitExceeded"}
+		Exceeded: "SecurityGroupsPerInterfaceLimitExceeded"}
 	QuotaPrefixLists = aws.Quota{Name: "Prefix lists per Region", Default: 100, Exceeded: "PrefixListLimitExceeded"}
 	QuotaNetworkACLs = aws.Quota{Code: "L-B4A6D682", Name: "Network ACLs per VPC", Default: 200,
 		Exceeded: "NetworkAclLimitExceeded"}

@@ -10,16 +10,20 @@ type Page struct {
 
 // SinglePermission is the short form of a permission.
 type SinglePermission struct {
-	Protocol string `query:"IpProtocol"`
-	FromPort *int32 `query:"FromPort" check:"range=-1..65535"`
-	ToPort   *int32 `query:"ToPort" check:"range=-1..65535"`
-	CIDR     string `query:"CidrIp"`
+	Protocol      string `query:"IpProtocol"`
+	FromPort      *int32 `query:"FromPort" check:"range=-1..65535"`
+	ToPort        *int32 `query:"ToPort" check:"range=-1..65535"`
+	CIDR          string `query:"CidrIp"`
+	SourceName    string `query:"SourceSecurityGroupName"`
+	SourceOwnerID string `query:"SourceSecurityGroupOwnerId"`
 }
 
 // PermissionsRequest names permissions of a security group: as a list, or a single one to a range of addresses in
 // the members of SinglePermission.
 type PermissionsRequest struct {
-	GroupID     string         `query:"GroupId" check:"required"`
+	GroupID string `query:"GroupId"`
+	// GroupName names a group of the default VPC.
+	GroupName   string         `query:"GroupName"`
 	Permissions []IPPermission `query:"IpPermissions"`
 	SinglePermission
 	// TagSpecification has the tags of new rules.
@@ -245,7 +249,7 @@ type SecurityGroupDescription struct {
 // IPPermission is a protocol and a range of ports with all peers that they are open to. It stands for one
 // Permission a peer.
 type IPPermission struct {
-	Protocol    string               `query:"IpProtocol" xml:"ipProtocol" check:"required"`
+	Protocol    string               `query:"IpProtocol" xml:"ipProtocol"`
 	FromPort    *int32               `query:"FromPort" xml:"fromPort,omitempty" check:"range=-1..65535"`
 	ToPort      *int32               `query:"ToPort" xml:"toPort,omitempty" check:"range=-1..65535"`
 	Groups      Set[PermittedGroup]  `query:"Groups" xml:"groups"`
@@ -256,9 +260,10 @@ type IPPermission struct {
 
 // PermittedGroup is a security group as a peer.
 type PermittedGroup struct {
-	ID          string `query:"GroupId" xml:"groupId" check:"required"`
+	ID          string `query:"GroupId" xml:"groupId"`
 	OwnerID     string `query:"UserId" xml:"userId,omitempty"`
 	Description string `query:"Description" xml:"description,omitempty"`
+	Name        string `query:"GroupName" xml:"groupName,omitempty"`
 }
 
 // PermittedRange is a range of IPv4 addresses as a peer.
@@ -281,7 +286,8 @@ type PermittedList struct {
 
 // DeleteSecurityGroupRequest is the input of DeleteSecurityGroup.
 type DeleteSecurityGroupRequest struct {
-	ID string `query:"GroupId" check:"required"`
+	ID        string `query:"GroupId"`
+	GroupName string `query:"GroupName"`
 }
 
 // DeleteSecurityGroupResponse is the answer of DeleteSecurityGroup.
@@ -1042,4 +1048,43 @@ type RestoreManagedPrefixListVersionRequest struct {
 // DeleteManagedPrefixListRequest is the input of DeleteManagedPrefixList.
 type DeleteManagedPrefixListRequest struct {
 	ID string `query:"PrefixListId" check:"required"`
+}
+
+// ModifySecurityGroupRulesRequest is the input of ModifySecurityGroupRules.
+type ModifySecurityGroupRulesRequest struct {
+	GroupID string                    `query:"GroupId" check:"required"`
+	Rules   []SecurityGroupRuleUpdate `query:"SecurityGroupRule" check:"required"`
+}
+
+// SecurityGroupRuleUpdate says how a rule is to be.
+type SecurityGroupRuleUpdate struct {
+	Rule SecurityGroupRuleRequest `query:"SecurityGroupRule"`
+	ID   string                   `query:"SecurityGroupRuleId" check:"required"`
+}
+
+// SecurityGroupRuleRequest is a single permission, to one peer.
+type SecurityGroupRuleRequest struct {
+	CIDR         string `query:"CidrIpv4"`
+	CIDR6        string `query:"CidrIpv6"`
+	Description  string `query:"Description"`
+	FromPort     *int32 `query:"FromPort" check:"range=-1..65535"`
+	Protocol     string `query:"IpProtocol"`
+	PrefixListID string `query:"PrefixListId"`
+	PeerGroupID  string `query:"ReferencedGroupId"`
+	ToPort       *int32 `query:"ToPort" check:"range=-1..65535"`
+}
+
+// RuleDescriptionsRequest gives rules of a security group other descriptions. It names the rules by what they
+// permit, or by their ids.
+type RuleDescriptionsRequest struct {
+	GroupID      string            `query:"GroupId"`
+	GroupName    string            `query:"GroupName"`
+	Permissions  []IPPermission    `query:"IpPermissions"`
+	Descriptions []RuleDescription `query:"SecurityGroupRuleDescription"`
+}
+
+// RuleDescription is the description that a rule is to have.
+type RuleDescription struct {
+	Description string `query:"Description"`
+	ID          string `query:"SecurityGroupRuleId" check:"required"`
 }

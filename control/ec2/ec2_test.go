@@ -293,7 +293,7 @@ func TestRunInstances(t *testing.T) {
 		{nouns.RunInstancesRequest{SubnetID: "subnet-0"}, "InvalidSubnetID.NotFound"},
 		{nouns.RunInstancesRequest{SubnetID: subnet, SecurityGroupIDs: []string{foreign}}, "InvalidParameter"},
 		{nouns.RunInstancesRequest{SubnetID: subnet, SecurityGroupIDs: []string{"sg-0"}}, "InvalidGroup.NotFound"},
-		{nouns.RunInstancesRequest{SubnetID: subnet, SecurityGroupIDs: make([]string, 6)}, "SecurityGroupsPerInstanceLimitExceeded"},
+		{nouns.RunInstancesRequest{SubnetID: subnet, SecurityGroupIDs: make([]string, 6)}, "SecurityGroupsPerInterfaceLimitExceeded"},
 		{nouns.RunInstancesRequest{SubnetID: subnet, PrivateAddress: "10.0.0.9", MinCount: &two}, "InvalidParameterCombination"},
 		{nouns.RunInstancesRequest{SubnetID: subnet, MinCount: &two, MaxCount: new(int32)}, "InvalidParameterValue"},
 		{nouns.RunInstancesRequest{SubnetID: subnet, NetworkInterfaces: make([]nouns.LaunchInterface, 1)}, "InvalidParameterCombination"},

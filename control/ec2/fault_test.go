@@ -141,16 +141,17 @@ func TestFault_A10_QuotasAreThoseOfAWS(t *testing.T) {
 	w.vpc("10.0.0.0/16") // each account has its own
 }
 
-// TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC deletes a group that the default group of a VPC that is gone has
-// named.
+// TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC deletes a prefix list that the default group of a VPC that is gone
+// has named.
 func TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC(t *testing.T) {
 	w := newWorld(t)
-	vpc, group := w.vpc("10.0.0.0/16"), w.group(w.vpc("10.0.0.0/16"), "web")
+	vpc, list := w.vpc("10.0.0.0/16"), must(w, w.CreateManagedPrefixList, nouns.CreateManagedPrefixListRequest{
+		Name: "offices", Family: "IPv4", MaxEntries: 1}).List.ID
 	must(w, w.AuthorizeSecurityGroupIngress, nouns.PermissionsRequest{GroupID: w.defaultGroup(vpc).ID,
-		Permissions: []nouns.IPPermission{{Protocol: "-1", Groups: nouns.Set[nouns.PermittedGroup]{{ID: group}}}}})
-	refused(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: group}, "DependencyViolation")
+		Permissions: []nouns.IPPermission{{Protocol: "-1", PrefixLists: nouns.Set[nouns.PermittedList]{{ID: list}}}}})
+	refused(w, w.DeleteManagedPrefixList, nouns.DeleteManagedPrefixListRequest{ID: list}, "DependencyViolation")
 	must(w, w.DeleteVPC, nouns.DeleteVPCRequest{ID: vpc})
-	must(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: group})
+	must(w, w.DeleteManagedPrefixList, nouns.DeleteManagedPrefixListRequest{ID: list})
 }
 
 // TestFault_D4_OthersVPCsCostNothing counts what an account's operations read while another account has a lot.

@@ -84,7 +84,7 @@ func (op *call) DeleteNetworkACL(in *ec2.DeleteNetworkACLRequest) (*ec2.Done, er
 		return nil, aws.Errorf("InvalidParameterValue",
 			"cannot delete default network ACL %s; it goes with its VPC %s", acl.ID, acl.VPC)
 	}
-	return done(), acls.remove(op, "network ACL", acl)
+	return done(), acls.remove(op, "The network ACL '%s' has dependencies and cannot be deleted", acl)
 }
 
 // entriesOf are the entries of one direction.

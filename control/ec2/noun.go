@@ -56,6 +56,7 @@ var (
 		Head: func(g *ec2.SecurityGroup) resource.Head {
 			return resource.Head{Path: g.ID, Account: g.Account, Tags: &g.Tags}
 		},
+		Keys:  keysOfGroup,
 		Holds: holdsOfGroup,
 	}, labels{"sg-", "security-group", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed"},
 		groupAttributes)
@@ -105,7 +106,7 @@ func (l labels) arn(op *call, id string) string { return op.arn(l.resourceType +
 func (l labels) ref(id string) resource.Ref {
 	ref := resource.Ref{Path: id, Named: id}
 	if !strings.HasPrefix(id, l.prefix) || strings.Contains(id, "/") {
-		ref.Malformed = aws.Errorf(l.malformed, "Invalid id: '%s' (expecting '%s...')", id, l.prefix)
+		ref.Malformed = aws.Errorf(l.malformed, "Invalid id: \"%s\" (expecting \"%s...\")", id, l.prefix)
 	}
 	return ref
 }
@@ -137,16 +138,15 @@ func (n noun[T]) order(op *call, o resource.Order, specifications []ec2.TagSpeci
 	return n.Create(op.Call, o, func() (*T, error) { return build(tags) })
 }
 
-// remove deletes a resource to which nothing refers. what is the noun in the error otherwise.
-func (n noun[T]) remove(op *call, what string, value *T) error {
+// remove deletes a resource to which nothing refers. used is the error otherwise, with a %s for the id.
+func (n noun[T]) remove(op *call, used string, value *T) error {
 	id := n.Head(value).Path
 	referrers, _, err := references.List(op.Tx, id+"/", "", 1)
 	if err != nil {
 		return err
 	}
 	if len(referrers) > 0 {
-		return aws.Errorf("DependencyViolation", "The %s '%s' has dependencies and cannot be deleted: %s refers to it", what,
-			id, lattice.IDOf(referrers[0].ID))
+		return aws.Errorf("DependencyViolation", used+": %s refers to it", id, lattice.IDOf(referrers[0].ID))
 	}
 	n.Delete(op.Tx, value)
 	return nil

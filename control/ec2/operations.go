@@ -135,6 +135,9 @@ type servedOperations interface {
 	ModifyManagedPrefixList(
 		in *ec2.ModifyManagedPrefixListRequest,
 	) (*ec2.ManagedPrefixListResponse, error)
+	ModifySecurityGroupRules(
+		in *ec2.ModifySecurityGroupRulesRequest,
+	) (*ec2.Done, error)
 	ModifyVPCAttribute(
 		in *ec2.ModifyVPCAttributeRequest,
 	) (*ec2.Done, error)
@@ -162,6 +165,12 @@ type servedOperations interface {
 	TerminateInstances(
 		in *ec2.TerminateInstancesRequest,
 	) (*ec2.TerminateInstancesResponse, error)
+	UpdateSecurityGroupRuleDescriptionsEgress(
+		in *ec2.RuleDescriptionsRequest,
+	) (*ec2.Done, error)
+	UpdateSecurityGroupRuleDescriptionsIngress(
+		in *ec2.RuleDescriptionsRequest,
+	) (*ec2.Done, error)
 }
 
 // A call has to have them all.
@@ -540,6 +549,16 @@ func (c *Control) ModifyManagedPrefixList(
 		(*call).ModifyManagedPrefixList, in)
 }
 
+// ModifySecurityGroupRules puts other permissions in the place of some rules of a group. Their peers stay of their
+// kinds.
+func (c *Control) ModifySecurityGroupRules(
+	ctx context.Context, caller iam.Caller, in *ec2.ModifySecurityGroupRulesRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "ModifySecurityGroupRules"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifySecurityGroupRules, in)
+}
+
 // ModifyVPCAttribute changes one attribute of a VPC. Metrics of address usage do not exist and cannot be switched on.
 func (c *Control) ModifyVPCAttribute(
 	ctx context.Context, caller iam.Caller, in *ec2.ModifyVPCAttributeRequest,
@@ -620,4 +639,22 @@ func (c *Control) TerminateInstances(
 	request := operation.Request{Caller: caller, Action: "TerminateInstances"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).TerminateInstances, in)
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgress gives rules for what goes out other descriptions.
+func (c *Control) UpdateSecurityGroupRuleDescriptionsEgress(
+	ctx context.Context, caller iam.Caller, in *ec2.RuleDescriptionsRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateSecurityGroupRuleDescriptionsEgress"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateSecurityGroupRuleDescriptionsEgress, in)
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngress gives rules for what comes in other descriptions.
+func (c *Control) UpdateSecurityGroupRuleDescriptionsIngress(
+	ctx context.Context, caller iam.Caller, in *ec2.RuleDescriptionsRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateSecurityGroupRuleDescriptionsIngress"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateSecurityGroupRuleDescriptionsIngress, in)
 }

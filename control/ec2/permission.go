@@ -2,9 +2,11 @@ package ec2
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
@@ -59,22 +61,61 @@ func (op *call) authorize(in *ec2.PermissionsRequest, d direction) (*ec2.Authori
 		return nil, err
 	}
 	if len(added) == 0 {
-		return nil, aws.Errorf("MissingParameter", "The request must contain the parameter ipPermissions")
+		return nil, noPermissions()
 	}
-	list := d.of(group)
+	if repeated(added) >= 0 {
+		return nil, aws.Errorf("InvalidParameterValue", "The same permission must not appear multiple times")
+	}
 	for i := range added {
-		if slices.ContainsFunc(*list, same(added[i])) {
-			return nil, aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists",
-				describePermission(added[i]))
+		if err := op.checkPeer(group, added[i]); err != nil {
+			return nil, err
 		}
 		added[i].ID, added[i].Tags = op.newID(rulesTagged.prefix), tags
-		*list = append(*list, added[i])
 	}
-	if err := op.roomForRules(*list); err != nil {
+	list := d.of(group)
+	*list = append(*list, added...)
+	if err := op.checkRules(*list); err != nil {
 		return nil, err
 	}
 	return &ec2.AuthorizeSecurityGroupResponse{Return: true, Rules: op.rules(group, d, added)},
 		groups.Put(op.Call, group)
+}
+
+// checkPeer refuses a peer that a new permission of a group cannot name.
+func (op *call) checkPeer(of *ec2.SecurityGroup, p ec2.Permission) error {
+	switch {
+	case p.Group != "" && p.Group != of.ID:
+		peer, err := groups.read(op, p.Group)
+		if err == nil && peer.VPC != of.VPC {
+			return aws.Errorf("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: "+
+				"%s is in %s, and %s in %s", of.ID, of.VPC, peer.ID, peer.VPC)
+		}
+		return err
+	case p.PrefixList != "":
+		_, err := op.prefixList(p.PrefixList)
+		return err
+	}
+	return nil
+}
+
+// checkRules refuses the permissions that a direction of a group would have, if one repeats another, or if they are too
+// many.
+func (op *call) checkRules(permissions []ec2.Permission) error {
+	if i := repeated(permissions); i >= 0 {
+		return aws.Errorf("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists",
+			describePermission(permissions[i]))
+	}
+	return op.roomForRules(permissions)
+}
+
+// repeated is the place of the first permission that repeats an earlier one, or -1.
+func repeated(permissions []ec2.Permission) int {
+	seen := map[traffic]bool{}
+	return slices.IndexFunc(permissions, func(p ec2.Permission) bool {
+		was := seen[trafficOf(p)]
+		seen[trafficOf(p)] = true
+		return was
+	})
 }
 
 // roomForRules counts what permissions of one direction come to in each family: each one for itself, but a group in
@@ -112,48 +153,81 @@ func (op *call) revoke(in *ec2.RevokedPermissionsRequest, d direction) (*ec2.Rev
 	if len(in.TagSpecification) > 0 {
 		return nil, aws.Errorf("UnknownParameter", "The parameter TagSpecification is not recognized; leave it out")
 	}
+	if len(named)+len(in.RuleIDs) == 0 {
+		return nil, noPermissions()
+	}
 	list := d.of(group)
 	var revoked []ec2.Permission
-	take := func(is func(ec2.Permission) bool, missing error) error {
-		i := slices.IndexFunc(*list, is)
-		if i < 0 {
-			return missing
-		}
+	err = eachNamed(list, named, in.RuleIDs, func(i int) {
 		revoked = append(revoked, (*list)[i])
 		*list = slices.Delete(*list, i, i+1)
-		return nil
-	}
-	for _, permission := range named {
-		err := take(same(permission), aws.Errorf("InvalidPermission.NotFound",
-			"The specified rule does not exist in this security group: %s", describePermission(permission)))
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, id := range in.RuleIDs {
-		if err := take(func(p ec2.Permission) bool { return p.ID == id }, noRule(id)); err != nil {
-			return nil, err
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return &ec2.RevokeSecurityGroupResponse{Return: true, Rules: revokedRules(group, d, revoked)},
 		groups.Put(op.Call, group)
 }
 
+// eachNamed finds the place of each permission that is named by the traffic that it lets pass, or by its id.
+func eachNamed(in *[]ec2.Permission, named []ec2.Permission, ids []string, do func(int)) error {
+	for _, permission := range named {
+		i := slices.IndexFunc(*in, func(p ec2.Permission) bool { return trafficOf(p) == trafficOf(permission) })
+		if i < 0 {
+			return aws.Errorf("InvalidPermission.NotFound", "The specified rule does not exist in this security group: %s",
+				describePermission(permission))
+		}
+		do(i)
+	}
+	for _, id := range ids {
+		i := slices.IndexFunc(*in, func(p ec2.Permission) bool { return p.ID == id })
+		if i < 0 {
+			return noRule(id)
+		}
+		do(i)
+	}
+	return nil
+}
+
 // permissions are those that a request names, one for each peer, and the group they are of.
 func (op *call) permissions(in *ec2.PermissionsRequest) (*ec2.SecurityGroup, []ec2.Permission, error) {
-	group, err := groups.find(op, in.GroupID)
+	if in.SourceName != "" || in.SourceOwnerID != "" {
+		return nil, nil, noDefaultVPC()
+	}
+	group, err := op.group(in.GroupID, in.GroupName)
 	if err != nil {
 		return nil, nil, err
 	}
 	all := in.Permissions
-	if single := in.SinglePermission; single.Protocol != "" {
-		all = append(slices.Clone(all), ec2.IPPermission{
-			Protocol: single.Protocol, FromPort: single.FromPort, ToPort: single.ToPort,
-			Ranges: ec2.Set[ec2.PermittedRange]{{CIDR: single.CIDR}},
-		})
+	if single := in.SinglePermission; single != (ec2.SinglePermission{}) {
+		all = append(slices.Clone(all), permissionOf(ec2.SecurityGroupRuleRequest{
+			Protocol: single.Protocol, FromPort: single.FromPort, ToPort: single.ToPort, CIDR: single.CIDR}))
 	}
 	permissions, err := each(all, op.spread)
 	return group, slices.Concat(permissions...), err
+}
+
+func noPermissions() error {
+	return aws.Errorf("MissingParameter", "The request must contain the parameter ipPermissions, or name rules by their "+
+		"ids")
+}
+
+// permissionOf is a rule in the form in which permissions have several peers.
+func permissionOf(r ec2.SecurityGroupRuleRequest) ec2.IPPermission {
+	p := ec2.IPPermission{Protocol: r.Protocol, FromPort: r.FromPort, ToPort: r.ToPort}
+	if r.CIDR != "" {
+		p.Ranges = ec2.Set[ec2.PermittedRange]{{CIDR: r.CIDR, Description: r.Description}}
+	}
+	if r.CIDR6 != "" {
+		p.IPv6Ranges = ec2.Set[ec2.PermittedRange6]{{CIDR: r.CIDR6, Description: r.Description}}
+	}
+	if r.PeerGroupID != "" {
+		p.Groups = ec2.Set[ec2.PermittedGroup]{{ID: r.PeerGroupID, Description: r.Description}}
+	}
+	if r.PrefixListID != "" {
+		p.PrefixLists = ec2.Set[ec2.PermittedList]{{ID: r.PrefixListID, Description: r.Description}}
+	}
+	return p
 }
 
 // spread makes one permission for each peer.
@@ -164,7 +238,7 @@ func (op *call) spread(in ec2.IPPermission) (all []ec2.Permission, err error) {
 	}
 	add := func(peer ec2.Permission, wrong error) {
 		peer.Protocol, peer.FromPort, peer.ToPort = p.Protocol, p.FromPort, p.ToPort
-		all, err = append(all, peer), cmp.Or(err, wrong)
+		all, err = append(all, peer), cmp.Or(err, wrong, checkText("rule description", peer.Description))
 	}
 	for _, peer := range in.Ranges {
 		cidr, wrong := rangeOf(peer.CIDR, netip.Addr.Is4)
@@ -175,12 +249,10 @@ func (op *call) spread(in ec2.IPPermission) (all []ec2.Permission, err error) {
 		add(ec2.Permission{CIDR: cidr, Description: peer.Description}, wrong)
 	}
 	for _, peer := range in.Groups {
-		_, wrong := groups.read(op, peer.ID)
-		add(ec2.Permission{Group: peer.ID, Description: peer.Description}, wrong)
+		add(ec2.Permission{Group: peer.ID, Description: peer.Description}, op.checkGroup(peer))
 	}
 	for _, peer := range in.PrefixLists {
-		_, wrong := op.prefixList(peer.ID)
-		add(ec2.Permission{PrefixList: peer.ID, Description: peer.Description}, wrong)
+		add(ec2.Permission{PrefixList: peer.ID, Description: peer.Description}, nil)
 	}
 	if len(all) == 0 {
 		return nil, aws.Errorf("MissingParameter", "a permission must name a range of addresses, a security group or a prefix list")
@@ -188,43 +260,72 @@ func (op *call) spread(in ec2.IPPermission) (all []ec2.Permission, err error) {
 	return all, err
 }
 
+// checkGroup refuses a peer that is not named by its id, or that is another account's.
+func (op *call) checkGroup(peer ec2.PermittedGroup) error {
+	ref := groups.ref(peer.ID)
+	switch {
+	case peer.Name != "":
+		return noDefaultVPC()
+	case ref.Malformed != nil:
+		return ref.Malformed
+	case peer.OwnerID != "" && peer.OwnerID != op.Account:
+		return groups.Missing(ref)
+	}
+	return nil
+}
+
 // protocolName spells a protocol in the one way that is stored.
 func protocolName(s string) string {
-	switch s {
+	name := strings.ToLower(s)
+	if n, err := strconv.Atoi(name); err == nil {
+		name = strconv.Itoa(n)
+	}
+	switch name {
 	case "all":
 		return anyProtocol
-	case "1":
+	case numberICMP:
 		return "icmp"
-	case "6":
+	case numberTCP:
 		return "tcp"
-	case "17":
+	case numberUDP:
 		return "udp"
-	case "58":
+	case numberICMPv6:
 		return "icmpv6"
 	}
-	return s
+	return name
 }
 
 // ports checks the ports of a permission. ICMP keeps its type and code there, and -1 stands for any; other protocols
 // have neither.
 func ports(protocol string, from, to *int32) (int32, int32, error) {
-	first, last := portOf(from), portOf(to)
+	first, last, wrong := portOf(from), portOf(to), ""
 	switch protocol {
+	case "":
+		wrong = "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly."
 	case "tcp", "udp":
-		if first < 0 || last < first {
-			return 0, 0, aws.Errorf("InvalidParameterValue", "Invalid TCP/UDP port range (%d:%d)", first, last)
+		switch {
+		case from == nil || to == nil:
+			wrong = "Invalid value for portRange. Must specify both from and to ports with TCP/UDP."
+		case first < 0 || last < first:
+			wrong = fmt.Sprintf("Invalid TCP/UDP port range (%d:%d)", first, last)
 		}
-		return first, last, nil
 	case "icmp", "icmpv6":
-		if first > 255 || last > 255 {
-			return 0, 0, aws.Errorf("InvalidParameterValue", "ICMP type (%d) and code (%d) must be from -1 to 255", first, last)
+		switch {
+		case first > 255 || last > 255:
+			wrong = fmt.Sprintf("ICMP type (%d) and code (%d) must be from -1 to 255", first, last)
+		case first < 0 && last >= 0:
+			wrong = fmt.Sprintf("ICMP code (%d) must be -1 for all types, as type -1 is", last)
 		}
-		return first, last, nil
+	default:
+		if n, err := strconv.Atoi(protocol); err != nil || n < -1 || n > 255 {
+			wrong = fmt.Sprintf("Invalid value '%s' for IP protocol. Unknown protocol.", protocol)
+		}
+		first, last = -1, -1
 	}
-	if n, err := strconv.Atoi(protocol); err != nil || n < -1 || n > 255 {
-		return 0, 0, aws.Errorf("InvalidParameterValue", "Invalid value '%s' for IP protocol. Unknown protocol.", protocol)
+	if wrong != "" {
+		return 0, 0, aws.Errorf("InvalidParameterValue", "%s", wrong)
 	}
-	return -1, -1, nil
+	return first, last, nil
 }
 
 // blockOf reads a range of addresses of one family, and clears the bits beyond its mask.
@@ -245,17 +346,29 @@ func rangeOf(s string, family func(netip.Addr) bool) (string, error) {
 	return prefix.String(), nil
 }
 
-// same reports whether a permission lets the same traffic pass; ids and descriptions do not count.
-func same(a ec2.Permission) func(ec2.Permission) bool {
-	return func(b ec2.Permission) bool {
-		return a.Protocol == b.Protocol && a.FromPort == b.FromPort && a.ToPort == b.ToPort &&
-			a.CIDR == b.CIDR && a.Group == b.Group && a.PrefixList == b.PrefixList
-	}
+// traffic is what a permission lets pass: all of it but for its id, its description and its tags.
+type traffic struct {
+	protocol, cidr, group, prefixList string
+	from, to                          int32
 }
 
+func trafficOf(p ec2.Permission) traffic {
+	return traffic{p.Protocol, p.CIDR, p.Group, p.PrefixList, p.FromPort, p.ToPort}
+}
+
+// describePermission is a permission in the words of errors.
 func describePermission(p ec2.Permission) string {
-	return "peer: " + p.CIDR + p.Group + p.PrefixList + ", " + p.Protocol +
-		", from port: " + strconv.Itoa(int(p.FromPort)) + ", to port: " + strconv.Itoa(int(p.ToPort)) + ", ALLOW"
+	which := p.Protocol
+	switch p.Protocol {
+	case anyProtocol:
+		which = "ALL"
+	case "tcp", "udp":
+		which = fmt.Sprintf("%s, from port: %d, to port: %d", strings.ToUpper(p.Protocol), p.FromPort, p.ToPort)
+	case "icmp", "icmpv6":
+		all := strings.NewReplacer(anyProtocol, "ALL")
+		which = all.Replace(fmt.Sprintf("%s, type: %d, code: %d", strings.ToUpper(p.Protocol), p.FromPort, p.ToPort))
+	}
+	return "peer: " + p.CIDR + p.Group + p.PrefixList + ", " + which + ", ALLOW"
 }
 
 // gather puts permissions of the same protocol and ports together, in the order in which they first appear.

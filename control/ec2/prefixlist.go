@@ -369,7 +369,7 @@ func (op *call) DeleteManagedPrefixList(
 	if err != nil {
 		return nil, err
 	}
-	if err := prefixLists.remove(op, "prefix list", list); err != nil {
+	if err := prefixLists.remove(op, "The prefix list '%s' has dependencies and cannot be deleted", list); err != nil {
 		return nil, err
 	}
 	list.State = "delete-complete"

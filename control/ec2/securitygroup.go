@@ -1,11 +1,15 @@
 package ec2
 
 import (
+	"cmp"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pergola/aws"
 	"pergola/aws/ec2"
+	"pergola/control/authority"
 	"pergola/control/resource"
 	"pergola/store"
 )
@@ -42,6 +46,13 @@ func holdsOfGroup(g *ec2.SecurityGroup) []resource.Hold {
 		}})
 }
 
+// keysOfGroup are the condition keys of a group besides its tags (Service Authorization Reference, "Amazon EC2").
+func keysOfGroup(k authority.Keys, arn string, g *ec2.SecurityGroup) {
+	k.Set("ec2:SecurityGroupID", g.ID)
+	account, _, _ := strings.Cut(arn, "security-group/")
+	k.Set("ec2:Vpc", account+"vpc/"+g.VPC)
+}
+
 // createDefaultGroup makes the group that lets in what its own members send.
 func (op *call) createDefaultGroup(vpc *ec2.VPC) error {
 	group := op.newGroup(vpc, defaultGroup, "default VPC security group")
@@ -58,7 +69,33 @@ func (op *call) deleteDefaultGroup(vpc *ec2.VPC) error {
 	if err != nil {
 		return err
 	}
-	return groups.remove(op, "vpc", group)
+	return groups.remove(op, "The vpc of '%s' has dependencies and cannot be deleted", group)
+}
+
+// group finds the security group that a request is about. Names are those of the default VPC's groups, and there is no
+// such VPC.
+func (op *call) group(id, name string) (*ec2.SecurityGroup, error) {
+	switch {
+	case id == "" && name == "":
+		return nil, aws.Errorf("MissingParameter", "The request must contain the parameter groupId")
+	case id != "" && name != "":
+		return nil, aws.Errorf("InvalidParameterCombination", "The parameters groupName and groupId may not be used together")
+	case name != "":
+		return nil, noDefaultVPC()
+	}
+	return groups.find(op, id)
+}
+
+// text is what names and descriptions of groups and rules are made of (EC2 API reference, CreateSecurityGroup).
+var text = regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
+
+// checkText refuses names and descriptions that cannot be. what is the name or description in the error.
+func checkText(what, s string) error {
+	if text.MatchString(s) {
+		return nil
+	}
+	return aws.Errorf("InvalidParameterValue", "Invalid %s. Valid ones are strings less than 256 characters from the "+
+		"following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*", what)
 }
 
 // CreateSecurityGroup makes a security group in a VPC.
@@ -70,6 +107,10 @@ func (op *call) CreateSecurityGroup(in *ec2.CreateSecurityGroupRequest) (*ec2.Cr
 		return nil, aws.Errorf("InvalidParameterValue", "Cannot use reserved security group name: %s", in.Name)
 	case strings.HasPrefix(in.Name, "sg-"):
 		return nil, aws.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", in.Name)
+	}
+	err := cmp.Or(checkText("group name", in.Name), checkText("security group description", in.Description))
+	if err != nil {
+		return nil, err
 	}
 	group, err := groups.create(op, in.TagSpecification, func(tags map[string]string) (*ec2.SecurityGroup, error) {
 		vpc, err := vpcs.find(op, in.VPCID)
@@ -89,7 +130,8 @@ func (op *call) CreateSecurityGroup(in *ec2.CreateSecurityGroupRequest) (*ec2.Cr
 }
 
 func noDefaultVPC() error {
-	return aws.Errorf("VPCIdNotSpecified", "No default VPC for this user; name a VPC or a subnet")
+	return aws.Errorf("VPCIdNotSpecified", "No default VPC for this user; name a VPC or a subnet, and security groups "+
+		"by their ids")
 }
 
 func (op *call) describeGroup(g *ec2.SecurityGroup) (ec2.SecurityGroupDescription, error) {
@@ -100,9 +142,39 @@ func (op *call) describeGroup(g *ec2.SecurityGroup) (ec2.SecurityGroupDescriptio
 }
 
 func groupAttributes(_ *call, g *ec2.SecurityGroup) map[string][]string {
-	return map[string][]string{
+	attributes := map[string][]string{
 		"group-id": {g.ID}, "group-name": {g.Name}, "description": {g.Description}, "vpc-id": {g.VPC}, "owner-id": {g.Account},
-		"ip-permission.group-id": peers(g.Ingress), "egress.ip-permission.group-id": peers(g.Egress),
+	}
+	addPermissions(attributes, "ip-permission.", g.Account, g.Ingress)
+	addPermissions(attributes, "egress.ip-permission.", g.Account, g.Egress)
+	return attributes
+}
+
+// addPermissions adds the attributes of the permissions of one direction, all under one prefix: several filters may
+// match different permissions.
+func addPermissions(to map[string][]string, prefix, account string, permissions []ec2.Permission) {
+	for _, name := range []string{"cidr", "ipv6-cidr", "group-id", "user-id", "prefix-list-id", "protocol", "from-port",
+		"to-port"} {
+		to[prefix+name] = nil
+	}
+	for _, p := range permissions {
+		add := func(name, value string) {
+			if value != "" {
+				to[prefix+name] = append(to[prefix+name], value)
+			}
+		}
+		cidr, cidr6 := shown(p.CIDR)
+		add("cidr", cidr)
+		add("ipv6-cidr", cidr6)
+		add("prefix-list-id", p.PrefixList)
+		add("protocol", p.Protocol)
+		if add("group-id", p.Group); p.Group != "" {
+			add("user-id", account)
+		}
+		if port := portIn(p, p.FromPort); port != nil {
+			add("from-port", strconv.Itoa(int(p.FromPort)))
+			add("to-port", strconv.Itoa(int(p.ToPort)))
+		}
 	}
 }
 
@@ -119,17 +191,38 @@ func peers(permissions []ec2.Permission) (ids []string) {
 // DescribeSecurityGroups lists security groups.
 func (op *call) DescribeSecurityGroups(
 	in *ec2.DescribeSecurityGroupsRequest) (*ec2.DescribeSecurityGroupsResponse, error) {
-	filters := in.Filters
 	if len(in.Names) > 0 {
-		filters = append(filters, ec2.Filter{Name: "group-name", Values: in.Names})
+		return nil, noDefaultVPC()
+	}
+	filters, err := op.byPeerID(in.Filters)
+	if err != nil {
+		return nil, err
 	}
 	described, next, err := describe(op, groups, selection{in.IDs, filters, in.Page}, op.describeGroup)
 	return &ec2.DescribeSecurityGroupsResponse{Groups: described, NextToken: next}, err
 }
 
+// byPeerID has filters ask for the ids of peers in place of their names, which permissions do not have.
+func (op *call) byPeerID(filters []ec2.Filter) ([]ec2.Filter, error) {
+	return each(filters, func(f ec2.Filter) (ec2.Filter, error) {
+		prefix, isName := strings.CutSuffix(f.Name, "ip-permission.group-name")
+		if !isName {
+			return f, nil
+		}
+		own, err := groups.own(op)
+		named, wrong := filtered(own, []ec2.Filter{{Name: "name", Values: f.Values}},
+			func(g *ec2.SecurityGroup) map[string][]string { return map[string][]string{"name": {g.Name}} })
+		byID := ec2.Filter{Name: prefix + "ip-permission.group-id"}
+		for _, group := range named {
+			byID.Values = append(byID.Values, group.ID)
+		}
+		return byID, cmp.Or(err, wrong)
+	})
+}
+
 // DeleteSecurityGroup deletes a group that nothing is in and that no other group names.
 func (op *call) DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.DeleteSecurityGroupResponse, error) {
-	group, err := groups.find(op, in.ID)
+	group, err := op.group(in.ID, in.GroupName)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +230,8 @@ func (op *call) DeleteSecurityGroup(in *ec2.DeleteSecurityGroupRequest) (*ec2.De
 		return nil, aws.Errorf("CannotDelete", "the specified group: \"%s\" name: \"default\" cannot be deleted by a user",
 			group.ID)
 	}
-	return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID}, groups.remove(op, "security group", group)
+	return &ec2.DeleteSecurityGroupResponse{Return: true, ID: group.ID},
+		groups.remove(op, "resource %s has a dependent object", group)
 }
 
 // others are the groups and prefix lists that a group's permissions name, but for itself.

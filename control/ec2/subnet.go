@@ -128,5 +128,5 @@ func (op *call) DeleteSubnet(in *ec2.DeleteSubnetRequest) (*ec2.Done, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(), subnets.remove(op, "subnet", subnet)
+	return done(), subnets.remove(op, "The subnet '%s' has dependencies and cannot be deleted", subnet)
 }

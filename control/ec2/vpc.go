@@ -87,7 +87,7 @@ func (op *call) DeleteVPC(in *ec2.DeleteVPCRequest) (*ec2.Done, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := vpcs.remove(op, "vpc", vpc); err != nil {
+	if err := vpcs.remove(op, "The vpc '%s' has dependencies and cannot be deleted", vpc); err != nil {
 		return nil, err
 	}
 	return done(), cmp.Or(op.deleteDefaultGroup(vpc), op.deleteDefaultACL(vpc))

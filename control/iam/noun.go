@@ -139,7 +139,7 @@ const boundaryKey = "iam:PermissionsBoundary"
 
 // keys are the condition keys of an entity. Unless the request says which boundary it wants, that key is the boundary
 // that the entity has (IAM user guide, "Delegating responsibility to others using permissions boundaries").
-func (t traits[T]) keys(k authority.Keys, object *T) {
+func (t traits[T]) keys(k authority.Keys, _ string, object *T) {
 	if t.permissions != nil && !k.Has(boundaryKey) {
 		k.Set(boundaryKey, t.permissions(object).Boundary)
 	}

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"pergola/control/authority"
@@ -35,8 +36,8 @@ type Definition[T any] struct {
 	ByAccount, Global bool
 	// Hidden says that another account's resource is missing too. By default the caller is refused it.
 	Hidden bool
-	// Keys sets the condition keys that a resource has besides its tags; nil for none.
-	Keys func(authority.Keys, *T)
+	// Keys sets the condition keys that a resource with an ARN has besides its tags; nil for none.
+	Keys func(keys authority.Keys, arn string, value *T)
 	// Taken refuses a new resource whose path another one has. Nil is for paths that are made of random ids.
 	Taken func(*T) error
 	// Room is how many resources an account may have, nil for any number. It has no set: the resources are counted.
@@ -135,15 +136,18 @@ func (k *Kind[T]) Find(op *operation.Call, ref Ref) (*T, error) {
 	if err != nil {
 		return nil, cmp.Or(op.May(ref.ARN, nil), err)
 	}
-	if k.Keys != nil {
-		k.Keys(op.Keys, value)
-	}
 	head := k.Head(value)
+	arn := cmp.Or(head.ARN, ref.ARN)
+	if k.Keys != nil {
+		defer func(keys authority.Keys) { op.Keys = keys }(op.Keys) // these are of one question alone
+		op.Keys = maps.Clone(op.Keys)
+		k.Keys(op.Keys, arn, value)
+	}
 	var tags map[string]string
 	if head.Tags != nil {
 		tags = *head.Tags
 	}
-	return value, op.May(cmp.Or(head.ARN, ref.ARN), tags)
+	return value, op.May(arn, tags)
 }
 
 // Order is a request to create a resource.

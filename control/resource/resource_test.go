@@ -66,7 +66,7 @@ func definition() resource.Definition[bowl] {
 		},
 		Missing: func(resource.Ref) error { return errMissing },
 		Holds:   holdsOf,
-		Keys:    func(k authority.Keys, b *bowl) { k.Set("test:name", b.Name) },
+		Keys:    func(k authority.Keys, _ string, b *bowl) { k.Set("test:name", b.Name) },
 		Tagging: "TagBowl",
 		Reused:  func(string) error { return errReused },
 	}
@@ -337,6 +337,25 @@ func TestFindAsks(t *testing.T) {
 	}
 	if _, err := k.find(account, "bowl-2"); !errors.Is(err, errMissing) {
 		t.Errorf("a caller with permission: %v", err)
+	}
+}
+
+// TestKeysAreOfOneQuestion finds a resource, after which nothing is asked with the condition keys that it has.
+func TestKeysAreOfOneQuestion(t *testing.T) {
+	k := newKitchen(t, definition())
+	if _, err := k.create(bowl{ID: "bowl-1", Account: account, Name: "red"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := k.do(account, func(op *operation.Call) (*bowl, error) {
+		op.Set("test:asked", "for")
+		b, err := k.bowls.Find(op, ref(account, "bowl-1"))
+		if op.Has("test:name") || !op.Has("test:asked") {
+			t.Errorf("the keys are %v", op.Keys)
+		}
+		return b, err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
