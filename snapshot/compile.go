@@ -49,6 +49,7 @@ type Compiler struct {
 	// placements are the target groups in which an instance is registered, by instance id and target key.
 	placements map[string]map[string]*groupState
 	balancers  balancers
+	zones      zones
 	callers    *identityCompiler
 	faults     *faults
 
@@ -88,6 +89,7 @@ func NewCompiler(region string) *Compiler {
 		certificates:      map[string]*certificateState{},
 		placements:        map[string]map[string]*groupState{},
 		balancers:         newBalancers(),
+		zones:             newZones(),
 		callers:           newIdentityCompiler(),
 		faults:            newFaults(),
 		staleServices:     marks[serviceState]{},
@@ -131,6 +133,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 	c.current.LoadBalancers = c.compileBalancers(was.LoadBalancers)
 	c.compileServices()
 	c.compileNetworks()
+	c.compileZones(was)
 	c.current.VPCs = c.compileVPCs()
 	c.current.LeftOut = c.leftOut()
 	return c.current, c.finish()

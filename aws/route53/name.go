@@ -55,7 +55,7 @@ func unescape(text string) (string, error) {
 			if i+3 >= len(text) || !isOctal(text[i+1:i+4]) {
 				return "", fmt.Errorf("A backslash must be followed by three octal digits")
 			}
-			c = (text[i+1]-'0')<<6 | (text[i+2]-'0')<<3 | text[i+3] - '0'
+			c = octal(text[i+1 : i+4])
 			if i += 3; c == '.' {
 				return "", fmt.Errorf("A dot within a label is not served here")
 			}
@@ -68,6 +68,11 @@ func unescape(text string) (string, error) {
 		b.WriteByte(c)
 	}
 	return b.String(), nil
+}
+
+// octal is the character of three octal digits.
+func octal(digits string) byte {
+	return (digits[0]-'0')<<6 | (digits[1]-'0')<<3 | (digits[2] - '0')
 }
 
 func isOctal(digits string) bool {

@@ -99,7 +99,7 @@ func split(value string) (fields []field, err error) {
 			c := rest[i]
 			switch {
 			case c == '\\' && i+3 < len(rest) && isOctal(rest[i+1:i+4]):
-				c = (rest[i+1]-'0')<<6 | (rest[i+2]-'0')<<3 | rest[i+3] - '0'
+				c = octal(rest[i+1 : i+4])
 				i += 3
 			case c == '\\' && i+1 < len(rest) && (rest[i+1] == '"' || rest[i+1] == '\\'):
 				i++

@@ -205,10 +205,10 @@ func (b *batch) meet(put, other *route53.RecordSet) {
 	case put.Type == other.Type:
 	case put.Type == "CNAME":
 		b.note("RRSet of type CNAME with DNS name %s is not permitted as it conflicts with other records with the same DNS "+
-			"name in zone %s.", put.Name, b.zone.Name)
+			"name in zone %s", put.Name, b.zone.Name)
 	case other.Type == "CNAME":
 		b.note("RRSet of type %s with DNS name %s is not permitted because a conflicting RRSet of type CNAME with the same "+
-			"DNS name already exists in zone %s.", put.Type, put.Name, b.zone.Name)
+			"DNS name already exists in zone %s", put.Type, put.Name, b.zone.Name)
 	}
 }
 
