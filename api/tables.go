@@ -528,6 +528,9 @@ func route53Table(c *controlroute53.Control) []operation {
 		rest("DeleteVPCAssociationAuthorization", "POST",
 			"/2013-04-01/hostedzone/{Id}/deauthorizevpcassociation",
 			200, c.DeleteVPCAssociationAuthorization),
+		rest("GetDNSSEC", "GET",
+			"/2013-04-01/hostedzone/{Id}/dnssec",
+			200, c.GetDNSSEC),
 	}
 }
 

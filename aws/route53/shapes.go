@@ -295,3 +295,24 @@ type ListVPCAssociationAuthorizationsResponse struct {
 	NextToken    string `xml:"NextToken,omitempty"`
 	VPCs         []VPC  `xml:"VPCs>VPC"`
 }
+
+// GetDNSSECRequest is the input of GetDNSSEC.
+type GetDNSSECRequest struct {
+	HostedZoneID string `uri:"Id" check:"required,len=..32"`
+}
+
+// GetDNSSECResponse is the answer of GetDNSSEC.
+type GetDNSSECResponse struct {
+	Status         DNSSECStatus    `xml:"Status"`
+	KeySigningKeys []KeySigningKey `xml:"KeySigningKeys>member"`
+}
+
+// DNSSECStatus says whether a zone is signed.
+type DNSSECStatus struct {
+	ServeSignature string `xml:"ServeSignature,omitempty"`
+}
+
+// KeySigningKey is a key of a zone that is signed. There are none.
+type KeySigningKey struct {
+	Name string `xml:"Name,omitempty"`
+}

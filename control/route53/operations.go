@@ -40,6 +40,9 @@ type servedOperations interface {
 	GetChange(
 		in *route53.GetChangeRequest,
 	) (*route53.ChangeResponse, error)
+	GetDNSSEC(
+		in *route53.GetDNSSECRequest,
+	) (*route53.GetDNSSECResponse, error)
 	GetHostedZone(
 		in *route53.ZoneRequest,
 	) (*route53.GetHostedZoneResponse, error)
@@ -154,6 +157,15 @@ func (c *Control) GetChange(
 	request := operation.Request{Caller: caller, Action: "GetChange"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).GetChange, in)
+}
+
+// GetDNSSEC tells that a public zone is not signed. Tools ask before they delete one.
+func (c *Control) GetDNSSEC(
+	ctx context.Context, caller iam.Caller, in *route53.GetDNSSECRequest,
+) (*route53.GetDNSSECResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetDNSSEC"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetDNSSEC, in)
 }
 
 // GetHostedZone describes a zone, with the VPCs of a private one.

@@ -225,3 +225,15 @@ func (op *call) DeleteHostedZone(in *route53.ZoneRequest) (*route53.ChangeRespon
 	zones.Delete(op.Tx, zone)
 	return op.answered("")
 }
+
+// GetDNSSEC tells that a public zone is not signed. Tools ask before they delete one.
+func (op *call) GetDNSSEC(in *route53.GetDNSSECRequest) (*route53.GetDNSSECResponse, error) {
+	zone, err := op.find(in.HostedZoneID)
+	switch {
+	case err != nil:
+		return nil, err
+	case zone.Private:
+		return nil, aws.Errorf("InvalidArgument", "Operation is unsupported for private hosted zones.")
+	}
+	return &route53.GetDNSSECResponse{Status: route53.DNSSECStatus{ServeSignature: "NOT_SIGNING"}}, nil
+}
