@@ -1,6 +1,7 @@
 package route53
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -53,14 +54,14 @@ func unescape(text string) (string, error) {
 		switch {
 		case c == '\\':
 			if i+3 >= len(text) || !isOctal(text[i+1:i+4]) {
-				return "", fmt.Errorf("A backslash must be followed by three octal digits")
+				return "", errors.New("backslash is not followed by three octal digits")
 			}
 			c = octal(text[i+1 : i+4])
 			if i += 3; c == '.' {
-				return "", fmt.Errorf("A dot within a label is not served here")
+				return "", errors.New("dot within a label is not served here")
 			}
 		case c <= ' ' || c > '~':
-			return "", fmt.Errorf("Value contains unsupported characters")
+			return "", errors.New("value contains unsupported characters")
 		}
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'

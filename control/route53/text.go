@@ -2,7 +2,6 @@ package route53
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -65,11 +64,10 @@ func lookUp(tx *store.Tx, name route53.Name, typ string) (set *route53.RecordSet
 	}
 	for _, typ := range []string{typ, "CNAME"} {
 		entries, _, err := recordSets.List(tx, zone.ID+"/"+route53.PlacesOf(at)+typ+",", "", 1)
-		if err != nil || len(entries) == 0 {
-			err = errors.Join(err)
-			if err != nil {
-				return nil, "", err
-			}
+		switch {
+		case err != nil:
+			return nil, "", err
+		case len(entries) == 0:
 			continue
 		}
 		found := &entries[0].Value

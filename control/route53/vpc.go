@@ -53,8 +53,16 @@ func (op *call) ownVPC(v route53.VPC, zone *route53.HostedZone) error {
 	return err
 }
 
-// theirs reads a zone of another account that has authorized the association with a VPC, or has it; nil for any other.
+// theirs reads a zone of another account that has authorized the association with a VPC of this one, or has it; nil for
+// any other.
 func (op *call) theirs(named string, v route53.VPC) (*route53.HostedZone, error) {
+	vpc, err := vpcs.Get(op.Tx, v.VPCID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && vpc.Account != op.Account {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	id := route53.ID(named, route53.ZonePrefix)
 	zone, err := zones.Objects.Get(op.Tx, id)
 	switch {
@@ -70,6 +78,9 @@ func (op *call) theirs(named string, v route53.VPC) (*route53.HostedZone, error)
 
 // zoneFor reads the zone with which a VPC is to be associated, or is: one of the account, or one that theirs finds.
 func (op *call) zoneFor(in *route53.AssociationRequest) (*route53.HostedZone, error) {
+	if in.VPC.VPCID == "" {
+		return nil, op.invalidVPC(in.VPC)
+	}
 	op.setVPC(in.VPC)
 	if zone, err := op.theirs(in.HostedZoneID, in.VPC); zone != nil || err != nil {
 		return zone, err
