@@ -20,6 +20,8 @@ FUZZ = \
 	control/elbv2:FuzzAreCodes \
 	control/elbv2:FuzzParts \
 	aws/iam:FuzzReadKeys \
+	aws/route53:FuzzParseName \
+	aws/route53:FuzzRData \
 	control/sts:FuzzWebToken \
 	control:FuzzCheckDomainName \
 	control/settling:FuzzNotes \

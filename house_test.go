@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"aws/iam":           {"aws", "lattice"},
 	"aws/lambda":        {"aws", "lattice", "policy"},
 	"aws/organizations": {"aws"},
+	"aws/route53":       {"aws", "lattice"},
 	"aws/sts":           {"aws…", "lattice"},
 
 	"control": {"lattice", "addressing", "aws…", "certificate", "control/authority", "control/operation",
@@ -61,6 +62,8 @@ var mayImport = map[string][]string{
 		"sealing", "store"},
 	"control/organizations": {"lattice", "aws…", "control/authority", "control/operation", "control/resource",
 		"policy", "store"},
+	"control/route53": {"lattice", "aws…", "control/authority", "control/operation", "control/resource",
+		"control/settling", "store"},
 	"control/operation": {"aws…", "control/authority", "control/ownership", "store"},
 	"control/ownership": {"store"},
 	"control/resource": {"lattice", "control/authority", "control/operation", "control/ownership",

@@ -35,6 +35,9 @@ var bounding = regexp.MustCompile(`\.(max|Max|DefaultMax|most|least|Quota)[A-Z0-
 var notBounds = map[string]string{
 	"addressing.maxID":          "a format: ids are made by the control plane",
 	"control/elbv2.maxTargets":  "the range of an attribute; the bound is aws/elbv2.QuotaTargets",
+	"aws/route53.maxLabel":      "a format: domain names (RFC 1035 §2.3.4)",
+	"aws/route53.maxName":       "a format: domain names (RFC 1035 §2.3.4)",
+	"aws/route53.maxString":     "a format: strings in records (RFC 1035 §3.3)",
 	"dataplane/http2.maxID":     "a format: stream ids (RFC 9113 §5.1.1)",
 	"dataplane/http2.maxLength": "arithmetic: one more digit would overflow",
 	"dataplane/http2.maxWindow": "a format: windows (RFC 9113 §6.9.1)",

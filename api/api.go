@@ -33,6 +33,7 @@ import (
 	iamcontrol "pergola/control/iam"
 	"pergola/control/lambda"
 	"pergola/control/organizations"
+	"pergola/control/route53"
 	"pergola/control/sts"
 	"pergola/lattice"
 	"pergola/sealing"
@@ -60,6 +61,8 @@ type Config struct {
 	STS     *sts.Control
 	// ACM keeps the certificates.
 	ACM *acm.Control
+	// Route53 keeps the hosted zones.
+	Route53 *route53.Control
 	// Organizations keeps the accounts.
 	Organizations *organizations.Control
 	// Lambda keeps the functions.
@@ -160,6 +163,8 @@ func protocols(cfg Config) map[string]protocol {
 
 		"elasticloadbalancing": queried("elasticloadbalancing", elbv2Style, elbv2Operations(cfg.ELBv2)),
 
+		"route53": newRoute53(cfg.Route53, strangersOf("route53", true)),
+
 		"acm":    targeted("acm", acmStyle, acmOperations(cfg.ACM)),
 		"lambda": routed("lambda", true, lambdaOperations(cfg.Lambda)),
 
@@ -191,7 +196,9 @@ func newDoor(cfg Config, protocols map[string]protocol) *door {
 // globalRegion is what some clients sign for when they call a service that AWS has once for all regions.
 const globalRegion = "us-east-1"
 
-func globalServices() []string { return []string{"iam", "organizations", webIdentityService} }
+func globalServices() []string {
+	return []string{"iam", "organizations", "route53", webIdentityService}
+}
 
 // webIdentityService is the one service that has an operation for callers who cannot sign yet.
 const webIdentityService = "sts"

@@ -96,6 +96,7 @@ func (p plane) tables() map[string][]operation {
 		"vpc-lattice": latticeOperations(p.config.Lattice), "ec2": ec2Operations(p.config.EC2), "iam": iamOperations(p.config.IAM),
 		"sts": stsOperations(p.config.STS), "organizations": organizationsOperations(p.config.Organizations),
 		"acm":                  acmOperations(p.config.ACM),
+		"route53":              route53Operations(p.config.Route53),
 		"elasticloadbalancing": elbv2Operations(p.config.ELBv2),
 		"lambda":               lambdaOperations(p.config.Lambda),
 	}

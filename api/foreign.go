@@ -23,7 +23,7 @@ type refuser interface {
 // The services whose protocol is restXml, by the names that signatures have for them. S3 has an envelope of its own.
 var (
 	bucketServices  = []string{"s3", "s3express", "s3-object-lambda", "s3-outposts"}
-	restXMLServices = []string{"cloudfront", "route53"}
+	restXMLServices = []string{"cloudfront"}
 )
 
 // bucketControl begins the paths of the control API of S3, which has the usual envelope, and the name of S3.

@@ -27,7 +27,7 @@ func TestFault_D9_ForeignServicesAnswerInTheirProtocol(t *testing.T) {
 				there + "</Message><RequestId>" + id + "</RequestId></Error>"},
 		{"S3 control", "GET", "/v20180820/bucket", "s3", "", nil, 501, "application/xml",
 			"<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code>"},
-		{"Route 53", "GET", "/2013-04-01/hostedzone", "route53", "", nil, 501, "application/xml",
+		{"CloudFront", "GET", "/2020-05-31/distribution", "cloudfront", "", nil, 501, "application/xml",
 			"<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code>"},
 		{"RDS", "POST", "/", "rds", "Action=DescribeDBInstances&Version=2014-10-31",
 			map[string]string{"Content-Type": formType + "; charset=utf-8"}, 400, "text/xml;charset=UTF-8",
@@ -66,12 +66,12 @@ func TestFault_D9_ForeignServicesAnswerInTheirProtocol(t *testing.T) {
 // TestFault_D9_TheCLIShowsWhatIsServed asks by AWS's own CLI, a service for each protocol.
 func TestFault_D9_TheCLIShowsWhatIsServed(t *testing.T) {
 	t.Parallel()
-	const there = "is not served here; there are acm, ec2, elasticloadbalancing, iam, lambda, organizations, sts, " +
-		"vpc-lattice"
+	const there = "is not served here; there are acm, ec2, elasticloadbalancing, iam, lambda, organizations, " +
+		"route53, sts, vpc-lattice"
 	newCLI(t).runCLI(t, []step{
 		{"s3api list-buckets", "", "(NotImplemented) when calling the ListBuckets operation: the service \"s3\" " + there},
 		{"s3api get-object --bucket b --key k /dev/null", "", there},
-		{"route53 list-hosted-zones", "", there},
+		{"cloudfront list-distributions", "", there},
 		{"rds describe-db-instances", "", "(InvalidAction) when calling the DescribeDBInstances operation: the " +
 			"service \"rds\" " + there},
 		{"sns list-topics", "", there},

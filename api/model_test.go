@@ -44,7 +44,7 @@ type modelMember struct {
 // folders are where the models are, by service.
 var folders = map[string]string{
 	"vpc-lattice": "../lattice", "acm": "../aws/acm", "ec2": "../aws/ec2", "elbv2": "../aws/elbv2", "iam": "../aws/iam",
-	"lambda": "../aws/lambda", "organizations": "../aws/organizations", "sts": "../aws/sts",
+	"lambda": "../aws/lambda", "organizations": "../aws/organizations", "route53": "../aws/route53", "sts": "../aws/sts",
 }
 
 // readModel reads what the project keeps of the published model of a service, with the names of the members that are

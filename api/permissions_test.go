@@ -13,6 +13,7 @@ import (
 	"pergola/aws/ec2"
 	"pergola/aws/iam"
 	"pergola/aws/organizations"
+	"pergola/aws/route53"
 	"pergola/lattice"
 )
 
@@ -83,6 +84,9 @@ func (p plane) estate(t *testing.T) map[string]any {
 		"ACLID": acl, "list": list, "association": "aclassoc-" + strings.TrimPrefix(subnet, "subnet-"),
 		"vpc": vpc, "subnet": subnet, "group": group, "rule": rule, "unit": unit, "account": account.AccountID, "control": control, "creation": account.ID,
 	}
+	zone := made(t, p.config.Route53.CreateHostedZone, route53.CreateHostedZoneRequest{Name: "example.test",
+		CallerReference: "1", VPC: &route53.VPC{VPCRegion: testRegion, VPCID: vpc}})
+	values["zone"], values["change"] = lattice.IDOf(zone.HostedZone.ID), lattice.IDOf(zone.ChangeInfo.ID)
 	network := made(t, l.CreateServiceNetwork, lattice.CreateServiceNetworkRequest{Name: "mesh"}).ID
 	service := made(t, l.CreateService, lattice.CreateServiceRequest{Name: "orders"})
 	listener := made(t, l.CreateListener, lattice.CreateListenerRequest{ServiceIdentifier: service.ID, Name: "web", Protocol: lattice.ProtocolHTTP, DefaultAction: plausible["DefaultAction"].(lattice.RuleAction)}).ID
@@ -108,6 +112,16 @@ func special(service, op string, values map[string]any) map[string]any {
 		}
 	}
 	switch {
+	case service == "route53":
+		of["ID"], of["HostedZoneID"], of["ResourceID"] = values["zone"], values["zone"], values["zone"]
+		of["DNSName"], of["ResourceType"], of["IDs"] = "example.test", "hostedzone", []string{values["zone"].(string)}
+		of["VPC"], of["VPCRegion"] = route53.VPC{VPCRegion: testRegion, VPCID: values["vpc"].(string)}, testRegion
+		of["ChangeBatch"] = route53.ChangeBatch{Changes: []route53.RecordChange{{Action: "CREATE",
+			ResourceRecordSet: route53.ResourceRecordSet{Name: "www.example.test", Type: "A", TTL: new(int64(60)),
+				Records: []route53.ResourceRecord{{Value: "192.0.2.1"}}}}}}
+		if op == "GetChange" {
+			of["ID"] = values["change"]
+		}
 	case strings.HasSuffix(op, "InstanceAttribute"):
 		of["ID"] = values["InstanceID"]
 	case op == "TerminateInstances":
@@ -231,12 +245,12 @@ func (p plane) needed(t *testing.T, action string, call func() error) (needed []
 
 // ids are the parts of ids that differ from run to run.
 var ids = regexp.MustCompile(
-	`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sgr|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b`)
+	`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sgr|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b|\b([ZC])[0-9A-V]{24}\b`)
 
 func tell(name string, needed []permission) string {
 	text := name + "\n"
 	for _, p := range needed {
-		text += fmt.Sprintf("\t%s %s\n", p.action, ids.ReplaceAllString(p.resource, "$1-ID"))
+		text += fmt.Sprintf("\t%s %s\n", p.action, ids.ReplaceAllString(p.resource, "$1$3-ID"))
 	}
 	return text
 }

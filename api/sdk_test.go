@@ -23,6 +23,7 @@ import (
 	"pergola/control/lambda"
 	controls "pergola/control/operation"
 	"pergola/control/organizations"
+	"pergola/control/route53"
 	stscontrol "pergola/control/sts"
 	"pergola/functions"
 	"pergola/lattice"
@@ -65,9 +66,10 @@ func newPlane(t *testing.T) plane {
 			Codes: codes, Runner: runner{}}),
 		Lattice: control.New(control.Config{Config: controls.Config{Store: objects, Region: testRegion,
 			Quotas: map[string]int{lattice.QuotaServiceNetworks.Code: 3}}}),
-		ELBv2: elbv2.New(controls.Config{Store: objects, Region: testRegion}),
-		EC2:   ec2.New(controls.Config{Store: objects, Region: testRegion}),
-		ACM:   acm.New(acm.Config{Config: controls.Config{Store: objects, Region: testRegion}, Box: box}),
+		ELBv2:   elbv2.New(controls.Config{Store: objects, Region: testRegion}),
+		EC2:     ec2.New(controls.Config{Store: objects, Region: testRegion}),
+		ACM:     acm.New(acm.Config{Config: controls.Config{Store: objects, Region: testRegion}, Box: box}),
+		Route53: route53.New(controls.Config{Store: objects, Region: testRegion}),
 		Organizations: organizations.New(organizations.Config{Config: controls.Config{Store: objects},
 			FirstAccount: iam.ManagementAccount}),
 		IAM: keys, STS: stscontrol.New(stscontrol.Config{Config: controls.Config{Store: objects}, Box: box,

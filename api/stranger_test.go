@@ -26,7 +26,7 @@ func tables() map[string][]operation {
 	return map[string][]operation{
 		"vpc-lattice": latticeOperations(new(control.Control)), "ec2": ec2Operations(nil), "elbv2": elbv2Operations(nil),
 		"lambda": lambdaOperations(nil), "acm": acmOperations(nil), "iam": iamOperations(c), "sts": stsOperations(nil),
-		"organizations": organizationsOperations(nil),
+		"organizations": organizationsOperations(nil), "route53": route53Operations(nil),
 	}
 }
 
@@ -132,6 +132,8 @@ func strangersOf(p protocol) strangers {
 	case query:
 		return p.strangers
 	case awsJSON:
+		return p.strangers
+	case restXML:
 		return p.strangers
 	}
 	return p.(restJSON).strangers

@@ -10,6 +10,7 @@ import (
 	controliam "pergola/control/iam"
 	controllambda "pergola/control/lambda"
 	controlorganizations "pergola/control/organizations"
+	controlroute53 "pergola/control/route53"
 	controlsts "pergola/control/sts"
 )
 
@@ -467,6 +468,72 @@ func organizationsTable(c *controlorganizations.Control) []operation {
 		action("TagResource", c.TagResource),
 		action("UntagResource", c.UntagResource),
 		action("ListTagsForResource", c.ListTagsForResource),
+	}
+}
+
+// route53Table has the operations of aws/route53/model.json, version 2013-04-01.
+func route53Table(c *controlroute53.Control) []operation {
+	return []operation{
+		rest("CreateHostedZone", "POST",
+			"/2013-04-01/hostedzone",
+			201, c.CreateHostedZone),
+		rest("GetHostedZone", "GET",
+			"/2013-04-01/hostedzone/{Id}",
+			200, c.GetHostedZone),
+		rest("ListHostedZones", "GET",
+			"/2013-04-01/hostedzone",
+			200, c.ListHostedZones),
+		rest("ListHostedZonesByName", "GET",
+			"/2013-04-01/hostedzonesbyname",
+			200, c.ListHostedZonesByName),
+		rest("ListHostedZonesByVPC", "GET",
+			"/2013-04-01/hostedzonesbyvpc",
+			200, c.ListHostedZonesByVPC),
+		rest("GetHostedZoneCount", "GET",
+			"/2013-04-01/hostedzonecount",
+			200, c.GetHostedZoneCount),
+		rest("UpdateHostedZoneComment", "POST",
+			"/2013-04-01/hostedzone/{Id}",
+			200, c.UpdateHostedZoneComment),
+		rest("DeleteHostedZone", "DELETE",
+			"/2013-04-01/hostedzone/{Id}",
+			200, c.DeleteHostedZone),
+		rest("AssociateVPCWithHostedZone", "POST",
+			"/2013-04-01/hostedzone/{Id}/associatevpc",
+			200, c.AssociateVPCWithHostedZone),
+		rest("DisassociateVPCFromHostedZone", "POST",
+			"/2013-04-01/hostedzone/{Id}/disassociatevpc",
+			200, c.DisassociateVPCFromHostedZone),
+		rest("ChangeResourceRecordSets", "POST",
+			"/2013-04-01/hostedzone/{Id}/rrset/",
+			200, c.ChangeResourceRecordSets),
+		rest("ListResourceRecordSets", "GET",
+			"/2013-04-01/hostedzone/{Id}/rrset",
+			200, c.ListResourceRecordSets),
+		rest("GetChange", "GET",
+			"/2013-04-01/change/{Id}",
+			200, c.GetChange),
+		rest("ChangeTagsForResource", "POST",
+			"/2013-04-01/tags/{ResourceType}/{ResourceId}",
+			200, c.ChangeTagsForResource),
+		rest("ListTagsForResource", "GET",
+			"/2013-04-01/tags/{ResourceType}/{ResourceId}",
+			200, c.ListTagsForResource),
+		rest("ListTagsForResources", "POST",
+			"/2013-04-01/tags/{ResourceType}",
+			200, c.ListTagsForResources),
+		rest("CreateVPCAssociationAuthorization", "POST",
+			"/2013-04-01/hostedzone/{Id}/authorizevpcassociation",
+			200, c.CreateVPCAssociationAuthorization),
+		rest("ListVPCAssociationAuthorizations", "GET",
+			"/2013-04-01/hostedzone/{Id}/authorizevpcassociation",
+			200, c.ListVPCAssociationAuthorizations),
+		rest("DeleteVPCAssociationAuthorization", "POST",
+			"/2013-04-01/hostedzone/{Id}/deauthorizevpcassociation",
+			200, c.DeleteVPCAssociationAuthorization),
+		rest("GetDNSSEC", "GET",
+			"/2013-04-01/hostedzone/{Id}/dnssec",
+			200, c.GetDNSSEC),
 	}
 }
 

@@ -8,6 +8,7 @@ var tolerated = map[string]tolerance{
 	"elasticloadbalancing": toleratedByELBv2,
 	"lambda":               toleratedByLambda,
 	"organizations":        toleratedByOrganizations,
+	"route53":              toleratedByRoute53,
 }
 
 var toleratedByEC2 = tolerance{
@@ -108,5 +109,11 @@ var toleratedByOrganizations = tolerance{
 	"CreateAccount": {
 		"IamUserAccessToBilling": withoutEffect, // there are no bills
 		"RoleName":               withoutEffect, // no role is made
+	},
+}
+
+var toleratedByRoute53 = tolerance{
+	"ChangeResourceRecordSets": {
+		"ChangeBatch.Changes.ResourceRecordSet.MultiValueAnswer": "false",
 	},
 }

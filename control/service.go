@@ -1,9 +1,6 @@
 package control
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
-
 	"pergola/lattice"
 	"pergola/store"
 )
@@ -37,7 +34,7 @@ func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, 
 		IdleTimeoutSeconds: in.IdleTimeoutSeconds, Status: lattice.StatusCreateInProgress,
 		DNSEntry: lattice.DNSEntry{
 			DomainName:   lattice.DomainName(in.Name, id, op.Region),
-			HostedZoneID: hostedZoneID(op.Region),
+			HostedZoneID: lattice.HostedZoneID(op.Region),
 		},
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}
@@ -45,13 +42,6 @@ func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, 
 		service.IdleTimeoutSeconds = lattice.DefaultIdleTimeoutSeconds
 	}
 	return service, nil
-}
-
-// hostedZoneID is the id of the hosted zone of all generated names of a region: Z and 20 letters and digits that
-// depend on the region only, so that they are the same on every server and after every restart.
-func hostedZoneID(region string) string {
-	sum := sha256.Sum256([]byte("hosted zone of " + lattice.DomainSuffix(region)))
-	return "Z" + base32.HexEncoding.EncodeToString(sum[:])[:20]
 }
 
 // GetService describes a service.

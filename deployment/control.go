@@ -21,6 +21,7 @@ import (
 	"pergola/control/lambda"
 	"pergola/control/operation"
 	"pergola/control/organizations"
+	"pergola/control/route53"
 	"pergola/control/settling"
 	"pergola/control/sts"
 	"pergola/functions"
@@ -145,7 +146,7 @@ func (c *Control) openAPI(background context.Context) {
 	vpcs := ec2.New(c.common)
 	balancers := elbv2.New(c.common)
 	settler := settling.New(settling.Config{
-		Store: c.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows()), Logger: c.cfg.Logger,
+		Store: c.store, Rows: slices.Concat(control.Rows(), vpcs.Rows(), elbv2.Rows(), route53.Rows()), Logger: c.cfg.Logger,
 	})
 	// What was begun is completed, on a full disk too.
 	c.run("control plane", func() error {
@@ -159,7 +160,7 @@ func (c *Control) openAPI(background context.Context) {
 			Lattice: networks, EC2: vpcs,
 			ELBv2: balancers,
 			IAM:   c.keys, STS: tokens,
-			Organizations: c.accounts, ACM: c.certificates, Lambda: c.lambda,
+			Organizations: c.accounts, ACM: c.certificates, Lambda: c.lambda, Route53: route53.New(c.common),
 			Keys: c.keys, Box: c.box, Region: c.cfg.Region, InForce: settler, Logger: c.cfg.Logger,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,

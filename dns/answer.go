@@ -2,11 +2,8 @@ package dns
 
 import (
 	"errors"
-	"slices"
 
 	"golang.org/x/net/dns/dnsmessage"
-
-	"pergola/snapshot"
 )
 
 const (
@@ -53,22 +50,17 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 	if code := q.parse(&p, query); code != dnsmessage.RCodeSuccess {
 		return q.refuse(dst, code), false
 	}
-	vpc := s.snapshot().VPCs.Get(vpcID)
-	if balancer := vpc.LoadBalancer(text(&q.Name)); balancer != nil {
-		return q.answerBalancer(dst, balancer), false
-	}
-	door, _ := vpc.DoorTo(text(&q.Name))
+	var f finding
+	s.find(vpcID, &q, &f)
 	switch {
-	case door != nil:
-		return q.answer(dst, s.authority(&q.Name), door.Entries), false
-	case s.isZone(&q.Name):
-		return q.deny(dst, dnsmessage.RCodeSuccess, &s.zone), false
-	case s.inZone(&q.Name):
-		return q.deny(dst, dnsmessage.RCodeNameError, &s.zone), false
-	case s.forward == nil:
+	case f.outcome == endless:
+		return q.refuse(dst, dnsmessage.RCodeServerFailure), false
+	case f.outcome == outside && s.forward != nil:
+		return nil, true
+	case f.outcome == outside && f.links == 0:
 		return q.refuse(dst, dnsmessage.RCodeNameError), false
 	}
-	return nil, true
+	return s.respond(dst, &q, &f), false
 }
 
 // authority is the zone that a service's name is in. A custom domain name is a zone of its own, as we know nothing
@@ -142,55 +134,6 @@ func parseEDNS(p *dnsmessage.Parser) (e edns, err error) {
 			return e, err
 		}
 	}
-}
-
-// answer tells the addresses of the door to a service, or that there are none of the type asked for.
-func (q *question) answer(dst []byte, zone *dnsmessage.Name, entries []snapshot.Entry) []byte {
-	isAsked := func(e snapshot.Entry) bool {
-		return e.Address.Is4() && q.Type == dnsmessage.TypeA || e.Address.Is6() && q.Type == dnsmessage.TypeAAAA
-	}
-	if !slices.ContainsFunc(entries, isAsked) {
-		return q.deny(dst, dnsmessage.RCodeSuccess, zone)
-	}
-	record := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: ttl}
-	b := q.begin(dst, dnsmessage.RCodeSuccess, true)
-	must(b.StartAnswers())
-	for _, e := range entries {
-		switch {
-		case !isAsked(e):
-		case e.Address.Is4():
-			must(b.AResource(record, dnsmessage.AResource{A: e.Address.As4()}))
-		default:
-			must(b.AAAAResource(record, dnsmessage.AAAAResource{AAAA: e.Address.As16()}))
-		}
-	}
-	return q.end(&b, dnsmessage.RCodeSuccess)
-}
-
-// answerBalancer tells the addresses of a load balancer, which are IPv4 addresses.
-func (q *question) answerBalancer(dst []byte, l *snapshot.LoadBalancer) []byte {
-	if q.Type != dnsmessage.TypeA {
-		return q.deny(dst, dnsmessage.RCodeSuccess, &q.Name)
-	}
-	record := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: ttl}
-	b := q.begin(dst, dnsmessage.RCodeSuccess, true)
-	must(b.StartAnswers())
-	for _, address := range l.Addresses {
-		must(b.AResource(record, dnsmessage.AResource{A: address.As4()}))
-	}
-	return q.end(&b, dnsmessage.RCodeSuccess)
-}
-
-// deny says that the name does not exist, or has no records of the type asked for, with the SOA record that lets
-// resolvers remember it (RFC 2308 §3).
-func (q *question) deny(dst []byte, code dnsmessage.RCode, zone *dnsmessage.Name) []byte {
-	b := q.begin(dst, code, true)
-	must(b.StartAuthorities())
-	must(b.SOAResource(
-		dnsmessage.ResourceHeader{Name: *zone, Class: dnsmessage.ClassINET, TTL: negativeTTL},
-		dnsmessage.SOAResource{NS: *zone, MBox: *zone, Serial: 1, Refresh: ttl, Retry: ttl, Expire: ttl, MinTTL: negativeTTL},
-	))
-	return q.end(&b, code)
 }
 
 // refuse answers with nothing but a code.

@@ -277,7 +277,10 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(query(f, "example.com", dnsmessage.TypeA, nil))
 	f.Add(query(f, parking, dnsmessage.TypeA, withEDNS(4096, func(h *dnsmessage.ResourceHeader) { h.TTL |= 1 << 16 })))
 	f.Add([]byte{0, 1, 0x28, 0, 0, 1})
-	s := newServer(nowhere)
+	f.Add(query(f, "c.corp.test", dnsmessage.TypeA, withEDNS(512, nil)))
+	f.Add(query(f, "x.y.w.corp.test", dnsmessage.TypeTXT, nil))
+	f.Add(query(f, "svc.corp.test", dnsmessage.TypeAAAA, nil))
+	s := hostedServer(f, nowhere)
 	f.Fuzz(func(t *testing.T, message []byte) {
 		response, forward := s.Answer(nil, "vpc-1", message)
 		var p dnsmessage.Parser

@@ -1,5 +1,8 @@
-// Package dns answers for the names of services and load balancers inside each VPC, from the snapshot, and passes all
-// other questions on.
+// Package dns answers for the names of services and load balancers inside each VPC, and for those in hosted zones, from
+// the snapshot, and passes all other questions on.
+//
+// The private hosted zones of a VPC come first: within the one with the longest name, what it does not have does not
+// exist. Then come services and load balancers, and then public hosted zones.
 //
 // A service is reached at the same link-local addresses in every VPC; which names exist depends on the service
 // network that the VPC is associated with (user guide, "How VPC Lattice works"). The names under the deployment's own
@@ -10,6 +13,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"math/rand/v2"
 
 	"golang.org/x/net/dns/dnsmessage"
 
@@ -28,6 +32,9 @@ type Config struct {
 	// Forward answers the questions for names that are not the deployment's, such as Forwarder.Forward. network is how
 	// the question came, "udp" or "tcp". The response must carry the id of the query. Nil: such names do not exist.
 	Forward func(ctx context.Context, query []byte, network string) ([]byte, error)
+	// Random is a number from 0 up to a number, by which one of several alternatives is chosen. It is called from any
+	// goroutine. Nil: math/rand/v2.
+	Random func(below int) int
 	// Logger takes failures to forward. Nil: nobody does.
 	Logger *slog.Logger
 }
@@ -43,6 +50,7 @@ const (
 type Server struct {
 	snapshot func() *snapshot.Snapshot
 	forward  func(ctx context.Context, query []byte, network string) ([]byte, error)
+	random   func(below int) int
 	log      *slog.Logger
 	// forwards are the questions that are with the forwarder, and streams the connections that are open.
 	forwards, streams *bound.Pool
@@ -57,10 +65,15 @@ func New(config Config) *Server {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	random := config.Random
+	if random == nil {
+		random = rand.IntN
+	}
 	zone := dnsmessage.MustNewName(lattice.DomainSuffix(config.Region) + ".")
 	return &Server{
 		snapshot: config.Snapshot,
 		forward:  config.Forward,
+		random:   random,
 		log:      log,
 		forwards: bound.NewPool(int64(containment.Portion(maxForwards, 16)), maxClientForwards),
 		streams:  bound.NewPool(int64(containment.Portion(maxStreams, 16)), maxClientStreams),

@@ -120,7 +120,7 @@ func (s *Server) relay(ctx context.Context, tasks *sync.WaitGroup, query []byte,
 		defer place.Leave()
 		var response []byte
 		err := containment.Do(s.log, "forwarding a question", func() (err error) {
-			response, err = s.forward(ctx, query, from.network)
+			response, err = s.ask(ctx, query, from)
 			return err
 		}, "vpc", from.vpc)
 		if err != nil {

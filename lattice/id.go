@@ -1,6 +1,8 @@
 package lattice
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -118,4 +120,11 @@ func DomainSuffix(region string) string {
 // DomainName is the generated name of a service: its own name, the random part of its id, and the region's suffix.
 func DomainName(name, id, region string) string {
 	return name + "-" + strings.TrimPrefix(id, KindService.Prefix) + "." + DomainSuffix(region)
+}
+
+// HostedZoneID is the id of the hosted zone of all generated names of a region: Z and 20 letters and digits that depend on
+// the region only, so that they are the same on every server and after every restart.
+func HostedZoneID(region string) string {
+	sum := sha256.Sum256([]byte("hosted zone of " + DomainSuffix(region)))
+	return "Z" + base32.HexEncoding.EncodeToString(sum[:])[:20]
 }

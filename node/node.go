@@ -402,14 +402,9 @@ func (n *Node) dial(ctx context.Context, vpcID string, address netip.AddrPort) (
 
 // Resolve answers for a name as the VPC's resolver would, for clients that cannot ask it.
 func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, error) {
-	s := n.plane.Snapshot()
-	if s != nil {
-		vpc := s.VPCs.Get(vpcID)
-		if l := vpc.LoadBalancer([]byte(name)); l != nil {
-			return l.Addresses, nil
-		}
-		if door, _ := vpc.DoorTo([]byte(name)); door != nil {
-			return door.IPv4(), nil
+	if n.plane.Snapshot() != nil {
+		if found := n.fixtures.resolver.Addresses(vpcID, name); len(found) > 0 {
+			return found, nil
 		}
 	}
 	return nil, fmt.Errorf("%s: no service of that name can be reached from %s; associate the service and the VPC with one service network", name, vpcID)

@@ -50,6 +50,7 @@ type Compiler struct {
 	placements map[string]map[string]*groupState
 	balancers  balancers
 	filters    filters
+	zones      zones
 	callers    *identityCompiler
 	faults     *faults
 
@@ -90,6 +91,7 @@ func NewCompiler(region string) *Compiler {
 		placements:        map[string]map[string]*groupState{},
 		balancers:         newBalancers(),
 		filters:           newFilters(region),
+		zones:             newZones(),
 		callers:           newIdentityCompiler(),
 		faults:            newFaults(),
 		staleServices:     marks[serviceState]{},
@@ -134,6 +136,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 	c.current.LoadBalancers = c.compileBalancers(was.LoadBalancers)
 	c.compileServices()
 	c.compileNetworks()
+	c.compileZones(was)
 	c.current.VPCs = c.compileVPCs()
 	c.current.LeftOut = c.leftOut()
 	return c.current, c.finish()

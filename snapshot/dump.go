@@ -7,12 +7,14 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
 
 	"pergola/aws/iam"
 	"pergola/policy"
+	"pergola/snapshot/table"
 )
 
 // Dump writes everything in the snapshot as text for people: indented, sorted, each thing once. Equal snapshots give
@@ -39,6 +41,7 @@ func (s *Snapshot) Dump(w io.Writer) error {
 	for _, l := range ordered(maps.Collect(s.LoadBalancers.All())) {
 		d.loadBalancer(l)
 	}
+	d.zones(s)
 	d.identities(s.Identities)
 	d.certificate(0, "authority", s.Authority)
 	return d.w.Flush()
@@ -188,6 +191,49 @@ func (d dumper) loadBalancer(l *LoadBalancer) {
 	}
 	for _, g := range ordered(maps.Collect(l.TargetGroups.All())) {
 		d.group(g)
+	}
+}
+
+// zones writes which hosted zones there are, and each of them once.
+func (d dumper) zones(s *Snapshot) {
+	all := map[string]*Zone{}
+	tell := func(whose string, zones *Zones) {
+		for name, zone := range sorted(zones.byName) {
+			d.line(0, "%s has %s of zone %s", whose, name, zone.ID)
+			all[zone.ID] = zone
+		}
+	}
+	for vpc, zones := range sorted(s.PrivateZones) {
+		tell("vpc "+vpc, zones)
+	}
+	tell("everybody", &s.PublicZones)
+	for _, zone := range ordered(all) {
+		d.line(0, "zone %s of %s", zone.ID, zone.Name)
+		for name, at := range sorted(zone.names) {
+			d.line(1, "name %q", name)
+			for _, set := range at.Sets {
+				d.recordSet(&set)
+			}
+		}
+	}
+}
+
+func (d dumper) recordSet(set *RecordSet) {
+	d.line(2, "type %d of weight %d", set.Type, set.TotalWeight)
+	for _, a := range set.Alternatives {
+		d.line(3, "alternative %q weight %d ttl %d leads to %q data %q", a.Identifier, a.Weight, a.TTL, a.Target, a.Data)
+	}
+}
+
+// sorted are the entries of a table in the order of their keys.
+func sorted[V comparable](in table.Table[V]) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		all := maps.Collect(in.All())
+		for _, key := range slices.Sorted(maps.Keys(all)) {
+			if !yield(key, all[key]) {
+				return
+			}
+		}
 	}
 }
 

@@ -106,6 +106,8 @@ func checkForgets(t *testing.T, c *Compiler, objects map[string]Change) {
 	}
 	left += len(c.certificates) + len(c.services) + len(c.networks) + len(c.groups) + len(c.vpcs) + len(c.serviceLinks) + len(c.vpcLinks) + len(c.instances) + len(c.placements)
 	left += len(c.filters.homes) + len(c.filters.lists) - len(ec2.LatticePrefixLists(region))
+	left += len(c.zones.states) + len(c.zones.byVPC) + len(c.zones.byName) + len(c.zones.stale) + len(c.zones.staleVPCs) +
+		len(c.zones.staleNames)
 	left += len(c.balancers.objects) + len(c.balancers.groups) + len(c.balancers.stale)
 	if left != 0 || dump(t, c.current) != "revision 99\n" {
 		t.Errorf("%d things are left after all was deleted: %+v\n%s", left, c, dump(t, c.current))
@@ -139,7 +141,14 @@ func randomPut(r *rand.Rand) Change {
 	}
 	svc, l := one("svc-", 4), one("listener-", 2)
 	attached := []*lattice.AuthPolicy{nil, guarding("a"), guarding("b"), {Policy: "{}"}}[r.IntN(4)]
-	switch r.IntN(29) {
+	switch r.IntN(33) {
+	case 29:
+		return aDNSVPC(one("vpc-", 3), r.IntN(4) > 0, r.IntN(4) > 0)
+	case 30:
+		name := []string{"example.com", "www.example.com"}[r.IntN(2)]
+		return aZone(one("Z", 3), name, r.IntN(2), []string{one("vpc-", 3), one("vpc-", 3)}[:r.IntN(3)]...)
+	case 31, 32:
+		return randomRecord(r)
 	case 0:
 		return aVPC(one("vpc-", 3))
 	case 1:
@@ -204,6 +213,19 @@ func randomPut(r *rand.Rand) Change {
 		return aSubnet(one("subnet-", 2), one("vpc-", 3), one("acl-", 3))
 	}
 	return aTarget(one("tg-", 3), one("i-", 3), int32(80+r.IntN(2)))
+}
+
+// randomRecord is a record set of a small zone.
+func randomRecord(r *rand.Rand) Change {
+	one := func(of ...string) string { return of[r.IntN(len(of))] }
+	zone, name := one("Z0", "Z1", "Z2"), one("example.com", "www.example.com", "*.example.com", "a.b.www.example.com")
+	switch r.IntN(4) {
+	case 0:
+		return aRecord(zone, name, "CNAME", one("example.com", "x.test"))
+	case 1:
+		return aRecord(zone, name, "A", one("→www.example.com", "192.0.2", "192.0.2.9"))
+	}
+	return aWeightedRecord(zone, name, "A", one("192.0.2.1", "192.0.2.2"), one("a", "b"), int64(r.IntN(3)))
 }
 
 // TestUnchangedIsShared holds what an Apply may not replace: everything that the change does not concern.

@@ -11,6 +11,7 @@ import (
 	"pergola/aws/acm"
 	"pergola/aws/ec2"
 	"pergola/aws/elbv2"
+	"pergola/aws/route53"
 	"pergola/lattice"
 )
 
@@ -206,6 +207,10 @@ func (c *Compiler) take(change Change) (err error) {
 		return c.takeBalancer(change, id)
 	case elbv2.KindTargetGroup:
 		return c.takeBalancerGroup(change, id)
+	case route53.KindHostedZone:
+		return c.takeZone(change, id)
+	case route53.KindRecordSet:
+		return c.takeRecordSet(change, owner, part)
 	default:
 		return c.callers.take(kind, id, change)
 	}

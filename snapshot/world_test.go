@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"pergola/aws/acm"
 	"pergola/aws/ec2"
 	"pergola/aws/elbv2"
+	"pergola/aws/route53"
 	"pergola/lattice"
 )
 
@@ -227,6 +229,38 @@ func aBalancerGroup(id string, instances ...string) Change {
 		g.Targets = append(g.Targets, elbv2.Target{ID: instance, Port: 8080})
 	}
 	return put("loadbalancertargetgroup/"+id, g)
+}
+
+// aZone is a hosted zone: a private one where it is given VPCs.
+func aZone(id, name string, second int, vpcs ...string) Change {
+	return put("hostedzone/"+id, route53.HostedZone{ID: id, Account: "111122223333", Name: route53.Name(name + "."),
+		Private: len(vpcs) > 0, VPCs: vpcs, Created: at(second).Time})
+}
+
+// aRecord is a record set of a zone with one value; a value that begins with an arrow is the name that it is an alias of.
+func aRecord(zone, name, typ, value string) Change {
+	return aWeightedRecord(zone, name, typ, value, "", 0)
+}
+
+func aWeightedRecord(zone, name, typ, value, identifier string, weight int64) Change {
+	parsed, err := route53.ParseName(name)
+	if err != nil {
+		panic(err)
+	}
+	r := route53.RecordSet{Zone: zone, Name: parsed, Type: typ, Identifier: identifier, TTL: 60, Values: []string{value}}
+	if identifier != "" {
+		r.Weight = &weight
+	}
+	if target, ok := strings.CutPrefix(value, "→"); ok {
+		r.Values, r.Alias = nil, &route53.Alias{Zone: zone, Name: route53.Name(target + ".")}
+	}
+	return put("recordset/"+r.Path(), r)
+}
+
+// aDNSVPC is a VPC whose resolver answers from private zones.
+func aDNSVPC(id string, support, hostnames bool) Change {
+	return put("vpc/"+id, ec2.VPC{ID: id, Account: "111122223333", CIDR: netip.MustParsePrefix("10.0.0.0/16"),
+		DNSSupport: support, DNSHostnames: hostnames})
 }
 
 // story is a VPC that is associated with a service network, in which a service answers that forwards to a group of

@@ -19,6 +19,12 @@ const (
 // Service is the name of the service in ARNs, in signatures and in IAM actions.
 const Service = "elasticloadbalancing"
 
+// HostedZone is the id of the hosted zone in which the names of load balancers are. It is made up.
+const HostedZone = "Z0PERGOLAELB"
+
+// DomainSuffix ends the name of every load balancer of a region.
+func DomainSuffix(region string) string { return region + ".elb.amazonaws.com" }
+
 // LoadBalancer is an internal Application Load Balancer.
 type LoadBalancer struct {
 	// ID is 16 hexadecimal digits, the end of the ARN.

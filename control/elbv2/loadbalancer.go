@@ -164,15 +164,12 @@ func dnsName(name, id, region string) string {
 	if err != nil {
 		panic(fmt.Sprintf("elbv2: %q is no id: %v", id, err)) // ids are made here
 	}
-	return fmt.Sprintf("internal-%s-%d.%s.elb.amazonaws.com", name, number, region)
+	return fmt.Sprintf("internal-%s-%d.%s", name, number, elbv2.DomainSuffix(region))
 }
-
-// hostedZone is the id of the zone in which the names of load balancers are. It is made up.
-const hostedZone = "Z0PERGOLAELB"
 
 func describeLoadBalancer(l *elbv2.LoadBalancer) elbv2.LoadBalancerDescription {
 	d := elbv2.LoadBalancerDescription{
-		ARN: l.ARN, DNSName: l.DNSName, HostedZoneID: hostedZone, Created: aws.Instant{Time: l.CreatedAt}, Name: l.Name,
+		ARN: l.ARN, DNSName: l.DNSName, HostedZoneID: elbv2.HostedZone, Created: aws.Instant{Time: l.CreatedAt}, Name: l.Name,
 		Scheme: "internal", VPCID: l.VPC, State: "provisioning", Type: "application",
 		SecurityGroups: l.SecurityGroups, IPAddressType: "ipv4",
 	}

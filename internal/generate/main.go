@@ -77,7 +77,8 @@ type service struct {
 var services = []service{
 	{"lattice", "lattice", "control"}, {"acm", "aws/acm", "control/acm"}, {"ec2", "aws/ec2", "control/ec2"},
 	{"elbv2", "aws/elbv2", "control/elbv2"}, {"iam", "aws/iam", "control/iam"}, {"lambda", "aws/lambda", "control/lambda"},
-	{"organizations", "aws/organizations", "control/organizations"}, {"sts", "aws/sts", "control/sts"},
+	{"organizations", "aws/organizations", "control/organizations"}, {"route53", "aws/route53", "control/route53"},
+	{"sts", "aws/sts", "control/sts"},
 }
 
 // model reads the model of a service.
