@@ -224,6 +224,8 @@ func ec2Table(c *controlec2.Control) []operation {
 		action("ModifySecurityGroupRules", c.ModifySecurityGroupRules),
 		action("UpdateSecurityGroupRuleDescriptionsIngress", c.UpdateSecurityGroupRuleDescriptionsIngress),
 		action("UpdateSecurityGroupRuleDescriptionsEgress", c.UpdateSecurityGroupRuleDescriptionsEgress),
+		action("ModifyInstanceAttribute", c.ModifyInstanceAttribute),
+		action("ModifyNetworkInterfaceAttribute", c.ModifyNetworkInterfaceAttribute),
 	}
 }
 

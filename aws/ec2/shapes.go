@@ -1088,3 +1088,15 @@ type RuleDescription struct {
 	Description string `query:"Description"`
 	ID          string `query:"SecurityGroupRuleId" check:"required"`
 }
+
+// ModifyInstanceAttributeRequest is the input of ModifyInstanceAttribute.
+type ModifyInstanceAttributeRequest struct {
+	InstanceID string   `query:"InstanceId" check:"required"`
+	Groups     []string `query:"GroupId"`
+}
+
+// ModifyNetworkInterfaceAttributeRequest is the input of ModifyNetworkInterfaceAttribute.
+type ModifyNetworkInterfaceAttributeRequest struct {
+	NetworkInterfaceID string   `query:"NetworkInterfaceId" check:"required"`
+	Groups             []string `query:"SecurityGroupId" check:"len=0..16"`
+}

@@ -174,10 +174,7 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	if err := isIn(l.Placement, subnet); err != nil {
 		return nil, err
 	}
-	if err := op.Quotas.Room(ec2.QuotaGroups, len(l.at.SecurityGroupIDs)); err != nil {
-		return nil, err
-	}
-	members, err := op.groupsOf(l, subnet.VPC)
+	members, err := op.groupsOf(l.at.SecurityGroupIDs, subnet.VPC, subnet.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -215,9 +212,11 @@ func (op *call) launch(l launch) (*ec2.RunInstancesResponse, error) {
 	return op.describeReservation(launched)
 }
 
-// groupsOf are the security groups that instances join: those asked for, or the VPC's default one.
-func (op *call) groupsOf(l launch, vpc string) ([]string, error) {
-	wanted := l.at.SecurityGroupIDs
+// groupsOf are the security groups that instances of a subnet join: those asked for, or the VPC's default one.
+func (op *call) groupsOf(wanted []string, vpc, subnet string) ([]string, error) {
+	if err := op.Quotas.Room(ec2.QuotaGroups, len(wanted)); err != nil {
+		return nil, err
+	}
 	if len(wanted) == 0 {
 		id, err := DefaultGroup(op.Tx, vpc)
 		if err != nil {
@@ -231,7 +230,7 @@ func (op *call) groupsOf(l launch, vpc string) ([]string, error) {
 			return nil, err
 		}
 		if group.VPC != vpc {
-			return nil, aws.Errorf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", id, l.at.SubnetID)
+			return nil, aws.Errorf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", id, subnet)
 		}
 	}
 	return wanted, nil
@@ -388,4 +387,43 @@ func (op *call) TerminateInstances(in *ec2.TerminateInstancesRequest) (*ec2.Term
 		return ec2.InstanceStateChange{ID: id, Current: instance.State().Describe(), Previous: before.Describe()}, err
 	})
 	return &ec2.TerminateInstancesResponse{Instances: changes}, err
+}
+
+// ModifyInstanceAttribute puts an instance into other security groups.
+func (op *call) ModifyInstanceAttribute(in *ec2.ModifyInstanceAttributeRequest) (*ec2.Done, error) {
+	instance, err := instances.find(op, in.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	return op.regroup(instance, in.Groups)
+}
+
+// ModifyNetworkInterfaceAttribute puts the instance that has an interface into other security groups.
+func (op *call) ModifyNetworkInterfaceAttribute(in *ec2.ModifyNetworkInterfaceAttributeRequest) (*ec2.Done, error) {
+	if err := op.May(op.arn("network-interface/"+in.NetworkInterfaceID), nil); err != nil {
+		return nil, err
+	}
+	own, err := instances.own(op)
+	if err != nil {
+		return nil, err
+	}
+	picked, err := interfaces.pick(own, []string{in.NetworkInterfaceID}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return op.regroup(picked[0], in.Groups)
+}
+
+// regroup puts an instance into other security groups.
+func (op *call) regroup(instance *ec2.Instance, wanted []string) (done *ec2.Done, err error) {
+	switch {
+	case instance.Deleting:
+		return nil, aws.Errorf("IncorrectInstanceState", "The instance %s is %s", instance.ID, instance.State())
+	case len(wanted) == 0:
+		return nil, aws.Errorf("MissingParameter", "The request must name a security group at least; it can change nothing else")
+	}
+	if instance.SecurityGroups, err = op.groupsOf(wanted, instance.VPC, instance.Subnet); err != nil {
+		return nil, err
+	}
+	return &ec2.Done{Return: true}, instances.Put(op.Call, instance)
 }

@@ -129,12 +129,18 @@ type servedOperations interface {
 	GetManagedPrefixListEntries(
 		in *ec2.GetPrefixListEntriesRequest,
 	) (*ec2.GetPrefixListEntriesResponse, error)
+	ModifyInstanceAttribute(
+		in *ec2.ModifyInstanceAttributeRequest,
+	) (*ec2.Done, error)
 	ModifyInstanceMetadataOptions(
 		in *ec2.ModifyMetadataOptionsRequest,
 	) (*ec2.ModifyMetadataOptionsResponse, error)
 	ModifyManagedPrefixList(
 		in *ec2.ModifyManagedPrefixListRequest,
 	) (*ec2.ManagedPrefixListResponse, error)
+	ModifyNetworkInterfaceAttribute(
+		in *ec2.ModifyNetworkInterfaceAttributeRequest,
+	) (*ec2.Done, error)
 	ModifySecurityGroupRules(
 		in *ec2.ModifySecurityGroupRulesRequest,
 	) (*ec2.Done, error)
@@ -530,6 +536,15 @@ func (c *Control) GetManagedPrefixListEntries(
 		(*call).GetManagedPrefixListEntries, in)
 }
 
+// ModifyInstanceAttribute puts an instance into other security groups.
+func (c *Control) ModifyInstanceAttribute(
+	ctx context.Context, caller iam.Caller, in *ec2.ModifyInstanceAttributeRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyInstanceAttribute"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyInstanceAttribute, in)
+}
+
 // ModifyInstanceMetadataOptions changes how an instance may ask for its metadata.
 func (c *Control) ModifyInstanceMetadataOptions(
 	ctx context.Context, caller iam.Caller, in *ec2.ModifyMetadataOptionsRequest,
@@ -547,6 +562,15 @@ func (c *Control) ModifyManagedPrefixList(
 	request := operation.Request{Caller: caller, Action: "ModifyManagedPrefixList"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).ModifyManagedPrefixList, in)
+}
+
+// ModifyNetworkInterfaceAttribute puts the instance that has an interface into other security groups.
+func (c *Control) ModifyNetworkInterfaceAttribute(
+	ctx context.Context, caller iam.Caller, in *ec2.ModifyNetworkInterfaceAttributeRequest,
+) (*ec2.Done, error) {
+	request := operation.Request{Caller: caller, Action: "ModifyNetworkInterfaceAttribute"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ModifyNetworkInterfaceAttribute, in)
 }
 
 // ModifySecurityGroupRules puts other permissions in the place of some rules of a group. Their peers stay of their

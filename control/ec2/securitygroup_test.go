@@ -339,3 +339,44 @@ func TestConditionKeysOfSecurityGroups(t *testing.T) {
 		w.caller = admin
 	}
 }
+
+// TestAnInstanceChangesItsGroups by itself and by its interface, and its groups are free then.
+func TestAnInstanceChangesItsGroups(t *testing.T) {
+	w := newWorld(t)
+	vpc := w.vpc("10.0.0.0/16")
+	subnet := w.subnet(vpc, "10.0.0.0/24")
+	other := w.vpc("10.9.0.0/16")
+	first, second, foreign := w.group(vpc, "first"), w.group(vpc, "second"), w.group(other, "foreign")
+	id := must(w, w.RunInstances, nouns.RunInstancesRequest{SubnetID: subnet}).Instances[0].ID
+	is := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, g := range w.describe(id).Groups {
+			got = append(got, g.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the instance is in %v, want %v", got, want)
+		}
+	}
+	must(w, w.ModifyInstanceAttribute, nouns.ModifyInstanceAttributeRequest{InstanceID: id, Groups: []string{first, second}})
+	is(first, second)
+	refused(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: first}, "DependencyViolation")
+	eni := w.describe(id).NetworkInterfaces[0].ID
+	must(w, w.ModifyNetworkInterfaceAttribute,
+		nouns.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceID: eni, Groups: []string{second}})
+	is(second)
+	must(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: first})
+	for code, in := range map[string]nouns.ModifyInstanceAttributeRequest{
+		"InvalidGroup.NotFound":      {InstanceID: id, Groups: []string{first}},
+		"InvalidParameter":           {InstanceID: id, Groups: []string{foreign}},
+		"MissingParameter":           {InstanceID: id},
+		"InvalidInstanceID.NotFound": {InstanceID: "i-0", Groups: []string{second}},
+		"SecurityGroupsPerInterfaceLimitExceeded": {InstanceID: id,
+			Groups: []string{second, second, second, second, second, second}},
+	} {
+		refused(w, w.ModifyInstanceAttribute, in, code)
+	}
+	refused(w, w.ModifyNetworkInterfaceAttribute, nouns.ModifyNetworkInterfaceAttributeRequest{NetworkInterfaceID: "eni-0",
+		Groups: []string{second}}, "InvalidNetworkInterfaceID.NotFound")
+	is(second)
+}
