@@ -28,6 +28,12 @@ var (
 	KindTarget                           = Kind{"target", "", "TARGET"}
 	KindServiceNetworkServiceAssociation = Kind{"servicenetworkserviceassociation", "snsa-", "SERVICE_NETWORK_SERVICE_ASSOCIATION"}
 	KindServiceNetworkVPCAssociation     = Kind{"servicenetworkvpcassociation", "snva-", "SERVICE_NETWORK_VPC_ASSOCIATION"}
+
+	KindResourceGateway                   = Kind{"resourcegateway", "rgw-", "RESOURCE_GATEWAY"}
+	KindResourceConfiguration             = Kind{"resourceconfiguration", "rcfg-", "RESOURCE_CONFIGURATION"}
+	KindServiceNetworkResourceAssociation = Kind{"servicenetworkresourceassociation", "snra-", "SERVICE_NETWORK_RESOURCE_ASSOCIATION"}
+	KindDomainVerification                = Kind{"domainverification", "dv-", "DOMAIN_VERIFICATION"}
+	KindResourceEndpointAssociation       = Kind{"resourceendpointassociation", "rea-", "RESOURCE_ENDPOINT_ASSOCIATION"}
 )
 
 // idDigits is the number of hexadecimal digits after an id's prefix. Hexadecimal satisfies each of the patterns that
