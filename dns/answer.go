@@ -2,6 +2,7 @@ package dns
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -58,13 +59,21 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 		return q.answerBalancer(dst, balancer), false
 	}
 	door, _ := vpc.DoorTo(text(&q.Name))
-	switch {
-	case door != nil:
+	if door != nil {
 		return q.answer(dst, s.authority(&q.Name), door.Entries), false
-	case s.isZone(&q.Name):
-		return q.deny(dst, dnsmessage.RCodeSuccess, &s.zone), false
-	case s.inZone(&q.Name):
-		return q.deny(dst, dnsmessage.RCodeNameError, &s.zone), false
+	}
+	reach, isPrivate := vpc.ReachNamed(text(&q.Name))
+	switch {
+	case reach != nil:
+		return q.answerAddress(dst, s.authority(&q.Name), reach.Address), false
+	case isPrivate:
+		return q.deny(dst, dnsmessage.RCodeNameError, &q.Name), false
+	}
+	switch own := s.ownZone(&q.Name); {
+	case own != nil && own.is(&q.Name):
+		return q.deny(dst, dnsmessage.RCodeSuccess, &own.name), false
+	case own != nil:
+		return q.deny(dst, dnsmessage.RCodeNameError, &own.name), false
 	case s.forward == nil:
 		return q.refuse(dst, dnsmessage.RCodeNameError), false
 	}
@@ -74,8 +83,8 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 // authority is the zone that a service's name is in. A custom domain name is a zone of its own, as we know nothing
 // of what is around it.
 func (s *Server) authority(name *dnsmessage.Name) *dnsmessage.Name {
-	if s.inZone(name) {
-		return &s.zone
+	if own := s.ownZone(name); own != nil {
+		return &own.name
 	}
 	return name
 }
@@ -164,6 +173,18 @@ func (q *question) answer(dst []byte, zone *dnsmessage.Name, entries []snapshot.
 			must(b.AAAAResource(record, dnsmessage.AAAAResource{AAAA: e.Address.As16()}))
 		}
 	}
+	return q.end(&b, dnsmessage.RCodeSuccess)
+}
+
+// answerAddress tells the one address of a name, of IPv4.
+func (q *question) answerAddress(dst []byte, zone *dnsmessage.Name, address netip.Addr) []byte {
+	if q.Type != dnsmessage.TypeA {
+		return q.deny(dst, dnsmessage.RCodeSuccess, zone)
+	}
+	b := q.begin(dst, dnsmessage.RCodeSuccess, true)
+	must(b.StartAnswers())
+	must(b.AResource(dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: ttl},
+		dnsmessage.AResource{A: address.As4()}))
 	return q.end(&b, dnsmessage.RCodeSuccess)
 }
 

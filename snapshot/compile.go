@@ -49,6 +49,7 @@ type Compiler struct {
 	// placements are the target groups in which an instance is registered, by instance id and target key.
 	placements map[string]map[string]*groupState
 	balancers  balancers
+	resources  resourceObjects
 	callers    *identityCompiler
 	faults     *faults
 
@@ -88,6 +89,7 @@ func NewCompiler(region string) *Compiler {
 		certificates:      map[string]*certificateState{},
 		placements:        map[string]map[string]*groupState{},
 		balancers:         newBalancers(),
+		resources:         newResourceObjects(),
 		callers:           newIdentityCompiler(),
 		faults:            newFaults(),
 		staleServices:     marks[serviceState]{},
@@ -106,7 +108,7 @@ func (c *Compiler) LogTo(log *slog.Logger) { c.faults.log = log }
 // is forgotten. The error is that of Compile, limited to what the changes brought about.
 //
 // Each step compiles what was marked, and marks what stands on it: target groups carry services, certificates carry
-// services and load balancers, services carry service networks, and these carry VPCs.
+// services and load balancers, services and resources carry service networks, and these carry VPCs.
 func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapshot, error) {
 	if reset {
 		log, step := c.faults.log, c.faults.step
@@ -130,6 +132,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 	c.compileCertificates()
 	c.current.LoadBalancers = c.compileBalancers(was.LoadBalancers)
 	c.compileServices()
+	c.compileResources()
 	c.compileNetworks()
 	c.current.VPCs = c.compileVPCs()
 	c.current.LeftOut = c.leftOut()

@@ -104,6 +104,9 @@ func checkForgets(t *testing.T, c *Compiler, objects map[string]Change) {
 		left++
 	}
 	left += len(c.certificates) + len(c.services) + len(c.networks) + len(c.groups) + len(c.vpcs) + len(c.serviceLinks) + len(c.vpcLinks) + len(c.instances) + len(c.placements)
+	left += len(c.resources.gateways) + len(c.resources.configurations) + len(c.resources.associations) +
+		len(c.resources.verifications) + len(c.resources.children) + len(c.resources.within) + len(c.resources.reached) +
+		len(c.resources.stale) + len(c.resources.staleGateways) + c.resources.compiled.Len()
 	left += len(c.balancers.objects) + len(c.balancers.groups) + len(c.balancers.stale)
 	if left != 0 || dump(t, c.current) != "revision 99\n" {
 		t.Errorf("%d things are left after all was deleted: %+v\n%s", left, c, dump(t, c.current))
@@ -137,7 +140,9 @@ func randomPut(r *rand.Rand) Change {
 	}
 	svc, l := one("svc-", 4), one("listener-", 2)
 	attached := []*lattice.AuthPolicy{nil, guarding("a"), guarding("b"), {Policy: "{}"}}[r.IntN(4)]
-	switch r.IntN(24) {
+	switch r.IntN(30) {
+	case 24, 25, 26, 27, 28, 29:
+		return randomResource(r)
 	case 0:
 		return aVPC(one("vpc-", 3))
 	case 1:

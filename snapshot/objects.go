@@ -196,6 +196,14 @@ func (c *Compiler) take(change Change) (err error) {
 		return c.takeBalancer(change, id)
 	case elbv2.KindTargetGroup:
 		return c.takeBalancerGroup(change, id)
+	case lattice.KindResourceGateway.Name:
+		return c.takeGateway(change, id)
+	case lattice.KindResourceConfiguration.Name:
+		return c.takeConfiguration(change, id)
+	case lattice.KindServiceNetworkResourceAssociation.Name:
+		return c.takeResourceLink(change, id)
+	case lattice.KindDomainVerification.Name:
+		return c.takeVerification(change, id)
 	default:
 		return c.callers.take(kind, id, change)
 	}
@@ -284,7 +292,7 @@ func (c *Compiler) takeVPCLink(change Change, id string) error {
 	if object != nil {
 		l := newLink(id, object.CreatedAt, served(object.Intent, object.Status), c.network(object.ServiceNetworkID),
 			c.vpc(object.VPCID))
-		l.door = Door{Key: change.Key, Entries: entriesOf(object.Address)}
+		l.door = Door{Key: change.Key, Entries: entriesOf(object.Address), PrivateDNS: privateDNSOf(object)}
 		l.network.vpcs.add(l)
 		l.member.links.add(l)
 		c.vpcLinks[id] = l

@@ -58,6 +58,8 @@ type VPC struct {
 	Doors []Door
 	// LoadBalancers are those in the VPC by their DNS names, in lower case and without a trailing dot.
 	LoadBalancers map[string]*LoadBalancer
+	// Gateways are the resource gateways in the VPC, ordered by id.
+	Gateways []*Gateway
 }
 
 // Instance is a place in a VPC where programs run.
@@ -78,6 +80,8 @@ type Network struct {
 	// Names holds every name by which a service of the network can be called: generated names and custom domain
 	// names, in lower case and without a trailing dot.
 	Names table.Table[*Service]
+
+	resources resources // see VPC.Reach
 }
 
 // Port is one port of a service network.
