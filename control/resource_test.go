@@ -10,6 +10,7 @@ import (
 
 	"pergola/addressing"
 	"pergola/aws/ec2"
+	"pergola/aws/iam"
 	control "pergola/control/ec2"
 	"pergola/lattice"
 	"pergola/store"
@@ -511,6 +512,55 @@ func TestResourcesCanBeTagged(t *testing.T) {
 		must(w.TagResource(w.ctx, w.caller, &lattice.TagResourceRequest{ResourceARN: arn, Tags: lattice.Tags{"team": "red"}}))
 		if tags := must(w.ListTagsForResource(w.ctx, w.caller, &lattice.ListTagsForResourceRequest{ResourceARN: arn})).Tags; tags["team"] != "red" {
 			t.Errorf("%s has the tags %v", arn, tags)
+		}
+	}
+}
+
+// TestConditionKeysOfResources allows operations only with the condition keys that their requests give.
+func TestConditionKeysOfResources(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	vpc, network := w.vpc("fleet"), w.network("retail")
+	resource := w.resource("database", w.gateway("way", vpc))
+	home := w.home(account)
+	members := w.securityGroup("members", vpc)
+	gateway := w.gateway("another", vpc)
+	w.settleNow()
+	for key, test := range map[string]struct {
+		operator, value string
+		call            func(iam.Caller) error
+	}{
+		"VpcId": {"StringEquals", vpc, func(c iam.Caller) error {
+			_, err := w.CreateResourceGateway(w.ctx, c, w.gatewayOf("third", vpc))
+			return err
+		}},
+		"SecurityGroupIds": {"ForAnyValue:StringEquals", members, func(c iam.Caller) error {
+			_, err := w.UpdateResourceGateway(w.ctx, c, &lattice.UpdateResourceGatewayRequest{ResourceGatewayIdentifier: gateway, SecurityGroupIDs: []string{members}})
+			return err
+		}},
+		"ResourceConfigurationArn": {"ArnEquals", home.ARN(lattice.KindResourceConfiguration, resource), func(c iam.Caller) error {
+			_, err := w.ListResourceEndpointAssociations(w.ctx, c, &lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource})
+			return err
+		}},
+		"ServiceNetworkArn": {"ArnEquals", home.ARN(lattice.KindServiceNetwork, network), func(c iam.Caller) error {
+			_, err := w.CreateServiceNetworkResourceAssociation(w.ctx, c, &lattice.CreateServiceNetworkResourceAssociationRequest{ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: resource})
+			return err
+		}},
+		"VpcEndpointId": {"StringEquals", "vpce-0123456789abcdef0", func(c iam.Caller) error {
+			_, err := w.ListResourceEndpointAssociations(w.ctx, c, &lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource, VPCEndpointID: "vpce-0123456789abcdef0"})
+			return err
+		}},
+		"DomainName": {"StringEquals", "example.com", func(c iam.Caller) error {
+			_, err := w.StartDomainVerification(w.ctx, c, &lattice.StartDomainVerificationRequest{DomainName: "example.com"})
+			return err
+		}},
+	} {
+		when := func(value string) iam.Caller {
+			return w.only(`{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"},{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{"` + test.operator + `":{"vpc-lattice:` + key + `":"` + value + `"}}}`)
+		}
+		refused(t, test.call(when("arn:aws:other:::other")), lattice.AccessDenied, "is not authorized to perform: vpc-lattice:")
+		if err := test.call(when(test.value)); err != nil {
+			t.Errorf("%s: %v", key, err)
 		}
 	}
 }

@@ -28,7 +28,6 @@ func (op *call) CreateResourceGateway(
 		return nil, err
 	}
 	op.Set("vpc-lattice:VpcId", in.VPCIdentifier)
-	op.Set("vpc-lattice:SecurityGroupIds", in.SecurityGroupIDs...)
 	gateway, err := resourceGateways.create(op, order{request: in, token: in.ClientToken, tags: in.Tags},
 		func() (*lattice.ResourceGateway, error) { return op.newGateway(in) })
 	if err != nil {

@@ -3,7 +3,6 @@ package control
 import (
 	"errors"
 
-	"pergola/control/authority"
 	"pergola/control/resource"
 	"pergola/lattice"
 	"pergola/store"
@@ -17,7 +16,6 @@ var (
 		Progress: func(v *lattice.ResourceGateway) resource.Progress {
 			return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
 		},
-		Keys: func(k authority.Keys, v *lattice.ResourceGateway) { k.Set("vpc-lattice:VpcId", v.VPCID) },
 		Holds: func(v *lattice.ResourceGateway) []resource.Hold {
 			account := nameClaim(lattice.AccountOf(v.ARN), lattice.KindResourceGateway, v.Name)
 			return append([]resource.Hold{
@@ -45,17 +43,12 @@ var (
 			Progress: func(v *lattice.ServiceNetworkResourceAssociation) resource.Progress {
 				return resource.Progress{Status: &v.Status, Failure: &v.Failure, Intent: &v.Intent}
 			},
-			Keys: func(k authority.Keys, v *lattice.ServiceNetworkResourceAssociation) {
-				k.Set("vpc-lattice:ResourceConfigurationArn", v.ResourceConfigurationARN)
-				k.Set("vpc-lattice:ServiceNetworkArn", v.ServiceNetworkARN)
-			},
 			Holds: holdsOfResourceAssociation,
 		})
 	domainVerifications = newNoun(lattice.KindDomainVerification, resource.Definition[lattice.DomainVerification]{
 		Head: func(v *lattice.DomainVerification) resource.Head {
 			return resource.Head{Path: v.ID, ARN: v.ARN, Tags: tagsOf(&v.Tags), Token: v.ClientToken}
 		},
-		Keys: func(k authority.Keys, v *lattice.DomainVerification) { k.Set("vpc-lattice:DomainName", v.DomainName) },
 		Holds: func(v *lattice.DomainVerification) []resource.Hold {
 			kind := lattice.KindDomainVerification
 			set := nameClaim(lattice.AccountOf(v.ARN), kind, "")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pergola/control/operation"
@@ -51,9 +52,11 @@ type looked struct {
 // then ever less often, for three days. It returns an error when the store is closed.
 func (c *Control) Verify(ctx context.Context) error {
 	running, end := context.WithCancelCause(ctx)
-	defer end(nil)
 	batches := make(chan store.Batch)
-	go func() {
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer end(nil)
+	following.Go(func() {
 		prefix := "object/" + lattice.KindDomainVerification.Name + "/"
 		end(c.Store.Follow(running, prefix, func(batch store.Batch) error {
 			select {
@@ -62,7 +65,7 @@ func (c *Control) Verify(ctx context.Context) error {
 			}
 			return nil
 		}))
-	}()
+	})
 	v := newVerifier(c.names, c.Config, c.writeLooked)
 	v.run(running, batches)
 	if ctx.Err() != nil {
