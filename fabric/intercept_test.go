@@ -77,6 +77,41 @@ func TestIntercept(t *testing.T) {
 	})
 }
 
+// TestInterceptedPacketsAreFilteredByTheirOwnPorts lets a group of the client, and one of the door, decide about the ports
+// of a resource.
+func TestInterceptedPacketsAreFilteredByTheirOwnPorts(t *testing.T) {
+	each(t, func(t *testing.T, f *Fabric) {
+		l, err := f.Intercept(t.Context(), "vpc-a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell(t, l, "vpc-a")
+		filtered := testVPC("vpc-a")
+		filtered.Filter = &packetfilter.Filter{
+			Groups: []*packetfilter.Group{
+				{ID: clients, Rules: []packetfilter.Rule{rule(true, "129.224.0.0/17", 5432), rule(true, "129.224.3.4/32", 5433)}},
+				{ID: entrants, Rules: []packetfilter.Rule{rule(false, "10.20.0.0/16", 5432), rule(false, "10.20.0.0/16", 5434)}},
+			},
+			Interfaces: []packetfilter.Interface{{ID: "i-1", Addresses: []netip.Addr{netip.MustParseAddr("10.20.1.10")},
+				Groups: []string{clients}}},
+			Doors: []packetfilter.Door{{ID: "snva-1", Addresses: []netip.Addr{netip.MustParseAddr("129.224.3.4")},
+				Groups: []string{entrants}}},
+		}
+		apply(t, f, filtered, testVPC("vpc-b"))
+		if got, want := ask(t, f, oneA, "", "129.224.3.4:5432"), "vpc-a 129.224.3.4:5432 from 10.20.1.10"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		for _, remote := range []string{"129.224.3.4:5433", "129.224.3.4:5434"} { // one group lets each pass, not both
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			conn, err := f.Dial(ctx, oneA, netip.Addr{}, netip.MustParseAddrPort(remote))
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v, %v", remote, conn, err)
+			}
+		}
+	})
+}
+
 // TestInterceptAgain closes the listener and opens another.
 func TestInterceptAgain(t *testing.T) {
 	each(t, func(t *testing.T, f *Fabric) {
