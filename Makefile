@@ -40,6 +40,7 @@ FUZZ = \
 	dataplane/http2:FuzzFrames \
 	dataplane/http2:FuzzServer \
 	dataplane/proxy:FuzzSmuggling \
+	dns:FuzzAddressesIn \
 	dns:FuzzAnswer \
 	dns:FuzzParseResolvConf \
 	dns:FuzzReadFrame \

@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"aws/route53":       {"aws", "lattice"},
 	"aws/sts":           {"aws…", "lattice"},
 
-	"control": {"lattice", "addressing", "aws…", "certificate", "control/authority", "control/operation",
+	"control": {"lattice", "addressing", "aws…", "certificate", "control/authority", "control/ec2", "control/operation",
 		"control/resource",
 		"control/ownership",
 		"control/settling", "policy", "store"},

@@ -37,7 +37,8 @@ const (
 var LinkLocal = netip.MustParsePrefix("169.254.0.0/16")
 
 // special are the ranges that no host gives to a network (RFC 6890 section 2.2.2, RFC 5771): this network, the host
-// itself, the link, multicast, and what is reserved, with the broadcast address.
+// itself, the link, multicast, and what is reserved, with the broadcast address; and the one in which every VPC has
+// resources.
 var special = []struct {
 	block netip.Prefix
 	is    string
@@ -45,6 +46,7 @@ var special = []struct {
 	{netip.MustParsePrefix("0.0.0.0/8"), "this network"},
 	{netip.MustParsePrefix("127.0.0.0/8"), "the host itself"},
 	{LinkLocal, "the link"},
+	{Resources, "resources of VPC Lattice"},
 	{netip.MustParsePrefix("224.0.0.0/4"), "multicast"},
 	{netip.MustParsePrefix("240.0.0.0/4"), "future use"},
 }

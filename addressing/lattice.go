@@ -3,7 +3,7 @@ package addressing
 import "net/netip"
 
 // The addresses that VPC Lattice has in every VPC (user guide, "Connectivity"): those of service networks, and their
-// IPv6 form. Resource configurations have theirs out of 129.224.0.0/17.
+// IPv6 form.
 var (
 	ServiceNetworks  = netip.MustParsePrefix("169.254.171.0/24")
 	ServiceNetworks6 = netip.MustParsePrefix("fd00:ec2:80::/64")
@@ -41,3 +41,11 @@ func Spelled(a netip.Addr) netip.Addr {
 	six := a.As16()
 	return netip.AddrFrom4([4]byte(six[12:]))
 }
+
+// Resources are the addresses of resources, one of each in every VPC that has it by an association, and FirstResource and
+// LastResource bound those that are given. No two ranges of VPC Lattice agree in their last two bytes.
+var (
+	Resources     = netip.MustParsePrefix("129.224.0.0/17")
+	FirstResource = Nth(Resources, 1)
+	LastResource  = Nth(Resources, Size(Resources)-2)
+)

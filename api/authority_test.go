@@ -39,6 +39,9 @@ var plausible = map[string]any{
 	"Policy":        `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`,
 	"Rules":         []lattice.RuleUpdate{{RuleIdentifier: "rule-0123456789abcdef0", Priority: 3}},
 
+	"ResourceGatewayIdentifier": "rgw-0123456789abcdef0", "ResourceConfigurationIdentifier": "rcfg-0123456789abcdef0",
+	"DomainVerificationIdentifier": "dv-0123456789abcdef0", "DomainName": "www.example.com",
+
 	"CertificateARN": "arn:aws:acm:us-west-2:100000000001:certificate/1",
 
 	"CIDRBlock": "10.0.0.0/16", "VPCID": "vpc-0123456789abcdef0", "SubnetID": "subnet-0123456789abcdef0", "GroupID": "sg-0123456789abcdef0",

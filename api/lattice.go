@@ -9,5 +9,8 @@ func latticeOperations(c *control.Control) []operation {
 		"CreateServiceNetworkServiceAssociation", "DeleteServiceNetworkServiceAssociation",
 		"CreateServiceNetworkVpcAssociation", "UpdateServiceNetworkVpcAssociation",
 		"DeleteServiceNetworkVpcAssociation",
+		"CreateResourceGateway", "UpdateResourceGateway", "DeleteResourceGateway",
+		"CreateResourceConfiguration", "UpdateResourceConfiguration",
+		"CreateServiceNetworkResourceAssociation", "DeleteServiceNetworkResourceAssociation",
 	)
 }

@@ -95,6 +95,10 @@ func (p plane) estate(t *testing.T) map[string]any {
 		Match: plausible["Match"].(lattice.RuleMatch), Action: plausible["Action"].(lattice.RuleAction),
 	}).ID
 	values["ServiceNetworkIdentifier"], values["ServiceIdentifier"], values["ListenerIdentifier"], values["RuleIdentifier"] = network, service.ID, listener, forwarding
+	gateway := made(t, l.CreateResourceGateway, lattice.CreateResourceGatewayRequest{Name: "way", VPCIdentifier: vpc, SubnetIDs: []string{subnet}}).ID
+	verification := made(t, l.StartDomainVerification, lattice.StartDomainVerificationRequest{DomainName: "example.com"}).ID
+	resource := made(t, l.CreateResourceConfiguration, lattice.CreateResourceConfigurationRequest{Name: "db", Type: lattice.ResourceGroup, ResourceGatewayIdentifier: gateway}).ID
+	values["ResourceGatewayIdentifier"], values["DomainVerificationIdentifier"], values["ResourceConfigurationIdentifier"] = gateway, verification, resource
 	values["ResourceIdentifier"], values["ResourceARN"] = service.ID, service.ARN
 	values["Rules"] = []lattice.RuleUpdate{{RuleIdentifier: forwarding, Priority: 3}}
 	return values
@@ -144,6 +148,14 @@ func special(service, op string, values map[string]any) map[string]any {
 		of["Name"] = "ada"
 	case strings.HasSuffix(op, "VpcAssociation"):
 		of["Identifier"] = "snva-0123456789abcdef0"
+	case strings.HasSuffix(op, "NetworkResourceAssociation"):
+		of["Identifier"] = "snra-0123456789abcdef0"
+	case op == "DeleteResourceEndpointAssociation":
+		of["Identifier"] = "rea-0123456789abcdef0"
+	case op == "CreateResourceGateway":
+		of["SubnetIDs"] = []string{values["subnet"].(string)}
+	case op == "CreateResourceConfiguration":
+		of["Type"], of["GroupDomain"], of["Protocol"] = lattice.ResourceGroup, "db.example.com", lattice.ResourceTCP
 	case op == "CreateTargetGroup":
 		of["Config"] = &lattice.TargetGroupConfig{VPCIdentifier: values["VPCIdentifier"].(string)}
 	case service == "elasticloadbalancing" && strings.Contains(op, "Listener"):
@@ -245,7 +257,7 @@ func (p plane) needed(t *testing.T, action string, call func() error) (needed []
 
 // ids are the parts of ids that differ from run to run.
 var ids = regexp.MustCompile(
-	`\b(svc|sn|snsa|snva|listener|rule|tg|vpc|subnet|sgr|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b|\b([ZC])[0-9A-V]{24}\b`)
+	`\b(svc|sn|snsa|snva|snra|rgw|rcfg|rea|dv|listener|rule|tg|vpc|subnet|sgr|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b|\b([ZC])[0-9A-V]{24}\b`)
 
 func tell(name string, needed []permission) string {
 	text := name + "\n"

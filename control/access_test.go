@@ -11,7 +11,9 @@ import (
 )
 
 // ownOnly are the operations that name nothing which could be another account's.
-var ownOnly = []string{"CreateService", "CreateServiceNetwork", "ListServiceNetworks", "ListServices", "ListTargetGroups"}
+var ownOnly = []string{"CreateService", "CreateServiceNetwork", "ListServiceNetworks", "ListServices", "ListTargetGroups",
+	"ListResourceGateways", "ListResourceConfigurations", "StartDomainVerification", "ListDomainVerifications",
+	"DeleteResourceEndpointAssociation"}
 
 // operations are the methods of Control that carry out operations, by name.
 func operations(c *Control) map[string]reflect.Value {
@@ -33,12 +35,17 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 	listener := w.listener(service, "web", 80, answer404)
 	rule := w.rule(service, listener, "get", 1, answer404)
 	ofService, ofVPC := w.associate(network, service), w.associateVPC(network, vpc)
+	gateway := w.gateway("way", vpc)
+	resource, verification := w.resource("database", gateway), w.verification("example.com")
+	ofResource := w.associateResource(network, resource)
 	w.settleNow()
 	home := w.home(account)
 	byID := map[string]any{
 		"ServiceNetworkIdentifier": network, "ServiceIdentifier": service, "ListenerIdentifier": listener,
 		"RuleIdentifier": rule, "TargetGroupIdentifier": group, "VPCIdentifier": vpc,
 		"ResourceARN": home.ARN(lattice.KindServiceNetwork, network), "ResourceIdentifier": service, "Policy": authenticated,
+		"ResourceGatewayIdentifier": gateway, "ResourceConfigurationIdentifier": resource,
+		"DomainVerificationIdentifier": verification, "SubnetIDs": []string{id("subnet-", "fleet")}, "GroupDomain": "example.com",
 
 		"Name": "theirs", "Priority": int32(2), "Type": lattice.TargetIP, "Config": &lattice.TargetGroupConfig{VPCIdentifier: vpc},
 		"DefaultAction": answer404, "Action": answer404, "Match": get, "SecurityGroupIDs": []string{id("sg-", "any")},
@@ -50,6 +57,10 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 		"ServiceIdentifier":        home.ARN(lattice.KindService, service),
 		"TargetGroupIdentifier":    home.ARN(lattice.KindTargetGroup, group),
 		"ResourceIdentifier":       home.ARN(lattice.KindServiceNetwork, network),
+
+		"ResourceGatewayIdentifier":       home.ARN(lattice.KindResourceGateway, gateway),
+		"ResourceConfigurationIdentifier": home.ARN(lattice.KindResourceConfiguration, resource),
+		"DomainVerificationIdentifier":    home.ARN(lattice.KindDomainVerification, verification),
 	})
 	w.caller = callerOf(other)
 	called := 0
@@ -63,8 +74,11 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 			fill(in.Elem(), members)
 			if identifier := in.Elem().FieldByName("Identifier"); identifier.IsValid() {
 				identifier.SetString(ofVPC)
-				if strings.Contains(name, "ServiceNetworkServiceAssociation") {
+				switch {
+				case strings.Contains(name, "ServiceNetworkServiceAssociation"):
 					identifier.SetString(ofService)
+				case strings.Contains(name, "ServiceNetworkResourceAssociation"):
+					identifier.SetString(ofResource)
 				}
 			}
 			out := operation.Call([]reflect.Value{reflect.ValueOf(w.ctx), reflect.ValueOf(w.caller), in})
@@ -85,6 +99,8 @@ func fill(in reflect.Value, members map[string]any) {
 		field, value := in.FieldByName(name), reflect.ValueOf(member)
 		switch {
 		case !field.IsValid():
+		case name == "Type" && field.Kind() == reflect.String && field.Type() != value.Type():
+			field.SetString(lattice.ResourceGroup)
 		case field.Type() == value.Type():
 			field.Set(value)
 		case field.Type() == reflect.PointerTo(value.Type()):
@@ -122,6 +138,9 @@ func TestUnknownResourcesAreNotFound(t *testing.T) {
 		"RuleIdentifier": id("rule-", "none"), "TargetGroupIdentifier": id("tg-", "none"), "VPCIdentifier": id("vpc-", "none"),
 		"Identifier": id("snsa-", "none"), "ResourceARN": w.home(account).ARN(lattice.KindService, id("svc-", "none")),
 		"ResourceIdentifier": id("svc-", "none"), "Policy": authenticated,
+		"ResourceGatewayIdentifier": id("rgw-", "none"), "ResourceConfigurationIdentifier": id("rcfg-", "none"),
+		"DomainVerificationIdentifier": id("dv-", "none"), "SubnetIDs": []string{id("subnet-", "none")},
+		"GroupDomain": "example.com",
 
 		"Name": "mine", "Type": lattice.TargetIP, "Config": &lattice.TargetGroupConfig{VPCIdentifier: id("vpc-", "none")},
 		"DefaultAction": answer404, "Action": answer404, "Match": get, "SecurityGroupIDs": []string{id("sg-", "none")},

@@ -142,7 +142,7 @@ func TestRefusedVPCAssociations(t *testing.T) {
 		"a group twice":           {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, SecurityGroupIDs: []string{good, good}}, lattice.Validation, "twice"},
 		"options without DNS":     {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, DNSOptions: &lattice.DNSOptions{}}, lattice.Validation, "private DNS"},
 		"domains without need":    {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, PrivateDNSEnabled: new(true), DNSOptions: &lattice.DNSOptions{PrivateDNSSpecifiedDomains: []string{"a.b"}}}, lattice.Validation, "privateDnsSpecifiedDomains"},
-		"domains that are needed": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, PrivateDNSEnabled: new(true), DNSOptions: &lattice.DNSOptions{PrivateDNSPreference: preferSpecified}}, lattice.Validation, "privateDnsSpecifiedDomains"},
+		"domains that are needed": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, PrivateDNSEnabled: new(true), DNSOptions: &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferSpecified}}, lattice.Validation, "privateDnsSpecifiedDomains"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			_, err := w.CreateServiceNetworkVPCAssociation(w.ctx, w.caller, &test.in)
@@ -157,7 +157,7 @@ func TestPrivateDNS(t *testing.T) {
 	association := must(w.CreateServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkVPCAssociationRequest{
 		ServiceNetworkIdentifier: w.network("retail"), VPCIdentifier: w.vpc("clients"), PrivateDNSEnabled: new(true),
 	}))
-	if association.DNSOptions.PrivateDNSPreference != preferVerified {
+	if association.DNSOptions.PrivateDNSPreference != lattice.PreferVerified {
 		t.Errorf("created %+v", association.DNSOptions)
 	}
 	update := func(in lattice.UpdateServiceNetworkVPCAssociationRequest) *lattice.UpdateServiceNetworkVPCAssociationResponse {
@@ -165,11 +165,11 @@ func TestPrivateDNS(t *testing.T) {
 		in.Identifier = association.ID
 		return must(w.UpdateServiceNetworkVPCAssociation(w.ctx, w.caller, &in))
 	}
-	specified := &lattice.DNSOptions{PrivateDNSPreference: preferSpecified, PrivateDNSSpecifiedDomains: []string{"*.example.com"}}
-	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{DNSOptions: specified}); got.DNSOptions.PrivateDNSPreference != preferSpecified {
+	specified := &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferSpecified, PrivateDNSSpecifiedDomains: []string{"*.example.com"}}
+	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{DNSOptions: specified}); got.DNSOptions.PrivateDNSPreference != lattice.PreferSpecified {
 		t.Errorf("updated %+v", got.DNSOptions)
 	}
-	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{PrivateDNSEnabled: new(true)}); got.DNSOptions.PrivateDNSPreference != preferSpecified {
+	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{PrivateDNSEnabled: new(true)}); got.DNSOptions.PrivateDNSPreference != lattice.PreferSpecified {
 		t.Errorf("what is not given must stay: %+v", got.DNSOptions)
 	}
 	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{PrivateDNSEnabled: new(false)}); *got.PrivateDNSEnabled || got.DNSOptions != nil {

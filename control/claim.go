@@ -24,6 +24,13 @@ import (
 //	VPC/association               the one association of a VPC
 //	VPC/address/ADDRESS           an address in a VPC at which a service network is reached
 //	BALANCER/group/GROUP          a target group that a load balancer is in
+//	VPC/gateway/GATEWAY           a resource gateway in a VPC
+//	GATEWAY/TYPE/CONFIGURATION    a resource configuration behind a gateway, by its type
+//	GROUP/child/CONFIGURATION     a child of a group of resources
+//	NETWORK/resource/CONFIGURATION  an association with a resource, seen from the network
+//	CONFIGURATION/network/NETWORK   the same association, seen from the resource
+//	ACCOUNT/domainverification/DOMAIN  the verification of a domain
+//	resource-address/ADDRESS      the address of a resource, in the whole deployment
 //
 // Since the keys with a common prefix are a set, they are also what quotas count and what says that an object is
 // referred to and cannot be deleted.
@@ -64,6 +71,24 @@ func vpcClaim(vpc string) string { return vpc + "/association" }
 func addressClaim(vpc, address string) string { return vpc + "/address/" + address }
 
 func balancerGroupClaim(balancer, group string) string { return balancer + "/group/" + group }
+
+func vpcGatewayClaim(vpc, gateway string) string { return vpc + "/gateway/" + gateway }
+
+func gatewayConfigurationClaim(gateway, kind, configuration string) string {
+	return gateway + "/" + kind + "/" + configuration
+}
+
+func groupChildClaim(group, child string) string { return group + "/child/" + child }
+
+func networkResourceClaim(network, configuration string) string {
+	return network + "/resource/" + configuration
+}
+
+func resourceNetworkClaim(configuration, network string) string {
+	return configuration + "/network/" + network
+}
+
+func resourceAddressClaim(address string) string { return "resource-address/" + address }
 
 // nameTaken says that another object of the kind has the name.
 func nameTaken(k lattice.Kind, name string) func(string) error {

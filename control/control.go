@@ -23,6 +23,7 @@ package control
 
 import (
 	"errors"
+	"net"
 	"time"
 
 	"pergola/control/authority"
@@ -40,6 +41,8 @@ type Config struct {
 	// ForeignFunctions says that the data plane also reaches Lambda functions that this deployment does not have, so that
 	// they can be targets.
 	ForeignFunctions bool
+	// Names knows the TXT records that prove domains; nil is the resolvers of the host.
+	Names Names
 }
 
 // Control carries out operations. Its methods may be called from any goroutine, and several processes may have one
@@ -47,18 +50,23 @@ type Config struct {
 type Control struct {
 	*operation.Service[*call]
 	foreignFunctions bool
+	names            Names
 }
 
 // New makes a control plane. Its statuses move only while they are settled, here or in another process.
 func New(cfg Config) *Control {
-	c := &Control{foreignFunctions: cfg.ForeignFunctions}
+	c := &Control{foreignFunctions: cfg.ForeignFunctions, names: cfg.Names}
+	if c.names == nil {
+		c.names = net.DefaultResolver
+	}
 	c.Service = operation.New(cfg.Config, operation.Description[*call]{
 		Name:    "vpc-lattice",
 		Begin:   func(of *operation.Call) (*call, error) { return &call{of, c}, nil },
 		Explain: explain,
 		Complete: []ownership.Step{serviceNetworks.Complete(nil), services.Complete(nil),
 			targetGroups.Complete(nil), serviceAssociations.Complete(nil), vpcAssociations.Complete(nil),
-			completeAddresses},
+			completeAddresses, resourceGateways.Complete(nil), resourceConfigurations.Complete(nil),
+			resourceAssociations.Complete(nil), domainVerifications.Complete(nil)},
 	})
 	return c
 }

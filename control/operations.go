@@ -18,6 +18,12 @@ type servedOperations interface {
 	CreateListener(
 		in *lattice.CreateListenerRequest,
 	) (*lattice.CreateListenerResponse, error)
+	CreateResourceConfiguration(
+		in *lattice.CreateResourceConfigurationRequest,
+	) (*lattice.CreateResourceConfigurationResponse, error)
+	CreateResourceGateway(
+		in *lattice.CreateResourceGatewayRequest,
+	) (*lattice.CreateResourceGatewayResponse, error)
 	CreateRule(
 		in *lattice.CreateRuleRequest,
 	) (*lattice.CreateRuleResponse, error)
@@ -27,6 +33,9 @@ type servedOperations interface {
 	CreateServiceNetwork(
 		in *lattice.CreateServiceNetworkRequest,
 	) (*lattice.CreateServiceNetworkResponse, error)
+	CreateServiceNetworkResourceAssociation(
+		in *lattice.CreateServiceNetworkResourceAssociationRequest,
+	) (*lattice.CreateServiceNetworkResourceAssociationResponse, error)
 	CreateServiceNetworkServiceAssociation(
 		in *lattice.CreateServiceNetworkServiceAssociationRequest,
 	) (*lattice.CreateServiceNetworkServiceAssociationResponse, error)
@@ -39,9 +48,21 @@ type servedOperations interface {
 	DeleteAuthPolicy(
 		in *lattice.DeleteAuthPolicyRequest,
 	) (*lattice.Empty, error)
+	DeleteDomainVerification(
+		in *lattice.DeleteDomainVerificationRequest,
+	) (*lattice.Empty, error)
 	DeleteListener(
 		in *lattice.DeleteListenerRequest,
 	) (*lattice.Empty, error)
+	DeleteResourceConfiguration(
+		in *lattice.DeleteResourceConfigurationRequest,
+	) (*lattice.Empty, error)
+	DeleteResourceEndpointAssociation(
+		in *lattice.DeleteResourceEndpointAssociationRequest,
+	) (*lattice.DeleteResourceEndpointAssociationResponse, error)
+	DeleteResourceGateway(
+		in *lattice.DeleteResourceGatewayRequest,
+	) (*lattice.DeleteResourceGatewayResponse, error)
 	DeleteRule(
 		in *lattice.DeleteRuleRequest,
 	) (*lattice.Empty, error)
@@ -51,6 +72,9 @@ type servedOperations interface {
 	DeleteServiceNetwork(
 		in *lattice.DeleteServiceNetworkRequest,
 	) (*lattice.Empty, error)
+	DeleteServiceNetworkResourceAssociation(
+		in *lattice.DeleteServiceNetworkResourceAssociationRequest,
+	) (*lattice.DeleteServiceNetworkResourceAssociationResponse, error)
 	DeleteServiceNetworkServiceAssociation(
 		in *lattice.DeleteServiceNetworkServiceAssociationRequest,
 	) (*lattice.DeleteServiceNetworkServiceAssociationResponse, error)
@@ -66,9 +90,18 @@ type servedOperations interface {
 	GetAuthPolicy(
 		in *lattice.GetAuthPolicyRequest,
 	) (*lattice.GetAuthPolicyResponse, error)
+	GetDomainVerification(
+		in *lattice.GetDomainVerificationRequest,
+	) (*lattice.GetDomainVerificationResponse, error)
 	GetListener(
 		in *lattice.GetListenerRequest,
 	) (*lattice.GetListenerResponse, error)
+	GetResourceConfiguration(
+		in *lattice.GetResourceConfigurationRequest,
+	) (*lattice.GetResourceConfigurationResponse, error)
+	GetResourceGateway(
+		in *lattice.GetResourceGatewayRequest,
+	) (*lattice.GetResourceGatewayResponse, error)
 	GetRule(
 		in *lattice.GetRuleRequest,
 	) (*lattice.GetRuleResponse, error)
@@ -78,6 +111,9 @@ type servedOperations interface {
 	GetServiceNetwork(
 		in *lattice.GetServiceNetworkRequest,
 	) (*lattice.GetServiceNetworkResponse, error)
+	GetServiceNetworkResourceAssociation(
+		in *lattice.GetServiceNetworkResourceAssociationRequest,
+	) (*lattice.GetServiceNetworkResourceAssociationResponse, error)
 	GetServiceNetworkServiceAssociation(
 		in *lattice.GetServiceNetworkServiceAssociationRequest,
 	) (*lattice.GetServiceNetworkServiceAssociationResponse, error)
@@ -87,18 +123,36 @@ type servedOperations interface {
 	GetTargetGroup(
 		in *lattice.GetTargetGroupRequest,
 	) (*lattice.GetTargetGroupResponse, error)
+	ListDomainVerifications(
+		in *lattice.ListDomainVerificationsRequest,
+	) (*lattice.List[lattice.DomainVerificationSummary], error)
 	ListListeners(
 		in *lattice.ListListenersRequest,
 	) (*lattice.List[lattice.ListenerSummary], error)
+	ListResourceConfigurations(
+		in *lattice.ListResourceConfigurationsRequest,
+	) (*lattice.List[lattice.ResourceConfigurationSummary], error)
+	ListResourceEndpointAssociations(
+		in *lattice.ListResourceEndpointAssociationsRequest,
+	) (*lattice.List[lattice.ResourceEndpointAssociationSummary], error)
+	ListResourceGateways(
+		in *lattice.ListResourceGatewaysRequest,
+	) (*lattice.List[lattice.ResourceGatewaySummary], error)
 	ListRules(
 		in *lattice.ListRulesRequest,
 	) (*lattice.List[lattice.RuleSummary], error)
+	ListServiceNetworkResourceAssociations(
+		in *lattice.ListServiceNetworkResourceAssociationsRequest,
+	) (*lattice.List[lattice.ServiceNetworkResourceAssociationSummary], error)
 	ListServiceNetworkServiceAssociations(
 		in *lattice.ListServiceNetworkServiceAssociationsRequest,
 	) (*lattice.List[lattice.ServiceNetworkServiceAssociationSummary], error)
 	ListServiceNetworkVPCAssociations(
 		in *lattice.ListServiceNetworkVPCAssociationsRequest,
 	) (*lattice.List[lattice.ServiceNetworkVPCAssociationSummary], error)
+	ListServiceNetworkVPCEndpointAssociations(
+		in *lattice.ListServiceNetworkVPCEndpointAssociationsRequest,
+	) (*lattice.List[lattice.ServiceNetworkEndpointAssociation], error)
 	ListServiceNetworks(
 		in *lattice.ListServiceNetworksRequest,
 	) (*lattice.List[lattice.ServiceNetworkSummary], error)
@@ -120,6 +174,9 @@ type servedOperations interface {
 	RegisterTargets(
 		in *lattice.RegisterTargetsRequest,
 	) (*lattice.RegisterTargetsResponse, error)
+	StartDomainVerification(
+		in *lattice.StartDomainVerificationRequest,
+	) (*lattice.StartDomainVerificationResponse, error)
 	TagResource(
 		in *lattice.TagResourceRequest,
 	) (*lattice.Empty, error)
@@ -129,6 +186,12 @@ type servedOperations interface {
 	UpdateListener(
 		in *lattice.UpdateListenerRequest,
 	) (*lattice.UpdateListenerResponse, error)
+	UpdateResourceConfiguration(
+		in *lattice.UpdateResourceConfigurationRequest,
+	) (*lattice.UpdateResourceConfigurationResponse, error)
+	UpdateResourceGateway(
+		in *lattice.UpdateResourceGatewayRequest,
+	) (*lattice.UpdateResourceGatewayResponse, error)
 	UpdateRule(
 		in *lattice.UpdateRuleRequest,
 	) (*lattice.UpdateRuleResponse, error)
@@ -170,6 +233,25 @@ func (c *Control) CreateListener(
 		(*call).CreateListener, in)
 }
 
+// CreateResourceConfiguration makes a resource behind a gateway known, or a group for such resources. The gateway may
+// still be in creation.
+func (c *Control) CreateResourceConfiguration(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateResourceConfigurationRequest,
+) (*lattice.CreateResourceConfigurationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateResourceConfiguration"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateResourceConfiguration, in)
+}
+
+// CreateResourceGateway makes a gateway with an address in each of some subnets of a VPC.
+func (c *Control) CreateResourceGateway(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateResourceGatewayRequest,
+) (*lattice.CreateResourceGatewayResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateResourceGateway"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateResourceGateway, in)
+}
+
 // CreateRule adds a rule to a listener. Its name and its priority must be free in the listener.
 func (c *Control) CreateRule(
 	ctx context.Context, caller iam.Caller, in *lattice.CreateRuleRequest,
@@ -195,6 +277,16 @@ func (c *Control) CreateServiceNetwork(
 	request := operation.Request{Caller: caller, Action: "CreateServiceNetwork"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).CreateServiceNetwork, in)
+}
+
+// CreateServiceNetworkResourceAssociation makes a resource, or all resources of a group, reachable in a service network.
+// The resource may still be in creation.
+func (c *Control) CreateServiceNetworkResourceAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkResourceAssociationRequest,
+) (*lattice.CreateServiceNetworkResourceAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "CreateServiceNetworkResourceAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).CreateServiceNetworkResourceAssociation, in)
 }
 
 // CreateServiceNetworkServiceAssociation makes a service callable in a service network. The service may still be in
@@ -236,6 +328,16 @@ func (c *Control) DeleteAuthPolicy(
 		(*call).DeleteAuthPolicy, in)
 }
 
+// DeleteDomainVerification deletes a verification. The domains of resource configurations that have it are not verified
+// any more.
+func (c *Control) DeleteDomainVerification(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteDomainVerificationRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteDomainVerification"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteDomainVerification, in)
+}
+
 // DeleteListener deletes a listener with its rules.
 func (c *Control) DeleteListener(
 	ctx context.Context, caller iam.Caller, in *lattice.DeleteListenerRequest,
@@ -243,6 +345,35 @@ func (c *Control) DeleteListener(
 	request := operation.Request{Caller: caller, Action: "DeleteListener"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).DeleteListener, in)
+}
+
+// DeleteResourceConfiguration begins the deletion of a resource configuration that is in no service network any more,
+// and has no children.
+func (c *Control) DeleteResourceConfiguration(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteResourceConfigurationRequest,
+) (*lattice.Empty, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteResourceConfiguration"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteResourceConfiguration, in)
+}
+
+// DeleteResourceEndpointAssociation cuts the VPC endpoint of a consumer off a resource configuration. There is none yet
+// that could be cut off.
+func (c *Control) DeleteResourceEndpointAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteResourceEndpointAssociationRequest,
+) (*lattice.DeleteResourceEndpointAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteResourceEndpointAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteResourceEndpointAssociation, in)
+}
+
+// DeleteResourceGateway begins the deletion of a gateway behind which there are no resource configurations any more.
+func (c *Control) DeleteResourceGateway(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteResourceGatewayRequest,
+) (*lattice.DeleteResourceGatewayResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteResourceGateway"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteResourceGateway, in)
 }
 
 // DeleteRule deletes a rule that is not a default rule.
@@ -271,6 +402,15 @@ func (c *Control) DeleteServiceNetwork(
 	request := operation.Request{Caller: caller, Action: "DeleteServiceNetwork"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).DeleteServiceNetwork, in)
+}
+
+// DeleteServiceNetworkResourceAssociation begins the deletion of an association.
+func (c *Control) DeleteServiceNetworkResourceAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.DeleteServiceNetworkResourceAssociationRequest,
+) (*lattice.DeleteServiceNetworkResourceAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "DeleteServiceNetworkResourceAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).DeleteServiceNetworkResourceAssociation, in)
 }
 
 // DeleteServiceNetworkServiceAssociation begins the deletion of an association.
@@ -320,6 +460,15 @@ func (c *Control) GetAuthPolicy(
 		(*call).GetAuthPolicy, in)
 }
 
+// GetDomainVerification describes a verification.
+func (c *Control) GetDomainVerification(
+	ctx context.Context, caller iam.Caller, in *lattice.GetDomainVerificationRequest,
+) (*lattice.GetDomainVerificationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetDomainVerification"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetDomainVerification, in)
+}
+
 // GetListener describes a listener.
 func (c *Control) GetListener(
 	ctx context.Context, caller iam.Caller, in *lattice.GetListenerRequest,
@@ -327,6 +476,24 @@ func (c *Control) GetListener(
 	request := operation.Request{Caller: caller, Action: "GetListener"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).GetListener, in)
+}
+
+// GetResourceConfiguration describes a resource configuration.
+func (c *Control) GetResourceConfiguration(
+	ctx context.Context, caller iam.Caller, in *lattice.GetResourceConfigurationRequest,
+) (*lattice.GetResourceConfigurationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetResourceConfiguration"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetResourceConfiguration, in)
+}
+
+// GetResourceGateway describes a gateway.
+func (c *Control) GetResourceGateway(
+	ctx context.Context, caller iam.Caller, in *lattice.GetResourceGatewayRequest,
+) (*lattice.GetResourceGatewayResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetResourceGateway"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetResourceGateway, in)
 }
 
 // GetRule describes a rule, which may be a default rule.
@@ -356,6 +523,15 @@ func (c *Control) GetServiceNetwork(
 		(*call).GetServiceNetwork, in)
 }
 
+// GetServiceNetworkResourceAssociation describes an association.
+func (c *Control) GetServiceNetworkResourceAssociation(
+	ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkResourceAssociationRequest,
+) (*lattice.GetServiceNetworkResourceAssociationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "GetServiceNetworkResourceAssociation"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).GetServiceNetworkResourceAssociation, in)
+}
+
 // GetServiceNetworkServiceAssociation describes an association.
 func (c *Control) GetServiceNetworkServiceAssociation(
 	ctx context.Context, caller iam.Caller, in *lattice.GetServiceNetworkServiceAssociationRequest,
@@ -383,6 +559,15 @@ func (c *Control) GetTargetGroup(
 		(*call).GetTargetGroup, in)
 }
 
+// ListDomainVerifications lists the verifications of the account.
+func (c *Control) ListDomainVerifications(
+	ctx context.Context, caller iam.Caller, in *lattice.ListDomainVerificationsRequest,
+) (*lattice.List[lattice.DomainVerificationSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListDomainVerifications"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListDomainVerifications, in)
+}
+
 // ListListeners lists the listeners of a service.
 func (c *Control) ListListeners(
 	ctx context.Context, caller iam.Caller, in *lattice.ListListenersRequest,
@@ -392,6 +577,35 @@ func (c *Control) ListListeners(
 		(*call).ListListeners, in)
 }
 
+// ListResourceConfigurations lists the resource configurations of the account: all, or those behind a gateway, of a
+// group, or with a domain verification.
+func (c *Control) ListResourceConfigurations(
+	ctx context.Context, caller iam.Caller, in *lattice.ListResourceConfigurationsRequest,
+) (*lattice.List[lattice.ResourceConfigurationSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListResourceConfigurations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListResourceConfigurations, in)
+}
+
+// ListResourceEndpointAssociations lists the VPC endpoints that are associated with a resource configuration. There are
+// none: no VPC has endpoints yet.
+func (c *Control) ListResourceEndpointAssociations(
+	ctx context.Context, caller iam.Caller, in *lattice.ListResourceEndpointAssociationsRequest,
+) (*lattice.List[lattice.ResourceEndpointAssociationSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListResourceEndpointAssociations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListResourceEndpointAssociations, in)
+}
+
+// ListResourceGateways lists the gateways of the account.
+func (c *Control) ListResourceGateways(
+	ctx context.Context, caller iam.Caller, in *lattice.ListResourceGatewaysRequest,
+) (*lattice.List[lattice.ResourceGatewaySummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListResourceGateways"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListResourceGateways, in)
+}
+
 // ListRules lists the rules of a listener in the order in which they are evaluated.
 func (c *Control) ListRules(
 	ctx context.Context, caller iam.Caller, in *lattice.ListRulesRequest,
@@ -399,6 +613,16 @@ func (c *Control) ListRules(
 	request := operation.Request{Caller: caller, Action: "ListRules"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).ListRules, in)
+}
+
+// ListServiceNetworkResourceAssociations lists the associations of a resource, of a service network, or of both. With
+// the children of groups, each child follows the association of its group, under the association's id.
+func (c *Control) ListServiceNetworkResourceAssociations(
+	ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkResourceAssociationsRequest,
+) (*lattice.List[lattice.ServiceNetworkResourceAssociationSummary], error) {
+	request := operation.Request{Caller: caller, Action: "ListServiceNetworkResourceAssociations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListServiceNetworkResourceAssociations, in)
 }
 
 // ListServiceNetworkServiceAssociations lists the associations of a service, of a service network, or of both.
@@ -417,6 +641,16 @@ func (c *Control) ListServiceNetworkVPCAssociations(
 	request := operation.Request{Caller: caller, Action: "ListServiceNetworkVpcAssociations"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).ListServiceNetworkVPCAssociations, in)
+}
+
+// ListServiceNetworkVPCEndpointAssociations lists the VPC endpoints of a service network. There are none: no VPC has
+// endpoints yet.
+func (c *Control) ListServiceNetworkVPCEndpointAssociations(
+	ctx context.Context, caller iam.Caller, in *lattice.ListServiceNetworkVPCEndpointAssociationsRequest,
+) (*lattice.List[lattice.ServiceNetworkEndpointAssociation], error) {
+	request := operation.Request{Caller: caller, Action: "ListServiceNetworkVpcEndpointAssociations"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).ListServiceNetworkVPCEndpointAssociations, in)
 }
 
 // ListServiceNetworks lists the service networks of the account.
@@ -484,6 +718,16 @@ func (c *Control) RegisterTargets(
 		(*call).RegisterTargets, in)
 }
 
+// StartDomainVerification makes the TXT record known that will prove that the account owns a domain. A Verifier looks
+// for the record from then on.
+func (c *Control) StartDomainVerification(
+	ctx context.Context, caller iam.Caller, in *lattice.StartDomainVerificationRequest,
+) (*lattice.StartDomainVerificationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "StartDomainVerification"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).StartDomainVerification, in)
+}
+
 // TagResource adds tags to a resource, or changes their values.
 func (c *Control) TagResource(
 	ctx context.Context, caller iam.Caller, in *lattice.TagResourceRequest,
@@ -509,6 +753,24 @@ func (c *Control) UpdateListener(
 	request := operation.Request{Caller: caller, Action: "UpdateListener"}
 	return operation.Do(ctx, c.Service, request,
 		(*call).UpdateListener, in)
+}
+
+// UpdateResourceConfiguration changes what the request has of a resource configuration. Associations that there are stay.
+func (c *Control) UpdateResourceConfiguration(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateResourceConfigurationRequest,
+) (*lattice.UpdateResourceConfigurationResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateResourceConfiguration"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateResourceConfiguration, in)
+}
+
+// UpdateResourceGateway changes the security groups of a gateway, all of them at once, and who resolves names behind it.
+func (c *Control) UpdateResourceGateway(
+	ctx context.Context, caller iam.Caller, in *lattice.UpdateResourceGatewayRequest,
+) (*lattice.UpdateResourceGatewayResponse, error) {
+	request := operation.Request{Caller: caller, Action: "UpdateResourceGateway"}
+	return operation.Do(ctx, c.Service, request,
+		(*call).UpdateResourceGateway, in)
 }
 
 // UpdateRule changes what the request has of a rule.

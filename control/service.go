@@ -34,7 +34,7 @@ func (op *call) newService(in *lattice.CreateServiceRequest) (*lattice.Service, 
 		IdleTimeoutSeconds: in.IdleTimeoutSeconds, Status: lattice.StatusCreateInProgress,
 		DNSEntry: lattice.DNSEntry{
 			DomainName:   lattice.DomainName(in.Name, id, op.Region),
-			HostedZoneID: lattice.HostedZoneID(op.Region),
+			HostedZoneID: lattice.HostedZoneID(lattice.DomainSuffix(op.Region)),
 		},
 		CreatedAt: now, LastUpdatedAt: now, Tags: in.Tags, ClientToken: in.ClientToken,
 	}

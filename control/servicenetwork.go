@@ -41,14 +41,21 @@ func authTypeOr(given, otherwise lattice.AuthType) lattice.AuthType {
 	return given
 }
 
-// sizeOf counts what a service network joins.
-func (op *call) sizeOf(network *lattice.ServiceNetwork) (vpcs, services int64, err error) {
-	joined, err := claims.Count(op.Tx, networkVPCClaim(network.ID, ""))
-	if err != nil {
-		return 0, 0, err
+// size is how much a service network joins.
+type size struct{ vpcs, services, resources int64 }
+
+func (op *call) sizeOf(network *lattice.ServiceNetwork) (of size, err error) {
+	for set, n := range map[string]*int64{
+		networkVPCClaim(network.ID, ""): &of.vpcs, networkServiceClaim(network.ID, ""): &of.services,
+		networkResourceClaim(network.ID, ""): &of.resources,
+	} {
+		counted, err := claims.Count(op.Tx, set)
+		if err != nil {
+			return size{}, err
+		}
+		*n = int64(counted)
 	}
-	offered, err := claims.Count(op.Tx, networkServiceClaim(network.ID, ""))
-	return int64(joined), int64(offered), err
+	return of, nil
 }
 
 // GetServiceNetwork describes a service network.
@@ -59,7 +66,8 @@ func (op *call) GetServiceNetwork(in *lattice.GetServiceNetworkRequest) (*lattic
 	}
 	network.SharingConfig = sharingOr(network.SharingConfig) // older ones were kept without
 	answer := lattice.NewGetServiceNetworkResponse(network)
-	answer.NumberOfAssociatedVPCs, answer.NumberOfAssociatedServices, err = op.sizeOf(network)
+	of, err := op.sizeOf(network)
+	answer.NumberOfAssociatedVPCs, answer.NumberOfAssociatedServices = of.vpcs, of.services
 	return answer, err
 }
 
@@ -81,16 +89,19 @@ func (op *call) DeleteServiceNetwork(in *lattice.DeleteServiceNetworkRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	vpcs, services, err := op.sizeOf(network)
+	of, err := op.sizeOf(network)
 	switch {
 	case err != nil:
 		return nil, err
-	case vpcs > 0:
+	case of.vpcs > 0:
 		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID, "ServiceNetwork %s has VPC(s) associated",
 			network.ID)
-	case services > 0:
+	case of.services > 0:
 		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID,
 			"ServiceNetwork %s has service(s) associated", network.ID)
+	case of.resources > 0:
+		return nil, lattice.ConflictError(lattice.KindServiceNetwork, network.ID,
+			"ServiceNetwork %s has resource configuration(s) associated", network.ID)
 	}
 	serviceNetworks.Delete(op.Tx, network)
 	return &lattice.Empty{}, nil
@@ -99,9 +110,11 @@ func (op *call) DeleteServiceNetwork(in *lattice.DeleteServiceNetworkRequest) (*
 // ListServiceNetworks lists the service networks of the account.
 func (op *call) ListServiceNetworks(
 	in *lattice.ListServiceNetworksRequest) (*lattice.List[lattice.ServiceNetworkSummary], error) {
-	summary := func(network *lattice.ServiceNetwork) (answer *lattice.ServiceNetworkSummary, err error) {
-		answer = lattice.NewServiceNetworkSummary(network)
-		answer.NumberOfAssociatedVPCs, answer.NumberOfAssociatedServices, err = op.sizeOf(network)
+	summary := func(network *lattice.ServiceNetwork) (*lattice.ServiceNetworkSummary, error) {
+		answer := lattice.NewServiceNetworkSummary(network)
+		of, err := op.sizeOf(network)
+		answer.NumberOfAssociatedVPCs, answer.NumberOfAssociatedServices = of.vpcs, of.services
+		answer.NumberOfAssociatedResourceConfigurations = of.resources
 		return answer, err
 	}
 	return paginate(op, in.Page, "", scan(op, serviceNetworks, "", all, summary))

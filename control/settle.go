@@ -24,6 +24,10 @@ func Rows() []settling.Row {
 			resource.Course[lattice.ServiceNetworkServiceAssociation]{Drop: dropServiceAssociation}),
 		vpcAssociations.Row(
 			resource.Course[lattice.ServiceNetworkVPCAssociation]{Updates: true, Drop: dropVPCAssociation}),
+		resourceGateways.Row(resource.Course[lattice.ResourceGateway]{Updates: true, Drop: dropGateway}),
+		resourceConfigurations.Row(resource.Course[lattice.ResourceConfiguration]{Updates: true, Drop: dropConfiguration}),
+		resourceAssociations.Row(
+			resource.Course[lattice.ServiceNetworkResourceAssociation]{Drop: dropResourceAssociation}),
 		{Kind: lattice.KindTarget.Name, Waits: drains, Settle: dropTarget},
 	}
 }

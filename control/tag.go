@@ -57,6 +57,11 @@ var taggables = map[string]taggable{
 	"targetgroup/":                      targetGroups,
 	"servicenetworkserviceassociation/": serviceAssociations,
 	"servicenetworkvpcassociation/":     vpcAssociations,
+
+	"resourcegateway/":                   resourceGateways,
+	"resourceconfiguration/":             resourceConfigurations,
+	"servicenetworkresourceassociation/": resourceAssociations,
+	"domainverification/":                domainVerifications,
 }
 
 // tagged finds what an ARN can name: the noun, and the path below which its objects are in the store.

@@ -13,6 +13,8 @@ func TestClientTokens(t *testing.T) {
 	w := newWorld(t)
 	network, vpc, service := w.network("retail"), w.vpc("fleet"), w.service("parking")
 	listener := w.listener(service, "web", 80, answer404)
+	gateway := w.gateway("way", vpc)
+	resource, place := w.resource("database", gateway), w.gatewayOf("another", vpc)
 	for what, create := range map[string]func(token, variant string) (id, status any, err error){
 		"service network": func(token, variant string) (any, any, error) {
 			got, err := w.CreateServiceNetwork(w.ctx, w.caller, &lattice.CreateServiceNetworkRequest{Name: "net-" + variant, ClientToken: token})
@@ -41,6 +43,26 @@ func TestClientTokens(t *testing.T) {
 		"VPC association": func(token, variant string) (any, any, error) {
 			got, err := w.CreateServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkVPCAssociationRequest{VPCIdentifier: vpc, ServiceNetworkIdentifier: network, Tags: lattice.Tags{"variant": variant}, ClientToken: token})
 			return answerOf(got, err, func() (any, any) { return got.ID, got.Status })
+		},
+		"resource gateway": func(token, variant string) (any, any, error) {
+			in := *place
+			in.Name, in.ClientToken = "way-"+variant, token
+			got, err := w.CreateResourceGateway(w.ctx, w.caller, &in)
+			return answerOf(got, err, func() (any, any) { return got.ID, got.Status })
+		},
+		"resource configuration": func(token, variant string) (any, any, error) {
+			in := single("resource-"+variant, gateway)
+			in.ResourceConfigurationDefinition, in.ClientToken = named("db.example.com", ""), token
+			got, err := w.CreateResourceConfiguration(w.ctx, w.caller, in)
+			return answerOf(got, err, func() (any, any) { return got.ID, got.Status })
+		},
+		"resource association": func(token, variant string) (any, any, error) {
+			got, err := w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkResourceAssociationRequest{ResourceConfigurationIdentifier: resource, ServiceNetworkIdentifier: network, Tags: lattice.Tags{"variant": variant}, ClientToken: token})
+			return answerOf(got, err, func() (any, any) { return got.ID, got.Status })
+		},
+		"domain verification": func(token, variant string) (any, any, error) {
+			got, err := w.StartDomainVerification(w.ctx, w.caller, &lattice.StartDomainVerificationRequest{DomainName: variant + ".example.com", ClientToken: token})
+			return answerOf(got, err, func() (any, any) { return got.ID, nil })
 		},
 	} {
 		first, _, err := create("same token", "a")

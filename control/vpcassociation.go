@@ -10,13 +10,6 @@ import (
 	"pergola/store"
 )
 
-// What a VPC association prefers of private DNS, as far as it matters here.
-const (
-	preferVerified             = "VERIFIED_DOMAINS_ONLY"
-	preferVerifiedAndSpecified = "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS"
-	preferSpecified            = "SPECIFIED_DOMAINS_ONLY"
-)
-
 // everyDomain stands for all domains that a preference lets through. Preferences that need no domains have it.
 const everyDomain = "*"
 
@@ -33,14 +26,14 @@ func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOption
 		complete = *options
 	}
 	if complete.PrivateDNSPreference == "" {
-		complete.PrivateDNSPreference = preferVerified
+		complete.PrivateDNSPreference = lattice.PreferVerified
 	}
 	if slices.Equal(complete.PrivateDNSSpecifiedDomains, []string{everyDomain}) {
 		complete.PrivateDNSSpecifiedDomains = nil // which says what leaving it out says
 	}
-	specified := complete.PrivateDNSPreference == preferSpecified || complete.PrivateDNSPreference == preferVerifiedAndSpecified
+	specified := complete.PrivateDNSPreference == lattice.PreferSpecified || complete.PrivateDNSPreference == lattice.PreferVerifiedAndSpecified
 	if specified != (len(complete.PrivateDNSSpecifiedDomains) > 0) {
-		return nil, lattice.Invalid("dnsOptions.privateDnsSpecifiedDomains", "goes with the preferences %s and %s, which need it", preferVerifiedAndSpecified, preferSpecified)
+		return nil, lattice.Invalid("dnsOptions.privateDnsSpecifiedDomains", "goes with the preferences %s and %s, which need it", lattice.PreferVerifiedAndSpecified, lattice.PreferSpecified)
 	}
 	if !specified {
 		complete.PrivateDNSSpecifiedDomains = []string{everyDomain}

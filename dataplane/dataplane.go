@@ -1,5 +1,5 @@
 // Package dataplane keeps the doors of VPCs open: a listener at each address of a door for each port on which some
-// service behind it listens. A Plane follows the node's snapshots and holds the current one, behind one pointer, for
+// service behind it listens, and one for all resources that the clients of a VPC reach. A Plane follows the node's snapshots and holds the current one, behind one pointer, for
 // everybody who serves.
 package dataplane
 
@@ -122,7 +122,7 @@ func (p *Plane) shut(s *snapshot.Snapshot) {
 	for id, at := range p.places {
 		vpc := s.VPCs.Get(id)
 		for of, d := range at.doors {
-			if wanted := vpc.Door(of.Door); wanted.Port(of.Port) == nil || !slices.Equal(wanted.Entries, d.entries) {
+			if wanted := vpc.Opening(of); len(wanted) == 0 || !slices.Equal(wanted, d.entries) {
 				d.close()
 				delete(at.doors, of)
 			}
@@ -138,22 +138,19 @@ func (p *Plane) shut(s *snapshot.Snapshot) {
 func (p *Plane) open(ctx context.Context, s *snapshot.Snapshot,
 	failed *containment.Failures[snapshot.DoorPort]) (opened []*door) {
 	for id, vpc := range s.VPCs.All() {
-		for i := range vpc.Doors {
-			wanted, at := &vpc.Doors[i], p.place(id)
-			for port := range wanted.Network.Ports {
-				of := snapshot.DoorPort{VPC: id, Door: wanted.Key, Port: port}
-				if d := at.doors[of]; d != nil && d.isOpen() || p.hold(of) {
-					continue
-				}
-				failed.Try(ctx, p.log, "opening a door", of, func() error {
-					d, err := p.openDoor(ctx, at, of, wanted.Entries)
-					if err == nil {
-						at.doors[of] = d
-						opened = append(opened, d)
-					}
-					return err
-				})
+		for of, entries := range vpc.Openings() {
+			at := p.place(id)
+			if d := at.doors[of]; d != nil && d.isOpen() || p.hold(of) {
+				continue
 			}
+			failed.Try(ctx, p.log, "opening a door", of, func() error {
+				d, err := p.openDoor(ctx, at, of, entries)
+				if err == nil {
+					at.doors[of] = d
+					opened = append(opened, d)
+				}
+				return err
+			})
 		}
 	}
 	return opened

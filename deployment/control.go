@@ -154,6 +154,7 @@ func (c *Control) openAPI(background context.Context) {
 		c.prepare(ctx, networks, vpcs, balancers)
 		return settler.Run(ctx)
 	})
+	c.run("domain verifications", func() error { return networks.Verify(background) })
 	c.run("certificates", func() error { return c.certificates.Renew(background) })
 	c.api = &http.Server{
 		Handler: api.New(api.Config{

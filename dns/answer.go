@@ -66,8 +66,8 @@ func (s *Server) Answer(dst []byte, vpcID string, query []byte) (response []byte
 // authority is the zone that a service's name is in. A custom domain name is a zone of its own, as we know nothing
 // of what is around it.
 func (s *Server) authority(name *dnsmessage.Name) *dnsmessage.Name {
-	if s.inZone(name) {
-		return &s.zone
+	if own := s.ownZone(name); own != nil {
+		return &own.name
 	}
 	return name
 }

@@ -1,4 +1,4 @@
-// Package dns answers for the names of services and load balancers inside each VPC, and for those in hosted zones, from
+// Package dns answers for the names of services, resources and load balancers inside each VPC, and for those in hosted zones, from
 // the snapshot, and passes all other questions on.
 //
 // The private hosted zones of a VPC come first: within the one with the longest name, what it does not have does not
@@ -54,9 +54,18 @@ type Server struct {
 	log      *slog.Logger
 	// forwards are the questions that are with the forwarder, and streams the connections that are open.
 	forwards, streams *bound.Pool
-	// zone is the suffix of all generated names, with its final dot, and below the same after a dot.
-	zone  dnsmessage.Name
-	below []byte
+	zones             []zone // of generated names
+}
+
+// zone is a suffix of all generated names of a kind.
+type zone struct {
+	name  dnsmessage.Name // with its final dot
+	below []byte          // the same after a dot
+}
+
+func newZone(suffix string) zone {
+	name := dnsmessage.MustNewName(suffix + ".")
+	return zone{name, append([]byte("."), text(&name)...)}
 }
 
 // New makes a Server.
@@ -69,7 +78,6 @@ func New(config Config) *Server {
 	if random == nil {
 		random = rand.IntN
 	}
-	zone := dnsmessage.MustNewName(lattice.DomainSuffix(config.Region) + ".")
 	return &Server{
 		snapshot: config.Snapshot,
 		forward:  config.Forward,
@@ -77,21 +85,24 @@ func New(config Config) *Server {
 		log:      log,
 		forwards: bound.NewPool(int64(containment.Portion(maxForwards, 16)), maxClientForwards),
 		streams:  bound.NewPool(int64(containment.Portion(maxStreams, 16)), maxClientStreams),
-		zone:     zone,
-		below:    append([]byte("."), text(&zone)...),
+		zones: []zone{newZone(lattice.DomainSuffix(config.Region)),
+			newZone(lattice.ResourceDomainSuffix(config.Region))},
 	}
 }
 
 // text is a name as dnsmessage holds it: labels and dots, the final one included.
 func text(name *dnsmessage.Name) []byte { return name.Data[:name.Length] }
 
-// isZone reports whether the name is the zone of the generated names.
-func (s *Server) isZone(name *dnsmessage.Name) bool {
-	return bytes.EqualFold(text(name), text(&s.zone))
-}
+// is reports whether the name is the zone's own.
+func (z *zone) is(name *dnsmessage.Name) bool { return bytes.EqualFold(text(name), text(&z.name)) }
 
-// inZone reports whether the name is the zone or below it.
-func (s *Server) inZone(name *dnsmessage.Name) bool {
-	at := int(name.Length) - len(s.below)
-	return s.isZone(name) || at >= 0 && bytes.EqualFold(text(name)[at:], s.below)
+// ownZone is the zone of generated names that a name is, or is below; nil if it is in none.
+func (s *Server) ownZone(name *dnsmessage.Name) *zone {
+	for i := range s.zones {
+		z := &s.zones[i]
+		if at := int(name.Length) - len(z.below); z.is(name) || at >= 0 && bytes.EqualFold(text(name)[at:], z.below) {
+			return z
+		}
+	}
+	return nil
 }

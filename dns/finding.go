@@ -36,6 +36,7 @@ type finding struct {
 	// What is at the end: one of them, or none.
 	door     *snapshot.Door
 	balancer *snapshot.LoadBalancer
+	reach    *snapshot.Reach
 	records  *snapshot.Alternative
 	// denies is the hosted zone that says that there is nothing else; nil for names that are in none. aliased is that of the
 	// alias that was followed last.
@@ -49,8 +50,8 @@ type link struct {
 	data  []byte
 }
 
-// find finds what a question is about: in the private zones of the VPC, then among services and load balancers, then in
-// public zones. CNAME records and aliases of zones are followed.
+// find finds what a question is about: in the private zones of the VPC, then among services, load balancers and
+// resources, then in public zones. CNAME records and aliases of zones are followed.
 func (s *Server) find(vpcID string, q *question, f *finding) {
 	f.owner, f.at = q.Name, q.Name
 	now := s.snapshot()
@@ -78,11 +79,19 @@ func (s *Server) step(now *snapshot.Snapshot, vpcID string, asked dnsmessage.Typ
 		f.outcome = known
 		return true
 	}
-	switch {
-	case s.isZone(&f.at):
+	switch reach, isPrivate := vpc.ReachNamed(name); {
+	case reach != nil:
+		f.reach, f.outcome = reach, known
+		return true
+	case isPrivate:
+		f.outcome = missing
+		return true
+	}
+	switch own := s.ownZone(&f.at); {
+	case own != nil && own.is(&f.at):
 		f.outcome = known
 		return true
-	case s.inZone(&f.at):
+	case own != nil:
 		f.outcome = missing
 		return true
 	}
@@ -138,6 +147,7 @@ func leadTo(name *dnsmessage.Name, target string) {
 func (f *finding) settle(asked dnsmessage.Type) {
 	if f.aliased != nil && !f.has(asked) {
 		f.outcome, f.door, f.balancer, f.denies = known, nil, nil, f.aliased
+		f.reach = nil
 	}
 }
 
@@ -156,7 +166,7 @@ func isAsked(a netip.Addr, asked dnsmessage.Type) bool {
 	return a.Is4() && asked == dnsmessage.TypeA || a.Is6() && asked == dnsmessage.TypeAAAA
 }
 
-// addresses are those of the service or the load balancer at the end.
+// addresses are those of the service, the load balancer or the resource at the end.
 func (f *finding) addresses(yield func(netip.Addr) bool) {
 	if f.door != nil {
 		for i := range f.door.Entries {
@@ -171,6 +181,9 @@ func (f *finding) addresses(yield func(netip.Addr) bool) {
 				return
 			}
 		}
+	}
+	if f.reach != nil {
+		yield(f.reach.Address)
 	}
 }
 

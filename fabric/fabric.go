@@ -1,8 +1,8 @@
 // Package fabric runs VPC networks on this host.
 //
 // A VPC is an address range with a router and instances. The router answers for the addresses that AWS keeps for itself in
-// every VPC: the first address of the range, the resolver at the second, 169.254.169.253 and .254, and the service network's
-// 169.254.171.0/24 with its IPv6 form. A node opens its own sockets at the router of each VPC (Listen, Dial) and programs run
+// every VPC: the first address of the range, the resolver at the second, 169.254.169.253 and .254, the service network's
+// 169.254.171.0/24 with its IPv6 form, and 129.224.0.0/17, where resources are reached (Intercept). A node opens its own sockets at the router of each VPC (Listen, Dial) and programs run
 // in instances (Start). Two VPCs may have the very same addresses.
 //
 // There are two kinds. In "netns" every router and every instance is a Linux network namespace, so addresses, ports, resolvers
@@ -133,6 +133,8 @@ type router interface {
 	enforce(*packetfilter.Filter) error
 	judge(packetfilter.Flow) []packetfilter.Step
 	drops() ([]packetfilter.Drop, error)
+	// intercept listens on every port of every address of a range of the router's own.
+	intercept(ctx context.Context, of netip.Prefix) (net.Listener, error)
 }
 
 // Open makes an empty fabric and ends the programs that an earlier process left behind in the same StateDir.

@@ -18,7 +18,9 @@ import (
 )
 
 // In a loopback fabric a VPC has a slot n, and its address a.b.c.d is 127.n.c.d on the host: ranges are at most /16, so the
-// last two bytes tell all addresses apart. The link-local addresses of routers are 127.255.c.d, for all VPCs alike.
+// last two bytes tell all addresses apart. The link-local addresses of routers are 127.255.c.d, for all VPCs alike. So
+// would those of resources be, from 129.224.0.0 to 129.224.127.255, which share no last two bytes with them; but one
+// listener has them all: see Intercept.
 const (
 	firstSlot  = 1
 	lastSlot   = 254
@@ -173,13 +175,17 @@ func (r *loopbackRouter) seenFrom(at, a netip.Addr) netip.Addr {
 func (r *loopbackRouter) target(s socketName) (netip.AddrPort, error) {
 	r.mu.Lock()
 	at, ok := r.sockets[s]
+	if !ok && s.network == "tcp" && addressing.Resources.Contains(s.at.Addr()) {
+		at, ok = r.sockets[intercepted(addressing.Resources)]
+	}
 	r.mu.Unlock()
 	if ok {
 		return at, nil
 	}
 	// Beside this process's own sockets there are only programs, and those are in instances.
 	if !r.vpc.CIDR.Contains(embedded(s.at.Addr())) {
-		if addressing.LinkLocal.Contains(embedded(s.at.Addr())) {
+		four := embedded(s.at.Addr())
+		if addressing.LinkLocal.Contains(four) || addressing.Resources.Contains(four) {
 			return netip.AddrPort{}, syscall.ECONNREFUSED
 		}
 		return netip.AddrPort{}, syscall.ENETUNREACH

@@ -128,6 +128,11 @@ func (r *loopbackRouter) dialFrom(ctx context.Context, local netip.Addr, remote 
 	if err != nil {
 		return nil, hint(err)
 	}
+	if addressing.Resources.Contains(remote.Addr()) {
+		if err := introduce(c, remote); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
 	port := addrPort(c.LocalAddr()).Port()
 	return &loopbackConn{
 		TCPConn: c.(*net.TCPConn),

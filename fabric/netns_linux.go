@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,30 @@ func (r *routerPlace) judge(f packetfilter.Flow) []packetfilter.Step {
 		return nil
 	}
 	return r.enforcer.Judge(f)
+}
+
+// intercept has the kernel lead the connections to a range to a socket at the range's first address, which nothing else
+// has.
+func (r *routerPlace) intercept(ctx context.Context, of netip.Prefix) (l net.Listener, err error) {
+	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		controlErr := raw.Control(func(fd uintptr) {
+			err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_TRANSPARENT, 1))
+		})
+		return cmp.Or(controlErr, err)
+	}}
+	c.SetMultipathTCP(false)
+	run := func(do func() error) error { return r.space.do(ctx, do) }
+	if err := run(func() (err error) {
+		l, err = c.Listen(ctx, "tcp4", netip.AddrPortFrom(of.Masked().Addr(), 0).String())
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if err := packetfilter.Intercept(run, of, addrPort(l.Addr())); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func (r *routerPlace) drops() ([]packetfilter.Drop, error) {

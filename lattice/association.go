@@ -47,3 +47,11 @@ type ServiceNetworkVPCAssociation struct {
 	Failure
 	Intent
 }
+
+// What a VPC association prefers of private DNS: for which custom domains of resources there are private names.
+const (
+	PreferVerified             = "VERIFIED_DOMAINS_ONLY"
+	PreferAll                  = "ALL_DOMAINS"
+	PreferVerifiedAndSpecified = "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS"
+	PreferSpecified            = "SPECIFIED_DOMAINS_ONLY"
+)

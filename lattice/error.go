@@ -123,6 +123,12 @@ var (
 	QuotaTargets             = Quota{"L-D71303F3", "Targets per target group", 1000}
 	QuotaServiceAssociations = Quota{"L-75D4A19E", "Service associations per service network", 500}
 	QuotaVPCAssociations     = Quota{"L-EF6E2D62", "VPC associations per service network", 500}
+
+	QuotaResourceGateways       = Quota{"L-0DCA4434", "Resource gateways per VPC", 500}
+	QuotaResourceConfigurations = Quota{"L-5FF8F9B9", "Resource configurations per region", 2000}
+	QuotaChildren               = Quota{"L-9BC96FEF", "Child resource configurations per group resource configuration", 60}
+	QuotaResourceAssociations   = Quota{"L-6095700C", "Resource configurations per service network", 500}
+	QuotaDomainVerifications    = Quota{"L-73D0F278", "Domain verifications per region", 5}
 )
 
 // Exceeded refuses a creation that would go beyond the quota.

@@ -30,6 +30,12 @@ var (
 	KindTarget                           = Kind{"target", "", "TARGET"}
 	KindServiceNetworkServiceAssociation = Kind{"servicenetworkserviceassociation", "snsa-", "SERVICE_NETWORK_SERVICE_ASSOCIATION"}
 	KindServiceNetworkVPCAssociation     = Kind{"servicenetworkvpcassociation", "snva-", "SERVICE_NETWORK_VPC_ASSOCIATION"}
+
+	KindResourceGateway                   = Kind{"resourcegateway", "rgw-", "RESOURCE_GATEWAY"}
+	KindResourceConfiguration             = Kind{"resourceconfiguration", "rcfg-", "RESOURCE_CONFIGURATION"}
+	KindServiceNetworkResourceAssociation = Kind{"servicenetworkresourceassociation", "snra-", "SERVICE_NETWORK_RESOURCE_ASSOCIATION"}
+	KindDomainVerification                = Kind{"domainverification", "dv-", "DOMAIN_VERIFICATION"}
+	KindResourceEndpointAssociation       = Kind{"resourceendpointassociation", "rea-", "RESOURCE_ENDPOINT_ASSOCIATION"}
 )
 
 // idDigits is the number of hexadecimal digits after an id's prefix. Hexadecimal satisfies each of the patterns that
@@ -122,9 +128,9 @@ func DomainName(name, id, region string) string {
 	return name + "-" + strings.TrimPrefix(id, KindService.Prefix) + "." + DomainSuffix(region)
 }
 
-// HostedZoneID is the id of the hosted zone of all generated names of a region: Z and 20 letters and digits that depend on
-// the region only, so that they are the same on every server and after every restart.
-func HostedZoneID(region string) string {
-	sum := sha256.Sum256([]byte("hosted zone of " + DomainSuffix(region)))
+// HostedZoneID is the id of the hosted zone of all generated names with a suffix: Z and 20 letters and digits that depend
+// on that only, so that they are the same on every server and after every restart.
+func HostedZoneID(suffix string) string {
+	sum := sha256.Sum256([]byte("hosted zone of " + suffix))
 	return "Z" + base32.HexEncoding.EncodeToString(sum[:])[:20]
 }

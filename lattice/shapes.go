@@ -864,6 +864,467 @@ type ListTagsForResourceResponse struct {
 	Tags Tags `json:"tags,omitempty"`
 }
 
+// CreateResourceGatewayRequest is the input of CreateResourceGateway.
+type CreateResourceGatewayRequest struct {
+	ClientToken                 string   `json:"clientToken" check:"len=1..64,pattern=visible"`
+	Name                        string   `json:"name" check:"required,len=3..40,name=rgw-"`
+	VPCIdentifier               string   `json:"vpcIdentifier" check:"len=5..50,pattern=vpc"`
+	SubnetIDs                   []string `json:"subnetIds" check:"each=(len=5..200)"`
+	SecurityGroupIDs            []string `json:"securityGroupIds" check:"len=0..5,each=(pattern=securitygroup)"`
+	IPAddressType               string   `json:"ipAddressType" check:"enum=IPV4|IPV6|DUALSTACK"`
+	IPv4AddressesPerEni         int32    `json:"ipv4AddressesPerEni" check:"range=1..62"`
+	ResourceConfigDNSResolution string   `json:"resourceConfigDnsResolution" check:"enum=IN_VPC|PUBLIC"`
+	Tags                        Tags     `json:"tags" check:"len=0..200,pattern=tags"`
+}
+
+// CreateResourceGatewayResponse is the answer of CreateResourceGateway.
+type CreateResourceGatewayResponse struct {
+	Name                        string   `json:"name,omitempty"`
+	ID                          string   `json:"id,omitempty"`
+	ARN                         string   `json:"arn,omitempty"`
+	Status                      Status   `json:"status,omitempty"`
+	VPCIdentifier               string   `json:"vpcIdentifier,omitempty"`
+	SubnetIDs                   []string `json:"subnetIds"`
+	SecurityGroupIDs            []string `json:"securityGroupIds"`
+	IPAddressType               string   `json:"ipAddressType,omitempty"`
+	IPv4AddressesPerEni         int32    `json:"ipv4AddressesPerEni,omitempty"`
+	ResourceConfigDNSResolution string   `json:"resourceConfigDnsResolution,omitempty"`
+}
+
+// GetResourceGatewayRequest is the input of GetResourceGateway.
+type GetResourceGatewayRequest struct {
+	ResourceGatewayIdentifier string `uri:"resourceGatewayIdentifier" check:"required,len=17..2048,id=resourcegateway"`
+}
+
+// GetResourceGatewayResponse is the answer of GetResourceGateway.
+type GetResourceGatewayResponse struct {
+	Name                        string   `json:"name,omitempty"`
+	ID                          string   `json:"id,omitempty"`
+	ARN                         string   `json:"arn,omitempty"`
+	Status                      Status   `json:"status,omitempty"`
+	VPCID                       string   `json:"vpcId,omitempty"`
+	SubnetIDs                   []string `json:"subnetIds"`
+	ServiceManaged              bool     `json:"serviceManaged"`
+	ManagedBy                   string   `json:"managedBy,omitempty"`
+	SecurityGroupIDs            []string `json:"securityGroupIds"`
+	IPAddressType               string   `json:"ipAddressType,omitempty"`
+	IPv4AddressesPerEni         int32    `json:"ipv4AddressesPerEni,omitempty"`
+	ResourceConfigDNSResolution string   `json:"resourceConfigDnsResolution,omitempty"`
+	CreatedAt                   Time     `json:"createdAt,omitzero"`
+	LastUpdatedAt               Time     `json:"lastUpdatedAt,omitzero"`
+}
+
+// UpdateResourceGatewayRequest is the input of UpdateResourceGateway.
+type UpdateResourceGatewayRequest struct {
+	ResourceGatewayIdentifier   string   `uri:"resourceGatewayIdentifier" check:"required,len=17..2048,id=resourcegateway"`
+	SecurityGroupIDs            []string `json:"securityGroupIds" check:"len=0..5,each=(pattern=securitygroup)"`
+	ResourceConfigDNSResolution string   `json:"resourceConfigDnsResolution" check:"enum=IN_VPC|PUBLIC"`
+}
+
+// UpdateResourceGatewayResponse is the answer of UpdateResourceGateway.
+type UpdateResourceGatewayResponse struct {
+	Name                        string   `json:"name,omitempty"`
+	ID                          string   `json:"id,omitempty"`
+	ARN                         string   `json:"arn,omitempty"`
+	Status                      Status   `json:"status,omitempty"`
+	VPCID                       string   `json:"vpcId,omitempty"`
+	SubnetIDs                   []string `json:"subnetIds"`
+	SecurityGroupIDs            []string `json:"securityGroupIds"`
+	IPAddressType               string   `json:"ipAddressType,omitempty"`
+	ResourceConfigDNSResolution string   `json:"resourceConfigDnsResolution,omitempty"`
+}
+
+// DeleteResourceGatewayRequest is the input of DeleteResourceGateway.
+type DeleteResourceGatewayRequest struct {
+	ResourceGatewayIdentifier string `uri:"resourceGatewayIdentifier" check:"required,len=17..2048,id=resourcegateway"`
+}
+
+// DeleteResourceGatewayResponse is the answer of DeleteResourceGateway.
+type DeleteResourceGatewayResponse struct {
+	ID     string `json:"id,omitempty"`
+	ARN    string `json:"arn,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Status Status `json:"status,omitempty"`
+}
+
+// ListResourceGatewaysRequest is the input of ListResourceGateways.
+type ListResourceGatewaysRequest struct {
+	Page
+}
+
+// ResourceGatewaySummary is the structure ResourceGatewaySummary.
+type ResourceGatewaySummary struct {
+	Name                        string   `json:"name,omitempty"`
+	ID                          string   `json:"id,omitempty"`
+	ARN                         string   `json:"arn,omitempty"`
+	Status                      Status   `json:"status,omitempty"`
+	VPCIdentifier               string   `json:"vpcIdentifier,omitempty"`
+	SubnetIDs                   []string `json:"subnetIds"`
+	SecurityGroupIDs            []string `json:"securityGroupIds"`
+	IPAddressType               string   `json:"ipAddressType,omitempty"`
+	IPv4AddressesPerEni         int32    `json:"ipv4AddressesPerEni,omitempty"`
+	ResourceConfigDNSResolution string   `json:"resourceConfigDnsResolution,omitempty"`
+	CreatedAt                   Time     `json:"createdAt,omitzero"`
+	LastUpdatedAt               Time     `json:"lastUpdatedAt,omitzero"`
+}
+
+// CreateResourceConfigurationRequest is the input of CreateResourceConfiguration.
+type CreateResourceConfigurationRequest struct {
+	Name                                      string                           `json:"name" check:"required,len=3..40,name=rcfg-"`
+	Type                                      string                           `json:"type" check:"required,enum=GROUP|CHILD|SINGLE|ARN|CIDR"`
+	PortRanges                                []string                         `json:"portRanges" check:"each=(len=1..11,match=%28%28\\d{1%2C5}\\-\\d{1%2C5}%29|%28\\d+%29%29)"`
+	Protocol                                  string                           `json:"protocol" check:"enum=TCP|TCP_UDP"`
+	ResourceGatewayIdentifier                 string                           `json:"resourceGatewayIdentifier" check:"len=17..2048,id=resourcegateway"`
+	ResourceConfigurationGroupIdentifier      string                           `json:"resourceConfigurationGroupIdentifier" check:"len=20..2048,id=resourceconfiguration"`
+	ResourceConfigurationDefinition           *ResourceConfigurationDefinition `json:"resourceConfigurationDefinition" check:"union"`
+	AllowAssociationToShareableServiceNetwork *bool                            `json:"allowAssociationToShareableServiceNetwork"`
+	CustomDomainName                          string                           `json:"customDomainName" check:"len=3..255"`
+	GroupDomain                               string                           `json:"groupDomain" check:"len=3..255"`
+	DomainVerificationIdentifier              string                           `json:"domainVerificationIdentifier" check:"len=20..2048,id=domainverification"`
+	ClientToken                               string                           `json:"clientToken" check:"len=1..64,pattern=visible"`
+	Tags                                      Tags                             `json:"tags" check:"len=0..200,pattern=tags"`
+}
+
+// ResourceConfigurationDefinition says what a resource is: one of an address, a domain name, the ARN of a database,
+// and ranges of addresses.
+type ResourceConfigurationDefinition struct {
+	DNSResource  *DNSResource  `json:"dnsResource,omitempty"`
+	IPResource   *IPResource   `json:"ipResource,omitempty"`
+	ARNResource  *ARNResource  `json:"arnResource,omitempty"`
+	CIDRResource *CIDRResource `json:"cidrResource,omitempty"`
+}
+
+// DNSResource is a resource at a domain name.
+type DNSResource struct {
+	DomainName    string `json:"domainName,omitempty" check:"len=3..255"`
+	IPAddressType string `json:"ipAddressType,omitempty" check:"enum=IPV4|IPV6|DUALSTACK"`
+}
+
+// IPResource is a resource at an address.
+type IPResource struct {
+	IPAddress string `json:"ipAddress,omitempty" check:"len=4..39"`
+}
+
+// ARNResource is a resource that another service runs.
+type ARNResource struct {
+	ARN string `json:"arn,omitempty" check:"len=20..2048,pattern=wildcardarn"`
+}
+
+// CIDRResource is a part of a network.
+type CIDRResource struct {
+	CIDRRanges []string `json:"cidrRanges" check:"len=1..10,each=(len=1..50)"`
+}
+
+// CreateResourceConfigurationResponse is the answer of CreateResourceConfiguration.
+type CreateResourceConfigurationResponse struct {
+	ID                                        string                           `json:"id,omitempty"`
+	Name                                      string                           `json:"name,omitempty"`
+	ARN                                       string                           `json:"arn,omitempty"`
+	ResourceGatewayID                         string                           `json:"resourceGatewayId,omitempty"`
+	ResourceConfigurationGroupID              string                           `json:"resourceConfigurationGroupId,omitempty"`
+	Type                                      string                           `json:"type,omitempty"`
+	PortRanges                                []string                         `json:"portRanges,omitempty"`
+	Protocol                                  string                           `json:"protocol,omitempty"`
+	Status                                    Status                           `json:"status,omitempty"`
+	ResourceConfigurationDefinition           *ResourceConfigurationDefinition `json:"resourceConfigurationDefinition,omitempty"`
+	AllowAssociationToShareableServiceNetwork *bool                            `json:"allowAssociationToShareableServiceNetwork,omitempty"`
+	CreatedAt                                 Time                             `json:"createdAt,omitzero"`
+	FailureReason                             string                           `json:"failureReason,omitempty"`
+	CustomDomainName                          string                           `json:"customDomainName,omitempty"`
+	DomainVerificationID                      string                           `json:"domainVerificationId,omitempty"`
+	GroupDomain                               string                           `json:"groupDomain,omitempty"`
+	DomainVerificationARN                     string                           `json:"domainVerificationArn,omitempty"`
+}
+
+// GetResourceConfigurationRequest is the input of GetResourceConfiguration.
+type GetResourceConfigurationRequest struct {
+	ResourceConfigurationIdentifier string `uri:"resourceConfigurationIdentifier" check:"required,len=20..2048,id=resourceconfiguration"`
+}
+
+// GetResourceConfigurationResponse is the answer of GetResourceConfiguration.
+type GetResourceConfigurationResponse struct {
+	ID                                        string                           `json:"id,omitempty"`
+	Name                                      string                           `json:"name,omitempty"`
+	ARN                                       string                           `json:"arn,omitempty"`
+	ResourceGatewayID                         string                           `json:"resourceGatewayId,omitempty"`
+	ResourceConfigurationGroupID              string                           `json:"resourceConfigurationGroupId,omitempty"`
+	Type                                      string                           `json:"type,omitempty"`
+	AllowAssociationToShareableServiceNetwork *bool                            `json:"allowAssociationToShareableServiceNetwork,omitempty"`
+	PortRanges                                []string                         `json:"portRanges,omitempty"`
+	Protocol                                  string                           `json:"protocol,omitempty"`
+	CustomDomainName                          string                           `json:"customDomainName,omitempty"`
+	Status                                    Status                           `json:"status,omitempty"`
+	ResourceConfigurationDefinition           *ResourceConfigurationDefinition `json:"resourceConfigurationDefinition,omitempty"`
+	CreatedAt                                 Time                             `json:"createdAt,omitzero"`
+	AmazonManaged                             bool                             `json:"amazonManaged"`
+	FailureReason                             string                           `json:"failureReason,omitempty"`
+	LastUpdatedAt                             Time                             `json:"lastUpdatedAt,omitzero"`
+	DomainVerificationID                      string                           `json:"domainVerificationId,omitempty"`
+	DomainVerificationARN                     string                           `json:"domainVerificationArn,omitempty"`
+	DomainVerificationStatus                  string                           `json:"domainVerificationStatus,omitempty"`
+	GroupDomain                               string                           `json:"groupDomain,omitempty"`
+}
+
+// UpdateResourceConfigurationRequest is the input of UpdateResourceConfiguration.
+type UpdateResourceConfigurationRequest struct {
+	ResourceConfigurationIdentifier           string                           `uri:"resourceConfigurationIdentifier" check:"required,len=20..2048,id=resourceconfiguration"`
+	ResourceConfigurationDefinition           *ResourceConfigurationDefinition `json:"resourceConfigurationDefinition" check:"union"`
+	AllowAssociationToShareableServiceNetwork *bool                            `json:"allowAssociationToShareableServiceNetwork"`
+	PortRanges                                []string                         `json:"portRanges" check:"each=(len=1..11,match=%28%28\\d{1%2C5}\\-\\d{1%2C5}%29|%28\\d+%29%29)"`
+}
+
+// UpdateResourceConfigurationResponse is the answer of UpdateResourceConfiguration.
+type UpdateResourceConfigurationResponse struct {
+	ID                                        string                           `json:"id,omitempty"`
+	Name                                      string                           `json:"name,omitempty"`
+	ARN                                       string                           `json:"arn,omitempty"`
+	ResourceGatewayID                         string                           `json:"resourceGatewayId,omitempty"`
+	ResourceConfigurationGroupID              string                           `json:"resourceConfigurationGroupId,omitempty"`
+	Type                                      string                           `json:"type,omitempty"`
+	PortRanges                                []string                         `json:"portRanges,omitempty"`
+	AllowAssociationToShareableServiceNetwork *bool                            `json:"allowAssociationToShareableServiceNetwork,omitempty"`
+	Protocol                                  string                           `json:"protocol,omitempty"`
+	Status                                    Status                           `json:"status,omitempty"`
+	ResourceConfigurationDefinition           *ResourceConfigurationDefinition `json:"resourceConfigurationDefinition,omitempty"`
+}
+
+// DeleteResourceConfigurationRequest is the input of DeleteResourceConfiguration.
+type DeleteResourceConfigurationRequest struct {
+	ResourceConfigurationIdentifier string `uri:"resourceConfigurationIdentifier" check:"required,len=20..2048,id=resourceconfiguration"`
+}
+
+// ListResourceConfigurationsRequest is the input of ListResourceConfigurations.
+type ListResourceConfigurationsRequest struct {
+	ResourceGatewayIdentifier            string `query:"resourceGatewayIdentifier" check:"len=17..2048,id=resourcegateway"`
+	ResourceConfigurationGroupIdentifier string `query:"resourceConfigurationGroupIdentifier" check:"len=20..2048,id=resourceconfiguration"`
+	DomainVerificationIdentifier         string `query:"domainVerificationIdentifier" check:"len=20..2048,id=domainverification"`
+	Page
+}
+
+// ResourceConfigurationSummary is the structure ResourceConfigurationSummary.
+type ResourceConfigurationSummary struct {
+	ID                           string `json:"id,omitempty"`
+	Name                         string `json:"name,omitempty"`
+	ARN                          string `json:"arn,omitempty"`
+	ResourceGatewayID            string `json:"resourceGatewayId,omitempty"`
+	ResourceConfigurationGroupID string `json:"resourceConfigurationGroupId,omitempty"`
+	Type                         string `json:"type,omitempty"`
+	Status                       Status `json:"status,omitempty"`
+	AmazonManaged                bool   `json:"amazonManaged"`
+	CreatedAt                    Time   `json:"createdAt,omitzero"`
+	LastUpdatedAt                Time   `json:"lastUpdatedAt,omitzero"`
+	CustomDomainName             string `json:"customDomainName,omitempty"`
+	DomainVerificationID         string `json:"domainVerificationId,omitempty"`
+	GroupDomain                  string `json:"groupDomain,omitempty"`
+}
+
+// CreateServiceNetworkResourceAssociationRequest is the input of CreateServiceNetworkResourceAssociation.
+type CreateServiceNetworkResourceAssociationRequest struct {
+	ClientToken                     string `json:"clientToken" check:"len=1..64,pattern=visible"`
+	ResourceConfigurationIdentifier string `json:"resourceConfigurationIdentifier" check:"required,len=20..2048,id=resourceconfiguration"`
+	ServiceNetworkIdentifier        string `json:"serviceNetworkIdentifier" check:"required,len=3..2048"`
+	PrivateDNSEnabled               *bool  `json:"privateDnsEnabled"`
+	Tags                            Tags   `json:"tags" check:"len=0..200,pattern=tags"`
+}
+
+// CreateServiceNetworkResourceAssociationResponse is the answer of CreateServiceNetworkResourceAssociation.
+type CreateServiceNetworkResourceAssociationResponse struct {
+	ID                string `json:"id,omitempty"`
+	ARN               string `json:"arn,omitempty"`
+	Status            Status `json:"status,omitempty"`
+	CreatedBy         string `json:"createdBy,omitempty"`
+	PrivateDNSEnabled *bool  `json:"privateDnsEnabled,omitempty"`
+}
+
+// GetServiceNetworkResourceAssociationRequest is the input of GetServiceNetworkResourceAssociation.
+type GetServiceNetworkResourceAssociationRequest struct {
+	Identifier string `uri:"serviceNetworkResourceAssociationIdentifier" check:"required,len=22..2048,id=servicenetworkresourceassociation"`
+}
+
+// GetServiceNetworkResourceAssociationResponse is the answer of GetServiceNetworkResourceAssociation.
+type GetServiceNetworkResourceAssociationResponse struct {
+	ID                        string    `json:"id,omitempty"`
+	ARN                       string    `json:"arn,omitempty"`
+	Status                    Status    `json:"status,omitempty"`
+	CreatedBy                 string    `json:"createdBy,omitempty"`
+	CreatedAt                 Time      `json:"createdAt,omitzero"`
+	ResourceConfigurationID   string    `json:"resourceConfigurationId,omitempty"`
+	ResourceConfigurationARN  string    `json:"resourceConfigurationArn,omitempty"`
+	ResourceConfigurationName string    `json:"resourceConfigurationName,omitempty"`
+	ServiceNetworkID          string    `json:"serviceNetworkId,omitempty"`
+	ServiceNetworkARN         string    `json:"serviceNetworkArn,omitempty"`
+	ServiceNetworkName        string    `json:"serviceNetworkName,omitempty"`
+	FailureReason             string    `json:"failureReason,omitempty"`
+	FailureCode               string    `json:"failureCode,omitempty"`
+	LastUpdatedAt             Time      `json:"lastUpdatedAt,omitzero"`
+	PrivateDNSEntry           *DNSEntry `json:"privateDnsEntry,omitempty"`
+	PrivateDNSEnabled         *bool     `json:"privateDnsEnabled,omitempty"`
+	DNSEntry                  *DNSEntry `json:"dnsEntry,omitempty"`
+	IsManagedAssociation      bool      `json:"isManagedAssociation"`
+	DomainVerificationStatus  string    `json:"domainVerificationStatus,omitempty"`
+}
+
+// DeleteServiceNetworkResourceAssociationRequest is the input of DeleteServiceNetworkResourceAssociation.
+type DeleteServiceNetworkResourceAssociationRequest struct {
+	Identifier string `uri:"serviceNetworkResourceAssociationIdentifier" check:"required,len=22..2048,id=servicenetworkresourceassociation"`
+}
+
+// DeleteServiceNetworkResourceAssociationResponse is the answer of DeleteServiceNetworkResourceAssociation.
+type DeleteServiceNetworkResourceAssociationResponse struct {
+	ID     string `json:"id,omitempty"`
+	ARN    string `json:"arn,omitempty"`
+	Status Status `json:"status,omitempty"`
+}
+
+// ListServiceNetworkResourceAssociationsRequest is the input of ListServiceNetworkResourceAssociations.
+type ListServiceNetworkResourceAssociationsRequest struct {
+	ServiceNetworkIdentifier        string `query:"serviceNetworkIdentifier" check:"len=3..2048,id=servicenetwork"`
+	ResourceConfigurationIdentifier string `query:"resourceConfigurationIdentifier" check:"len=20..2048,id=resourceconfiguration"`
+	Page
+	IncludeChildren bool `query:"includeChildren"`
+}
+
+// ServiceNetworkResourceAssociationSummary is the structure ServiceNetworkResourceAssociationSummary.
+type ServiceNetworkResourceAssociationSummary struct {
+	ID                        string    `json:"id,omitempty"`
+	ARN                       string    `json:"arn,omitempty"`
+	Status                    Status    `json:"status,omitempty"`
+	CreatedBy                 string    `json:"createdBy,omitempty"`
+	CreatedAt                 Time      `json:"createdAt,omitzero"`
+	ResourceConfigurationID   string    `json:"resourceConfigurationId,omitempty"`
+	ResourceConfigurationARN  string    `json:"resourceConfigurationArn,omitempty"`
+	ResourceConfigurationName string    `json:"resourceConfigurationName,omitempty"`
+	ServiceNetworkID          string    `json:"serviceNetworkId,omitempty"`
+	ServiceNetworkARN         string    `json:"serviceNetworkArn,omitempty"`
+	ServiceNetworkName        string    `json:"serviceNetworkName,omitempty"`
+	DNSEntry                  *DNSEntry `json:"dnsEntry,omitempty"`
+	PrivateDNSEntry           *DNSEntry `json:"privateDnsEntry,omitempty"`
+	IsManagedAssociation      bool      `json:"isManagedAssociation"`
+	FailureCode               string    `json:"failureCode,omitempty"`
+	PrivateDNSEnabled         *bool     `json:"privateDnsEnabled,omitempty"`
+}
+
+// StartDomainVerificationRequest is the input of StartDomainVerification.
+type StartDomainVerificationRequest struct {
+	ClientToken string `json:"clientToken" check:"len=1..64,pattern=visible"`
+	DomainName  string `json:"domainName" check:"required,len=3..255"`
+	Tags        Tags   `json:"tags" check:"len=0..200,pattern=tags"`
+}
+
+// StartDomainVerificationResponse is the answer of StartDomainVerification.
+type StartDomainVerificationResponse struct {
+	ID              string           `json:"id,omitempty"`
+	ARN             string           `json:"arn,omitempty"`
+	DomainName      string           `json:"domainName,omitempty"`
+	Status          string           `json:"status,omitempty"`
+	TxtMethodConfig *TxtMethodConfig `json:"txtMethodConfig,omitempty"`
+}
+
+// TxtMethodConfig is the TXT record that proves a domain: its name, as a label below the domain, and its value.
+type TxtMethodConfig struct {
+	Value string `json:"value,omitempty"`
+	Name  string `json:"name,omitempty"`
+}
+
+// GetDomainVerificationRequest is the input of GetDomainVerification.
+type GetDomainVerificationRequest struct {
+	DomainVerificationIdentifier string `uri:"domainVerificationIdentifier" check:"required,len=20..2048,id=domainverification"`
+}
+
+// GetDomainVerificationResponse is the answer of GetDomainVerification.
+type GetDomainVerificationResponse struct {
+	ID               string           `json:"id,omitempty"`
+	ARN              string           `json:"arn,omitempty"`
+	DomainName       string           `json:"domainName,omitempty"`
+	Status           string           `json:"status,omitempty"`
+	TxtMethodConfig  *TxtMethodConfig `json:"txtMethodConfig,omitempty"`
+	CreatedAt        Time             `json:"createdAt,omitzero"`
+	LastVerifiedTime Time             `json:"lastVerifiedTime,omitzero"`
+	Tags             Tags             `json:"tags,omitempty"`
+}
+
+// ListDomainVerificationsRequest is the input of ListDomainVerifications.
+type ListDomainVerificationsRequest struct {
+	Page
+}
+
+// DomainVerificationSummary is the structure DomainVerificationSummary.
+type DomainVerificationSummary struct {
+	ID               string           `json:"id,omitempty"`
+	ARN              string           `json:"arn,omitempty"`
+	DomainName       string           `json:"domainName,omitempty"`
+	Status           string           `json:"status,omitempty"`
+	TxtMethodConfig  *TxtMethodConfig `json:"txtMethodConfig,omitempty"`
+	CreatedAt        Time             `json:"createdAt,omitzero"`
+	LastVerifiedTime Time             `json:"lastVerifiedTime,omitzero"`
+	Tags             Tags             `json:"tags,omitempty"`
+}
+
+// DeleteDomainVerificationRequest is the input of DeleteDomainVerification.
+type DeleteDomainVerificationRequest struct {
+	DomainVerificationIdentifier string `uri:"domainVerificationIdentifier" check:"required,len=20..2048,id=domainverification"`
+}
+
+// ListResourceEndpointAssociationsRequest is the input of ListResourceEndpointAssociations.
+type ListResourceEndpointAssociationsRequest struct {
+	ResourceConfigurationIdentifier       string `query:"resourceConfigurationIdentifier" check:"required,len=20..2048,id=resourceconfiguration"`
+	ResourceEndpointAssociationIdentifier string `query:"resourceEndpointAssociationIdentifier" check:"len=21..2048,id=resourceendpointassociation"`
+	VPCEndpointID                         string `query:"vpcEndpointId" check:"len=22..22,match=vpce-[0-9a-f]{17}"`
+	VPCEndpointOwner                      string `query:"vpcEndpointOwner" check:"len=12..12,pattern=account"`
+	Page
+}
+
+// ResourceEndpointAssociationSummary is the structure ResourceEndpointAssociationSummary.
+type ResourceEndpointAssociationSummary struct {
+	ID                        string                     `json:"id,omitempty"`
+	ARN                       string                     `json:"arn,omitempty"`
+	ResourceConfigurationID   string                     `json:"resourceConfigurationId,omitempty"`
+	ResourceConfigurationARN  string                     `json:"resourceConfigurationArn,omitempty"`
+	ResourceConfigurationName string                     `json:"resourceConfigurationName,omitempty"`
+	VPCEndpointID             string                     `json:"vpcEndpointId,omitempty"`
+	VPCEndpointOwner          string                     `json:"vpcEndpointOwner,omitempty"`
+	CreatedBy                 string                     `json:"createdBy,omitempty"`
+	CreatedAt                 Time                       `json:"createdAt,omitzero"`
+	PayerResponsibility       []PayerResponsibilityEntry `json:"payerResponsibility"`
+}
+
+// PayerResponsibilityEntry is the structure PayerResponsibilityEntry.
+type PayerResponsibilityEntry struct {
+	Scope                   string `json:"scope,omitempty"`
+	PayerResponsibilityType string `json:"payerResponsibilityType,omitempty"`
+}
+
+// DeleteResourceEndpointAssociationRequest is the input of DeleteResourceEndpointAssociation.
+type DeleteResourceEndpointAssociationRequest struct {
+	Identifier string `uri:"resourceEndpointAssociationIdentifier" check:"required,len=21..2048,id=resourceendpointassociation"`
+}
+
+// DeleteResourceEndpointAssociationResponse is the answer of DeleteResourceEndpointAssociation.
+type DeleteResourceEndpointAssociationResponse struct {
+	ID                       string `json:"id,omitempty"`
+	ARN                      string `json:"arn,omitempty"`
+	ResourceConfigurationID  string `json:"resourceConfigurationId,omitempty"`
+	ResourceConfigurationARN string `json:"resourceConfigurationArn,omitempty"`
+	VPCEndpointID            string `json:"vpcEndpointId,omitempty"`
+}
+
+// ListServiceNetworkVPCEndpointAssociationsRequest is the input of ListServiceNetworkVpcEndpointAssociations.
+type ListServiceNetworkVPCEndpointAssociationsRequest struct {
+	ServiceNetworkIdentifier string `query:"serviceNetworkIdentifier" check:"required,len=3..2048,id=servicenetwork"`
+	Page
+}
+
+// ServiceNetworkEndpointAssociation is the structure ServiceNetworkEndpointAssociation.
+type ServiceNetworkEndpointAssociation struct {
+	VPCEndpointID      string `json:"vpcEndpointId,omitempty"`
+	VPCID              string `json:"vpcId,omitempty"`
+	VPCEndpointOwnerID string `json:"vpcEndpointOwnerId,omitempty"`
+	ID                 string `json:"id,omitempty"`
+	State              string `json:"state,omitempty"`
+	ServiceNetworkARN  string `json:"serviceNetworkArn,omitempty"`
+	CreatedAt          Time   `json:"createdAt,omitzero"`
+}
+
 // NewCreateServiceNetworkResponse takes from its arguments what the answer says of them.
 func NewCreateServiceNetworkResponse(serviceNetwork *ServiceNetwork) *CreateServiceNetworkResponse {
 	return &CreateServiceNetworkResponse{
@@ -1310,5 +1771,267 @@ func NewGetAuthPolicyResponse(authPolicy *AuthPolicy) *GetAuthPolicyResponse {
 		Policy:        authPolicy.Policy,
 		CreatedAt:     authPolicy.CreatedAt,
 		LastUpdatedAt: authPolicy.LastUpdatedAt,
+	}
+}
+
+// NewCreateResourceGatewayResponse takes from its arguments what the answer says of them, all but VPCIdentifier.
+func NewCreateResourceGatewayResponse(resourceGateway *ResourceGateway) *CreateResourceGatewayResponse {
+	return &CreateResourceGatewayResponse{
+		Name:                        resourceGateway.Name,
+		ID:                          resourceGateway.ID,
+		ARN:                         resourceGateway.ARN,
+		Status:                      resourceGateway.Status,
+		SubnetIDs:                   resourceGateway.SubnetIDs,
+		SecurityGroupIDs:            resourceGateway.SecurityGroupIDs,
+		IPAddressType:               resourceGateway.IPAddressType,
+		IPv4AddressesPerEni:         resourceGateway.IPv4AddressesPerEni,
+		ResourceConfigDNSResolution: resourceGateway.ResourceConfigDNSResolution,
+	}
+}
+
+// NewGetResourceGatewayResponse takes from its arguments what the answer says of them, all but ManagedBy and
+// ServiceManaged.
+func NewGetResourceGatewayResponse(resourceGateway *ResourceGateway) *GetResourceGatewayResponse {
+	return &GetResourceGatewayResponse{
+		Name:                        resourceGateway.Name,
+		ID:                          resourceGateway.ID,
+		ARN:                         resourceGateway.ARN,
+		Status:                      resourceGateway.Status,
+		VPCID:                       resourceGateway.VPCID,
+		SubnetIDs:                   resourceGateway.SubnetIDs,
+		SecurityGroupIDs:            resourceGateway.SecurityGroupIDs,
+		IPAddressType:               resourceGateway.IPAddressType,
+		IPv4AddressesPerEni:         resourceGateway.IPv4AddressesPerEni,
+		ResourceConfigDNSResolution: resourceGateway.ResourceConfigDNSResolution,
+		CreatedAt:                   resourceGateway.CreatedAt,
+		LastUpdatedAt:               resourceGateway.LastUpdatedAt,
+	}
+}
+
+// NewUpdateResourceGatewayResponse takes from its arguments what the answer says of them.
+func NewUpdateResourceGatewayResponse(resourceGateway *ResourceGateway) *UpdateResourceGatewayResponse {
+	return &UpdateResourceGatewayResponse{
+		Name:                        resourceGateway.Name,
+		ID:                          resourceGateway.ID,
+		ARN:                         resourceGateway.ARN,
+		Status:                      resourceGateway.Status,
+		VPCID:                       resourceGateway.VPCID,
+		SubnetIDs:                   resourceGateway.SubnetIDs,
+		SecurityGroupIDs:            resourceGateway.SecurityGroupIDs,
+		IPAddressType:               resourceGateway.IPAddressType,
+		ResourceConfigDNSResolution: resourceGateway.ResourceConfigDNSResolution,
+	}
+}
+
+// NewDeleteResourceGatewayResponse takes from its arguments what the answer says of them.
+func NewDeleteResourceGatewayResponse(resourceGateway *ResourceGateway) *DeleteResourceGatewayResponse {
+	return &DeleteResourceGatewayResponse{
+		ID:     resourceGateway.ID,
+		ARN:    resourceGateway.ARN,
+		Name:   resourceGateway.Name,
+		Status: resourceGateway.Status,
+	}
+}
+
+// NewResourceGatewaySummary takes from its arguments what the answer says of them, all but VPCIdentifier.
+func NewResourceGatewaySummary(resourceGateway *ResourceGateway) *ResourceGatewaySummary {
+	return &ResourceGatewaySummary{
+		Name:                        resourceGateway.Name,
+		ID:                          resourceGateway.ID,
+		ARN:                         resourceGateway.ARN,
+		Status:                      resourceGateway.Status,
+		SubnetIDs:                   resourceGateway.SubnetIDs,
+		SecurityGroupIDs:            resourceGateway.SecurityGroupIDs,
+		IPAddressType:               resourceGateway.IPAddressType,
+		IPv4AddressesPerEni:         resourceGateway.IPv4AddressesPerEni,
+		ResourceConfigDNSResolution: resourceGateway.ResourceConfigDNSResolution,
+		CreatedAt:                   resourceGateway.CreatedAt,
+		LastUpdatedAt:               resourceGateway.LastUpdatedAt,
+	}
+}
+
+// NewCreateResourceConfigurationResponse takes from its arguments what the answer says of them, all but
+// FailureReason.
+func NewCreateResourceConfigurationResponse(resourceConfiguration *ResourceConfiguration) *CreateResourceConfigurationResponse {
+	return &CreateResourceConfigurationResponse{
+		ID:                              resourceConfiguration.ID,
+		Name:                            resourceConfiguration.Name,
+		ARN:                             resourceConfiguration.ARN,
+		ResourceGatewayID:               resourceConfiguration.ResourceGatewayID,
+		ResourceConfigurationGroupID:    resourceConfiguration.ResourceConfigurationGroupID,
+		Type:                            resourceConfiguration.Type,
+		PortRanges:                      resourceConfiguration.PortRanges,
+		Protocol:                        resourceConfiguration.Protocol,
+		Status:                          resourceConfiguration.Status,
+		ResourceConfigurationDefinition: resourceConfiguration.ResourceConfigurationDefinition,
+		AllowAssociationToShareableServiceNetwork: resourceConfiguration.AllowAssociationToShareableServiceNetwork,
+		CreatedAt:             resourceConfiguration.CreatedAt,
+		CustomDomainName:      resourceConfiguration.CustomDomainName,
+		DomainVerificationID:  resourceConfiguration.DomainVerificationID,
+		GroupDomain:           resourceConfiguration.GroupDomain,
+		DomainVerificationARN: resourceConfiguration.DomainVerificationARN,
+	}
+}
+
+// NewGetResourceConfigurationResponse takes from its arguments what the answer says of them, all but AmazonManaged
+// and DomainVerificationStatus and FailureReason.
+func NewGetResourceConfigurationResponse(resourceConfiguration *ResourceConfiguration) *GetResourceConfigurationResponse {
+	return &GetResourceConfigurationResponse{
+		ID:                           resourceConfiguration.ID,
+		Name:                         resourceConfiguration.Name,
+		ARN:                          resourceConfiguration.ARN,
+		ResourceGatewayID:            resourceConfiguration.ResourceGatewayID,
+		ResourceConfigurationGroupID: resourceConfiguration.ResourceConfigurationGroupID,
+		Type:                         resourceConfiguration.Type,
+		AllowAssociationToShareableServiceNetwork: resourceConfiguration.AllowAssociationToShareableServiceNetwork,
+		PortRanges:                      resourceConfiguration.PortRanges,
+		Protocol:                        resourceConfiguration.Protocol,
+		CustomDomainName:                resourceConfiguration.CustomDomainName,
+		Status:                          resourceConfiguration.Status,
+		ResourceConfigurationDefinition: resourceConfiguration.ResourceConfigurationDefinition,
+		CreatedAt:                       resourceConfiguration.CreatedAt,
+		LastUpdatedAt:                   resourceConfiguration.LastUpdatedAt,
+		DomainVerificationID:            resourceConfiguration.DomainVerificationID,
+		DomainVerificationARN:           resourceConfiguration.DomainVerificationARN,
+		GroupDomain:                     resourceConfiguration.GroupDomain,
+	}
+}
+
+// NewUpdateResourceConfigurationResponse takes from its arguments what the answer says of them.
+func NewUpdateResourceConfigurationResponse(resourceConfiguration *ResourceConfiguration) *UpdateResourceConfigurationResponse {
+	return &UpdateResourceConfigurationResponse{
+		ID:                           resourceConfiguration.ID,
+		Name:                         resourceConfiguration.Name,
+		ARN:                          resourceConfiguration.ARN,
+		ResourceGatewayID:            resourceConfiguration.ResourceGatewayID,
+		ResourceConfigurationGroupID: resourceConfiguration.ResourceConfigurationGroupID,
+		Type:                         resourceConfiguration.Type,
+		PortRanges:                   resourceConfiguration.PortRanges,
+		AllowAssociationToShareableServiceNetwork: resourceConfiguration.AllowAssociationToShareableServiceNetwork,
+		Protocol:                        resourceConfiguration.Protocol,
+		Status:                          resourceConfiguration.Status,
+		ResourceConfigurationDefinition: resourceConfiguration.ResourceConfigurationDefinition,
+	}
+}
+
+// NewResourceConfigurationSummary takes from its arguments what the answer says of them, all but AmazonManaged.
+func NewResourceConfigurationSummary(resourceConfiguration *ResourceConfiguration) *ResourceConfigurationSummary {
+	return &ResourceConfigurationSummary{
+		ID:                           resourceConfiguration.ID,
+		Name:                         resourceConfiguration.Name,
+		ARN:                          resourceConfiguration.ARN,
+		ResourceGatewayID:            resourceConfiguration.ResourceGatewayID,
+		ResourceConfigurationGroupID: resourceConfiguration.ResourceConfigurationGroupID,
+		Type:                         resourceConfiguration.Type,
+		Status:                       resourceConfiguration.Status,
+		CreatedAt:                    resourceConfiguration.CreatedAt,
+		LastUpdatedAt:                resourceConfiguration.LastUpdatedAt,
+		CustomDomainName:             resourceConfiguration.CustomDomainName,
+		DomainVerificationID:         resourceConfiguration.DomainVerificationID,
+		GroupDomain:                  resourceConfiguration.GroupDomain,
+	}
+}
+
+// NewCreateServiceNetworkResourceAssociationResponse takes from its arguments what the answer says of them.
+func NewCreateServiceNetworkResourceAssociationResponse(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *CreateServiceNetworkResourceAssociationResponse {
+	return &CreateServiceNetworkResourceAssociationResponse{
+		ID:                serviceNetworkResourceAssociation.ID,
+		ARN:               serviceNetworkResourceAssociation.ARN,
+		Status:            serviceNetworkResourceAssociation.Status,
+		CreatedBy:         serviceNetworkResourceAssociation.CreatedBy,
+		PrivateDNSEnabled: serviceNetworkResourceAssociation.PrivateDNSEnabled,
+	}
+}
+
+// NewGetServiceNetworkResourceAssociationResponse takes from its arguments what the answer says of them, all but
+// DomainVerificationStatus and FailureReason and IsManagedAssociation.
+func NewGetServiceNetworkResourceAssociationResponse(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *GetServiceNetworkResourceAssociationResponse {
+	return &GetServiceNetworkResourceAssociationResponse{
+		ID:                        serviceNetworkResourceAssociation.ID,
+		ARN:                       serviceNetworkResourceAssociation.ARN,
+		Status:                    serviceNetworkResourceAssociation.Status,
+		CreatedBy:                 serviceNetworkResourceAssociation.CreatedBy,
+		CreatedAt:                 serviceNetworkResourceAssociation.CreatedAt,
+		ResourceConfigurationID:   serviceNetworkResourceAssociation.ResourceConfigurationID,
+		ResourceConfigurationARN:  serviceNetworkResourceAssociation.ResourceConfigurationARN,
+		ResourceConfigurationName: serviceNetworkResourceAssociation.ResourceConfigurationName,
+		ServiceNetworkID:          serviceNetworkResourceAssociation.ServiceNetworkID,
+		ServiceNetworkARN:         serviceNetworkResourceAssociation.ServiceNetworkARN,
+		ServiceNetworkName:        serviceNetworkResourceAssociation.ServiceNetworkName,
+		FailureCode:               serviceNetworkResourceAssociation.FailureCode,
+		LastUpdatedAt:             serviceNetworkResourceAssociation.LastUpdatedAt,
+		PrivateDNSEntry:           serviceNetworkResourceAssociation.PrivateDNSEntry,
+		PrivateDNSEnabled:         serviceNetworkResourceAssociation.PrivateDNSEnabled,
+		DNSEntry:                  serviceNetworkResourceAssociation.DNSEntry,
+	}
+}
+
+// NewDeleteServiceNetworkResourceAssociationResponse takes from its arguments what the answer says of them.
+func NewDeleteServiceNetworkResourceAssociationResponse(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *DeleteServiceNetworkResourceAssociationResponse {
+	return &DeleteServiceNetworkResourceAssociationResponse{
+		ID:     serviceNetworkResourceAssociation.ID,
+		ARN:    serviceNetworkResourceAssociation.ARN,
+		Status: serviceNetworkResourceAssociation.Status,
+	}
+}
+
+// NewServiceNetworkResourceAssociationSummary takes from its arguments what the answer says of them, all but
+// IsManagedAssociation.
+func NewServiceNetworkResourceAssociationSummary(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *ServiceNetworkResourceAssociationSummary {
+	return &ServiceNetworkResourceAssociationSummary{
+		ID:                        serviceNetworkResourceAssociation.ID,
+		ARN:                       serviceNetworkResourceAssociation.ARN,
+		Status:                    serviceNetworkResourceAssociation.Status,
+		CreatedBy:                 serviceNetworkResourceAssociation.CreatedBy,
+		CreatedAt:                 serviceNetworkResourceAssociation.CreatedAt,
+		ResourceConfigurationID:   serviceNetworkResourceAssociation.ResourceConfigurationID,
+		ResourceConfigurationARN:  serviceNetworkResourceAssociation.ResourceConfigurationARN,
+		ResourceConfigurationName: serviceNetworkResourceAssociation.ResourceConfigurationName,
+		ServiceNetworkID:          serviceNetworkResourceAssociation.ServiceNetworkID,
+		ServiceNetworkARN:         serviceNetworkResourceAssociation.ServiceNetworkARN,
+		ServiceNetworkName:        serviceNetworkResourceAssociation.ServiceNetworkName,
+		DNSEntry:                  serviceNetworkResourceAssociation.DNSEntry,
+		PrivateDNSEntry:           serviceNetworkResourceAssociation.PrivateDNSEntry,
+		FailureCode:               serviceNetworkResourceAssociation.FailureCode,
+		PrivateDNSEnabled:         serviceNetworkResourceAssociation.PrivateDNSEnabled,
+	}
+}
+
+// NewStartDomainVerificationResponse takes from its arguments what the answer says of them.
+func NewStartDomainVerificationResponse(domainVerification *DomainVerification) *StartDomainVerificationResponse {
+	return &StartDomainVerificationResponse{
+		ID:              domainVerification.ID,
+		ARN:             domainVerification.ARN,
+		DomainName:      domainVerification.DomainName,
+		Status:          domainVerification.Status,
+		TxtMethodConfig: domainVerification.TxtMethodConfig,
+	}
+}
+
+// NewGetDomainVerificationResponse takes from its arguments what the answer says of them.
+func NewGetDomainVerificationResponse(domainVerification *DomainVerification) *GetDomainVerificationResponse {
+	return &GetDomainVerificationResponse{
+		ID:               domainVerification.ID,
+		ARN:              domainVerification.ARN,
+		DomainName:       domainVerification.DomainName,
+		Status:           domainVerification.Status,
+		TxtMethodConfig:  domainVerification.TxtMethodConfig,
+		CreatedAt:        domainVerification.CreatedAt,
+		LastVerifiedTime: domainVerification.LastVerifiedTime,
+		Tags:             domainVerification.Tags,
+	}
+}
+
+// NewDomainVerificationSummary takes from its arguments what the answer says of them.
+func NewDomainVerificationSummary(domainVerification *DomainVerification) *DomainVerificationSummary {
+	return &DomainVerificationSummary{
+		ID:               domainVerification.ID,
+		ARN:              domainVerification.ARN,
+		DomainName:       domainVerification.DomainName,
+		Status:           domainVerification.Status,
+		TxtMethodConfig:  domainVerification.TxtMethodConfig,
+		CreatedAt:        domainVerification.CreatedAt,
+		LastVerifiedTime: domainVerification.LastVerifiedTime,
+		Tags:             domainVerification.Tags,
 	}
 }

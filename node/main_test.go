@@ -117,6 +117,13 @@ func (f *faulty) ListenPacket(ctx context.Context, p fabric.Place, at netip.Addr
 	return f.Fabric.ListenPacket(ctx, p, at)
 }
 
+func (f *faulty) Intercept(ctx context.Context, vpc string) (net.Listener, error) {
+	if err := f.fails(ctx, vpc+" intercept"); err != nil {
+		return nil, err
+	}
+	return f.Fabric.Intercept(ctx, vpc)
+}
+
 // world is a control plane and a node on a fabric that may fail.
 type world struct {
 	*control.Control

@@ -83,6 +83,7 @@ type Fabric interface {
 	Judge(vpc string, from netip.Addr, to netip.AddrPort) []packetfilter.Step
 	Drops(vpc string) ([]packetfilter.Drop, error)
 	Dial(ctx context.Context, from fabric.Place, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
+	Intercept(ctx context.Context, vpc string) (net.Listener, error)
 }
 
 // Node is a running share of the data plane.
@@ -102,6 +103,7 @@ type Node struct {
 	// balancers are the load balancers of Elastic Load Balancing, which have targets of their own.
 	balancers *loadbalancer.Set
 	fixtures  *fixtures
+	ways      *ways
 	inbox     inbox
 	reports   *reporter
 	troubles  *troubles
@@ -142,6 +144,7 @@ func New(cfg Config) *Node {
 		Relay: passthrough.New(passthrough.Config{
 			Guard: n.guard, Picker: relayPicker{n.targets}, Dial: n.dial, Log: cfg.Logger,
 		}),
+		Resources: passthrough.NewResources(passthrough.ResourceConfig{Dial: n.dialResource, Log: cfg.Logger}),
 	})
 	n.plane = dataplane.New(dataplane.Config{
 		Network: n, Serve: n.entrance.Serve, Logger: cfg.Logger, Closed: n.repair,
@@ -151,6 +154,7 @@ func New(cfg Config) *Node {
 		},
 	})
 	n.fixtures = newFixtures(cfg, n.plane.Snapshot, n.repair)
+	n.ways = &ways{fabric: cfg.Fabric, names: n.fixtures.resolver}
 	return n
 }
 
@@ -325,6 +329,7 @@ func (n *Node) apply(ctx context.Context, p *pass) (whole bool) {
 			}
 		}),
 		n.step("opening doors", func() {
+			n.ways.forget()
 			for at, err := range n.plane.Apply(bounded, p.Snapshot) {
 				p.fail(partOf(at), err)
 			}
@@ -367,6 +372,11 @@ func (p *pass) networks() []fabric.VPC {
 				add(l.NodeID(i), address)
 			}
 		}
+		for _, g := range vpc.Gateways {
+			for i, address := range g.Addresses {
+				add(g.NodeID(i), address)
+			}
+		}
 		for _, instance := range vpc.Instances {
 			add(instance.ID, instance.Address)
 		}
@@ -377,6 +387,9 @@ func (p *pass) networks() []fabric.VPC {
 
 // Listen opens a listener of the data plane inside a VPC.
 func (n *Node) Listen(ctx context.Context, vpcID string, at snapshot.Entry, port uint16) (net.Listener, error) {
+	if at.IsRange() {
+		return n.fabric.Intercept(ctx, vpcID)
+	}
 	return n.fabric.Listen(ctx, fabric.Place{VPC: vpcID, Instance: at.Interface}, "tcp",
 		netip.AddrPortFrom(at.Address, port))
 }
@@ -389,6 +402,11 @@ func (n *Node) listenAt(ctx context.Context, at loadbalancer.Interface, port uin
 // dialFrom reaches a target of a load balancer, from one of that's own addresses.
 func (n *Node) dialFrom(ctx context.Context, from loadbalancer.Interface, to netip.AddrPort) (net.Conn, error) {
 	return n.fabric.Dial(ctx, fabric.Place{VPC: from.VPC, Instance: from.Instance}, from.Address, to)
+}
+
+// dialResource reaches a resource, from an address of its gateway.
+func (n *Node) dialResource(ctx context.Context, r *snapshot.Resource, port uint16) (net.Conn, error) {
+	return n.ways.dial(ctx, r, port)
 }
 
 // dial reaches a target, from the address that is kept for that in every VPC.
@@ -407,7 +425,7 @@ func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, err
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("%s: no service of that name can be reached from %s; associate the service and the VPC with one service network", name, vpcID)
+	return nil, fmt.Errorf("%s: no service or resource of that name can be reached from %s; associate it and the VPC with one service network", name, vpcID)
 }
 
 // VPCOf returns the VPC of an instance, or the VPC itself for its own id. It knows those that this node has made.

@@ -35,7 +35,7 @@ type sort int
 
 const (
 	network  sort = iota // a VPC's router
-	instance             // an instance, or an address of a load balancer
+	instance             // an instance, or an address of a load balancer or a resource gateway
 	fixed                // a VPC's resolver and metadata service
 	balancer             // a load balancer
 	door                 // a port of a door
@@ -193,9 +193,9 @@ func wants(s *snapshot.Snapshot, of part) bool {
 	case vpc == nil:
 		return false
 	case of.what == door:
-		return vpc.Door(of.id).Port(of.port) != nil
+		return vpc.Opening(snapshot.DoorPort{VPC: of.vpc, Door: of.id, Port: of.port}) != nil
 	case of.what == instance:
-		return isInstance(vpc, of.id) || balancerAt(s, of) != ""
+		return isInstance(vpc, of.id) || balancerAt(s, of) != "" || gatewayAt(vpc, of) != ""
 	}
 	return true
 }
@@ -271,6 +271,7 @@ func concerns(s *snapshot.Snapshot, of part) (keys []string) {
 		for _, d := range vpc.Doors {
 			keys = append(keys, d.Key)
 		}
+		keys = append(keys, resourceKeys(vpc)...)
 	}
 	switch of.what {
 	case network:
@@ -281,17 +282,26 @@ func concerns(s *snapshot.Snapshot, of part) (keys []string) {
 		for _, l := range vpc.LoadBalancers {
 			keys = append(keys, elbv2.KindLoadBalancer+"/"+l.ID)
 		}
+		for _, g := range vpc.Gateways {
+			keys = append(keys, lattice.KindResourceGateway.Name+"/"+g.ID)
+		}
 		doors()
 	case fixed:
 		keys = append(keys, ec2.KindVPC+"/"+of.vpc)
 		doors()
 	case door:
+		if of.id == snapshot.ResourceDoor {
+			return resourceKeys(vpc)
+		}
 		keys = append(keys, of.id)
 	case balancer:
 		keys = append(keys, elbv2.KindLoadBalancer+"/"+of.id)
 	case instance:
 		if id := balancerAt(s, of); id != "" {
 			return append(keys, elbv2.KindLoadBalancer+"/"+id)
+		}
+		if id := gatewayAt(vpc, of); id != "" {
+			return append(keys, lattice.KindResourceGateway.Name+"/"+id)
 		}
 		keys = append(keys, ec2.KindInstance+"/"+of.id)
 	}

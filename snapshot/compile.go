@@ -51,6 +51,7 @@ type Compiler struct {
 	balancers  balancers
 	filters    filters
 	zones      zones
+	resources  resourceObjects
 	callers    *identityCompiler
 	faults     *faults
 
@@ -92,6 +93,7 @@ func NewCompiler(region string) *Compiler {
 		balancers:         newBalancers(),
 		filters:           newFilters(region),
 		zones:             newZones(),
+		resources:         newResourceObjects(),
 		callers:           newIdentityCompiler(),
 		faults:            newFaults(),
 		staleServices:     marks[serviceState]{},
@@ -110,7 +112,7 @@ func (c *Compiler) LogTo(log *slog.Logger) { c.faults.log = log }
 // is forgotten. The error is that of Compile, limited to what the changes brought about.
 //
 // Each step compiles what was marked, and marks what stands on it: target groups carry services, certificates carry
-// services and load balancers, services carry service networks, and these carry VPCs.
+// services and load balancers, services and resources carry service networks, and these carry VPCs.
 func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapshot, error) {
 	if reset {
 		log, step := c.faults.log, c.faults.step
@@ -135,6 +137,7 @@ func (c *Compiler) Apply(revision int64, reset bool, changes []Change) (*Snapsho
 	c.compileCertificates()
 	c.current.LoadBalancers = c.compileBalancers(was.LoadBalancers)
 	c.compileServices()
+	c.compileResources()
 	c.compileNetworks()
 	c.compileZones(was)
 	c.current.VPCs = c.compileVPCs()

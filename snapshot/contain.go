@@ -109,6 +109,14 @@ func (c *Compiler) leftOut() map[string]error {
 		follow(lattice.KindServiceNetworkVPCAssociation.Name, id, ec2.KindVPC+"/"+l.member.id,
 			lattice.KindServiceNetwork.Name+"/"+l.network.id)
 	}
+	for id, r := range c.resources.configurations {
+		follow(lattice.KindResourceConfiguration.Name, id, lattice.KindResourceGateway.Name+"/"+r.ResourceGatewayID)
+	}
+	for id, a := range c.resources.associations {
+		follow(lattice.KindServiceNetworkResourceAssociation.Name, id,
+			lattice.KindResourceConfiguration.Name+"/"+a.ResourceConfigurationID,
+			lattice.KindServiceNetwork.Name+"/"+a.ServiceNetworkID)
+	}
 	for id, l := range c.balancers.objects {
 		follow(elbv2.KindLoadBalancer, id, ec2.KindVPC+"/"+l.VPC)
 	}

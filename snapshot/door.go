@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -16,9 +17,10 @@ type Door struct {
 	Key string
 	// Entries are the addresses of the door, in the order in which the resolver tells them. There is always one.
 	Entries []Entry
-	// Network is what the door leads to. A door to something else will have that in a field beside this one, which is
-	// nil then.
+	// Network is what the door leads to.
 	Network *Network
+	// PrivateDNS is which custom domains of the network's resources clients know.
+	PrivateDNS PrivateDNS
 }
 
 // Entry is one address of a door.
@@ -75,6 +77,34 @@ func (d *Door) Port(number uint16) *Port {
 	return d.Network.Ports[number]
 }
 
+// Openings are the ports at which a node listens for the clients of the VPC, each with its addresses: those of its doors,
+// and one for all resources, if it reaches any.
+func (v *VPC) Openings() iter.Seq2[DoorPort, []Entry] {
+	return func(yield func(DoorPort, []Entry) bool) {
+		for i := range v.Doors {
+			for port := range v.Doors[i].Network.Ports {
+				if !yield(DoorPort{v.ID, v.Doors[i].Key, port}, v.Doors[i].Entries) {
+					return
+				}
+			}
+		}
+		if v.reachesAny() {
+			yield(DoorPort{v.ID, ResourceDoor, 0}, resourceEntries)
+		}
+	}
+}
+
+// Opening are the addresses of one of the Openings, or none where it is none. A nil VPC has none.
+func (v *VPC) Opening(of DoorPort) []Entry {
+	if v != nil && of.Door == ResourceDoor && v.reachesAny() {
+		return resourceEntries
+	}
+	if door := v.Door(of.Door); door.Port(of.Port) != nil {
+		return door.Entries
+	}
+	return nil
+}
+
 // IPv4 are the IPv4 addresses of the door.
 func (d *Door) IPv4() (all []netip.Addr) {
 	for _, e := range d.Entries {
@@ -93,5 +123,6 @@ func entriesOf(kept netip.Addr) []Entry {
 
 // same reports whether two doors differ in nothing.
 func (d Door) same(other Door) bool {
-	return d.Key == other.Key && d.Network == other.Network && slices.Equal(d.Entries, other.Entries)
+	return d.Key == other.Key && d.Network == other.Network && slices.Equal(d.Entries, other.Entries) &&
+		d.PrivateDNS == other.PrivateDNS
 }

@@ -67,9 +67,15 @@ func (d dumper) vpc(v *VPC) {
 	d.line(0, "vpc %s %s cidr %s account %s", v.ID, v.ARN, v.CIDR, v.Account)
 	for _, door := range v.Doors {
 		d.line(1, "door %s leads to %s", door.Key, door.Network.ID)
+		if door.PrivateDNS.Enabled {
+			d.line(2, "private names %s %s", door.PrivateDNS.Preference, door.PrivateDNS.Specified)
+		}
 		for _, e := range door.Entries {
 			d.line(2, "at %q %s", e.Interface, e.Address)
 		}
+	}
+	for _, g := range v.Gateways {
+		d.line(1, "gateway %s %s at %v in %v by resolver of the VPC %t", g.ID, g.ARN, g.Addresses, g.SecurityGroups, g.InVPC)
 	}
 	for _, i := range v.Instances {
 		d.line(1, "instance %s %s", i.ID, i.Address)
@@ -85,12 +91,33 @@ func (d dumper) network(n *Network) {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		d.line(1, "name %s is %s", name, names[name].ID)
 	}
+	d.resources(n.resources)
 	for _, number := range slices.Sorted(maps.Keys(n.Ports)) {
 		d.line(1, "port %d", number)
 		listeners := maps.Collect(n.Ports[number].Listeners.All())
 		for _, name := range slices.Sorted(maps.Keys(listeners)) {
 			service := listeners[name].Service
 			d.line(2, "%s meets %s of %s", name, listeners[name].ID, service.ID)
+		}
+	}
+}
+
+// resources writes what a service network has of resources.
+func (d dumper) resources(r resources) {
+	for _, reach := range slices.SortedFunc(maps.Values(r.by),
+		func(a, b *Reach) int { return a.Address.Compare(b.Address) }) {
+		d.line(1, "resource %s %s name %s at %s ports %v by %s behind %s is %q %q", reach.ID, reach.ARN, reach.Name,
+			reach.Address, reach.Ports, reach.Association, reach.Gateway.ID, reach.Target, reach.Domain)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.named)) {
+		d.line(1, "name %s is %s", name, r.named[name].ID)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.zones)) {
+		for _, z := range r.zones[name] {
+			d.line(1, "zone %s verified %t not in %q", name, z.verified, z.notIn)
+			for _, of := range slices.Sorted(maps.Keys(z.names)) {
+				d.line(2, "name %s is %s", of, z.names[of].ID)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -200,6 +201,11 @@ func (c *Compiler) compileFilter(v *vpcState, of *VPC) *packetfilter.Filter {
 			made.addInterface(l.NodeID(n), address, l.SecurityGroups, true)
 		}
 	}
+	for _, g := range of.Gateways {
+		for n, address := range g.Addresses {
+			made.addInterface(g.NodeID(n), address, g.SecurityGroups, false)
+		}
+	}
 	for _, l := range v.links {
 		if l.isServed() {
 			made.addDoor(l)
@@ -255,10 +261,17 @@ func (m filterMaker) addInterface(id string, address netip.Addr, groups []string
 		Tracked: tracked})
 }
 
-// addDoor adds the door that an association makes. IPv6 addresses that spell IPv4 ones are judged as these.
+// addDoor adds the door that an association makes, with the addresses of the resources that it leads to and no older
+// door does. IPv6 addresses that spell IPv4 ones are judged as these.
 func (m filterMaker) addDoor(l *link[vpcState]) {
 	m.need(l.groups)
-	m.Doors = append(m.Doors, packetfilter.Door{ID: l.id, Addresses: l.door.IPv4(), Groups: l.groups})
+	door := packetfilter.Door{ID: l.id, Addresses: l.door.IPv4(), Groups: l.groups}
+	for _, address := range slices.SortedFunc(maps.Keys(m.c.resources.reached[l.network.id].by), netip.Addr.Compare) {
+		if !slices.ContainsFunc(m.Doors, func(d packetfilter.Door) bool { return slices.Contains(d.Addresses, address) }) {
+			door.Addresses = append(door.Addresses, address)
+		}
+	}
+	m.Doors = append(m.Doors, door)
 }
 
 // filter writes by what packets are filtered.

@@ -108,6 +108,9 @@ func checkForgets(t *testing.T, c *Compiler, objects map[string]Change) {
 	left += len(c.filters.homes) + len(c.filters.lists) - len(ec2.LatticePrefixLists(region))
 	left += len(c.zones.states) + len(c.zones.byVPC) + len(c.zones.byName) + len(c.zones.stale) + len(c.zones.staleVPCs) +
 		len(c.zones.staleNames)
+	left += len(c.resources.gateways) + len(c.resources.configurations) + len(c.resources.associations) +
+		len(c.resources.verifications) + len(c.resources.children) + len(c.resources.within) + len(c.resources.reached) +
+		len(c.resources.stale) + len(c.resources.staleGateways) + c.resources.compiled.Len()
 	left += len(c.balancers.objects) + len(c.balancers.groups) + len(c.balancers.stale)
 	if left != 0 || dump(t, c.current) != "revision 99\n" {
 		t.Errorf("%d things are left after all was deleted: %+v\n%s", left, c, dump(t, c.current))
@@ -141,7 +144,7 @@ func randomPut(r *rand.Rand) Change {
 	}
 	svc, l := one("svc-", 4), one("listener-", 2)
 	attached := []*lattice.AuthPolicy{nil, guarding("a"), guarding("b"), {Policy: "{}"}}[r.IntN(4)]
-	switch r.IntN(33) {
+	switch r.IntN(39) {
 	case 29:
 		return aDNSVPC(one("vpc-", 3), r.IntN(4) > 0, r.IntN(4) > 0)
 	case 30:
@@ -149,6 +152,8 @@ func randomPut(r *rand.Rand) Change {
 		return aZone(one("Z", 3), name, r.IntN(2), []string{one("vpc-", 3), one("vpc-", 3)}[:r.IntN(3)]...)
 	case 31, 32:
 		return randomRecord(r)
+	case 33, 34, 35, 36, 37, 38:
+		return randomResource(r)
 	case 0:
 		return aVPC(one("vpc-", 3))
 	case 1:

@@ -15,7 +15,13 @@ import (
 func (c *Compiler) compileNetworks() {
 	for n, stale := range c.staleNetworks {
 		if stale {
-			n.compiled = compiled(c.faults, lattice.KindServiceNetwork.Name, n.id, func() *Network { return n.compile(c.note) })
+			n.compiled = compiled(c.faults, lattice.KindServiceNetwork.Name, n.id, func() *Network {
+				made := n.compile(c.note)
+				if made != nil {
+					made.resources = c.resources.reached[n.id]
+				}
+				return made
+			})
 		}
 		for _, l := range n.vpcs {
 			c.staleVPCs.look(l.member)
@@ -242,6 +248,7 @@ func (c *Compiler) compileVPC(v *vpcState) *VPC {
 	}
 	slices.SortFunc(vpc.Instances, func(a, b Instance) int { return cmp.Compare(a.ID, b.ID) })
 	vpc.LoadBalancers = c.balancersOf(v.id)
+	vpc.Gateways = c.gatewaysOf(v.id)
 	vpc.Filter = c.compileFilter(v, vpc)
 	return vpc
 }

@@ -211,6 +211,14 @@ func (c *Compiler) take(change Change) (err error) {
 		return c.takeZone(change, id)
 	case route53.KindRecordSet:
 		return c.takeRecordSet(change, owner, part)
+	case lattice.KindResourceGateway.Name:
+		return c.takeGateway(change, id)
+	case lattice.KindResourceConfiguration.Name:
+		return c.takeConfiguration(change, id)
+	case lattice.KindServiceNetworkResourceAssociation.Name:
+		return c.takeResourceLink(change, id)
+	case lattice.KindDomainVerification.Name:
+		return c.takeVerification(change, id)
 	default:
 		return c.callers.take(kind, id, change)
 	}
@@ -301,6 +309,7 @@ func (c *Compiler) takeVPCLink(change Change, id string) error {
 			c.vpc(object.VPCID))
 		l.door = Door{Key: change.Key, Entries: entriesOf(object.Address)}
 		l.groups = object.SecurityGroupIDs
+		l.door = Door{Key: change.Key, Entries: entriesOf(object.Address), PrivateDNS: privateDNSOf(object)}
 		l.network.vpcs.add(l)
 		l.member.links.add(l)
 		c.vpcLinks[id] = l

@@ -66,6 +66,8 @@ type VPC struct {
 	LoadBalancers map[string]*LoadBalancer
 	// Filter is which packets pass in the VPC. There always is one. It is the same *Filter until something in it changes.
 	Filter *packetfilter.Filter
+	// Gateways are the resource gateways in the VPC, ordered by id.
+	Gateways []*Gateway
 }
 
 // Instance is a place in a VPC where programs run.
@@ -86,6 +88,8 @@ type Network struct {
 	// Names holds every name by which a service of the network can be called: generated names and custom domain
 	// names, in lower case and without a trailing dot.
 	Names table.Table[*Service]
+
+	resources resources // see VPC.Reach
 }
 
 // Port is one port of a service network.

@@ -122,9 +122,9 @@ func (b *batch) aliasOf(set *route53.RecordSet, in *route53.AliasTarget) *route5
 	zone := route53.ID(in.HostedZoneID, route53.ZonePrefix)
 	set.Alias = &route53.Alias{Zone: zone, Name: target, EvaluateHealth: in.EvaluateTargetHealth}
 	within := map[string]string{
-		b.zone.ID:                      string(b.zone.Name),
-		lattice.HostedZoneID(b.Region): lattice.DomainSuffix(b.Region) + ".",
-		elbv2.HostedZone:               elbv2.DomainSuffix(b.Region) + ".",
+		b.zone.ID: string(b.zone.Name),
+		lattice.HostedZoneID(lattice.DomainSuffix(b.Region)): lattice.DomainSuffix(b.Region) + ".",
+		elbv2.HostedZone: elbv2.DomainSuffix(b.Region) + ".",
 	}[zone]
 	address := set.Type == "A" || set.Type == "AAAA"
 	switch {

@@ -1,6 +1,6 @@
 // Package entrance finds out what a new connection is and gives it to its server: requests in plain text to the
 // proxy; TLS that an HTTPS listener ends, once it has been ended, to the proxy as well; TLS that a TLS_PASSTHROUGH listener
-// passes through to the relay. Listeners of all three kinds may share a port: the first byte tells TLS from plain text, and
+// passes through to the relay; and what came by the door of resources to who carries that. Listeners of all three kinds may share a port: the first byte tells TLS from plain text, and
 // the server name in the ClientHello tells the listener.
 package entrance
 
@@ -41,6 +41,11 @@ type Relay interface {
 	Serve(cut context.Context, conn net.Conn, arrival passthrough.Arrival)
 }
 
+// Resources serves connections to resources, and closes them.
+type Resources interface {
+	Serve(cut context.Context, conn net.Conn, vpc *snapshot.VPC)
+}
+
 // Config is what an Entrance needs. All but Log and Limits is required.
 type Config struct {
 	// Snapshot returns the newest snapshot.
@@ -48,6 +53,7 @@ type Config struct {
 	Terminator Terminator
 	Requests   Requests
 	Relay      Relay
+	Resources  Resources
 	// Limits bound ClientHellos. Unless they say otherwise, these count where the process counts what requests hold.
 	Limits clienthello.Limits
 	// Log receives what an operator may want to know when a client complains. nil discards it.
@@ -87,7 +93,11 @@ func (e *Entrance) Refusals() Refusals { return Refusals{e.malformed.Load(), e.u
 // ends, what is under way is the last; when cut ends, it is broken off.
 func (e *Entrance) Serve(finish, cut context.Context, conn net.Conn, at snapshot.DoorPort) *parking.Pause {
 	arrival := proxy.Arrival{VPC: at.VPC, Door: at.Door, Port: at.Port}
-	_, _, door := e.find(arrival)
+	_, vpc, door := e.find(arrival)
+	if at.Door == snapshot.ResourceDoor {
+		e.config.Resources.Serve(cut, conn, vpc)
+		return nil
+	}
 	if port := door.Port(at.Port); port == nil || !port.TLS {
 		return e.config.Requests.ServeConn(finish, cut, conn, arrival)
 	}

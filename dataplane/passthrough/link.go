@@ -21,6 +21,7 @@ type link struct {
 	answered       atomic.Bool  // the target has said something
 	finished       atomic.Bool  // the target has said all that it had to say
 	leaving        atomic.Bool  // the client has
+	patient        bool         // a client that has ended its side still listens
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
@@ -57,6 +58,9 @@ const partingTime = time.Second
 
 // parting notes that the client has ended its side.
 func (l *link) parting() {
+	if l.patient {
+		return
+	}
 	l.touch()
 	l.leaving.Store(true)
 	l.lookAgain(partingTime)
@@ -95,7 +99,7 @@ func (l *link) lookAgain(after time.Duration) {
 // contain is deferred: a panic ends both connections, and no others.
 func (l *link) contain() {
 	if problem := recover(); problem != nil {
-		_ = containment.Report(l.log, "passing TLS through", problem, "client", l.client.RemoteAddr(), "target",
+		_ = containment.Report(l.log, "passing a connection through", problem, "client", l.client.RemoteAddr(), "target",
 			l.target.RemoteAddr())
 		l.reset(record.InternalError)
 	}

@@ -1,6 +1,6 @@
 // Package passthrough carries connections whose TLS ends at the target: authorise, pick, dial, and then bytes both ways
 // until one side has enough. This file is that path; flow.go carries the bytes, link.go ends the connection in time, and
-// record.go is what is known of it in the end.
+// record.go is what is known of it in the end. resource.go is the shorter path of connections to resources.
 //
 // Nothing of what passes can be read, so a listener that passes TLS through has its default rule alone, and callers are
 // anonymous (user guide, "TLS listeners").
@@ -164,13 +164,7 @@ func newConnection(r *Relay, conn net.Conn, arrival Arrival) *connection {
 	return c
 }
 
-func remoteAddress(conn net.Conn) netip.AddrPort {
-	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		address := tcp.AddrPort()
-		return netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
-	}
-	return netip.AddrPort{}
-}
+func remoteAddress(conn net.Conn) netip.AddrPort { return addressOf(conn.RemoteAddr()) }
 
 // authorise asks the guard, and turns away whom it does not let pass.
 func (c *connection) authorise() bool {
@@ -251,5 +245,5 @@ func (c *connection) carry(cut context.Context) {
 		there.run(record.ClientConnectionClosed, record.TargetConnectionClosed)
 	}
 	returning.Wait()
-	c.note(there, back, l)
+	noteLink(&c.record, there, back, l)
 }

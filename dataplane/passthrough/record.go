@@ -1,10 +1,13 @@
 package passthrough
 
-import "time"
+import (
+	"time"
 
-// note takes down how a connection went that was carried, once neither direction is.
-func (c *connection) note(there, back *flow, l *link) {
-	r := &c.record
+	"pergola/dataplane/record"
+)
+
+// noteLink takes down how a connection went that was carried, once neither direction is.
+func noteLink(r *record.Record, there, back *flow, l *link) {
 	r.BytesReceived, r.BytesSent = there.read, back.written
 	r.RequestToTarget = there.last
 	r.ResponseFromTarget = max(0, back.last-back.first)

@@ -32,12 +32,22 @@ const (
 // Protocol is what a client spoke, in the words of the access log.
 type Protocol string
 
-// The protocols. TLS is that of a connection that is passed through.
+// The protocols. TLS is that of a connection that is passed through, TCP that of one to a resource.
 const (
 	HTTP1 Protocol = "HTTP/1.1"
 	HTTP2 Protocol = "HTTP/2"
 	TLS   Protocol = "TLS"
+	TCP   Protocol = "tcp"
 )
+
+// Resource is what is known of a connection to a resource, beside what is known of each.
+type Resource struct {
+	// Reach is the resource, with what brought it into the network.
+	Reach *snapshot.Reach
+	// Destination is what the client connected to, and Gateway from where the resource was reached; that is invalid where
+	// it was not.
+	Destination, Gateway netip.AddrPort
+}
 
 // Record is what is known of a request or connection at its end. It is the memory of the code that carried it: a
 // function that is handed a Record takes what it needs before it returns.
@@ -66,6 +76,8 @@ type Record struct {
 	Target netip.AddrPort
 	// ServerName is the name that a client of TLS asked for, "" without TLS.
 	ServerName string
+	// Resource is nil but for a connection to one.
+	Resource *Resource
 
 	// What the request said; empty where it could not be read, and for a connection.
 	Method, Path, Host, UserAgent []byte
