@@ -66,14 +66,27 @@ func (c *Compiler) zone(id string) *zoneState {
 
 func (c *Compiler) takeZone(change Change, id string) error {
 	object, err := decode[route53.HostedZone](change)
-	if object != nil && (object.ID != id || object.Name.Raw() == "") {
-		object, err = nil, errMisplaced(change)
+	if object != nil {
+		if err = checkName(object.Name); err != nil {
+			object, err = nil, &broken{change.Key, err}
+		} else if object.ID != id {
+			object, err = nil, errMisplaced(change)
+		}
 	}
 	s := c.zone(id)
 	c.zones.leave(s)
 	s.object = object
 	c.zones.enter(s)
 	c.zones.stale.compile(s)
+	return err
+}
+
+// checkName says why a name is none that the control plane writes.
+func checkName(name route53.Name) error {
+	parsed, err := route53.ParseName(string(name))
+	if err == nil && parsed != name {
+		err = fmt.Errorf("its name %q is not in the form in which zones have names", name)
+	}
 	return err
 }
 
@@ -119,7 +132,7 @@ func (z *zones) leave(s *zoneState) {
 
 func (c *Compiler) takeRecordSet(change Change, zone, place string) error {
 	object, err := decode[route53.RecordSet](change)
-	if object != nil && (object.Zone != zone || object.Place() != place || object.Name.Raw() == "") {
+	if object != nil && (object.Zone != zone || object.Place() != place) {
 		object, err = nil, errMisplaced(change)
 	}
 	s := c.zone(zone)
@@ -142,6 +155,9 @@ const typeCNAME = 5
 // compileRecordSet has the values of a record set as messages have them.
 func compileRecordSet(object *route53.RecordSet) (*recordState, error) {
 	number, served := route53.TypeNumber(object.Type)
+	if err := checkName(object.Name); err != nil {
+		return nil, err
+	}
 	r := &recordState{name: object.Name.Raw(), typ: number}
 	r.Identifier, r.TTL = object.Identifier, uint32(min(max(object.TTL, 0), 1<<31-1))
 	if object.Weight != nil {
@@ -151,7 +167,11 @@ func compileRecordSet(object *route53.RecordSet) (*recordState, error) {
 	case !served:
 		return nil, fmt.Errorf("the type %q is not served", object.Type)
 	case object.Alias != nil:
+		if err := checkName(object.Alias.Name); err != nil {
+			return nil, err
+		}
 		r.Target = object.Alias.Name.Raw()
+		return r, nil
 	case len(object.Values) == 0:
 		return nil, errors.New("it has no values")
 	}
@@ -162,15 +182,12 @@ func compileRecordSet(object *route53.RecordSet) (*recordState, error) {
 		}
 		r.Data = append(r.Data, data)
 	}
-	if number == typeCNAME && object.Alias == nil {
+	if number == typeCNAME {
 		target, err := route53.ParseName(object.Values[0])
 		if err != nil {
 			return nil, err
 		}
 		r.Target = target.Raw()
-	}
-	if object.Alias != nil && r.Target == "" {
-		return nil, errors.New("its alias leads nowhere")
 	}
 	return r, nil
 }

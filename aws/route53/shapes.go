@@ -48,7 +48,7 @@ type ZoneDescription struct {
 type ChangeInfo struct {
 	ID          string      `xml:"Id,omitempty"`
 	Status      string      `xml:"Status,omitempty"`
-	SubmittedAt aws.Instant `xml:"SubmittedAt,omitzero"`
+	SubmittedAt aws.Instant `xml:"SubmittedAt"`
 	Comment     string      `xml:"Comment,omitempty"`
 }
 

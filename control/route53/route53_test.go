@@ -543,6 +543,34 @@ func TestChangesAreInSyncOnceNodesServeThem(t *testing.T) {
 	refused(w, w.GetChange, nouns.GetChangeRequest{ID: second.ID}, "NoSuchChange", "")
 }
 
+// TestChangesAreBounded forgets an account's oldest change for a new one where there are many, and nobody else's.
+func TestChangesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	zone := w.zone("example.com")
+	first := w.keys("recordchange")[0]
+	for part := range 2 {
+		if _, err := w.store.Update(w.ctx, func(tx *store.Tx) error {
+			kind := store.NewKind[nouns.Change](nouns.KindChange)
+			for i := range 500 {
+				for _, of := range []string{account, other} {
+					id := fmt.Sprintf("CZ%d-%03d", part, i)
+					if err := kind.Put(tx, of+"/"+id, nouns.Change{ID: id, Account: of}); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE a.example.com A 192.0.2.1"))
+	left := w.keys("recordchange")
+	if len(left) != 2001 || slices.Contains(left, first) {
+		t.Errorf("%d changes are known, the first one among them: %v", len(left), slices.Contains(left, first))
+	}
+}
+
 // await waits until a change has a status.
 func (w *world) await(id, status string) {
 	w.t.Helper()

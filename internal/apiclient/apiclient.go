@@ -101,6 +101,29 @@ func (c *Client) Query(ctx context.Context, service, action string, parameters u
 	return xml.Unmarshal(a.body, out)
 }
 
+// Zones calls an operation of Route 53: in is the XML body, nil for none, and out receives the answer, nil for none.
+func (c *Client) Zones(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		encoded, err := xml.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = encoded
+	}
+	a, err := c.send(ctx, request{service: "route53", method: method, path: "/2013-04-01" + path,
+		contentType: "application/xml", body: body})
+	switch {
+	case err != nil:
+		return err
+	case a.status >= 300:
+		return queryError(method+" "+path, a.status, a.body)
+	case out == nil:
+		return nil
+	}
+	return xml.Unmarshal(a.body, out)
+}
+
 // Organizations calls an operation of AWS Organizations: in is the JSON body, out receives the answer, nil for none.
 func (c *Client) Organizations(ctx context.Context, action string, in, out any) error {
 	return c.targeted(ctx, "organizations", "AWSOrganizationsV20161128."+action, in, out)
