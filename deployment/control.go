@@ -141,7 +141,8 @@ func EndpointOf(listener net.Listener) string { return "http://" + listener.Addr
 
 // openAPI makes the control plane and its front door.
 func (c *Control) openAPI(background context.Context) {
-	networks := control.New(control.Config{Config: c.common, ForeignFunctions: c.cfg.LambdaEndpoint != ""})
+	networks := control.New(control.Config{Config: c.common, ForeignFunctions: c.cfg.LambdaEndpoint != "",
+		Names: route53.Names{Store: c.store, Further: net.DefaultResolver}})
 	tokens := sts.New(sts.Config{Config: c.common, Box: c.box, AllowLocalIssuers: c.cfg.AllowLocalIssuers})
 	vpcs := ec2.New(c.common)
 	balancers := elbv2.New(c.common)

@@ -95,7 +95,7 @@ func (s *Server) step(now *snapshot.Snapshot, vpcID string, asked dnsmessage.Typ
 		f.outcome = missing
 		return true
 	}
-	if zone := now.PublicZones.Of(name); zone != nil {
+	if zone := now.PublicZone(vpc, name); zone != nil {
 		return s.inHosted(zone, asked, f)
 	}
 	f.outcome = outside

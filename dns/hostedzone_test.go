@@ -15,6 +15,7 @@ import (
 
 	"pergola/aws/ec2"
 	"pergola/aws/elbv2"
+	"pergola/aws/organizations"
 	"pergola/aws/route53"
 	"pergola/lattice"
 	"pergola/snapshot"
@@ -37,7 +38,7 @@ func (e *estate) put(key string, object any) {
 // zone makes a hosted zone with its first records, private where it is given a VPC, and with records as lines of a zone
 // file: a name, a TTL, a type and a value, or → and the name that it is an alias of. With TTL/weight, it is an alternative.
 func (e *estate) zone(id, name, vpc string, lines ...string) {
-	z := route53.HostedZone{ID: id, Account: "1", Name: route53.Name(name + "."), Created: time.Unix(1, 0)}
+	z := route53.HostedZone{ID: id, Account: organizations.ManagementAccount, Name: route53.Name(name + "."), Created: time.Unix(1, 0)}
 	if vpc != "" {
 		z.Private, z.VPCs = true, []string{vpc}
 	}

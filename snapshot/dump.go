@@ -233,7 +233,9 @@ func (d dumper) zones(s *Snapshot) {
 	for vpc, zones := range sorted(s.PrivateZones) {
 		tell("vpc "+vpc, zones)
 	}
-	tell("everybody", &s.PublicZones)
+	for account, zones := range sorted(s.PublicZones) {
+		tell("account "+account, zones)
+	}
 	for _, zone := range ordered(all) {
 		d.line(0, "zone %s of %s", zone.ID, zone.Name)
 		for name, at := range sorted(zone.names) {

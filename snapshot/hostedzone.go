@@ -15,7 +15,8 @@ import (
 // zones is what a Compiler knows of hosted zones.
 type zones struct {
 	states map[string]*zoneState
-	// byVPC are the private zones by the VPCs that they are associated with, and byName the public ones by their names.
+	// byVPC are the private zones by the VPCs that they are associated with, and byName the public ones by account and name,
+	// with a slash between them.
 	byVPC, byName map[string]map[*zoneState]bool
 	// What the Apply under way has to look at.
 	stale                 marks[zoneState]
@@ -98,7 +99,7 @@ func (z *zones) keys(s *zoneState) (in map[string]map[*zoneState]bool, stale map
 	case s.object.Private:
 		return z.byVPC, z.staleVPCs, s.object.VPCs
 	}
-	return z.byName, z.staleNames, []string{s.object.Name.Raw()}
+	return z.byName, z.staleNames, []string{s.object.Account + "/" + s.object.Name.Raw()}
 }
 
 // mark marks all that is answered from a zone.
@@ -318,8 +319,18 @@ func (c *Compiler) compileZones(was *Snapshot) {
 		c.current.PrivateZones = entered(c.current.PrivateZones, vpc, c.zonesOf(vpc))
 	}
 	c.current.PublicZones = was.PublicZones
-	for name := range z.staleNames {
-		c.current.PublicZones.byName = entered(c.current.PublicZones.byName, name, oldest(z.byName[name], name))
+	for key := range z.staleNames {
+		account, name, _ := strings.Cut(key, "/")
+		var of Zones
+		if known := c.current.PublicZones.Get(account); known != nil {
+			of = *known
+		}
+		of.byName = entered(of.byName, name, oldest(z.byName[key], name))
+		if of.byName.Len() == 0 {
+			c.current.PublicZones = c.current.PublicZones.Without(account)
+		} else {
+			c.current.PublicZones = c.current.PublicZones.With(account, &of)
+		}
 	}
 	clear(z.staleVPCs)
 	clear(z.staleNames)

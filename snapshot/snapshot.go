@@ -30,9 +30,10 @@ type Snapshot struct {
 	TargetGroups table.Table[*TargetGroup]
 	// LoadBalancers holds every load balancer by id.
 	LoadBalancers table.Table[*LoadBalancer]
-	// PrivateZones are the hosted zones of each VPC that has some, by its id, and PublicZones those of all VPCs.
+	// PrivateZones are the hosted zones of each VPC that has some, by its id, and PublicZones those of each
+	// account; see PublicZone.
 	PrivateZones table.Table[*Zones]
-	PublicZones  Zones
+	PublicZones  table.Table[*Zones]
 	// Identities are the callers that can be recognised.
 	Identities *Identities
 	// Authority is the built-in authority, which certifies generated names; nil until there is one. Its key is sealed

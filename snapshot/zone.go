@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"pergola/aws/organizations"
 	"pergola/snapshot/table"
 )
 
@@ -23,6 +24,20 @@ func (z *Zones) Of(name []byte) *Zone {
 		}
 	}
 	return nil
+}
+
+// PublicZone is the public zone that clients of a VPC are answered from about a name: one of the account of the VPC, or
+// of the management account, whose names are the deployment's. The longer name counts, and of the same the account's own.
+// Zones of other accounts count for nothing, for any account can make one of any name. It does not allocate.
+func (s *Snapshot) PublicZone(vpc *VPC, name []byte) *Zone {
+	zone := s.PublicZones.Get(organizations.ManagementAccount).Of(name)
+	if vpc == nil {
+		return zone
+	}
+	if own := s.PublicZones.Get(vpc.Account).Of(name); own != nil && (zone == nil || len(own.Name) >= len(zone.Name)) {
+		return own
+	}
+	return zone
 }
 
 // parent is a name without its first label.

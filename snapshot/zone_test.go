@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pergola/aws/organizations"
+	"pergola/aws/route53"
 )
 
 // TestZonesOf finds the zone with the longest name, by whole labels.
@@ -23,7 +26,7 @@ func TestZonesOf(t *testing.T) {
 			}
 			return z.ID
 		}
-		private, public := s.PrivateZones.Get("vpc-1").Of([]byte(name)), s.PublicZones.Of([]byte(name))
+		private, public := s.PrivateZones.Get("vpc-1").Of([]byte(name)), s.PublicZones.Get("111122223333").Of([]byte(name))
 		if got := id(private) + " " + id(public); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
 		}
@@ -61,7 +64,7 @@ func TestLookupAgainstAModel(t *testing.T) {
 			have[n] = true
 			objects = append(objects, aRecord("Z1", n, "TXT", `"`+n+`"`))
 		}
-		zone := build(t, objects...).PublicZones.Of([]byte("example.com"))
+		zone := build(t, objects...).PublicZones.Get("111122223333").Of([]byte("example.com"))
 		for range 50 {
 			asked := name(4)
 			got, want := tell(zone.Lookup([]byte(strings.ToUpper(asked)+"."))), modelled(have, asked)
@@ -123,7 +126,7 @@ func TestChoose(t *testing.T) {
 		aWeightedRecord("Z1", "zero.example.com", "A", "192.0.2.1", "a", 0),
 		aWeightedRecord("Z1", "zero.example.com", "A", "192.0.2.2", "b", 0))
 	for name, want := range map[string]string{"w": "bbbc", "zero": "ab"} {
-		set := s.PublicZones.Of([]byte("example.com")).Lookup([]byte(name + ".example.com")).Set(1)
+		set := s.PublicZones.Get("111122223333").Of([]byte("example.com")).Lookup([]byte(name + ".example.com")).Set(1)
 		var got []string
 		for i := range len(want) {
 			got = append(got, set.Choose(func(below int) int {
@@ -146,11 +149,11 @@ func TestAuthority(t *testing.T) {
 		want    uint32
 	}{{"5", 5}, {"86400", 60}} {
 		s := build(t, aZone("Z1", "example.com", 1), aRecord("Z1", "example.com", "SOA", "n. h. 1 2 3 4 "+c.minimum))
-		if data, ttl := s.PublicZones.Of([]byte("example.com")).Authority(); ttl != c.want || len(data) == 0 {
+		if data, ttl := s.PublicZones.Get("111122223333").Of([]byte("example.com")).Authority(); ttl != c.want || len(data) == 0 {
 			t.Errorf("minimum %s: %d", c.minimum, ttl)
 		}
 	}
-	if data, _ := build(t, aZone("Z1", "example.com", 1)).PublicZones.Of([]byte("example.com")).Authority(); data != nil {
+	if data, _ := build(t, aZone("Z1", "example.com", 1)).PublicZones.Get("111122223333").Of([]byte("example.com")).Authority(); data != nil {
 		t.Error("there is one without a record")
 	}
 }
@@ -167,14 +170,40 @@ func TestAChangeOfOneRecordSharesTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if was.PublicZones.Of([]byte("other.test")) != is.PublicZones.Of([]byte("other.test")) {
+	if was.PublicZones.Get("111122223333").Of([]byte("other.test")) != is.PublicZones.Get("111122223333").Of([]byte("other.test")) {
 		t.Error("another zone was compiled anew")
 	}
 	for i := range 100 {
 		name := fmt.Appendf(nil, "n%d.example.com", i)
-		before, after := was.PublicZones.Of(name).Lookup(name), is.PublicZones.Of(name).Lookup(name)
+		before, after := was.PublicZones.Get("111122223333").Of(name).Lookup(name), is.PublicZones.Get("111122223333").Of(name).Lookup(name)
 		if (before == after) != (i != 7) {
 			t.Errorf("%s is the same: %v", name, before == after)
 		}
+	}
+}
+
+// TestPublicZonesOfStrangersCountForNothing has zones of one name in three accounts: a VPC is answered from that of its
+// own account, or else of the management account.
+func TestPublicZonesOfStrangersCountForNothing(t *testing.T) {
+	zone := func(id, account, name string) Change {
+		return put("hostedzone/"+id, route53.HostedZone{ID: id, Account: account, Name: route53.Name(name + "."),
+			Created: at(1).Time})
+	}
+	const own, stranger = "111122223333", "444455556666"
+	s := build(t, zone("Z1", stranger, "com"), zone("Z2", stranger, "pay.example.com"), zone("Z3", own, "example.com"),
+		zone("Z4", organizations.ManagementAccount, "example.com"), zone("Z5", organizations.ManagementAccount, "in.example.com"),
+		zone("Z6", organizations.ManagementAccount, "example.org"))
+	for name, want := range map[string]string{"pay.example.com": "Z3", "x.in.example.com": "Z5", "www.example.org": "Z6",
+		"other.com": ""} {
+		got := ""
+		if found := s.PublicZone(s.VPCs.Get("vpc-1"), []byte(name)); found != nil {
+			got = found.ID
+		}
+		if got != want {
+			t.Errorf("%s is in zone %q, want %q", name, got, want)
+		}
+	}
+	if found := s.PublicZone(nil, []byte("pay.example.com")); found == nil || found.ID != "Z4" {
+		t.Errorf("from nowhere: %+v", found)
 	}
 }

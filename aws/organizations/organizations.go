@@ -13,6 +13,9 @@ const (
 	KindAccountCreation = "accountcreation"
 )
 
+// ManagementAccount is the account that owns a deployment, and that the first organisation is made by.
+const ManagementAccount = "100000000001"
+
 // The prefixes of ids. A unit's id has its root's own part between the prefix and its own: ou-<root>-….
 const (
 	OrganizationPrefix    = "o-"

@@ -27,7 +27,7 @@ type HostedZone struct {
 	// Reference is the caller reference that the zone was made with.
 	Reference string `json:"reference"`
 	Comment   string `json:"comment,omitempty"`
-	// Private zones answer in their VPCs alone, and public ones in every VPC of the deployment.
+	// Private zones answer in their VPCs alone, public ones in those of the account; see snapshot.PublicZone.
 	Private bool `json:"private,omitempty"`
 	// VPCs are the ids of the VPCs that a private zone is associated with, in the order in which that was done. Authorized
 	// are those of other accounts with which it may be.

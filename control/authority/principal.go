@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"pergola/aws/iam"
+	"pergola/aws/organizations"
 	"pergola/lattice"
 	"pergola/policy"
 	"pergola/store"
 )
 
 // ManagementAccount is the account that owns a deployment until it has an organisation of several.
-const ManagementAccount = "100000000001"
+const ManagementAccount = organizations.ManagementAccount
 
 // UniqueID is that of the user or the role, of any account, that has an ARN now; "" if there is none.
 func UniqueID(tx *store.Tx, arn string) (string, error) {

@@ -7,8 +7,8 @@
 //
 // # Choices where the documentation is silent
 //
-//   - A public zone answers in every VPC of the deployment, without anybody delegating to it. Of several with one name
-//     the oldest does.
+//   - A public zone answers in the VPCs of its account, and one of the management account in every VPC, without anybody
+//     delegating to it. Of several with one name the oldest does.
 //   - A caller reference is free again when its zone is deleted.
 //   - A record set may be told by other spellings of the same records: the records that it means count.
 //   - Whether a CNAME record stands beside others is judged at the end of a batch, and the order of its changes does not count.

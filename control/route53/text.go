@@ -2,9 +2,11 @@ package route53
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
+	"pergola/aws/organizations"
 	"pergola/aws/route53"
 	"pergola/store"
 )
@@ -12,8 +14,9 @@ import (
 // maxAliases is how many names TXT goes through at most, from one CNAME record or alias to the next.
 const maxAliases = 8
 
-// TXT is the texts of the TXT records that a name has in the public zones of the deployment, as the resolvers of all VPCs
-// answer them; none where the name or its zone does not exist. Others use it to find out whether an account has a name.
+// TXT is the texts of the TXT records that a name has in the public zones of the management account, as the resolvers of
+// all VPCs answer them; none where the name or its zone does not exist. They prove who has a name: zones of other accounts
+// prove nothing, for any account can make one of any name.
 func TXT(tx *store.Tx, name string) ([]string, error) {
 	at, err := route53.ParseName(name)
 	if err != nil {
@@ -30,6 +33,26 @@ func TXT(tx *store.Tx, name string) ([]string, error) {
 		at = next
 	}
 	return nil, fmt.Errorf("route53: %s leads through more than %d names", name, maxAliases)
+}
+
+// Names looks up TXT records as TXT does, and asks Further about names that this knows no texts of.
+type Names struct {
+	Store   *store.Store
+	Further interface {
+		LookupTXT(ctx context.Context, name string) ([]string, error)
+	}
+}
+
+// LookupTXT returns the texts of a name.
+func (n Names) LookupTXT(ctx context.Context, name string) (texts []string, err error) {
+	err = n.Store.View(ctx, func(tx *store.Tx) error {
+		texts, err = TXT(tx, name)
+		return err
+	})
+	if err != nil || len(texts) > 0 {
+		return texts, err
+	}
+	return n.Further.LookupTXT(ctx, name)
 }
 
 func textsOf(set *route53.RecordSet) (texts []string, err error) {
@@ -89,7 +112,8 @@ func hasName(tx *store.Tx, zone *route53.HostedZone, name route53.Name) (bool, e
 	return len(entries) > 0, err
 }
 
-// publicZone is the public zone that a name is in: of those with the longest name the oldest; nil if there is none.
+// publicZone is the public zone of the management account that a name is in: of those with the longest name the oldest;
+// nil if there is none.
 func publicZone(tx *store.Tx, name route53.Name) (*route53.HostedZone, error) {
 	for ; name != ""; name = name.Parent() {
 		keys, _, err := byName.List(tx, string(name)+"/", "", 0)
@@ -102,7 +126,9 @@ func publicZone(tx *store.Tx, name route53.Name) (*route53.HostedZone, error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, &zone)
+			if zone.Account == organizations.ManagementAccount {
+				all = append(all, &zone)
+			}
 		}
 		if len(all) > 0 {
 			return slices.MinFunc(all, func(a, b *route53.HostedZone) int {

@@ -120,3 +120,18 @@ func TestServicesAreCalledByNamesOfHostedZones(t *testing.T) {
 		t.Error("the custom domain name does not resolve after the zone is gone")
 	}
 }
+
+// TestADomainIsVerifiedByAPublicZone has a record of a public zone of the management account prove a domain.
+func TestADomainIsVerifiedByAPublicZone(t *testing.T) {
+	e := newEstate(t)
+	started := must(e.Lattice.StartDomainVerification(t.Context(), &vpclattice.StartDomainVerificationInput{
+		DomainName: aws.String("corp.test")}))(t)
+	made := e.zones("POST", "/hostedzone", "<Name>corp.test</Name><CallerReference>1</CallerReference>")
+	e.zones("POST", made.Zone+"/rrset", record("CREATE", *started.TxtMethodConfig.Name+".corp.test", "TXT",
+		value(`&quot;`+*started.TxtMethodConfig.Value+`&quot;`)))
+	e.Eventually("the domain is verified", func() bool {
+		got := must(e.Lattice.GetDomainVerification(t.Context(), &vpclattice.GetDomainVerificationInput{
+			DomainVerificationIdentifier: started.Id}))(t)
+		return got.Status == types.VerificationStatusVerified
+	})
+}
