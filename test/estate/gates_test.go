@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
 
@@ -266,4 +267,75 @@ func TestAClosedGateIsUnhealthy(t *testing.T) {
 		"IpPermissions.1.FromPort": {"8080"}, "IpPermissions.1.ToPort": {"8080"},
 		"IpPermissions.1.IpRanges.1.CidrIp": {netip.PrefixFrom(addressing.Source, 32).String()}})
 	is(types.TargetStatusHealthy)
+}
+
+// TestGatesOfResources has a resource whose security group lets in its gateway alone, and closes the group of the
+// association of the client's VPC, and opens it again.
+func TestGatesOfResources(t *testing.T) {
+	for _, kind := range []string{fabric.Loopback, fabric.Netns} {
+		t.Run(kind, func(t *testing.T) {
+			if kind == fabric.Netns {
+				skipWithoutNamespaces(t)
+			}
+			e := newEstateOn(t, testenv.StartIn(t, deployment.Config{Dir: t.TempDir(), NoSync: true, Network: kind}))
+			_, callers := e.guardAssociation()
+			way, database := e.makeSecurityGroup(e.owners, "way"), e.makeSecurityGroup(e.owners, "database")
+			port := url.Values{"IpPermissions.1.IpProtocol": {"tcp"}, "IpPermissions.1.FromPort": {"5432"},
+				"IpPermissions.1.ToPort": {"5432"}}
+			fromWay, fromClients := maps.Clone(port), maps.Clone(port)
+			fromWay.Set("IpPermissions.1.Groups.1.GroupId", way)
+			fromClients.Set("IpPermissions.1.Groups.1.GroupId", e.clients.Group)
+			e.Rule("AuthorizeSecurityGroupIngress", database, fromWay)
+			server := e.RunInstance(e.owners, "10.20.1.10", database)
+			e.Serve(server, 5432, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			url := "http://" + e.resourceAt(server.Address, way) + ":5432/"
+			call := func() error {
+				client := e.client.Client()
+				client.Timeout = time.Second
+				defer client.CloseIdleConnections()
+				response, err := client.Get(url)
+				if err != nil {
+					return err
+				}
+				return response.Body.Close()
+			}
+			for _, state := range []string{"closed at first", "open", "closed again"} {
+				if state == "open" {
+					e.Rule("AuthorizeSecurityGroupIngress", callers, fromClients)
+					if err := call(); err != nil {
+						t.Errorf("open: %v", err)
+					}
+					e.Rule("RevokeSecurityGroupIngress", callers, fromClients)
+				} else if err := call(); !isSilence(err) {
+					t.Errorf("%s: the client hears %v", state, err)
+				}
+			}
+		})
+	}
+}
+
+// resourceAt makes a resource of port 5432 of an address in the owners' VPC, behind a gateway in a security group, and
+// associates it with the network. It returns its name.
+func (e *estate) resourceAt(address netip.Addr, group string) (name string) {
+	e.t.Helper()
+	ctx := e.t.Context()
+	gateway := must(e.Lattice.CreateResourceGateway(ctx, &vpclattice.CreateResourceGatewayInput{Name: aws.String("way"),
+		VpcIdentifier: &e.owners.ID, SubnetIds: []string{e.owners.Subnet}, SecurityGroupIds: []string{group}}))(e.t)
+	text := address.String()
+	resource := must(e.Lattice.CreateResourceConfiguration(ctx, &vpclattice.CreateResourceConfigurationInput{
+		Name: aws.String("database"), Type: types.ResourceConfigurationTypeSingle, PortRanges: []string{"5432"},
+		ResourceGatewayIdentifier: gateway.Id, ResourceConfigurationDefinition: &types.ResourceConfigurationDefinitionMemberIpResource{
+			Value: types.IpResource{IpAddress: &text}}}))(e.t)
+	association := must(e.Lattice.CreateServiceNetworkResourceAssociation(ctx,
+		&vpclattice.CreateServiceNetworkResourceAssociationInput{ServiceNetworkIdentifier: &e.network,
+			ResourceConfigurationIdentifier: resource.Id}))(e.t)
+	e.Eventually("the resource is associated", func() bool {
+		got := must(e.Lattice.GetServiceNetworkResourceAssociation(ctx, &vpclattice.GetServiceNetworkResourceAssociationInput{
+			ServiceNetworkResourceAssociationIdentifier: association.Id}))(e.t)
+		if got.DnsEntry != nil {
+			name = *got.DnsEntry.DomainName
+		}
+		return got.Status == types.ServiceNetworkResourceAssociationStatusActive
+	})
+	return name
 }
