@@ -187,9 +187,7 @@ func (c *Compiler) compileFilter(v *vpcState, of *VPC) *packetfilter.Filter {
 			made.ShortLived = []string{g.ID}
 		}
 	}
-	for _, a := range ordered(v.filtering.acls) {
-		made.ACLs = append(made.ACLs, a)
-	}
+	made.ACLs = append(made.ACLs, ordered(v.filtering.acls)...)
 	for _, s := range ordered(v.filtering.subnets) {
 		made.addSubnet(s)
 	}
