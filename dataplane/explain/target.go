@@ -2,11 +2,13 @@ package explain
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
+	"pergola/fabric/packetfilter"
 	"pergola/lattice"
 	"pergola/snapshot"
 )
@@ -141,17 +143,22 @@ func (w *walk) unreachable(group *snapshot.TargetGroup, targets []snapshot.Targe
 		return ""
 	}
 	var met []string
+	silent := false
 	for _, t := range targets[:min(asked, len(targets))] {
 		err := w.Connect(group.VPC, t.Address)
 		if err == nil {
 			return ""
 		}
 		met = append(met, fmt.Sprintf("%s: %v", t.Address, err))
+		_, dropped := errors.AsType[*packetfilter.DroppedError](err)
+		silent = silent || dropped
 	}
 	if len(targets) > asked {
 		return "" // there are others
 	}
-	w.cureConnection(group, targets[0].Address)
+	if !silent { // else the cure is another
+		w.cureConnection(group, targets[0].Address)
+	}
 	return fmt.Sprintf("no connection to a target of %s can be made (%s)", group.ID, strings.Join(met, "; "))
 }
 
