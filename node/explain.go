@@ -54,7 +54,8 @@ func (n *Node) Examine() (findings []explain.Finding, err error) {
 func (n *Node) world(current *snapshot.Snapshot) explain.World {
 	return explain.World{
 		Snapshot: current, Guard: n.guard, Health: n.targets.Report(), Connect: n.connect,
-		Judge: n.fabric.Judge, Dropped: n.dropped,
+		ConnectResource: n.connectResource,
+		Judge:           n.fabric.Judge, Dropped: n.dropped,
 		Last: func(group, key string) explain.Check { return explain.Check(n.targets.Last(group, key)) },
 	}
 }
@@ -76,6 +77,17 @@ func (n *Node) connect(vpc string, address netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
 	defer cancel()
 	conn, err := n.dial(ctx, vpc, address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// connectResource connects to a resource as its gateway does, and leaves at once.
+func (n *Node) connectResource(r *snapshot.Resource, port uint16) error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTime)
+	defer cancel()
+	conn, err := n.dialResource(ctx, r, port)
 	if err != nil {
 		return err
 	}

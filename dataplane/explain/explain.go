@@ -75,6 +75,8 @@ type World struct {
 	Last func(group, key string) Check
 	// Connect tries to connect to an address in a VPC, as requests would. Nil is for those who cannot.
 	Connect func(vpc string, address netip.AddrPort) error
+	// ConnectResource tries the same with a resource, from its gateway.
+	ConnectResource func(r *snapshot.Resource, port uint16) error
 	// Judge tells what becomes of the packets from an address to a TCP port in a VPC, and Dropped which ones were dropped
 	// there so far. Nil is for those who do not know.
 	Judge   func(vpc string, from netip.Addr, to netip.AddrPort) []packetfilter.Step
@@ -82,16 +84,20 @@ type World struct {
 }
 
 // ports are the ports that URLs mean when they name none, by their schemes. With tls the question is about a connection,
-// and not about any request in it.
-var ports = map[string]string{"http": "80", "https": "443", "tls": "443"}
+// and not about any request in it; with tcp it is about one to a resource.
+var ports = map[string]string{"http": "80", "https": "443", "tls": "443", "tcp": "0"}
 
 // Explain follows a request on its way. The error says what is wrong with the question.
 func (w World) Explain(q Question) (Answer, error) {
 	address, err := url.Parse(q.URL)
 	if err != nil || ports[address.Scheme] == "" || address.Host == "" {
-		return Answer{}, fmt.Errorf("%q is no URL of a service; it begins with http://, https:// or tls://", q.URL)
+		return Answer{}, fmt.Errorf("%q is no URL of a service or a resource; it begins with http://, https://, tls:// or tcp://", q.URL)
 	}
 	walk := &walk{World: w, question: q, url: address}
+	if address.Scheme == "tcp" {
+		walk.toResource()
+		return walk.answer, nil
+	}
 	if err := walk.walk(); err != nil {
 		return Answer{}, err
 	}
@@ -119,7 +125,7 @@ type walk struct {
 }
 
 func (w *walk) walk() error {
-	if !w.association() || !w.name() || !w.port() || !w.packets() || !w.passesThrough() && !w.read() {
+	if !w.association() || !w.name() || !w.port() || !w.packets(w.entry()) || !w.passesThrough() && !w.read() {
 		return nil
 	}
 	allowed, err := w.authorisation()

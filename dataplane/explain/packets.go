@@ -10,8 +10,11 @@ import (
 	"pergola/snapshot"
 )
 
-// packets tells whether the client can connect to the door.
-func (w *walk) packets() bool {
+// entry is where the client connects to for the listener.
+func (w *walk) entry() netip.AddrPort { return netip.AddrPortFrom(w.door.IPv4()[0], w.listener.Port) }
+
+// packets tells whether the client can connect to an address of the door, or of a resource.
+func (w *walk) packets(to netip.AddrPort) bool {
 	const name = "packets"
 	if w.Judge == nil {
 		return true
@@ -21,7 +24,6 @@ func (w *walk) packets() bool {
 			Detail: "which packets pass depends on the client, which is not known of a VPC as a whole: give an instance to --from"})
 		return true
 	}
-	to := netip.AddrPortFrom(w.door.IPv4()[0], w.listener.Port)
 	steps := w.Judge(w.vpc.ID, w.question.Client, to)
 	passed := packetfilter.Passed(steps)
 	if passed {

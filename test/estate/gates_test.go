@@ -288,7 +288,8 @@ func TestGatesOfResources(t *testing.T) {
 			e.Rule("AuthorizeSecurityGroupIngress", database, fromWay)
 			server := e.RunInstance(e.owners, "10.20.1.10", database)
 			e.Serve(server, 5432, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-			url := "http://" + e.resourceAt(server.Address, way) + ":5432/"
+			name := e.resourceAt(server.Address, way)
+			url := "http://" + name + ":5432/"
 			call := func() error {
 				client := e.client.Client()
 				client.Timeout = time.Second
@@ -305,6 +306,7 @@ func TestGatesOfResources(t *testing.T) {
 					if err := call(); err != nil {
 						t.Errorf("open: %v", err)
 					}
+					e.explainsResource(t, name, database, fromWay)
 					e.Rule("RevokeSecurityGroupIngress", callers, fromClients)
 				} else if err := call(); !isSilence(err) {
 					t.Errorf("%s: the client hears %v", state, err)
@@ -312,6 +314,26 @@ func TestGatesOfResources(t *testing.T) {
 			}
 		})
 	}
+}
+
+// explainsResource asks explain about a resource that can be reached, then about one whose own group is closed, about a
+// port that it does not have and about no resource.
+func (e *estate) explainsResource(t *testing.T, name, database string, fromWay url.Values) {
+	t.Helper()
+	says := func(url, reason, cure string) {
+		t.Helper()
+		got, all := e.explained(e.client, url)
+		if !strings.HasPrefix(got, reason) || !strings.Contains(all, cure) {
+			t.Errorf("%s: want %q and %q, got\n%s", url, reason, cure, all)
+		}
+	}
+	says("tcp://"+name+":5432", "allowed: carried to rcfg-", "ok gateway")
+	says("tcp://"+name+":5433", "unreachable: connections to port 5433 are reset", "update-resource-configuration")
+	says("tcp://other.example:5432", "unreachable: other.example is no resource of "+e.network,
+		"create-service-network-resource-association")
+	e.Rule("RevokeSecurityGroupIngress", database, fromWay)
+	says("tcp://"+name+":5432", "reset: rgw-", "authorize-security-group-ingress --group-id "+database)
+	e.Rule("AuthorizeSecurityGroupIngress", database, fromWay)
 }
 
 // resourceAt makes a resource of port 5432 of an address in the owners' VPC, behind a gateway in a security group, and
