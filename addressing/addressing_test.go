@@ -12,7 +12,8 @@ func TestWhichRangesAVPCCanHave(t *testing.T) {
 		"198.19.0.0/16": nil, "1.0.0.0/16": nil, "126.255.0.0/16": nil, "128.0.0.0/16": nil, "169.253.0.0/16": nil,
 		"169.255.0.0/16": nil, "223.255.0.0/16": nil,
 		"10.0.0.0/15": ErrSize, "10.0.0.0/29": ErrSize, "0.0.0.0/0": ErrSize, "10.0.0.1/32": ErrSize,
-		"129.224.0.0/16": ErrSpecial, "129.224.127.240/28": ErrSpecial, "129.224.128.0/17": nil, "0.0.0.0/16": ErrSpecial, "0.255.255.0/24": ErrSpecial, "127.0.0.0/16": ErrSpecial, "127.255.255.240/28": ErrSpecial,
+		"129.224.0.0/16": ErrSpecial, "129.224.127.240/28": ErrSpecial, "129.224.128.0/17": nil, "0.0.0.0/16": ErrSpecial,
+		"0.255.255.0/24": ErrSpecial, "127.0.0.0/16": ErrSpecial, "127.255.255.240/28": ErrSpecial,
 		"169.254.0.0/16": ErrSpecial, "169.254.171.0/24": ErrSpecial, "224.0.0.0/16": ErrSpecial,
 		"239.255.0.0/16": ErrSpecial, "240.0.0.0/16": ErrSpecial, "255.255.255.240/28": ErrSpecial,
 	} {

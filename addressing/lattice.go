@@ -42,8 +42,8 @@ func Spelled(a netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte(six[12:]))
 }
 
-// Resources are the addresses of resources, one of each in every VPC that has it by an association, and FirstResource and
-// LastResource bound those that are given. No two ranges of VPC Lattice agree in their last two bytes.
+// Resources are the addresses of resources, one of each in every VPC that has it by an association, and FirstResource
+// and LastResource bound those that are given. No two ranges of VPC Lattice agree in their last two bytes.
 var (
 	Resources     = netip.MustParsePrefix("129.224.0.0/17")
 	FirstResource = Nth(Resources, 1)

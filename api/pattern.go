@@ -72,8 +72,12 @@ var patterns = map[string]pattern{
 
 	"guarded": {regexp.MustCompile(`^((sn|svc|rcfg)-[0-9a-z]{17}|arn(:[a-z0-9]+([.-][a-z0-9]+)*){2}(:([a-z0-9]+([.-][a-z0-9]+)*)?){2}:(servicenetwork/sn|service/svc|resourceconfiguration/rcfg)-[0-9a-z]{17})$`), "must be an id or an ARN of a service network or a service"},
 	// The model allows 1,023 characters at the end; a single repetition cannot exceed 1,000 here.
-	"arn":         {regexp.MustCompile(`^arn:[a-z0-9][-.a-z0-9]{0,62}:vpc-lattice:([a-z0-9][-.a-z0-9]{0,62})?:\d{12}:[^/].{0,1000}.{0,23}$`), "must be the ARN of a VPC Lattice resource"},
-	"wildcardarn": {regexp.MustCompile(`^arn:[a-z0-9][-.a-z0-9]{0,62}:[a-z0-9][-.a-z0-9]{0,62}:([a-z0-9][-.a-z0-9]{0,62})?:\d{12}:[^/].{0,1000}.{0,23}$`), "must be the ARN of a resource, with its account"},
+	"arn": {regexp.MustCompile(
+		`^arn:[a-z0-9][-.a-z0-9]{0,62}:vpc-lattice:([a-z0-9][-.a-z0-9]{0,62})?:\d{12}:[^/].{0,1000}.{0,23}$`),
+		"must be the ARN of a VPC Lattice resource"},
+	"wildcardarn": {regexp.MustCompile(
+		`^arn:[a-z0-9][-.a-z0-9]{0,62}:[a-z0-9][-.a-z0-9]{0,62}:([a-z0-9][-.a-z0-9]{0,62})?:\d{12}:[^/].{0,1000}.{0,23}$`),
+		"must be the ARN of a resource, with its account"},
 }
 
 // The forms of the ids of Organizations.

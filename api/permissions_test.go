@@ -82,7 +82,8 @@ func (p plane) estate(t *testing.T) map[string]any {
 		"RootID": root, "ParentID": unit, "TargetID": unit, "ChildID": unit, "ResourceID": unit, "Source": root, "Destination": unit,
 		"PolicyID": control, "Filter": organizations.ServiceControlPolicy, "Content": plausible["Document"],
 		"ACLID": acl, "list": list, "association": "aclassoc-" + strings.TrimPrefix(subnet, "subnet-"),
-		"vpc": vpc, "subnet": subnet, "group": group, "rule": rule, "unit": unit, "account": account.AccountID, "control": control, "creation": account.ID,
+		"vpc": vpc, "subnet": subnet, "group": group, "rule": rule, "unit": unit, "account": account.AccountID,
+		"control": control, "creation": account.ID,
 	}
 	zone := made(t, p.config.Route53.CreateHostedZone, route53.CreateHostedZoneRequest{Name: "example.test",
 		CallerReference: "1", VPC: &route53.VPC{VPCRegion: testRegion, VPCID: vpc}})
@@ -94,11 +95,16 @@ func (p plane) estate(t *testing.T) map[string]any {
 		ServiceIdentifier: service.ID, ListenerIdentifier: listener, Name: "one", Priority: 1,
 		Match: plausible["Match"].(lattice.RuleMatch), Action: plausible["Action"].(lattice.RuleAction),
 	}).ID
-	values["ServiceNetworkIdentifier"], values["ServiceIdentifier"], values["ListenerIdentifier"], values["RuleIdentifier"] = network, service.ID, listener, forwarding
-	gateway := made(t, l.CreateResourceGateway, lattice.CreateResourceGatewayRequest{Name: "way", VPCIdentifier: vpc, SubnetIDs: []string{subnet}}).ID
-	verification := made(t, l.StartDomainVerification, lattice.StartDomainVerificationRequest{DomainName: "example.com"}).ID
-	resource := made(t, l.CreateResourceConfiguration, lattice.CreateResourceConfigurationRequest{Name: "db", Type: lattice.ResourceGroup, ResourceGatewayIdentifier: gateway}).ID
-	values["ResourceGatewayIdentifier"], values["DomainVerificationIdentifier"], values["ResourceConfigurationIdentifier"] = gateway, verification, resource
+	values["ServiceNetworkIdentifier"], values["ServiceIdentifier"], values["ListenerIdentifier"],
+		values["RuleIdentifier"] = network, service.ID, listener, forwarding
+	gateway := made(t, l.CreateResourceGateway, lattice.CreateResourceGatewayRequest{Name: "way", VPCIdentifier: vpc,
+		SubnetIDs: []string{subnet}}).ID
+	verification := made(t, l.StartDomainVerification,
+		lattice.StartDomainVerificationRequest{DomainName: "example.com"}).ID
+	resource := made(t, l.CreateResourceConfiguration, lattice.CreateResourceConfigurationRequest{Name: "db",
+		Type: lattice.ResourceGroup, ResourceGatewayIdentifier: gateway}).ID
+	values["ResourceGatewayIdentifier"], values["DomainVerificationIdentifier"],
+		values["ResourceConfigurationIdentifier"] = gateway, verification, resource
 	values["ResourceIdentifier"], values["ResourceARN"] = service.ID, service.ARN
 	values["Rules"] = []lattice.RuleUpdate{{RuleIdentifier: forwarding, Priority: 3}}
 	return values

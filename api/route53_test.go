@@ -16,9 +16,11 @@ func TestCLIHostedZones(t *testing.T) {
 		{"route53 get-hosted-zone --id {private} --query [HostedZone.Config,VPCs]", "", `"Comment": "<&"`},
 		{"route53 get-hosted-zone --id {zone} --query DelegationSet.NameServers", "", "ns-4.route53.internal"},
 		{change + "CREATE" + www + " --query ChangeInfo.Id", "change", "/change/C"},
-		{change + "CREATE" + www, "", `[Tried to create resource record set [name='\052.example.com.', type='A'] but it already exists]`},
+		{change + "CREATE" + www, "",
+			`[Tried to create resource record set [name='\052.example.com.', type='A'] but it already exists]`},
 		{"route53 get-change --id {change} --query ChangeInfo.Status", "", "PENDING"},
-		{"route53 list-resource-record-sets --hosted-zone-id {zone} --start-record-name *.example.com --start-record-type A " +
+		{"route53 list-resource-record-sets --hosted-zone-id {zone} --start-record-name *.example.com " +
+			"--start-record-type A " +
 			"--max-items 1 --query ResourceRecordSets[0]", "", `"TTL": 0`},
 		{"route53 list-resource-record-sets --hosted-zone-id {zone} --query ResourceRecordSets[].[Name,Type]", "", "SOA"},
 		{"route53 list-hosted-zones --query HostedZones[].Name", "", "corp.test."},
@@ -29,7 +31,8 @@ func TestCLIHostedZones(t *testing.T) {
 		{"route53 update-hosted-zone-comment --id {zone} --comment hello", "", "hello"},
 		{"route53 disassociate-vpc-from-hosted-zone --hosted-zone-id {private} --vpc VPCRegion=us-west-2,VPCId={vpc}", "",
 			"(LastVPCAssociation)"},
-		{"route53 get-hosted-zone --id Z1", "", "(NoSuchHostedZone) when calling the GetHostedZone operation: No hosted zone found"},
+		{"route53 get-hosted-zone --id Z1", "", "(NoSuchHostedZone) when calling the GetHostedZone operation: No " +
+			"hosted zone found"},
 		{"route53 get-dnssec --hosted-zone-id {zone} --query Status.ServeSignature", "", "NOT_SIGNING"},
 		{"route53 list-health-checks", "", "there is no operation GET"},
 		{"route53 delete-hosted-zone --id {zone}", "", "(HostedZoneNotEmpty)"},

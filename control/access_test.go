@@ -11,7 +11,8 @@ import (
 )
 
 // ownOnly are the operations that name nothing which could be another account's.
-var ownOnly = []string{"CreateService", "CreateServiceNetwork", "ListServiceNetworks", "ListServices", "ListTargetGroups",
+var ownOnly = []string{"CreateService", "CreateServiceNetwork", "ListServiceNetworks", "ListServices",
+	"ListTargetGroups",
 	"ListResourceGateways", "ListResourceConfigurations", "StartDomainVerification", "ListDomainVerifications",
 	"DeleteResourceEndpointAssociation"}
 
@@ -45,7 +46,8 @@ func TestForeignResourcesAreDenied(t *testing.T) {
 		"RuleIdentifier": rule, "TargetGroupIdentifier": group, "VPCIdentifier": vpc,
 		"ResourceARN": home.ARN(lattice.KindServiceNetwork, network), "ResourceIdentifier": service, "Policy": authenticated,
 		"ResourceGatewayIdentifier": gateway, "ResourceConfigurationIdentifier": resource,
-		"DomainVerificationIdentifier": verification, "SubnetIDs": []string{id("subnet-", "fleet")}, "GroupDomain": "example.com",
+		"DomainVerificationIdentifier": verification, "SubnetIDs": []string{id("subnet-", "fleet")},
+		"GroupDomain": "example.com",
 
 		"Name": "theirs", "Priority": int32(2), "Type": lattice.TargetIP, "Config": &lattice.TargetGroupConfig{VPCIdentifier: vpc},
 		"DefaultAction": answer404, "Action": answer404, "Match": get, "SecurityGroupIDs": []string{id("sg-", "any")},

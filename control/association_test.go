@@ -135,14 +135,26 @@ func TestRefusedVPCAssociations(t *testing.T) {
 		kind lattice.ErrorKind
 		says string
 	}{
-		"no such network":         {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: id("sn-", "none"), VPCIdentifier: vpc}, lattice.NotFound, "SERVICE_NETWORK"},
-		"no such VPC":             {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: id("vpc-", "none")}, lattice.NotFound, "VPC"},
-		"no such security group":  {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, SecurityGroupIDs: []string{id("sg-", "none")}}, lattice.NotFound, "SECURITY_GROUP"},
-		"another VPC's group":     {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, SecurityGroupIDs: []string{good, foreign}}, lattice.Validation, "securityGroupIds[1]"},
-		"a group twice":           {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, SecurityGroupIDs: []string{good, good}}, lattice.Validation, "twice"},
-		"options without DNS":     {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, DNSOptions: &lattice.DNSOptions{}}, lattice.Validation, "private DNS"},
-		"domains without need":    {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, PrivateDNSEnabled: new(true), DNSOptions: &lattice.DNSOptions{PrivateDNSSpecifiedDomains: []string{"a.b"}}}, lattice.Validation, "privateDnsSpecifiedDomains"},
-		"domains that are needed": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network, VPCIdentifier: vpc, PrivateDNSEnabled: new(true), DNSOptions: &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferSpecified}}, lattice.Validation, "privateDnsSpecifiedDomains"},
+		"no such network": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: id("sn-",
+			"none"), VPCIdentifier: vpc}, lattice.NotFound, "SERVICE_NETWORK"},
+		"no such VPC": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network,
+			VPCIdentifier: id("vpc-", "none")}, lattice.NotFound, "VPC"},
+		"no such security group": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network,
+			VPCIdentifier: vpc, SecurityGroupIDs: []string{id("sg-", "none")}}, lattice.NotFound, "SECURITY_GROUP"},
+		"another VPC's group": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network,
+			VPCIdentifier: vpc, SecurityGroupIDs: []string{good, foreign}}, lattice.Validation, "securityGroupIds[1]"},
+		"a group twice": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network,
+			VPCIdentifier: vpc, SecurityGroupIDs: []string{good, good}}, lattice.Validation, "twice"},
+		"options without DNS": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network,
+			VPCIdentifier: vpc, DNSOptions: &lattice.DNSOptions{}}, lattice.Validation, "private DNS"},
+		"domains without need": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network,
+			VPCIdentifier: vpc, PrivateDNSEnabled: new(true),
+			DNSOptions: &lattice.DNSOptions{PrivateDNSSpecifiedDomains: []string{"a.b"}}}, lattice.Validation,
+			"privateDnsSpecifiedDomains"},
+		"domains that are needed": {lattice.CreateServiceNetworkVPCAssociationRequest{ServiceNetworkIdentifier: network,
+			VPCIdentifier: vpc, PrivateDNSEnabled: new(true),
+			DNSOptions: &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferSpecified}}, lattice.Validation,
+			"privateDnsSpecifiedDomains"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			_, err := w.CreateServiceNetworkVPCAssociation(w.ctx, w.caller, &test.in)
@@ -165,11 +177,14 @@ func TestPrivateDNS(t *testing.T) {
 		in.Identifier = association.ID
 		return must(w.UpdateServiceNetworkVPCAssociation(w.ctx, w.caller, &in))
 	}
-	specified := &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferSpecified, PrivateDNSSpecifiedDomains: []string{"*.example.com"}}
-	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{DNSOptions: specified}); got.DNSOptions.PrivateDNSPreference != lattice.PreferSpecified {
+	specified := &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferSpecified,
+		PrivateDNSSpecifiedDomains: []string{"*.example.com"}}
+	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{
+		DNSOptions: specified}); got.DNSOptions.PrivateDNSPreference != lattice.PreferSpecified {
 		t.Errorf("updated %+v", got.DNSOptions)
 	}
-	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{PrivateDNSEnabled: new(true)}); got.DNSOptions.PrivateDNSPreference != lattice.PreferSpecified {
+	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{
+		PrivateDNSEnabled: new(true)}); got.DNSOptions.PrivateDNSPreference != lattice.PreferSpecified {
 		t.Errorf("what is not given must stay: %+v", got.DNSOptions)
 	}
 	if got := update(lattice.UpdateServiceNetworkVPCAssociationRequest{PrivateDNSEnabled: new(false)}); *got.PrivateDNSEnabled || got.DNSOptions != nil {

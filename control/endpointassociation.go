@@ -44,7 +44,8 @@ func (op *call) ListServiceNetworkVPCEndpointAssociations(
 	if _, err := serviceNetworks.read(op, "", in.ServiceNetworkIdentifier); err != nil {
 		return nil, err
 	}
-	return paginate(op, in.Page, lattice.IDOf(in.ServiceNetworkIdentifier), none[lattice.ServiceNetworkEndpointAssociation])
+	return paginate(op, in.Page, lattice.IDOf(in.ServiceNetworkIdentifier),
+		none[lattice.ServiceNetworkEndpointAssociation])
 }
 
 // none is the source of a listing of what does not exist.

@@ -279,8 +279,8 @@ func (c *Control) CreateServiceNetwork(
 		(*call).CreateServiceNetwork, in)
 }
 
-// CreateServiceNetworkResourceAssociation makes a resource, or all resources of a group, reachable in a service network.
-// The resource may still be in creation.
+// CreateServiceNetworkResourceAssociation makes a resource, or all resources of a group, reachable in a service
+// network. The resource may still be in creation.
 func (c *Control) CreateServiceNetworkResourceAssociation(
 	ctx context.Context, caller iam.Caller, in *lattice.CreateServiceNetworkResourceAssociationRequest,
 ) (*lattice.CreateServiceNetworkResourceAssociationResponse, error) {
@@ -755,7 +755,8 @@ func (c *Control) UpdateListener(
 		(*call).UpdateListener, in)
 }
 
-// UpdateResourceConfiguration changes what the request has of a resource configuration. Associations that there are stay.
+// UpdateResourceConfiguration changes what the request has of a resource configuration. Associations that there are
+// stay.
 func (c *Control) UpdateResourceConfiguration(
 	ctx context.Context, caller iam.Caller, in *lattice.UpdateResourceConfigurationRequest,
 ) (*lattice.UpdateResourceConfigurationResponse, error) {
@@ -764,7 +765,8 @@ func (c *Control) UpdateResourceConfiguration(
 		(*call).UpdateResourceConfiguration, in)
 }
 
-// UpdateResourceGateway changes the security groups of a gateway, all of them at once, and who resolves names behind it.
+// UpdateResourceGateway changes the security groups of a gateway, all of them at once, and who resolves names behind
+// it.
 func (c *Control) UpdateResourceGateway(
 	ctx context.Context, caller iam.Caller, in *lattice.UpdateResourceGatewayRequest,
 ) (*lattice.UpdateResourceGatewayResponse, error) {

@@ -96,7 +96,8 @@ func TestGatewayLife(t *testing.T) {
 	}
 	w.settleNow()
 	get := func() (*lattice.GetResourceGatewayResponse, error) {
-		return w.GetResourceGateway(w.ctx, w.caller, &lattice.GetResourceGatewayRequest{ResourceGatewayIdentifier: created.ARN})
+		return w.GetResourceGateway(w.ctx, w.caller,
+			&lattice.GetResourceGatewayRequest{ResourceGatewayIdentifier: created.ARN})
 	}
 	if got := must(get()); got.Status != lattice.StatusActive || got.VPCID != vpc || got.ServiceManaged {
 		t.Errorf("got %+v", got)
@@ -109,7 +110,8 @@ func TestGatewayLife(t *testing.T) {
 	if err == nil {
 		t.Error("an instance takes the address of a gateway")
 	}
-	group := must(e.CreateSecurityGroup(w.ctx, w.caller, &ec2.CreateSecurityGroupRequest{VPCID: vpc, Name: "web", Description: "web"})).ID
+	group := must(e.CreateSecurityGroup(w.ctx, w.caller, &ec2.CreateSecurityGroupRequest{VPCID: vpc, Name: "web",
+		Description: "web"})).ID
 	updated := must(w.UpdateResourceGateway(w.ctx, w.caller, &lattice.UpdateResourceGatewayRequest{
 		ResourceGatewayIdentifier: created.ID, SecurityGroupIDs: []string{group}, ResourceConfigDNSResolution: "IN_VPC"}))
 	if updated.Status != lattice.StatusUpdateInProgress || !slices.Equal(updated.SecurityGroupIDs, []string{group}) ||
@@ -119,7 +121,8 @@ func TestGatewayLife(t *testing.T) {
 	if _, err := e.DeleteSecurityGroup(w.ctx, w.caller, &ec2.DeleteSecurityGroupRequest{ID: group}); err == nil {
 		t.Error("a security group of a gateway is deleted")
 	}
-	_, err = w.UpdateResourceGateway(w.ctx, w.caller, &lattice.UpdateResourceGatewayRequest{ResourceGatewayIdentifier: created.ID})
+	_, err = w.UpdateResourceGateway(w.ctx, w.caller,
+		&lattice.UpdateResourceGatewayRequest{ResourceGatewayIdentifier: created.ID})
 	refused(t, err, lattice.Conflict, "UPDATE_IN_PROGRESS")
 	w.settleNow()
 	remove := &lattice.DeleteResourceGatewayRequest{ResourceGatewayIdentifier: created.ID}
@@ -144,11 +147,17 @@ func TestGatewaysThatCannotBe(t *testing.T) {
 		"subnetIds: is required":          func(in *lattice.CreateResourceGatewayRequest) { in.SubnetIDs = nil },
 		"IPv4 addresses only":             func(in *lattice.CreateResourceGatewayRequest) { in.IPAddressType = "DUALSTACK" },
 		"is not a subnet of " + elsewhere: func(in *lattice.CreateResourceGatewayRequest) { in.VPCIdentifier = elsewhere },
-		"is in the list twice":            func(in *lattice.CreateResourceGatewayRequest) { in.SubnetIDs = append(in.SubnetIDs, in.SubnetIDs[0]) },
+		"is in the list twice": func(in *lattice.CreateResourceGatewayRequest) {
+			in.SubnetIDs = append(
+				in.SubnetIDs, in.SubnetIDs[0])
+		},
 		"is not a security group of " + vpc: func(in *lattice.CreateResourceGatewayRequest) {
 			in.SecurityGroupIDs = []string{w.securityGroup("y", elsewhere)}
 		},
-		"the key \"aws:x\" is reserved": func(in *lattice.CreateResourceGatewayRequest) { in.Tags = lattice.Tags{"aws:x": ""} },
+		"the key \"aws:x\" is reserved": func(in *lattice.CreateResourceGatewayRequest) {
+			in.Tags = lattice.Tags{
+				"aws:x": ""}
+		},
 	} {
 		in := w.gatewayOf("way", vpc)
 		change(in)
@@ -182,7 +191,8 @@ func TestAttributesGoWithTheType(t *testing.T) {
 			in.ResourceConfigurationGroupIdentifier = map[bool]string{true: group}[on]
 		},
 		"resourceConfigurationDefinition": func(in *lattice.CreateResourceConfigurationRequest, on bool) {
-			in.ResourceConfigurationDefinition = map[bool]*lattice.ResourceConfigurationDefinition{true: address("10.0.1.20")}[on]
+			in.ResourceConfigurationDefinition = map[bool]*lattice.ResourceConfigurationDefinition{
+				true: address("10.0.1.20")}[on]
 		},
 		"portRanges": func(in *lattice.CreateResourceConfigurationRequest, on bool) {
 			in.PortRanges = map[bool][]string{true: {"80"}}[on]
@@ -190,8 +200,11 @@ func TestAttributesGoWithTheType(t *testing.T) {
 		"allowAssociationToShareableServiceNetwork": func(in *lattice.CreateResourceConfigurationRequest, _ bool) {
 			in.AllowAssociationToShareableServiceNetwork = new(false)
 		},
-		"customDomainName": func(in *lattice.CreateResourceConfigurationRequest, _ bool) { in.CustomDomainName = "db.example.com" },
-		"groupDomain":      func(in *lattice.CreateResourceConfigurationRequest, _ bool) { in.GroupDomain = "example.com" },
+		"customDomainName": func(in *lattice.CreateResourceConfigurationRequest,
+			_ bool) {
+			in.CustomDomainName = "db.example.com"
+		},
+		"groupDomain": func(in *lattice.CreateResourceConfigurationRequest, _ bool) { in.GroupDomain = "example.com" },
 		"domainVerificationIdentifier": func(in *lattice.CreateResourceConfigurationRequest, _ bool) {
 			in.DomainVerificationIdentifier = verification
 		},
@@ -208,16 +221,19 @@ func TestAttributesGoWithTheType(t *testing.T) {
 	refusedOf := map[string]string{
 		"SINGLE": "resourceConfigurationGroupIdentifier groupDomain",
 		"GROUP":  "resourceConfigurationGroupIdentifier resourceConfigurationDefinition portRanges customDomainName",
-		"CHILD":  "resourceGatewayIdentifier allowAssociationToShareableServiceNetwork groupDomain domainVerificationIdentifier",
-		"ARN":    "resourceConfigurationGroupIdentifier portRanges customDomainName groupDomain domainVerificationIdentifier",
-		"CIDR": "resourceConfigurationGroupIdentifier allowAssociationToShareableServiceNetwork customDomainName groupDomain " +
+		"CHILD": "resourceGatewayIdentifier allowAssociationToShareableServiceNetwork groupDomain " +
+			"domainVerificationIdentifier",
+		"ARN": "resourceConfigurationGroupIdentifier portRanges customDomainName groupDomain domainVerificationIdentifier",
+		"CIDR": "resourceConfigurationGroupIdentifier allowAssociationToShareableServiceNetwork customDomainName " +
+			"groupDomain " +
 			"domainVerificationIdentifier",
 	}
 	neededOf := map[string]string{
-		"SINGLE": "resourceGatewayIdentifier resourceConfigurationDefinition portRanges", "GROUP": "resourceGatewayIdentifier",
-		"CHILD": "resourceConfigurationGroupIdentifier resourceConfigurationDefinition portRanges",
-		"ARN":   "resourceGatewayIdentifier resourceConfigurationDefinition",
-		"CIDR":  "resourceGatewayIdentifier resourceConfigurationDefinition portRanges",
+		"SINGLE": "resourceGatewayIdentifier resourceConfigurationDefinition portRanges",
+		"GROUP":  "resourceGatewayIdentifier",
+		"CHILD":  "resourceConfigurationGroupIdentifier resourceConfigurationDefinition portRanges",
+		"ARN":    "resourceGatewayIdentifier resourceConfigurationDefinition",
+		"CIDR":   "resourceGatewayIdentifier resourceConfigurationDefinition portRanges",
 	}
 	for kind, in := range good {
 		for field := range strings.FieldsSeq(refusedOf[kind]) {
@@ -259,7 +275,8 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 	group := groupOfResources("group", gateway)
 	group.GroupDomain = "example.com"
 	groupID, verification := w.configuration(group), w.verification("example.org")
-	arn := &lattice.ResourceConfigurationDefinition{ARNResource: &lattice.ARNResource{ARN: "arn:aws:rds:us-west-2:100000000001:db:orders"}}
+	arn := &lattice.ResourceConfigurationDefinition{
+		ARNResource: &lattice.ARNResource{ARN: "arn:aws:rds:us-west-2:100000000001:db:orders"}}
 	type request = lattice.CreateResourceConfigurationRequest
 	for says, change := range map[string]func(*request){
 		"is not a private address":        func(in *request) { in.ResourceConfigurationDefinition = address("8.8.8.8") },
@@ -276,20 +293,33 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 			in.CustomDomainName, in.DomainVerificationIdentifier = "db.example.com", verification
 		},
 		"dnsResource.domainName: \"x\" is not": func(in *request) { in.ResourceConfigurationDefinition = named("x", "") },
-		"dnsResource.ipAddressType: IPV6":      func(in *request) { in.ResourceConfigurationDefinition = named("db.example.com", "IPV6") },
+		"dnsResource.ipAddressType: IPV6": func(in *request) {
+			in.ResourceConfigurationDefinition = named(
+				"db.example.com", "IPV6")
+		},
 		"not the ARN of a DB": func(in *request) {
-			*in = request{Name: "a", Type: "ARN", ResourceGatewayIdentifier: gateway, ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{ARNResource: &lattice.ARNResource{ARN: "arn:aws:s3:us-west-2:100000000001:x"}}}
+			*in = request{Name: "a", Type: "ARN", ResourceGatewayIdentifier: gateway,
+				ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{
+					ARNResource: &lattice.ARNResource{ARN: "arn:aws:s3:us-west-2:100000000001:x"}}}
 		},
 		"type ARN needs a gateway": func(in *request) {
 			*in = request{Name: "a", Type: "ARN", ResourceGatewayIdentifier: inside, ResourceConfigurationDefinition: arn}
 		},
-		"type CIDR needs a gateway":                 func(in *request) { *in = ranges(gateway, "10.0.0.0/16") },
-		"169.254.0.0/16, which are reserved":        func(in *request) { *in = ranges(inside, "169.254.9.0/24") },
-		"has to be the only range":                  func(in *request) { *in = ranges(inside, "10.0.0.0/16", "::/0") },
-		"is no range of addresses":                  func(in *request) { *in = ranges(inside, "10.0.0.1/16") },
-		"is of type SINGLE, and not a group":        func(in *request) { *in = *child("c", w.resource("lone", gateway)) },
-		"db.example.org is not a subdomain":         func(in *request) { *in = *child("c", groupID); in.CustomDomainName = "db.example.org" },
-		"example.com is not a subdomain of example": func(in *request) { *in = *child("c", groupID); in.CustomDomainName = "example.com" },
+		"type CIDR needs a gateway":          func(in *request) { *in = ranges(gateway, "10.0.0.0/16") },
+		"169.254.0.0/16, which are reserved": func(in *request) { *in = ranges(inside, "169.254.9.0/24") },
+		"has to be the only range":           func(in *request) { *in = ranges(inside, "10.0.0.0/16", "::/0") },
+		"is no range of addresses":           func(in *request) { *in = ranges(inside, "10.0.0.1/16") },
+		"is of type SINGLE, and not a group": func(in *request) { *in = *child("c", w.resource("lone", gateway)) },
+		"db.example.org is not a subdomain": func(in *request) {
+			*in = *child("c",
+				groupID)
+			in.CustomDomainName = "db.example.org"
+		},
+		"example.com is not a subdomain of example": func(in *request) {
+			*in = *child("c",
+				groupID)
+			in.CustomDomainName = "example.com"
+		},
 	} {
 		in := single("database", gateway)
 		change(in)
@@ -299,7 +329,8 @@ func TestConfigurationsThatCannotBe(t *testing.T) {
 }
 
 func named(domain, family string) *lattice.ResourceConfigurationDefinition {
-	return &lattice.ResourceConfigurationDefinition{DNSResource: &lattice.DNSResource{DomainName: domain, IPAddressType: family}}
+	return &lattice.ResourceConfigurationDefinition{DNSResource: &lattice.DNSResource{DomainName: domain,
+		IPAddressType: family}}
 }
 
 func ranges(gateway string, of ...string) lattice.CreateResourceConfigurationRequest {
@@ -314,14 +345,16 @@ func TestResourceLife(t *testing.T) {
 	w := newWorld(t)
 	gateway, network := w.gateway("way", w.vpc("fleet")), w.network("retail")
 	created := must(w.CreateResourceConfiguration(w.ctx, w.caller, single("database", gateway)))
-	if created.Status != lattice.StatusCreateInProgress || created.Protocol != "TCP" || created.ResourceGatewayID != gateway ||
+	if created.Status != lattice.StatusCreateInProgress || created.Protocol != "TCP" ||
+		created.ResourceGatewayID != gateway ||
 		!*created.AllowAssociationToShareableServiceNetwork || created.CreatedAt.IsZero() {
 		t.Errorf("created %+v", created)
 	}
 	association := must(w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
 		&lattice.CreateServiceNetworkResourceAssociationRequest{ServiceNetworkIdentifier: network,
 			ResourceConfigurationIdentifier: created.ARN})) // still in creation
-	if association.Status != lattice.StatusCreateInProgress || *association.PrivateDNSEnabled || association.CreatedBy != account {
+	if association.Status != lattice.StatusCreateInProgress || *association.PrivateDNSEnabled ||
+		association.CreatedBy != account {
 		t.Errorf("associated %+v", association)
 	}
 	w.settleNow()
@@ -332,27 +365,33 @@ func TestResourceLife(t *testing.T) {
 		got.PrivateDNSEntry != nil || got.ResourceConfigurationName != "database" || got.ServiceNetworkName != "retail" {
 		t.Errorf("got %+v", got)
 	}
-	_, err := w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkResourceAssociationRequest{
-		ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: created.ID})
+	_, err := w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
+		&lattice.CreateServiceNetworkResourceAssociationRequest{
+			ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: created.ID})
 	refused(t, err, lattice.Conflict, "already associated")
-	if items := must(w.ListServiceNetworks(w.ctx, w.caller, &lattice.ListServiceNetworksRequest{})).Items; items[0].NumberOfAssociatedResourceConfigurations != 1 {
+	if items := must(w.ListServiceNetworks(w.ctx, w.caller,
+		&lattice.ListServiceNetworksRequest{})).Items; items[0].NumberOfAssociatedResourceConfigurations != 1 {
 		t.Errorf("the network is %+v", items[0])
 	}
-	_, err = w.DeleteServiceNetwork(w.ctx, w.caller, &lattice.DeleteServiceNetworkRequest{ServiceNetworkIdentifier: network})
+	_, err = w.DeleteServiceNetwork(w.ctx, w.caller,
+		&lattice.DeleteServiceNetworkRequest{ServiceNetworkIdentifier: network})
 	refused(t, err, lattice.Conflict, "has resource configuration(s) associated")
 	refused(t, w.deleteResource(created.ID), lattice.Conflict, "has service network(s) associated")
-	_, err = w.DeleteResourceGateway(w.ctx, w.caller, &lattice.DeleteResourceGatewayRequest{ResourceGatewayIdentifier: gateway})
+	_, err = w.DeleteResourceGateway(w.ctx, w.caller,
+		&lattice.DeleteResourceGatewayRequest{ResourceGatewayIdentifier: gateway})
 	refused(t, err, lattice.Conflict, "has resource configuration(s) associated")
 
 	updated := must(w.UpdateResourceConfiguration(w.ctx, w.caller, &lattice.UpdateResourceConfigurationRequest{
 		ResourceConfigurationIdentifier: created.ID, PortRanges: []string{"6000-6010"},
 		ResourceConfigurationDefinition: named("Db.example.com", ""), AllowAssociationToShareableServiceNetwork: new(false)}))
 	if updated.Status != lattice.StatusUpdateInProgress || updated.PortRanges[0] != "6000-6010" ||
-		updated.ResourceConfigurationDefinition.DNSResource.IPAddressType != "IPV4" || updated.ResourceConfigurationDefinition.IPResource != nil {
+		updated.ResourceConfigurationDefinition.DNSResource.IPAddressType != "IPV4" ||
+		updated.ResourceConfigurationDefinition.IPResource != nil {
 		t.Errorf("updated %+v", updated)
 	}
-	_, err = w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkResourceAssociationRequest{
-		ServiceNetworkIdentifier: w.network("staging"), ResourceConfigurationIdentifier: created.ID})
+	_, err = w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
+		&lattice.CreateServiceNetworkResourceAssociationRequest{
+			ServiceNetworkIdentifier: w.network("staging"), ResourceConfigurationIdentifier: created.ID})
 	refused(t, err, lattice.Validation, "a service network that can be shared")
 	alone := must(w.CreateServiceNetwork(w.ctx, w.caller, &lattice.CreateServiceNetworkRequest{Name: "alone",
 		SharingConfig: &lattice.SharingConfig{Enabled: new(false)}})).ID
@@ -360,7 +399,8 @@ func TestResourceLife(t *testing.T) {
 	w.settleNow()
 
 	for _, id := range []string{association.ID, second} {
-		must(w.DeleteServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.DeleteServiceNetworkResourceAssociationRequest{Identifier: id}))
+		must(w.DeleteServiceNetworkResourceAssociation(w.ctx, w.caller,
+			&lattice.DeleteServiceNetworkResourceAssociationRequest{Identifier: id}))
 	}
 	refused(t, w.deleteResource(created.ID), lattice.Conflict, "has service network(s) associated")
 	w.settleNow()
@@ -369,11 +409,13 @@ func TestResourceLife(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkResourceAssociationRequest{
-		ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: created.ID})
+	_, err = w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
+		&lattice.CreateServiceNetworkResourceAssociationRequest{
+			ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: created.ID})
 	refused(t, err, lattice.Conflict, "DELETE_IN_PROGRESS")
 	w.settleNow()
-	must(w.DeleteResourceGateway(w.ctx, w.caller, &lattice.DeleteResourceGatewayRequest{ResourceGatewayIdentifier: gateway}))
+	must(w.DeleteResourceGateway(w.ctx, w.caller,
+		&lattice.DeleteResourceGatewayRequest{ResourceGatewayIdentifier: gateway}))
 	w.settleNow()
 	for _, key := range w.keys() {
 		for _, of := range []string{created.ID, association.ID, gateway, "resource-address"} {
@@ -400,21 +442,26 @@ func TestGroupsOfResources(t *testing.T) {
 	}
 	_, err := w.CreateResourceConfiguration(w.ctx, w.caller, child("child-3", group))
 	refused(t, err, lattice.QuotaExceeded, "L-9BC96FEF")
-	got := must(w.GetResourceConfiguration(w.ctx, w.caller, &lattice.GetResourceConfigurationRequest{ResourceConfigurationIdentifier: children[0]}))
-	if got.ResourceGatewayID != gateway || got.ResourceConfigurationGroupID != group || got.DomainVerificationStatus != "PENDING" || got.AllowAssociationToShareableServiceNetwork != nil {
+	got := must(w.GetResourceConfiguration(w.ctx, w.caller,
+		&lattice.GetResourceConfigurationRequest{ResourceConfigurationIdentifier: children[0]}))
+	if got.ResourceGatewayID != gateway || got.ResourceConfigurationGroupID != group ||
+		got.DomainVerificationStatus != "PENDING" || got.AllowAssociationToShareableServiceNetwork != nil {
 		t.Errorf("a child is %+v", got)
 	}
-	_, err = w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkResourceAssociationRequest{
-		ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: children[0]})
+	_, err = w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
+		&lattice.CreateServiceNetworkResourceAssociationRequest{
+			ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: children[0]})
 	refused(t, err, lattice.Validation, "by its group, "+group)
-	association := must(w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkResourceAssociationRequest{
-		ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: group, PrivateDNSEnabled: new(true)})).ID
+	association := must(w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
+		&lattice.CreateServiceNetworkResourceAssociationRequest{
+			ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: group, PrivateDNSEnabled: new(true)})).ID
 	w.associateResource(network, lone)
 	list := func(with bool, size int32) map[string]lattice.ServiceNetworkResourceAssociationSummary {
 		all, next := map[string]lattice.ServiceNetworkResourceAssociationSummary{}, ""
 		for {
-			page := must(w.ListServiceNetworkResourceAssociations(w.ctx, w.caller, &lattice.ListServiceNetworkResourceAssociationsRequest{
-				ServiceNetworkIdentifier: network, IncludeChildren: with, Page: lattice.Page{MaxResults: size, NextToken: next}}))
+			page := must(w.ListServiceNetworkResourceAssociations(w.ctx, w.caller,
+				&lattice.ListServiceNetworkResourceAssociationsRequest{
+					ServiceNetworkIdentifier: network, IncludeChildren: with, Page: lattice.Page{MaxResults: size, NextToken: next}}))
 			for _, item := range page.Items {
 				if _, twice := all[item.ResourceConfigurationID]; twice {
 					t.Fatalf("%s is listed twice", item.ResourceConfigurationID)
@@ -431,17 +478,20 @@ func TestGroupsOfResources(t *testing.T) {
 	}
 	for size := int32(1); size < 7; size++ {
 		all := list(true, size)
-		if got, want := slices.Sorted(maps.Keys(all)), slices.Sorted(slices.Values(append(children, group, lone))); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(all)),
+			slices.Sorted(slices.Values(append(children, group, lone))); !slices.Equal(got, want) {
 			t.Fatalf("by %d there are %v, want %v", size, got, want)
 		}
-		if c := all[children[1]]; c.ID != association || c.DNSEntry.DomainName != lattice.ResourceDomainName(association, children[1], region) ||
+		if c := all[children[1]]; c.ID != association || c.DNSEntry.DomainName != lattice.ResourceDomainName(association,
+			children[1], region) ||
 			c.PrivateDNSEntry.DomainName != "child-1.example.com" || c.ResourceConfigurationName != "child-1" {
 			t.Errorf("a child's association is %+v", c)
 		}
 	}
 	w.settleNow()
 	refused(t, w.deleteResource(group), lattice.Conflict, "has service network(s)")
-	must(w.DeleteServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.DeleteServiceNetworkResourceAssociationRequest{Identifier: association}))
+	must(w.DeleteServiceNetworkResourceAssociation(w.ctx, w.caller,
+		&lattice.DeleteServiceNetworkResourceAssociationRequest{Identifier: association}))
 	w.settleNow()
 	refused(t, w.deleteResource(group), lattice.Conflict, "has child resource configuration(s)")
 	for filter, want := range map[*lattice.ListResourceConfigurationsRequest]int{
@@ -473,7 +523,8 @@ func TestEachResourceHasAnAddress(t *testing.T) {
 		id := w.resource(fmt.Sprintf("database-%d", i), gateway)
 		w.write(func(tx *store.Tx) error {
 			c, err := resourceConfigurations.Objects.Get(tx, id)
-			if seen[c.Address] || !addressing.Resources.Contains(c.Address) || c.Address.Less(addressing.FirstResource) || addressing.LastResource.Less(c.Address) {
+			if seen[c.Address] || !addressing.Resources.Contains(c.Address) || c.Address.Less(addressing.FirstResource) ||
+				addressing.LastResource.Less(c.Address) {
 				t.Errorf("%s has %v", id, c.Address)
 			}
 			seen[c.Address] = true
@@ -487,13 +538,18 @@ func TestEndpointsThereAreNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	resource, network := w.resource("database", w.gateway("way", w.vpc("fleet"))), w.network("retail")
-	if page := must(w.ListResourceEndpointAssociations(w.ctx, w.caller, &lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource})); page.Items == nil || len(page.Items) > 0 {
+	if page := must(w.ListResourceEndpointAssociations(w.ctx, w.caller,
+		&lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource})); page.Items == nil ||
+		len(page.Items) > 0 {
 		t.Errorf("listed %+v", page)
 	}
-	if page := must(w.ListServiceNetworkVPCEndpointAssociations(w.ctx, w.caller, &lattice.ListServiceNetworkVPCEndpointAssociationsRequest{ServiceNetworkIdentifier: network})); page.Items == nil || len(page.Items) > 0 {
+	if page := must(w.ListServiceNetworkVPCEndpointAssociations(w.ctx, w.caller,
+		&lattice.ListServiceNetworkVPCEndpointAssociationsRequest{ServiceNetworkIdentifier: network})); page.Items == nil ||
+		len(page.Items) > 0 {
 		t.Errorf("listed %+v", page)
 	}
-	_, err := w.DeleteResourceEndpointAssociation(w.ctx, w.caller, &lattice.DeleteResourceEndpointAssociationRequest{Identifier: id("rea-", "none")})
+	_, err := w.DeleteResourceEndpointAssociation(w.ctx, w.caller,
+		&lattice.DeleteResourceEndpointAssociationRequest{Identifier: id("rea-", "none")})
 	refused(t, err, lattice.NotFound, id("rea-", "none"))
 }
 
@@ -510,7 +566,8 @@ func TestResourcesCanBeTagged(t *testing.T) {
 	w.settleNow()
 	for _, arn := range arns {
 		must(w.TagResource(w.ctx, w.caller, &lattice.TagResourceRequest{ResourceARN: arn, Tags: lattice.Tags{"team": "red"}}))
-		if tags := must(w.ListTagsForResource(w.ctx, w.caller, &lattice.ListTagsForResourceRequest{ResourceARN: arn})).Tags; tags["team"] != "red" {
+		if tags := must(w.ListTagsForResource(w.ctx, w.caller,
+			&lattice.ListTagsForResourceRequest{ResourceARN: arn})).Tags; tags["team"] != "red" {
 			t.Errorf("%s has the tags %v", arn, tags)
 		}
 	}
@@ -535,19 +592,26 @@ func TestConditionKeysOfResources(t *testing.T) {
 			return err
 		}},
 		"SecurityGroupIds": {"ForAnyValue:StringEquals", members, func(c iam.Caller) error {
-			_, err := w.UpdateResourceGateway(w.ctx, c, &lattice.UpdateResourceGatewayRequest{ResourceGatewayIdentifier: gateway, SecurityGroupIDs: []string{members}})
+			_, err := w.UpdateResourceGateway(w.ctx, c, &lattice.UpdateResourceGatewayRequest{ResourceGatewayIdentifier: gateway,
+				SecurityGroupIDs: []string{members}})
 			return err
 		}},
-		"ResourceConfigurationArn": {"ArnEquals", home.ARN(lattice.KindResourceConfiguration, resource), func(c iam.Caller) error {
-			_, err := w.ListResourceEndpointAssociations(w.ctx, c, &lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource})
-			return err
-		}},
+		"ResourceConfigurationArn": {"ArnEquals", home.ARN(lattice.KindResourceConfiguration, resource),
+			func(c iam.Caller) error {
+				_, err := w.ListResourceEndpointAssociations(w.ctx, c,
+					&lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource})
+				return err
+			}},
 		"ServiceNetworkArn": {"ArnEquals", home.ARN(lattice.KindServiceNetwork, network), func(c iam.Caller) error {
-			_, err := w.CreateServiceNetworkResourceAssociation(w.ctx, c, &lattice.CreateServiceNetworkResourceAssociationRequest{ServiceNetworkIdentifier: network, ResourceConfigurationIdentifier: resource})
+			_, err := w.CreateServiceNetworkResourceAssociation(w.ctx, c,
+				&lattice.CreateServiceNetworkResourceAssociationRequest{ServiceNetworkIdentifier: network,
+					ResourceConfigurationIdentifier: resource})
 			return err
 		}},
 		"VpcEndpointId": {"StringEquals", "vpce-0123456789abcdef0", func(c iam.Caller) error {
-			_, err := w.ListResourceEndpointAssociations(w.ctx, c, &lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource, VPCEndpointID: "vpce-0123456789abcdef0"})
+			_, err := w.ListResourceEndpointAssociations(w.ctx, c,
+				&lattice.ListResourceEndpointAssociationsRequest{ResourceConfigurationIdentifier: resource,
+					VPCEndpointID: "vpce-0123456789abcdef0"})
 			return err
 		}},
 		"DomainName": {"StringEquals", "example.com", func(c iam.Caller) error {
@@ -558,7 +622,8 @@ func TestConditionKeysOfResources(t *testing.T) {
 		when := func(value string) iam.Caller {
 			return w.only(`{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"},{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{"` + test.operator + `":{"vpc-lattice:` + key + `":"` + value + `"}}}`)
 		}
-		refused(t, test.call(when("arn:aws:other:::other")), lattice.AccessDenied, "is not authorized to perform: vpc-lattice:")
+		refused(t, test.call(when("arn:aws:other:::other")), lattice.AccessDenied,
+			"is not authorized to perform: vpc-lattice:")
 		if err := test.call(when(test.value)); err != nil {
 			t.Errorf("%s: %v", key, err)
 		}

@@ -7,8 +7,8 @@ import (
 	"pergola/store"
 )
 
-// CreateServiceNetworkResourceAssociation makes a resource, or all resources of a group, reachable in a service network.
-// The resource may still be in creation.
+// CreateServiceNetworkResourceAssociation makes a resource, or all resources of a group, reachable in a service
+// network. The resource may still be in creation.
 func (op *call) CreateServiceNetworkResourceAssociation(
 	in *lattice.CreateServiceNetworkResourceAssociationRequest) (
 	*lattice.CreateServiceNetworkResourceAssociationResponse, error) {
@@ -23,7 +23,8 @@ func (op *call) CreateServiceNetworkResourceAssociation(
 		func() (*lattice.ServiceNetworkResourceAssociation, error) { return op.newResourceAssociation(in) }))
 }
 
-func (op *call) newResourceAssociation(in *lattice.CreateServiceNetworkResourceAssociationRequest) (*lattice.ServiceNetworkResourceAssociation, error) {
+func (op *call) newResourceAssociation(
+	in *lattice.CreateServiceNetworkResourceAssociationRequest) (*lattice.ServiceNetworkResourceAssociation, error) {
 	network, err := serviceNetworks.find(op, "", in.ServiceNetworkIdentifier)
 	if err != nil {
 		return nil, err
@@ -35,13 +36,17 @@ func (op *call) newResourceAssociation(in *lattice.CreateServiceNetworkResourceA
 	allowed := c.AllowAssociationToShareableServiceNetwork
 	switch {
 	case c.Type == lattice.ResourceChild:
-		return nil, lattice.Invalid("resourceConfigurationIdentifier", "%s is of type %s, which is associated with service networks by its group, %s", c.ID,
+		return nil, lattice.Invalid("resourceConfigurationIdentifier",
+			"%s is of type %s, which is associated with service networks by its group, %s", c.ID,
 			c.Type, c.ResourceConfigurationGroupID)
 	case c.Type == lattice.ResourceCIDR:
-		return nil, lattice.Invalid("resourceConfigurationIdentifier", "%s is of type %s, which cannot be in a service network",
+		return nil, lattice.Invalid("resourceConfigurationIdentifier",
+			"%s is of type %s, which cannot be in a service network",
 			c.ID, c.Type)
 	case allowed != nil && !*allowed && *sharingOr(network.SharingConfig).Enabled:
-		return nil, lattice.Invalid("resourceConfigurationIdentifier", "%s must not be associated with a service network that can be shared, as %s can; set %s, or make a service network with sharingConfig.enabled false",
+		return nil, lattice.Invalid("resourceConfigurationIdentifier",
+			"%s must not be associated with a service network that can be shared, as %s can; set %s, or make a service "+
+				"network with sharingConfig.enabled false",
 			c.ID, network.ID, memberAllow)
 	}
 	id, now := lattice.KindServiceNetworkResourceAssociation.NewID(op.Random), op.time()
@@ -62,9 +67,10 @@ func (op *call) newResourceAssociation(in *lattice.CreateServiceNetworkResourceA
 	return association, nil
 }
 
-// namesOf are the names of a resource by its association: the generated one, which a group does not have, and the custom
-// domain where private DNS is on.
-func (op *call) namesOf(a *lattice.ServiceNetworkResourceAssociation, c *lattice.ResourceConfiguration) (generated, private *lattice.DNSEntry) {
+// namesOf are the names of a resource by its association: the generated one, which a group does not have, and the
+// custom domain where private DNS is on.
+func (op *call) namesOf(a *lattice.ServiceNetworkResourceAssociation,
+	c *lattice.ResourceConfiguration) (generated, private *lattice.DNSEntry) {
 	if c.Type != lattice.ResourceGroup {
 		generated = &lattice.DNSEntry{DomainName: lattice.ResourceDomainName(a.ID, c.ID, op.Region),
 			HostedZoneID: lattice.HostedZoneID(lattice.ResourceDomainSuffix(op.Region))}

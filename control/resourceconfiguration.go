@@ -45,7 +45,8 @@ func cloneDefinition(d *lattice.ResourceConfigurationDefinition) *lattice.Resour
 	return &clone
 }
 
-func (op *call) newConfiguration(in *lattice.CreateResourceConfigurationRequest) (*lattice.ResourceConfiguration, error) {
+func (op *call) newConfiguration(
+	in *lattice.CreateResourceConfigurationRequest) (*lattice.ResourceConfiguration, error) {
 	id, now := lattice.KindResourceConfiguration.NewID(op.Random), op.time()
 	configuration := &lattice.ResourceConfiguration{
 		ID: id, ARN: op.home(op.Account).ARN(lattice.KindResourceConfiguration, id), Name: in.Name, Type: in.Type,
@@ -80,10 +81,12 @@ func (op *call) joinGateway(c *lattice.ResourceConfiguration, in *lattice.Create
 	inVPC := gateway.ResourceConfigDNSResolution == lattice.ResolveInVPC
 	switch {
 	case c.Type == lattice.ResourceARN && inVPC:
-		return lattice.Invalid(memberGateway, "%s resolves names %s, and a resource configuration of type %s needs a gateway that resolves them %s",
+		return lattice.Invalid(memberGateway,
+			"%s resolves names %s, and a resource configuration of type %s needs a gateway that resolves them %s",
 			gateway.ID, lattice.ResolveInVPC, c.Type, lattice.ResolvePublic)
 	case c.Type == lattice.ResourceCIDR && !inVPC:
-		return lattice.Invalid(memberGateway, "%s resolves names %s, and a resource configuration of type %s needs a gateway that resolves them %s",
+		return lattice.Invalid(memberGateway,
+			"%s resolves names %s, and a resource configuration of type %s needs a gateway that resolves them %s",
 			gateway.ID, lattice.ResolvePublic, c.Type, lattice.ResolveInVPC)
 	}
 	c.ResourceGatewayID = gateway.ID
@@ -126,8 +129,8 @@ func (op *call) joinGroup(c *lattice.ResourceConfiguration, in *lattice.CreateRe
 	return nil
 }
 
-// freeResourceAddress finds an address that no resource of the deployment has. It looks from a random one on, so that an
-// address that a client still remembers is not given to another resource at once.
+// freeResourceAddress finds an address that no resource of the deployment has. It looks from a random one on, so that
+// an address that a client still remembers is not given to another resource at once.
 func (op *call) freeResourceAddress() (netip.Addr, error) {
 	var random [4]byte
 	if _, err := io.ReadFull(op.Random, random[:]); err != nil {
@@ -160,7 +163,8 @@ func (op *call) GetResourceConfiguration(
 	return answer, err
 }
 
-// UpdateResourceConfiguration changes what the request has of a resource configuration. Associations that there are stay.
+// UpdateResourceConfiguration changes what the request has of a resource configuration. Associations that there are
+// stay.
 func (op *call) UpdateResourceConfiguration(
 	in *lattice.UpdateResourceConfigurationRequest) (*lattice.UpdateResourceConfigurationResponse, error) {
 	configuration, err := resourceConfigurations.settled(

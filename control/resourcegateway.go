@@ -47,7 +47,9 @@ func checkGateway(in *lattice.CreateResourceGatewayRequest) error {
 	case len(in.SubnetIDs) == 0:
 		return lattice.Invalid("subnetIds", "is required: a gateway has an address in one subnet at least")
 	case in.IPAddressType != "" && in.IPAddressType != ipv4:
-		return lattice.Invalid("ipAddressType", "is %s, for which all subnets need IPv6 addresses; the subnets of this deployment have IPv4 addresses only, so leave it out or use %s",
+		return lattice.Invalid("ipAddressType",
+			"is %s, for which all subnets need IPv6 addresses; the subnets of this deployment have IPv4 addresses only, so "+
+				"leave it out or use %s",
 			in.IPAddressType, ipv4)
 	}
 	return nil
@@ -140,7 +142,8 @@ func (op *call) GetResourceGateway(
 	return respond(lattice.NewGetResourceGatewayResponse)(resourceGateways.find(op, "", in.ResourceGatewayIdentifier))
 }
 
-// UpdateResourceGateway changes the security groups of a gateway, all of them at once, and who resolves names behind it.
+// UpdateResourceGateway changes the security groups of a gateway, all of them at once, and who resolves names behind
+// it.
 func (op *call) UpdateResourceGateway(
 	in *lattice.UpdateResourceGatewayRequest) (*lattice.UpdateResourceGatewayResponse, error) {
 	op.Set("vpc-lattice:SecurityGroupIds", in.SecurityGroupIDs...)
@@ -191,7 +194,8 @@ func (op *call) DeleteResourceGateway(
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range []string{lattice.ResourceSingle, lattice.ResourceGroup, lattice.ResourceARN, lattice.ResourceCIDR} {
+	for _, kind := range []string{lattice.ResourceSingle, lattice.ResourceGroup, lattice.ResourceARN,
+		lattice.ResourceCIDR} {
 		n, err := claims.Count(op.Tx, gatewayConfigurationClaim(gateway.ID, kind, ""))
 		if err != nil {
 			return nil, err

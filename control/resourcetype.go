@@ -155,7 +155,8 @@ func checkIPResource(text string) error {
 	case err != nil || address.Zone() != "":
 		return lattice.Invalid(field, "%q is no IP address", text)
 	case !address.Is4():
-		return lattice.Invalid(field, "is an IPv6 address, which no gateway of this deployment can reach; give an IPv4 address")
+		return lattice.Invalid(field,
+			"is an IPv6 address, which no gateway of this deployment can reach; give an IPv4 address")
 	case !slices.ContainsFunc(privateRanges, func(p netip.Prefix) bool { return p.Contains(address) }):
 		return lattice.Invalid(field, "%s is not a private address, of %v", text, privateRanges)
 	}

@@ -19,7 +19,8 @@ func TestCreateServiceAnswersWithItsDomainName(t *testing.T) {
 	if !regexp.MustCompile(`^Z[0-9A-V]{20}$`).MatchString(created.DNSEntry.HostedZoneID) {
 		t.Errorf("hosted zone id %q", created.DNSEntry.HostedZoneID)
 	}
-	if lattice.HostedZoneID("eu-west-1") == created.DNSEntry.HostedZoneID || lattice.HostedZoneID(lattice.DomainSuffix(region)) != created.DNSEntry.HostedZoneID {
+	if lattice.HostedZoneID("eu-west-1") == created.DNSEntry.HostedZoneID ||
+		lattice.HostedZoneID(lattice.DomainSuffix(region)) != created.DNSEntry.HostedZoneID {
 		t.Error("the hosted zone id must depend on the region only")
 	}
 	if created.Status != lattice.StatusCreateInProgress || created.AuthType != lattice.AuthNone || created.IdleTimeoutSeconds != 60 {

@@ -57,11 +57,14 @@ func TestClientTokens(t *testing.T) {
 			return answerOf(got, err, func() (any, any) { return got.ID, got.Status })
 		},
 		"resource association": func(token, variant string) (any, any, error) {
-			got, err := w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller, &lattice.CreateServiceNetworkResourceAssociationRequest{ResourceConfigurationIdentifier: resource, ServiceNetworkIdentifier: network, Tags: lattice.Tags{"variant": variant}, ClientToken: token})
+			got, err := w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
+				&lattice.CreateServiceNetworkResourceAssociationRequest{ResourceConfigurationIdentifier: resource,
+					ServiceNetworkIdentifier: network, Tags: lattice.Tags{"variant": variant}, ClientToken: token})
 			return answerOf(got, err, func() (any, any) { return got.ID, got.Status })
 		},
 		"domain verification": func(token, variant string) (any, any, error) {
-			got, err := w.StartDomainVerification(w.ctx, w.caller, &lattice.StartDomainVerificationRequest{DomainName: variant + ".example.com", ClientToken: token})
+			got, err := w.StartDomainVerification(w.ctx, w.caller, &lattice.StartDomainVerificationRequest{DomainName: variant +
+				".example.com", ClientToken: token})
 			return answerOf(got, err, func() (any, any) { return got.ID, nil })
 		},
 	} {

@@ -51,12 +51,15 @@ func TestVerification(t *testing.T) {
 	w := newWorld(t)
 	z := &zone{texts: map[string]string{}}
 	w.names = z
-	started := must(w.StartDomainVerification(w.ctx, w.caller, &lattice.StartDomainVerificationRequest{DomainName: "example.com"}))
+	started := must(w.StartDomainVerification(w.ctx, w.caller,
+		&lattice.StartDomainVerificationRequest{DomainName: "example.com"}))
 	config := started.TxtMethodConfig
-	if started.Status != "PENDING" || !strings.HasPrefix(config.Name, "_") || config.Value != "vpc-lattice:"+config.Name[1:] || !strings.HasPrefix(started.ID, "dv-") {
+	if started.Status != "PENDING" || !strings.HasPrefix(config.Name, "_") || config.Value != "vpc-lattice:"+
+		config.Name[1:] || !strings.HasPrefix(started.ID, "dv-") {
 		t.Errorf("started %+v, %+v", started, config)
 	}
-	_, err := w.StartDomainVerification(w.ctx, w.caller, &lattice.StartDomainVerificationRequest{DomainName: "example.com"})
+	_, err := w.StartDomainVerification(w.ctx, w.caller,
+		&lattice.StartDomainVerificationRequest{DomainName: "example.com"})
 	refused(t, err, lattice.Conflict, "has a verification already: "+started.ID)
 	z.publish(config.Name+".example.com.", config.Value)
 
@@ -75,7 +78,8 @@ func TestVerification(t *testing.T) {
 		t.Fatal(err)
 	}
 	get := &lattice.GetDomainVerificationRequest{DomainVerificationIdentifier: started.ARN}
-	if got := must(w.GetDomainVerification(w.ctx, w.caller, get)); got.Status != "VERIFIED" || !got.LastVerifiedTime.Equal(w.clock) || !got.CreatedAt.Equal(w.clock) {
+	if got := must(w.GetDomainVerification(w.ctx, w.caller, get)); got.Status != "VERIFIED" ||
+		!got.LastVerifiedTime.Equal(w.clock) || !got.CreatedAt.Equal(w.clock) {
 		t.Errorf("got %+v", got)
 	}
 	stop()
@@ -86,14 +90,18 @@ func TestVerification(t *testing.T) {
 	single := single("database", w.gateway("way", w.vpc("fleet")))
 	single.CustomDomainName, single.DomainVerificationIdentifier = "db.example.com", started.ID
 	resource := &lattice.GetResourceConfigurationRequest{ResourceConfigurationIdentifier: w.configuration(single)}
-	if got := must(w.GetResourceConfiguration(w.ctx, w.caller, resource)); got.DomainVerificationStatus != "VERIFIED" || got.DomainVerificationARN != started.ARN {
+	if got := must(w.GetResourceConfiguration(w.ctx, w.caller, resource)); got.DomainVerificationStatus != "VERIFIED" ||
+		got.DomainVerificationARN != started.ARN {
 		t.Errorf("a resource with the domain is %+v", got)
 	}
-	must(w.DeleteDomainVerification(w.ctx, w.caller, &lattice.DeleteDomainVerificationRequest{DomainVerificationIdentifier: started.ID}))
-	if got := must(w.GetResourceConfiguration(w.ctx, w.caller, resource)); got.DomainVerificationStatus != "" || got.DomainVerificationID != started.ID {
+	must(w.DeleteDomainVerification(w.ctx, w.caller,
+		&lattice.DeleteDomainVerificationRequest{DomainVerificationIdentifier: started.ID}))
+	if got := must(w.GetResourceConfiguration(w.ctx, w.caller, resource)); got.DomainVerificationStatus != "" ||
+		got.DomainVerificationID != started.ID {
 		t.Errorf("without the verification it is %+v", got)
 	}
-	if items := must(w.ListDomainVerifications(w.ctx, w.caller, &lattice.ListDomainVerificationsRequest{})).Items; len(items) > 0 {
+	if items := must(w.ListDomainVerifications(w.ctx, w.caller, &lattice.ListDomainVerificationsRequest{})).Items; len(
+		items) > 0 {
 		t.Errorf("there is still %+v", items)
 	}
 }
@@ -104,7 +112,8 @@ func TestDomainVerificationsAreFew(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		w.verification(name + ".example.com")
 	}
-	_, err := w.StartDomainVerification(w.ctx, w.caller, &lattice.StartDomainVerificationRequest{DomainName: "f.example.com"})
+	_, err := w.StartDomainVerification(w.ctx, w.caller,
+		&lattice.StartDomainVerificationRequest{DomainName: "f.example.com"})
 	refused(t, err, lattice.QuotaExceeded, "L-73D0F278")
 	_, err = w.StartDomainVerification(w.ctx, w.caller, &lattice.StartDomainVerificationRequest{DomainName: "Example.com"})
 	refused(t, err, lattice.Validation, "domainName")
@@ -129,7 +138,8 @@ func TestLooksGrowRare(t *testing.T) {
 		var batch store.Batch
 		for _, id := range []string{"dv-never", "dv-late"} {
 			encoded := must(json.Marshal(lattice.DomainVerification{ID: id, DomainName: id + ".example.com", Status: "PENDING",
-				CreatedAt: lattice.Time{Time: began}, TxtMethodConfig: &lattice.TxtMethodConfig{Name: "_x", Value: "vpc-lattice:x"}}))
+				CreatedAt: lattice.Time{Time: began}, TxtMethodConfig: &lattice.TxtMethodConfig{Name: "_x",
+					Value: "vpc-lattice:x"}}))
 			batch.Changes = append(batch.Changes, store.Change{Key: "domainverification/" + id, Value: encoded})
 		}
 		batches <- batch

@@ -31,9 +31,11 @@ func completeDNS(enabled *bool, options *lattice.DNSOptions) (*lattice.DNSOption
 	if slices.Equal(complete.PrivateDNSSpecifiedDomains, []string{everyDomain}) {
 		complete.PrivateDNSSpecifiedDomains = nil // which says what leaving it out says
 	}
-	specified := complete.PrivateDNSPreference == lattice.PreferSpecified || complete.PrivateDNSPreference == lattice.PreferVerifiedAndSpecified
+	specified := complete.PrivateDNSPreference == lattice.PreferSpecified ||
+		complete.PrivateDNSPreference == lattice.PreferVerifiedAndSpecified
 	if specified != (len(complete.PrivateDNSSpecifiedDomains) > 0) {
-		return nil, lattice.Invalid("dnsOptions.privateDnsSpecifiedDomains", "goes with the preferences %s and %s, which need it", lattice.PreferVerifiedAndSpecified, lattice.PreferSpecified)
+		return nil, lattice.Invalid("dnsOptions.privateDnsSpecifiedDomains",
+			"goes with the preferences %s and %s, which need it", lattice.PreferVerifiedAndSpecified, lattice.PreferSpecified)
 	}
 	if !specified {
 		complete.PrivateDNSSpecifiedDomains = []string{everyDomain}

@@ -1,6 +1,6 @@
 // Package dataplane keeps the doors of VPCs open: a listener at each address of a door for each port on which some
-// service behind it listens, and one for all resources that the clients of a VPC reach. A Plane follows the node's snapshots and holds the current one, behind one pointer, for
-// everybody who serves.
+// service behind it listens, and one for all resources that the clients of a VPC reach. A Plane follows the node's
+// snapshots and holds the current one, behind one pointer, for everybody who serves.
 package dataplane
 
 import (

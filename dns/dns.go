@@ -1,5 +1,5 @@
-// Package dns answers for the names of services, resources and load balancers inside each VPC, and for those in hosted zones, from
-// the snapshot, and passes all other questions on.
+// Package dns answers for the names of services, resources and load balancers inside each VPC, and for those in hosted
+// zones, from the snapshot, and passes all other questions on.
 //
 // The private hosted zones of a VPC come first: within the one with the longest name, what it does not have does not
 // exist. Then come services and load balancers, and then public hosted zones.

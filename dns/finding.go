@@ -31,15 +31,16 @@ type finding struct {
 	// chain are the CNAME records on the way, and links their number.
 	chain [maxChain]link
 	links int
-	// owner is the name whose records are at the end of the way, and at the name where they are: another one behind an alias.
+	// owner is the name whose records are at the end of the way, and at the name where they are: another one behind an
+	// alias.
 	owner, at dnsmessage.Name
 	// What is at the end: one of them, or none.
 	door     *snapshot.Door
 	balancer *snapshot.LoadBalancer
 	reach    *snapshot.Reach
 	records  *snapshot.Alternative
-	// denies is the hosted zone that says that there is nothing else; nil for names that are in none. aliased is that of the
-	// alias that was followed last.
+	// denies is the hosted zone that says that there is nothing else; nil for names that are in none. aliased is that of
+	// the alias that was followed last.
 	denies, aliased *snapshot.Zone
 }
 
@@ -271,8 +272,8 @@ func (s *Server) Addresses(vpcID, name string) (all []netip.Addr) {
 	return all
 }
 
-// ask has the forwarder answer a query: as it is, or where CNAME records of the deployment lead outside, for the name that
-// they lead to. The response to that is told with the records in front.
+// ask has the forwarder answer a query: as it is, or where CNAME records of the deployment lead outside, for the name
+// that they lead to. The response to that is told with the records in front.
 func (s *Server) ask(ctx context.Context, query []byte, from origin) ([]byte, error) {
 	q := reparse(query)
 	var f finding

@@ -36,9 +36,11 @@ func (e *estate) put(key string, object any) {
 }
 
 // zone makes a hosted zone with its first records, private where it is given a VPC, and with records as lines of a zone
-// file: a name, a TTL, a type and a value, or → and the name that it is an alias of. With TTL/weight, it is an alternative.
+// file: a name, a TTL, a type and a value, or → and the name that it is an alias of. With TTL/weight, it is an
+// alternative.
 func (e *estate) zone(id, name, vpc string, lines ...string) {
-	z := route53.HostedZone{ID: id, Account: organizations.ManagementAccount, Name: route53.Name(name + "."), Created: time.Unix(1, 0)}
+	z := route53.HostedZone{ID: id, Account: organizations.ManagementAccount, Name: route53.Name(name + "."),
+		Created: time.Unix(1, 0)}
 	if vpc != "" {
 		z.Private, z.VPCs = true, []string{vpc}
 	}
@@ -87,11 +89,13 @@ func hosted(t testing.TB) *snapshot.Snapshot {
 	e.zone("ZPRIVATE", "corp.test", "vpc-1", "a.corp.test 30 A 192.0.2.1;192.0.2.2", "a.corp.test 30 TXT \"x\" \"y\"",
 		"*.w.corp.test 30 A 192.0.2.3", "*.w.corp.test 30 TXT \"star\"", "no.w.corp.test 30 TXT \"no\"",
 		"c.corp.test 20 CNAME d.corp.test", "d.corp.test 10 CNAME a.corp.test", "loop.corp.test 1 CNAME loop.corp.test",
-		"gone.corp.test 1 CNAME nowhere.corp.test", "out.corp.test 7 CNAME WWW.outside.test", "pub.corp.test 1 CNAME p.public.test",
+		"gone.corp.test 1 CNAME nowhere.corp.test", "out.corp.test 7 CNAME WWW.outside.test",
+		"pub.corp.test 1 CNAME p.public.test",
 		"svc.corp.test 0 A →"+parking, "svc.corp.test 0 AAAA →"+parking, "name.corp.test 5 CNAME "+parking,
 		"lb.corp.test 0 A →"+balancer, "same.corp.test 0 A →a.corp.test", "self.corp.test 0 A →self.corp.test",
 		"dangling.corp.test 0 A →none.corp.test", "other.corp.test 0 A →"+elsewhere, "mx.corp.test 9 MX 10 a.corp.test",
-		"srv.corp.test 9 SRV 1 2 80 a.corp.test", "caa.corp.test 9 CAA 0 issue \"ca.test\"", `\101\057.corp.test 9 A 192.0.2.7`,
+		"srv.corp.test 9 SRV 1 2 80 a.corp.test", "caa.corp.test 9 CAA 0 issue \"ca.test\"",
+		`\101\057.corp.test 9 A 192.0.2.7`,
 		"wt.corp.test 3/1 A 192.0.2.31", "wt.corp.test 4/1 A 192.0.2.32")
 	e.zone("ZINNER", "inner.corp.test", "vpc-1", "x.inner.corp.test 9 A 192.0.2.8")
 	e.zone("ZSHADOW", "public.test", "vpc-2", "only.public.test 9 A 192.0.2.44")
@@ -241,7 +245,8 @@ func TestChainsThatLeadOutside(t *testing.T) {
 	if got := told(readNext(t, conn)); got != "out.corp.test 7 →www.outside.test., www.outside.test 1 192.0.2.1" {
 		t.Errorf("over a stream: %s", got)
 	}
-	if want := []string{"www.outside.test. udp", "www.outside.test. udp", "www.outside.test. tcp"}; !slices.Equal(asked, want) {
+	if want := []string{"www.outside.test. udp", "www.outside.test. udp", "www.outside.test. tcp"}; !slices.Equal(asked,
+		want) {
 		t.Errorf("asked was for %q, want %q", asked, want)
 	}
 	response, forward := hostedServer(t, nil).Answer(nil, "vpc-1", query(t, "out.corp.test", dnsmessage.TypeA, nil))
@@ -268,7 +273,8 @@ func TestAddresses(t *testing.T) {
 func TestHostedAnswersDoNotAllocate(t *testing.T) {
 	s := hostedServer(t, nowhere)
 	dst := make([]byte, 0, 1232)
-	for _, name := range []string{"a.corp.test", "c.corp.test", "x.w.corp.test", "svc.corp.test", "nope.corp.test", "wt.corp.test"} {
+	for _, name := range []string{"a.corp.test", "c.corp.test", "x.w.corp.test", "svc.corp.test", "nope.corp.test",
+		"wt.corp.test"} {
 		q := query(t, name, dnsmessage.TypeA, nil)
 		if n := testing.AllocsPerRun(100, func() { s.Answer(dst, "vpc-1", q) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

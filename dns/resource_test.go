@@ -25,12 +25,15 @@ func withResource(t *testing.T) *snapshot.Snapshot {
 	for key, object := range map[string]any{
 		ec2.KindVPC + "/vpc-1": ec2.VPC{ID: "vpc-1", Account: "1", CIDR: netip.MustParsePrefix("10.0.0.0/16")},
 		"servicenetwork/sn-1":  lattice.ServiceNetwork{ID: "sn-1"},
-		"servicenetworkvpcassociation/snva-1": lattice.ServiceNetworkVPCAssociation{ID: "snva-1", ServiceNetworkID: "sn-1", VPCID: "vpc-1",
+		"servicenetworkvpcassociation/snva-1": lattice.ServiceNetworkVPCAssociation{ID: "snva-1", ServiceNetworkID: "sn-1",
+			VPCID:             "vpc-1",
 			PrivateDNSEnabled: new(true), DNSOptions: &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferAll}},
-		"resourcegateway/rgw-1":                    lattice.ResourceGateway{ID: "rgw-1", VPCID: "vpc-2"},
-		"servicenetworkresourceassociation/snra-1": lattice.ServiceNetworkResourceAssociation{ID: "snra-1", ServiceNetworkID: "sn-1", ResourceConfigurationID: "rcfg-1", PrivateDNSEnabled: new(true)},
-		"resourceconfiguration/rcfg-1": lattice.ResourceConfiguration{ID: "rcfg-1", Type: lattice.ResourceSingle, ResourceGatewayID: "rgw-1",
-			CustomDomainName: "db.example.com", Address: netip.MustParseAddr("129.224.1.1")},
+		"resourcegateway/rgw-1": lattice.ResourceGateway{ID: "rgw-1", VPCID: "vpc-2"},
+		"servicenetworkresourceassociation/snra-1": lattice.ServiceNetworkResourceAssociation{ID: "snra-1",
+			ServiceNetworkID: "sn-1", ResourceConfigurationID: "rcfg-1", PrivateDNSEnabled: new(true)},
+		"resourceconfiguration/rcfg-1": lattice.ResourceConfiguration{ID: "rcfg-1", Type: lattice.ResourceSingle,
+			ResourceGatewayID: "rgw-1",
+			CustomDomainName:  "db.example.com", Address: netip.MustParseAddr("129.224.1.1")},
 	} {
 		value, err := json.Marshal(object)
 		if err != nil {
@@ -91,7 +94,8 @@ func TestNamesOfResources(t *testing.T) {
 func TestLookup(t *testing.T) {
 	now := withResource(t)
 	balanced := *now.VPCs.Get("vpc-1")
-	balanced.LoadBalancers = map[string]*snapshot.LoadBalancer{"lb.elb.amazonaws.com": {Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.4")}}}
+	balanced.LoadBalancers = map[string]*snapshot.LoadBalancer{
+		"lb.elb.amazonaws.com": {Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.4")}}}
 	now.VPCs = table.Of(map[string]*snapshot.VPC{"vpc-1": &balanced})
 	outside := func(_ context.Context, asked []byte, network string) ([]byte, error) {
 		var m dnsmessage.Message
@@ -100,7 +104,9 @@ func TestLookup(t *testing.T) {
 		}
 		m.Response = true
 		add := func(name string, ttl uint32, body dnsmessage.ResourceBody) {
-			m.Answers = append(m.Answers, dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(name), Class: dnsmessage.ClassINET, TTL: ttl}, Body: body})
+			m.Answers = append(m.Answers,
+				dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(name),
+					Class: dnsmessage.ClassINET, TTL: ttl}, Body: body})
 		}
 		switch name := m.Questions[0].Name.String(); name {
 		case "www.example.net.":
@@ -158,8 +164,10 @@ func TestLookup(t *testing.T) {
 func FuzzAddressesIn(f *testing.F) {
 	name := dnsmessage.MustNewName("www.example.net.")
 	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true}, Answers: []dnsmessage.Resource{
-		{Header: dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.CNAMEResource{CNAME: name}},
-		{Header: dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 1}, Body: &dnsmessage.AResource{A: [4]byte{10, 9, 8, 7}}},
+		{Header: dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 1},
+			Body: &dnsmessage.CNAMEResource{CNAME: name}},
+		{Header: dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 1},
+			Body: &dnsmessage.AResource{A: [4]byte{10, 9, 8, 7}}},
 	}}
 	packed, err := m.Pack()
 	if err != nil {

@@ -84,7 +84,8 @@ func probe() error {
 
 // probeFilter has the kernel enforce a filter with something of each kind.
 func probeFilter(router *space, cidr netip.Prefix) (err error) {
-	e, err := packetfilter.NewEnforcer(func(do func() error) error { return router.do(context.Background(), do) }, Router(cidr))
+	e, err := packetfilter.NewEnforcer(func(do func() error) error { return router.do(context.Background(), do) },
+		Router(cidr))
 	if err != nil {
 		return err
 	}

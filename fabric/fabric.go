@@ -1,9 +1,10 @@
 // Package fabric runs VPC networks on this host.
 //
 // A VPC is an address range with a router and instances. The router answers for the addresses that AWS keeps for itself in
-// every VPC: the first address of the range, the resolver at the second, 169.254.169.253 and .254, the service network's
-// 169.254.171.0/24 with its IPv6 form, and 129.224.0.0/17, where resources are reached (Intercept). A node opens its own sockets at the router of each VPC (Listen, Dial) and programs run
-// in instances (Start). Two VPCs may have the very same addresses.
+// every VPC: the first address of the range, the resolver at the second, 169.254.169.253 and .254, the service
+// network's 169.254.171.0/24 with its IPv6 form, and 129.224.0.0/17, where resources are reached (Intercept). A node
+// opens its own sockets at the router of each VPC (Listen, Dial) and programs run in instances (Start). Two VPCs may
+// have the very same addresses.
 //
 // There are two kinds. In "netns" every router and every instance is a Linux network namespace, so addresses, ports, resolvers
 // and silence are real; no root is needed, see Enter. In "loopback", for every other system, a VPC is a slice of 127.0.0.0/8
@@ -293,8 +294,8 @@ func (f *Fabric) ListenPacket(ctx context.Context, p Place, at netip.AddrPort) (
 }
 
 // Dial opens a TCP connection from a place. An invalid local address leaves the choice to the place: an instance's own
-// address, a router's first address of the range. The error is a *net.OpError, and wraps a *packetfilter.DroppedError where
-// nobody answers because the VPC's filter drops the packets.
+// address, a router's first address of the range. The error is a *net.OpError, and wraps a *packetfilter.DroppedError
+// where nobody answers because the VPC's filter drops the packets.
 func (f *Fabric) Dial(ctx context.Context, p Place, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
 	s, err := f.seat(p)
 	if err == nil {

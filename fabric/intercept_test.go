@@ -42,7 +42,8 @@ func tell(t *testing.T, l net.Listener, name string) {
 // meant, also while packets are filtered.
 func TestIntercept(t *testing.T) {
 	each(t, func(t *testing.T, f *Fabric) {
-		if _, err := f.Dial(t.Context(), oneA, netip.Addr{}, netip.MustParseAddrPort("129.224.3.4:5432")); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := f.Dial(t.Context(), oneA, netip.Addr{}, netip.MustParseAddrPort("129.224.3.4:5432")); !errors.Is(err,
+			syscall.ECONNREFUSED) {
 			t.Errorf("without a listener: %v", err)
 		}
 		for _, name := range []string{"vpc-a", "vpc-b"} {
@@ -77,8 +78,8 @@ func TestIntercept(t *testing.T) {
 	})
 }
 
-// TestInterceptedPacketsAreFilteredByTheirOwnPorts lets a group of the client, and one of the door, decide about the ports
-// of a resource.
+// TestInterceptedPacketsAreFilteredByTheirOwnPorts lets a group of the client, and one of the door, decide about the
+// ports of a resource.
 func TestInterceptedPacketsAreFilteredByTheirOwnPorts(t *testing.T) {
 	each(t, func(t *testing.T, f *Fabric) {
 		l, err := f.Intercept(t.Context(), "vpc-a")

@@ -38,8 +38,8 @@ func (s *space) configure(requests func(h *netlink.Handle) error) error {
 	})
 }
 
-// wireRouter gives a namespace the router's addresses. The service network's are one local route each for IPv4 and IPv6, and
-// those of resources another: the kernel then takes every address of the range for its own.
+// wireRouter gives a namespace the router's addresses. The service network's are one local route each for IPv4 and
+// IPv6, and those of resources another: the kernel then takes every address of the range for its own.
 func wireRouter(s *space, cidr netip.Prefix) error {
 	return s.configure(func(h *netlink.Handle) error {
 		lo, err := up(h, "lo")

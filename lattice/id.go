@@ -33,9 +33,10 @@ var (
 
 	KindResourceGateway                   = Kind{"resourcegateway", "rgw-", "RESOURCE_GATEWAY"}
 	KindResourceConfiguration             = Kind{"resourceconfiguration", "rcfg-", "RESOURCE_CONFIGURATION"}
-	KindServiceNetworkResourceAssociation = Kind{"servicenetworkresourceassociation", "snra-", "SERVICE_NETWORK_RESOURCE_ASSOCIATION"}
-	KindDomainVerification                = Kind{"domainverification", "dv-", "DOMAIN_VERIFICATION"}
-	KindResourceEndpointAssociation       = Kind{"resourceendpointassociation", "rea-", "RESOURCE_ENDPOINT_ASSOCIATION"}
+	KindServiceNetworkResourceAssociation = Kind{"servicenetworkresourceassociation", "snra-",
+		"SERVICE_NETWORK_RESOURCE_ASSOCIATION"}
+	KindDomainVerification          = Kind{"domainverification", "dv-", "DOMAIN_VERIFICATION"}
+	KindResourceEndpointAssociation = Kind{"resourceendpointassociation", "rea-", "RESOURCE_ENDPOINT_ASSOCIATION"}
 )
 
 // idDigits is the number of hexadecimal digits after an id's prefix. Hexadecimal satisfies each of the patterns that
@@ -128,8 +129,8 @@ func DomainName(name, id, region string) string {
 	return name + "-" + strings.TrimPrefix(id, KindService.Prefix) + "." + DomainSuffix(region)
 }
 
-// HostedZoneID is the id of the hosted zone of all generated names with a suffix: Z and 20 letters and digits that depend
-// on that only, so that they are the same on every server and after every restart.
+// HostedZoneID is the id of the hosted zone of all generated names with a suffix: Z and 20 letters and digits that
+// depend on that only, so that they are the same on every server and after every restart.
 func HostedZoneID(suffix string) string {
 	sum := sha256.Sum256([]byte("hosted zone of " + suffix))
 	return "Z" + base32.HexEncoding.EncodeToString(sum[:])[:20]

@@ -19,7 +19,8 @@ func TestDomainsWithinOthers(t *testing.T) {
 		domain, other string
 		want          bool
 	}{
-		{"example.com", "example.com", true}, {"db.example.com", "example.com", true}, {"example.com", "db.example.com", false},
+		{"example.com", "example.com", true}, {"db.example.com", "example.com", true},
+		{"example.com", "db.example.com", false},
 		{"anexample.com", "example.com", false},
 	} {
 		if got := IsWithin(test.domain, test.other); got != test.want {

@@ -425,7 +425,8 @@ func (n *Node) Resolve(_ context.Context, vpcID, name string) ([]netip.Addr, err
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("%s: no service or resource of that name can be reached from %s; associate it and the VPC with one service network", name, vpcID)
+	return nil, fmt.Errorf("%s: no service or resource of that name can be reached from %s; associate it and the VPC "+
+		"with one service network", name, vpcID)
 }
 
 // VPCOf returns the VPC of an instance, or the VPC itself for its own id. It knows those that this node has made.

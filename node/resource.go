@@ -36,8 +36,8 @@ type known struct {
 	until     time.Time
 }
 
-// dial connects to a resource. Connections are spread over the addresses of the gateway, and over those of a name; where
-// one of these cannot be reached, the next is tried.
+// dial connects to a resource. Connections are spread over the addresses of the gateway, and over those of a name;
+// where one of these cannot be reached, the next is tried.
 func (w *ways) dial(ctx context.Context, r *snapshot.Resource, port uint16) (net.Conn, error) {
 	targets, err := w.targets(ctx, r)
 	if err != nil {

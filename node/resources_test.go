@@ -53,7 +53,8 @@ func (w *world) resource(network string, in lattice.CreateResourceConfigurationR
 	association = must(w.CreateServiceNetworkResourceAssociation(w.ctx, w.caller,
 		&lattice.CreateServiceNetworkResourceAssociationRequest{ServiceNetworkIdentifier: network,
 			ResourceConfigurationIdentifier: id, PrivateDNSEnabled: new(true)})).ID
-	w.eventually("the association is active", func() bool { return w.resourceAssociation(association).Status == lattice.StatusActive })
+	w.eventually("the association is active",
+		func() bool { return w.resourceAssociation(association).Status == lattice.StatusActive })
 	return association, w.resourceAssociation(association).DNSEntry.DomainName
 }
 
@@ -96,8 +97,8 @@ func (w *world) say(p place, name string, port uint16, what string) (heard strin
 	return string(all), err
 }
 
-// TestResourcesAreReached has a client in one VPC reach an instance in another one with the very same addresses, on each
-// fabric: by the instance's address, by a name, and on no port that the resource does not have.
+// TestResourcesAreReached has a client in one VPC reach an instance in another one with the very same addresses, on
+// each fabric: by the instance's address, by a name, and on no port that the resource does not have.
 func TestResourcesAreReached(t *testing.T) {
 	for _, kind := range []string{fabric.Loopback, fabric.Netns} {
 		t.Run(kind, func(t *testing.T) {
@@ -144,7 +145,8 @@ func TestResourcesAreReached(t *testing.T) {
 				_, byName := w.resource(network, lattice.CreateResourceConfigurationRequest{Name: fmt.Sprint("web-", i),
 					ResourceGatewayIdentifier: of, PortRanges: []string{"80"},
 					ResourceConfigurationDefinition: named(w.dnsNameOf(balancer))})
-				if heard, err := w.say(client, byName, 80, "GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n"); err != nil || !strings.HasPrefix(heard, "HTTP/1.1 204") {
+				if heard, err := w.say(client, byName, 80, "GET / HTTP/1.1\r\nHost: web\r\nConnection: "+
+					"close\r\n\r\n"); err != nil || !strings.HasPrefix(heard, "HTTP/1.1 204") {
 					t.Errorf("by a name: %q, %v", heard, err)
 				}
 			}
@@ -177,7 +179,8 @@ func TestPrivateNamesOfResources(t *testing.T) {
 	if _, err := w.node.Resolve(w.ctx, client.vpc, "db.example.com"); err == nil {
 		t.Error("a VPC without private DNS knows the custom domain")
 	}
-	w.eventually("the association of the VPC is active", func() bool { return w.associationOf(client).Status == lattice.StatusActive })
+	w.eventually("the association of the VPC is active",
+		func() bool { return w.associationOf(client).Status == lattice.StatusActive })
 	must(w.UpdateServiceNetworkVPCAssociation(w.ctx, w.caller, &lattice.UpdateServiceNetworkVPCAssociationRequest{
 		Identifier: client.association, PrivateDNSEnabled: new(true),
 		DNSOptions: &lattice.DNSOptions{PrivateDNSPreference: lattice.PreferAll}}))
@@ -200,12 +203,15 @@ func TestAGatewayThatCannotBeMadeSaysSo(t *testing.T) {
 		return nil
 	})
 	gateway := w.gateway("way", p, "")
-	w.eventually("the gateway has failed", func() bool { return w.gatewayOf(gateway).Status == lattice.StatusCreateFailed })
+	w.eventually("the gateway has failed",
+		func() bool { return w.gatewayOf(gateway).Status == lattice.StatusCreateFailed })
 	w.set(nil)
 	w.eventually("the gateway is mended", func() bool { return w.gatewayOf(gateway).Status == lattice.StatusActive })
-	must(w.DeleteResourceGateway(w.ctx, w.caller, &lattice.DeleteResourceGatewayRequest{ResourceGatewayIdentifier: gateway}))
+	must(w.DeleteResourceGateway(w.ctx, w.caller,
+		&lattice.DeleteResourceGatewayRequest{ResourceGatewayIdentifier: gateway}))
 	w.eventually("the gateway is gone", func() bool {
-		_, err := w.GetResourceGateway(w.ctx, w.caller, &lattice.GetResourceGatewayRequest{ResourceGatewayIdentifier: gateway})
+		_, err := w.GetResourceGateway(w.ctx, w.caller,
+			&lattice.GetResourceGatewayRequest{ResourceGatewayIdentifier: gateway})
 		return err != nil
 	})
 	run := must(w.networks.RunInstances(w.ctx, w.caller, &ec2.RunInstancesRequest{SubnetID: p.subnets[0]})).Instances[0]

@@ -77,8 +77,8 @@ func (d *Door) Port(number uint16) *Port {
 	return d.Network.Ports[number]
 }
 
-// Openings are the ports at which a node listens for the clients of the VPC, each with its addresses: those of its doors,
-// and one for all resources, if it reaches any.
+// Openings are the ports at which a node listens for the clients of the VPC, each with its addresses: those of its
+// doors, and one for all resources, if it reaches any.
 func (v *VPC) Openings() iter.Seq2[DoorPort, []Entry] {
 	return func(yield func(DoorPort, []Entry) bool) {
 		for i := range v.Doors {

@@ -176,8 +176,8 @@ func trafficOf(protocol string, from, to int32) (packetfilter.Traffic, bool) {
 	return packetfilter.Traffic{Protocol: number}, true
 }
 
-// compileFilter makes the filter of a VPC: of what is in it and what it is filtered by. A group or an ACL that cannot be
-// found lets nothing pass.
+// compileFilter makes the filter of a VPC: of what is in it and what it is filtered by. A group or an ACL that cannot
+// be found lets nothing pass.
 func (c *Compiler) compileFilter(v *vpcState, of *VPC) *packetfilter.Filter {
 	v.filtering.stale = false
 	made := filterMaker{c: c, v: v, Filter: &packetfilter.Filter{}, lists: map[string]bool{}}

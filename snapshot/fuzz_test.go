@@ -15,7 +15,8 @@ func FuzzApply(f *testing.F) {
 	base := slices.Concat(story(), people(), []Change{
 		anAuthority("first"), aCertificate("1", "first"), certifiedService("svc-2", "own.example.com", "1"), aServiceAssociation("snsa-2", "sn-1", "svc-2", 3),
 		aDNSVPC("vpc-2", true, true), aZone("Z1", "example.com", 1, "vpc-2"), aZone("Z2", "example.com", 1),
-		aRecord("Z1", "*.example.com", "A", "→example.com"), aWeightedRecord("Z2", "a.example.com", "CNAME", "x.test", "a", 1),
+		aRecord("Z1", "*.example.com", "A", "→example.com"), aWeightedRecord("Z2", "a.example.com", "CNAME",
+			"x.test", "a", 1),
 	})
 	for _, change := range base {
 		f.Add(change.Key, change.Value)

@@ -15,8 +15,8 @@ import (
 // zones is what a Compiler knows of hosted zones.
 type zones struct {
 	states map[string]*zoneState
-	// byVPC are the private zones by the VPCs that they are associated with, and byName the public ones by account and name,
-	// with a slash between them.
+	// byVPC are the private zones by the VPCs that they are associated with, and byName the public ones by account and
+	// name, with a slash between them.
 	byVPC, byName map[string]map[*zoneState]bool
 	// What the Apply under way has to look at.
 	stale                 marks[zoneState]

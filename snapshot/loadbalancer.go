@@ -172,9 +172,10 @@ func (c *Compiler) compileBalancer(id string, l *elbv2.LoadBalancer) *LoadBalanc
 	seconds, _ := strconv.Atoi(l.Attribute(elbv2.IdleTimeout)) // 0, which is no limit, for what the control plane refuses
 	compiled := &LoadBalancer{
 		ID: id, ARN: l.ARN, DNSName: l.DNSName, VPC: l.VPC, Addresses: c.balancerAddresses(l.ARN),
-		SecurityGroups: l.SecurityGroups,
-		ForwardedFor:   l.Attribute(elbv2.ForwardedFor), ForwardedClientPort: l.Attribute(elbv2.ForwardedClientPort) == "true",
-		IdleTimeout: time.Duration(seconds) * time.Second,
+		SecurityGroups:      l.SecurityGroups,
+		ForwardedFor:        l.Attribute(elbv2.ForwardedFor),
+		ForwardedClientPort: l.Attribute(elbv2.ForwardedClientPort) == "true",
+		IdleTimeout:         time.Duration(seconds) * time.Second,
 	}
 	for _, listener := range l.Listeners {
 		of := BalancerListener{

@@ -62,8 +62,8 @@ type PrivateDNS struct {
 	Specified  string // with commas between them
 }
 
-// zone is a custom domain, or that of a group, in a service network. In a VPC that has it, there is nothing below it but
-// its names.
+// zone is a custom domain, or that of a group, in a service network. In a VPC that has it, there is nothing below it
+// but its names.
 type zone struct {
 	name     string
 	verified bool
@@ -81,8 +81,8 @@ type resources struct {
 	zones map[string][]*zone
 }
 
-// ResourceDoor is the key of the door through which the clients of a VPC reach all resources. It has no ports of its own:
-// a node accepts the connections to every port of its range, and looks then which resource was meant.
+// ResourceDoor is the key of the door through which the clients of a VPC reach all resources. It has no ports of its
+// own: a node accepts the connections to every port of its range, and looks then which resource was meant.
 const ResourceDoor = "resources"
 
 // resourceEntries are the addresses of a ResourceDoor: the first of the range, which no resource has.
@@ -121,9 +121,9 @@ func (v *VPC) reachesAny() bool {
 	return slices.ContainsFunc(v.Doors, func(d Door) bool { return len(d.Network.resources.by) > 0 })
 }
 
-// ReachNamed is the resource that has a name in the VPC; nil if there is none, and whether there can be none: the name is
-// in a private zone. Neither the case of letters nor one trailing dot counts. It does not allocate. A nil VPC knows no
-// names.
+// ReachNamed is the resource that has a name in the VPC; nil if there is none, and whether there can be none: the name
+// is in a private zone. Neither the case of letters nor one trailing dot counts. It does not allocate. A nil VPC knows
+// no names.
 func (v *VPC) ReachNamed(name []byte) (r *Reach, isPrivate bool) {
 	if v == nil {
 		return nil, false
@@ -168,7 +168,8 @@ func (p PrivateDNS) specifies(domain string) bool {
 	for rest, more := p.Specified, p.Specified != ""; more; {
 		var one string
 		one, rest, more = strings.Cut(rest, ",")
-		if below, ok := strings.CutPrefix(one, "*."); one == domain || ok && domain != below && lattice.IsWithin(domain, below) {
+		if below, ok := strings.CutPrefix(one, "*."); one == domain || ok && domain != below &&
+			lattice.IsWithin(domain, below) {
 			return true
 		}
 	}

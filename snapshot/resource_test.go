@@ -22,7 +22,8 @@ func aGateway(id, vpc string, resolution string, addresses ...string) Change {
 
 // configuration is a resource of a type at an address of 129.224.1.0/24. A group has none.
 func configuration(id, kind, gateway string, n byte) lattice.ResourceConfiguration {
-	r := lattice.ResourceConfiguration{ID: id, ARN: arnOf(lattice.KindResourceConfiguration, id), Name: "n" + id, Type: kind,
+	r := lattice.ResourceConfiguration{ID: id, ARN: arnOf(lattice.KindResourceConfiguration, id), Name: "n" + id,
+		Type:              kind,
 		ResourceGatewayID: gateway, PortRanges: []string{"5432", "8000-8010"},
 		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{
 			IPResource: &lattice.IPResource{IPAddress: "10.0.0.99"}}}
@@ -38,7 +39,8 @@ func aConfiguration(r lattice.ResourceConfiguration) Change {
 
 func aResourceAssociation(id, network, configuration string, private bool, second int) Change {
 	return put("servicenetworkresourceassociation/"+id, lattice.ServiceNetworkResourceAssociation{ID: id,
-		ServiceNetworkID: network, ResourceConfigurationID: configuration, PrivateDNSEnabled: &private, CreatedAt: at(second)})
+		ServiceNetworkID: network, ResourceConfigurationID: configuration, PrivateDNSEnabled: &private,
+		CreatedAt: at(second)})
 }
 
 func aVerification(id, domain, status string) Change {
@@ -113,7 +115,8 @@ func TestResourcesAreReachedThroughTheirNetwork(t *testing.T) {
 	s := applied(t)
 	vpc := s.VPCs.Get("vpc-1")
 	reach, network := vpc.Reach(netip.MustParseAddr("129.224.1.1"))
-	if reach == nil || reach.ID != "rcfg-1" || reach.Association != "snra-1" || network.ID != "sn-1" || reach.Gateway.VPC != "vpc-3" {
+	if reach == nil || reach.ID != "rcfg-1" || reach.Association != "snra-1" || network.ID != "sn-1" ||
+		reach.Gateway.VPC != "vpc-3" {
 		t.Fatalf("at its address there is %+v", reach)
 	}
 	for port, want := range map[uint16]bool{5432: true, 5433: false, 8000: true, 8010: true, 8011: false, 0: false} {
@@ -121,7 +124,8 @@ func TestResourcesAreReachedThroughTheirNetwork(t *testing.T) {
 			t.Errorf("port %d: %t", port, !want)
 		}
 	}
-	if child, _ := vpc.Reach(netip.MustParseAddr("129.224.1.3")); child == nil || child.Association != "snra-2" || child.Domain != "c.group.example.org" {
+	if child, _ := vpc.Reach(netip.MustParseAddr("129.224.1.3")); child == nil || child.Association != "snra-2" ||
+		child.Domain != "c.group.example.org" {
 		t.Errorf("a child is %+v", child)
 	}
 	if other, _ := s.VPCs.Get("vpc-2").Reach(reach.Address); other != nil {
@@ -160,19 +164,29 @@ func TestNamesOfResources(t *testing.T) {
 	pending := aVerification("dv-1", "example.com", "PENDING")
 	for what, test := range map[string]struct {
 		changes []Change
-		// want has, for each name, the id of the resource, "none" for a name that does not exist in a private zone, and "" for
-		// one that is asked for elsewhere.
+		// want has, for each name, the id of the resource, "none" for a name that does not exist in a private zone, and ""
+		// for one that is asked for elsewhere.
 		want map[string]string
 	}{
-		"without private DNS":      {nil, map[string]string{generated: "rcfg-1", "db.example.com": ""}},
-		"verified":                 {[]Change{private("VERIFIED_DOMAINS_ONLY")}, map[string]string{generated: "rcfg-1", "DB.example.com.": "rcfg-1", "x.db.example.com": "none", "example.com": "", "c.group.example.org": ""}},
-		"not verified yet":         {[]Change{private("VERIFIED_DOMAINS_ONLY"), pending}, map[string]string{"db.example.com": ""}},
-		"all":                      {[]Change{private("ALL_DOMAINS"), pending}, map[string]string{"db.example.com": "rcfg-1", "c.group.example.org": "rcfg-3", "d.group.example.org": "none", "group.example.org": "none", "example.org": ""}},
-		"specified":                {[]Change{private("SPECIFIED_DOMAINS_ONLY", "group.example.org")}, map[string]string{"db.example.com": "", "c.group.example.org": "rcfg-3"}},
-		"specified by a pattern":   {[]Change{private("SPECIFIED_DOMAINS_ONLY", "x.test", "*.example.com")}, map[string]string{"db.example.com": "rcfg-1", "c.group.example.org": ""}},
-		"verified and specified":   {[]Change{private("VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS", "group.example.org")}, map[string]string{"db.example.com": "rcfg-1", "c.group.example.org": "rcfg-3"}},
-		"off at the association":   {[]Change{private("ALL_DOMAINS"), aResourceAssociation("snra-1", "sn-1", "rcfg-1", false, 1)}, map[string]string{generated: "rcfg-1", "db.example.com": ""}},
-		"a group without a domain": {[]Change{private("ALL_DOMAINS"), aConfiguration(configuration("rcfg-2", "GROUP", "rgw-1", 0))}, map[string]string{"c.group.example.org": "", lattice.ResourceDomainName("snra-2", "rcfg-3", region): "rcfg-3"}},
+		"without private DNS": {nil, map[string]string{generated: "rcfg-1", "db.example.com": ""}},
+		"verified": {[]Change{private("VERIFIED_DOMAINS_ONLY")},
+			map[string]string{generated: "rcfg-1", "DB.example.com.": "rcfg-1", "x.db.example.com": "none", "example.com": "",
+				"c.group.example.org": ""}},
+		"not verified yet": {[]Change{private("VERIFIED_DOMAINS_ONLY"), pending},
+			map[string]string{"db.example.com": ""}},
+		"all": {[]Change{private("ALL_DOMAINS"), pending}, map[string]string{"db.example.com": "rcfg-1",
+			"c.group.example.org": "rcfg-3", "d.group.example.org": "none", "group.example.org": "none", "example.org": ""}},
+		"specified": {[]Change{private("SPECIFIED_DOMAINS_ONLY", "group.example.org")},
+			map[string]string{"db.example.com": "", "c.group.example.org": "rcfg-3"}},
+		"specified by a pattern": {[]Change{private("SPECIFIED_DOMAINS_ONLY", "x.test", "*.example.com")},
+			map[string]string{"db.example.com": "rcfg-1", "c.group.example.org": ""}},
+		"verified and specified": {[]Change{private("VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS", "group.example.org")},
+			map[string]string{"db.example.com": "rcfg-1", "c.group.example.org": "rcfg-3"}},
+		"off at the association": {[]Change{private("ALL_DOMAINS"), aResourceAssociation("snra-1", "sn-1", "rcfg-1", false,
+			1)}, map[string]string{generated: "rcfg-1", "db.example.com": ""}},
+		"a group without a domain": {[]Change{private("ALL_DOMAINS"),
+			aConfiguration(configuration("rcfg-2", "GROUP", "rgw-1", 0))}, map[string]string{"c.group.example.org": "",
+			lattice.ResourceDomainName("snra-2", "rcfg-3", region): "rcfg-3"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			vpc := applied(t, test.changes...).VPCs.Get("vpc-1")

@@ -110,8 +110,8 @@ func (c *Compiler) staleNetworksOf(configurations ...string) {
 	}
 }
 
-// staleNetworksWhere marks the networks that have a configuration of some sort, or its group. There are few gateways and
-// verifications, and they seldom change.
+// staleNetworksWhere marks the networks that have a configuration of some sort, or its group. There are few gateways
+// and verifications, and they seldom change.
 func (c *Compiler) staleNetworksWhere(is func(*lattice.ResourceConfiguration) bool) {
 	for id, r := range c.resources.configurations {
 		if is(r) {
@@ -196,8 +196,8 @@ func (r resources) add(reach *Reach, name string) {
 	r.named[tableName(name)] = reach
 }
 
-// singlesOf are the ids of the single resources that an association with a configuration brings: its own, or those of its
-// children. A child comes by its group alone.
+// singlesOf are the ids of the single resources that an association with a configuration brings: its own, or those of
+// its children. A child comes by its group alone.
 func (c *Compiler) singlesOf(id string) []string {
 	r := c.resources.configurations[id]
 	switch {

@@ -2,8 +2,8 @@ package snapshot
 
 import "strings"
 
-// Shadow is a rule before the i-th one that matches every request that the i-th would, which so is never used; nil if no
-// rule is known to.
+// Shadow is a rule before the i-th one that matches every request that the i-th would, which so is never used; nil if
+// no rule is known to.
 func (l *Listener) Shadow(i int) *Rule {
 	for j := range l.Rules[:i] {
 		if l.Rules[j].match.covers(l.Rules[i].match) {

@@ -237,7 +237,8 @@ func aZone(id, name string, second int, vpcs ...string) Change {
 		Private: len(vpcs) > 0, VPCs: vpcs, Created: at(second).Time})
 }
 
-// aRecord is a record set of a zone with one value; a value that begins with an arrow is the name that it is an alias of.
+// aRecord is a record set of a zone with one value; a value that begins with an arrow is the name that it is an alias
+// of.
 func aRecord(zone, name, typ, value string) Change {
 	return aWeightedRecord(zone, name, typ, value, "", 0)
 }

@@ -11,8 +11,8 @@ import (
 // Zones are hosted zones from which questions are answered, by their names. The zero value has none.
 type Zones struct{ byName table.Table[*Zone] }
 
-// Of is the zone with the longest name that a name is, or is below; nil if there is none. Neither the case of letters nor
-// one trailing dot counts. It does not allocate. Nil Zones have none.
+// Of is the zone with the longest name that a name is, or is below; nil if there is none. Neither the case of letters
+// nor one trailing dot counts. It does not allocate. Nil Zones have none.
 func (z *Zones) Of(name []byte) *Zone {
 	if z == nil || z.byName.Len() == 0 {
 		return nil
@@ -27,8 +27,8 @@ func (z *Zones) Of(name []byte) *Zone {
 }
 
 // PublicZone is the public zone that clients of a VPC are answered from about a name: one of the account of the VPC, or
-// of the management account, whose names are the deployment's. The longer name counts, and of the same the account's own.
-// Zones of other accounts count for nothing, for any account can make one of any name. It does not allocate.
+// of the management account, whose names are the deployment's. The longer name counts, and of the same the account's
+// own. Zones of other accounts count for nothing, for any account can make one of any name. It does not allocate.
 func (s *Snapshot) PublicZone(vpc *VPC, name []byte) *Zone {
 	zone := s.PublicZones.Get(organizations.ManagementAccount).Of(name)
 	if vpc == nil {
@@ -84,9 +84,9 @@ type Alternative struct {
 // IsAlias reports whether the records are those of another name.
 func (a *Alternative) IsAlias() bool { return len(a.Data) == 0 }
 
-// Lookup is what the zone has at a name that is in it, nil where the name does not exist: the name's own records, or those
-// of the wildcard below the closest name above it that exists (RFC 4592 §3.3.1). Neither the case of letters nor one
-// trailing dot counts. It does not allocate.
+// Lookup is what the zone has at a name that is in it, nil where the name does not exist: the name's own records, or
+// those of the wildcard below the closest name above it that exists (RFC 4592 §3.3.1). Neither the case of letters nor
+// one trailing dot counts. It does not allocate.
 func (z *Zone) Lookup(name []byte) *Name {
 	var folded [maxName]byte
 	name = foldName(&folded, name)

@@ -13,7 +13,8 @@ import (
 
 // TestZonesOf finds the zone with the longest name, by whole labels.
 func TestZonesOf(t *testing.T) {
-	s := build(t, aDNSVPC("vpc-1", true, true), aZone("ZA", "example.com", 1, "vpc-1"), aZone("ZB", "b.example.com", 1, "vpc-1"),
+	s := build(t, aDNSVPC("vpc-1", true, true), aZone("ZA", "example.com", 1, "vpc-1"),
+		aZone("ZB", "b.example.com", 1, "vpc-1"),
 		aZone("ZC", "example.com", 1), aZone("ZD", "d.test", 2), aZone("ZE", "d.test", 1))
 	for name, want := range map[string]string{
 		"example.com": "ZA ZC", "WWW.Example.COM.": "ZA ZC", "b.example.com.": "ZB ZC", "x.y.b.example.com.": "ZB ZC",
@@ -149,11 +150,13 @@ func TestAuthority(t *testing.T) {
 		want    uint32
 	}{{"5", 5}, {"86400", 60}} {
 		s := build(t, aZone("Z1", "example.com", 1), aRecord("Z1", "example.com", "SOA", "n. h. 1 2 3 4 "+c.minimum))
-		if data, ttl := s.PublicZones.Get("111122223333").Of([]byte("example.com")).Authority(); ttl != c.want || len(data) == 0 {
+		if data, ttl := s.PublicZones.Get("111122223333").Of([]byte("example.com")).Authority(); ttl != c.want ||
+			len(data) == 0 {
 			t.Errorf("minimum %s: %d", c.minimum, ttl)
 		}
 	}
-	if data, _ := build(t, aZone("Z1", "example.com", 1)).PublicZones.Get("111122223333").Of([]byte("example.com")).Authority(); data != nil {
+	if data, _ := build(t, aZone("Z1", "example.com", 1)).PublicZones.Get("111122223333").Of(
+		[]byte("example.com")).Authority(); data != nil {
 		t.Error("there is one without a record")
 	}
 }
@@ -170,12 +173,14 @@ func TestAChangeOfOneRecordSharesTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if was.PublicZones.Get("111122223333").Of([]byte("other.test")) != is.PublicZones.Get("111122223333").Of([]byte("other.test")) {
+	if was.PublicZones.Get("111122223333").Of([]byte("other.test")) != is.PublicZones.Get("111122223333").Of(
+		[]byte("other.test")) {
 		t.Error("another zone was compiled anew")
 	}
 	for i := range 100 {
 		name := fmt.Appendf(nil, "n%d.example.com", i)
-		before, after := was.PublicZones.Get("111122223333").Of(name).Lookup(name), is.PublicZones.Get("111122223333").Of(name).Lookup(name)
+		before, after := was.PublicZones.Get("111122223333").Of(name).Lookup(name),
+			is.PublicZones.Get("111122223333").Of(name).Lookup(name)
 		if (before == after) != (i != 7) {
 			t.Errorf("%s is the same: %v", name, before == after)
 		}
@@ -191,7 +196,8 @@ func TestPublicZonesOfStrangersCountForNothing(t *testing.T) {
 	}
 	const own, stranger = "111122223333", "444455556666"
 	s := build(t, zone("Z1", stranger, "com"), zone("Z2", stranger, "pay.example.com"), zone("Z3", own, "example.com"),
-		zone("Z4", organizations.ManagementAccount, "example.com"), zone("Z5", organizations.ManagementAccount, "in.example.com"),
+		zone("Z4", organizations.ManagementAccount, "example.com"), zone("Z5", organizations.ManagementAccount,
+			"in.example.com"),
 		zone("Z6", organizations.ManagementAccount, "example.org"))
 	for name, want := range map[string]string{"pay.example.com": "Z3", "x.in.example.com": "Z5", "www.example.org": "Z6",
 		"other.com": ""} {

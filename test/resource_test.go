@@ -38,7 +38,8 @@ echo "deleting: $(aws vpc-lattice delete-resource-gateway --resource-gateway-ide
 aws vpc-lattice start-domain-verification --domain-name example.com --query txtMethodConfig.value --output text
 kill %1
 `)
-	for _, want := range []string{"\nfrom the server\n", "by its name: from the server\n", "on another port: ", "ConflictException", "\nvpc-lattice:"} {
+	for _, want := range []string{"\nfrom the server\n", "by its name: from the server\n", "on another port: ",
+		"ConflictException", "\nvpc-lattice:"} {
 		if !strings.Contains("\n"+out, want) {
 			t.Errorf("%q is not in the output:\n%s", want, out)
 		}

@@ -54,7 +54,8 @@ func RData(typ, value string) ([]byte, error) {
 	}
 	letters, repeats := strings.CutSuffix(f.fields, "+")
 	if n := len(letters); len(given) != n && !(repeats && len(given) > n) {
-		return nil, &ValueError{typ + "RRDATAWrongNumberOfFields", fmt.Sprintf("%s record must have %d fields", typ, n), value}
+		return nil, &ValueError{typ + "RRDATAWrongNumberOfFields", fmt.Sprintf("%s record must have %d fields", typ, n),
+			value}
 	}
 	var b []byte
 	for i, g := range given {

@@ -34,7 +34,8 @@ func TestRData(t *testing.T) {
 		{"A", "", "ARRDATAWrongNumberOfFields"}, {"AAAA", "192.0.2.1", "AAAARRDATAIllegalIPv6Address"},
 		{"AAAA", "fe80::1%eth0", "AAAARRDATAIllegalIPv6Address"}, {"TXT", "a", "InvalidCharacterString"},
 		{"TXT", `"a`, "InvalidCharacterString"}, {"TXT", "\"\xff\"", "UnsupportedCharacter"},
-		{"TXT", `"` + strings.Repeat("a", 256) + `"`, "CharacterStringTooLong"}, {"MX", "mail.a", "MXRRDATAWrongNumberOfFields"},
+		{"TXT", `"` + strings.Repeat("a", 256) + `"`, "CharacterStringTooLong"},
+		{"MX", "mail.a", "MXRRDATAWrongNumberOfFields"},
 		{"MX", "65536 a", "InvalidNumber"}, {"SRV", "-1 1 1 a", "InvalidNumber"}, {"DS", "1 2 3 xy", "InvalidHexadecimal"},
 		{"HTTPS", "1 . alpn=h2", "UnsupportedType"},
 	} {

@@ -116,8 +116,8 @@ var (
 		Exceeded: "LimitsExceeded"}
 )
 
-// NameServers are the name servers of every hosted zone. There are none: the resolvers of the VPCs answer. Their names are
-// in a domain that nobody outside can have, so that a domain that is delegated to them by mistake is nobody's.
+// NameServers are the name servers of every hosted zone. There are none: the resolvers of the VPCs answer. Their names
+// are in a domain that nobody outside can have, so that a domain that is delegated to them by mistake is nobody's.
 func NameServers() []string {
 	return []string{"ns-1.route53.internal", "ns-2.route53.internal", "ns-3.route53.internal", "ns-4.route53.internal"}
 }

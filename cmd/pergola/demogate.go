@@ -34,7 +34,8 @@ func (s *story) silence() (string, error) {
 		return "", err
 	}
 	answer, err := s.get(s.client.Client(), nil)
-	return fmt.Sprintf("without its rule for egress, %s hears nothing for %v; with it, %d", group, silent, answer.status), err
+	return fmt.Sprintf("without its rule for egress, %s hears nothing for %v; with it, %d", group, silent, answer.status),
+		err
 }
 
 // hearsNothing is nil if a call of the service by a new connection gets neither an answer nor a refusal.

@@ -141,8 +141,8 @@ func TestFault_A10_QuotasAreThoseOfAWS(t *testing.T) {
 	w.vpc("10.0.0.0/16") // each account has its own
 }
 
-// TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC deletes a prefix list that the default group of a VPC that is gone
-// has named.
+// TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC deletes a prefix list that the default group of a VPC that is
+// gone has named.
 func TestFault_D4_ADefaultGroupHoldsNothingWithoutItsVPC(t *testing.T) {
 	w := newWorld(t)
 	vpc, list := w.vpc("10.0.0.0/16"), must(w, w.CreateManagedPrefixList, nouns.CreateManagedPrefixListRequest{

@@ -230,7 +230,8 @@ func (op *call) groupsOf(wanted []string, vpc, subnet string) ([]string, error) 
 			return nil, err
 		}
 		if group.VPC != vpc {
-			return nil, aws.Errorf("InvalidParameter", "Security group %s and subnet %s belong to different networks.", id, subnet)
+			return nil, aws.Errorf("InvalidParameter", "Security group %s and subnet %s belong to different networks.",
+				id, subnet)
 		}
 	}
 	return wanted, nil
@@ -420,7 +421,8 @@ func (op *call) regroup(instance *ec2.Instance, wanted []string) (done *ec2.Done
 	case instance.Deleting:
 		return nil, aws.Errorf("IncorrectInstanceState", "The instance %s is %s", instance.ID, instance.State())
 	case len(wanted) == 0:
-		return nil, aws.Errorf("MissingParameter", "The request must name a security group at least; it can change nothing else")
+		return nil, aws.Errorf("MissingParameter", "The request must name a security group at least; it can change "+
+			"nothing else")
 	}
 	if instance.SecurityGroups, err = op.groupsOf(wanted, instance.VPC, instance.Subnet); err != nil {
 		return nil, err

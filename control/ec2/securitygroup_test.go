@@ -358,7 +358,8 @@ func TestAnInstanceChangesItsGroups(t *testing.T) {
 			t.Errorf("the instance is in %v, want %v", got, want)
 		}
 	}
-	must(w, w.ModifyInstanceAttribute, nouns.ModifyInstanceAttributeRequest{InstanceID: id, Groups: []string{first, second}})
+	must(w, w.ModifyInstanceAttribute, nouns.ModifyInstanceAttributeRequest{InstanceID: id,
+		Groups: []string{first, second}})
 	is(first, second)
 	refused(w, w.DeleteSecurityGroup, nouns.DeleteSecurityGroupRequest{ID: first}, "DependencyViolation")
 	eni := w.describe(id).NetworkInterfaces[0].ID

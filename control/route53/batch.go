@@ -12,8 +12,8 @@ import (
 	"pergola/store"
 )
 
-// The bounds of one batch (developer guide, "Quotas"): record sets, where one that is made or replaced counts twice, and
-// characters of values.
+// The bounds of one batch (developer guide, "Quotas"): record sets, where one that is made or replaced counts twice,
+// and characters of values.
 const (
 	maxBatch      = 1000
 	maxBatchValue = 32_000
@@ -41,8 +41,8 @@ func (op *call) ChangeResourceRecordSets(in *route53.ChangeResourceRecordSetsReq
 	return op.answered(in.ChangeBatch.Comment)
 }
 
-// describeBatch sets the condition keys of a batch (Service Authorization Reference, "Amazon Route 53"): what all changes
-// are about.
+// describeBatch sets the condition keys of a batch (Service Authorization Reference, "Amazon Route 53"): what all
+// changes are about.
 func (op *call) describeBatch(changes []route53.RecordChange) {
 	names, types, actions := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range changes {

@@ -105,7 +105,8 @@ func (c *Control) ChangeTagsForResource(
 		operation.Silent[*call, route53.ChangeTagsRequest, lattice.Empty]((*call).ChangeTagsForResource), in)
 }
 
-// CreateHostedZone makes a zone with its name servers and its start of authority: a private one where it is given a VPC.
+// CreateHostedZone makes a zone with its name servers and its start of authority: a private one where it is given a
+// VPC.
 func (c *Control) CreateHostedZone(
 	ctx context.Context, caller iam.Caller, in *route53.CreateHostedZoneRequest,
 ) (*route53.CreateHostedZoneResponse, error) {
@@ -213,8 +214,8 @@ func (c *Control) ListHostedZonesByVPC(
 		(*call).ListHostedZonesByVPC, in)
 }
 
-// ListResourceRecordSets lists the record sets of a zone by the labels of their names, from the last, then by their types
-// and identifiers.
+// ListResourceRecordSets lists the record sets of a zone by the labels of their names, from the last, then by their
+// types and identifiers.
 func (c *Control) ListResourceRecordSets(
 	ctx context.Context, caller iam.Caller, in *route53.ListResourceRecordSetsRequest,
 ) (*route53.ListResourceRecordSetsResponse, error) {

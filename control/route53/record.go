@@ -147,8 +147,8 @@ func (b *batch) aliasOf(set *route53.RecordSet, in *route53.AliasTarget) *route5
 // maxRecordsOfPage is how many record sets a page has at most.
 const maxRecordsOfPage = 300
 
-// ListResourceRecordSets lists the record sets of a zone by the labels of their names, from the last, then by their types
-// and identifiers.
+// ListResourceRecordSets lists the record sets of a zone by the labels of their names, from the last, then by their
+// types and identifiers.
 func (op *call) ListResourceRecordSets(
 	in *route53.ListResourceRecordSetsRequest) (*route53.ListResourceRecordSetsResponse, error) {
 	zone, err := op.find(in.HostedZoneID)

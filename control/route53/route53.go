@@ -1,9 +1,9 @@
-// Package route53 keeps hosted zones with their record sets, and the changes of them. Package snapshot compiles them for
-// the resolvers of the VPCs.
+// Package route53 keeps hosted zones with their record sets, and the changes of them. Package snapshot compiles them
+// for the resolvers of the VPCs.
 //
-// Package api has already enforced the check tags of the requests before an operation here is called. A batch of changes
-// is one transaction that reads what it relies on, and writes a Change too, at the same revision: once all nodes serve
-// that, the change is in sync, and so is all that it has brought.
+// Package api has already enforced the check tags of the requests before an operation here is called. A batch of
+// changes is one transaction that reads what it relies on, and writes a Change too, at the same revision: once all
+// nodes serve that, the change is in sync, and so is all that it has brought.
 //
 // # Choices where the documentation is silent
 //

@@ -118,8 +118,8 @@ func (w *world) zone(name string, vpcs ...string) string {
 	return nouns.ID(id, nouns.ZonePrefix)
 }
 
-// change is one change, of words: CREATE www.example.com A 192.0.2.1. The values are what is after the type, separated by
-// semicolons; → is an alias of a name in a zone.
+// change is one change, of words: CREATE www.example.com A 192.0.2.1. The values are what is after the type, separated
+// by semicolons; → is an alias of a name in a zone.
 func change(zone, words string) nouns.RecordChange {
 	f := strings.SplitN(words, " ", 4)
 	set := nouns.ResourceRecordSet{Name: f[1], Type: f[2]}
@@ -150,7 +150,8 @@ func batch(zone string, changes ...string) nouns.ChangeResourceRecordSetsRequest
 // records are the record sets of a zone besides its first, each as "name type values".
 func (w *world) records(zone string) (all []string) {
 	w.t.Helper()
-	for _, r := range must(w, w.ListResourceRecordSets, nouns.ListResourceRecordSetsRequest{HostedZoneID: zone}).ResourceRecordSets {
+	for _, r := range must(w, w.ListResourceRecordSets,
+		nouns.ListResourceRecordSetsRequest{HostedZoneID: zone}).ResourceRecordSets {
 		if r.Type == "SOA" || r.Type == "NS" {
 			continue
 		}
@@ -174,13 +175,15 @@ func TestZones(t *testing.T) {
 		HostedZoneConfig: &nouns.ZoneConfig{Comment: "one"}})
 	zone := made.HostedZone
 	if !strings.HasPrefix(zone.ID, "/hostedzone/Z") || zone.Name != "www.example.com." || zone.Records != 2 ||
-		len(made.DelegationSet.NameServers) != 4 || !strings.HasSuffix(made.Location, strings.TrimPrefix(zone.ID, "/hostedzone")) ||
+		len(made.DelegationSet.NameServers) != 4 ||
+		!strings.HasSuffix(made.Location, strings.TrimPrefix(zone.ID, "/hostedzone")) ||
 		made.ChangeInfo.Status != "PENDING" || zone.Config.PrivateZone {
 		t.Errorf("%+v", made)
 	}
 	refused(w, w.CreateHostedZone, nouns.CreateHostedZoneRequest{Name: "other.test", CallerReference: "x"},
 		"HostedZoneAlreadyExists", "caller reference x")
-	refused(w, w.CreateHostedZone, nouns.CreateHostedZoneRequest{Name: "a..b", CallerReference: "y"}, "InvalidDomainName", "")
+	refused(w, w.CreateHostedZone, nouns.CreateHostedZoneRequest{Name: "a..b", CallerReference: "y"},
+		"InvalidDomainName", "")
 	refused(w, w.CreateHostedZone, nouns.CreateHostedZoneRequest{Name: "a.b", CallerReference: "y",
 		HostedZoneConfig: &nouns.ZoneConfig{PrivateZone: true}}, "InvalidInput", "VPCId")
 	inner, second := w.zone("corp.test", v), w.zone("www.example.com")
@@ -248,7 +251,8 @@ func (w *world) keys(kind string) (all []string) {
 func TestBatches(t *testing.T) {
 	w := newWorld(t)
 	zone := w.zone("example.com")
-	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE www.example.com A 192.0.2.1;192.0.2.2", "CREATE c.example.com CNAME X.test",
+	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE www.example.com A 192.0.2.1;192.0.2.2",
+		"CREATE c.example.com CNAME X.test",
 		"CREATE *.example.com TXT \"a\"", "CREATE al.example.com A →www.example.com."))
 	for _, c := range []struct {
 		changes []string
@@ -264,11 +268,13 @@ func TestBatches(t *testing.T) {
 		{[]string{"DELETE c.example.com CNAME x.test."}, ""},           // in any spelling
 		{[]string{"DELETE nope.example.com A 192.0.2.1", "CREATE new.example.com A 1.2.3"},
 			"but it was not found, Invalid Resource Record: 'FATAL problem: ARRDATAIllegalIPv4Address"},
-		{[]string{"CREATE www.example.com CNAME x.test"}, "conflicts with other records with the same DNS name in zone example.com."},
+		{[]string{"CREATE www.example.com CNAME x.test"}, "conflicts with other records with the same DNS name in zone " +
+			"example.com."},
 		{[]string{"CREATE c.example.com A 192.0.2.1"}, "a conflicting RRSet of type CNAME"},
 		{[]string{"CREATE c.example.com A 192.0.2.1", "DELETE c.example.com CNAME X.test"}, ""},
 		{[]string{"CREATE example.com CNAME x.test"}, "is not permitted at apex in zone example.com."},
-		{[]string{"CREATE a.other.test A 192.0.2.1"}, "RRSet with DNS name a.other.test. is not permitted in zone example.com."},
+		{[]string{"CREATE a.other.test A 192.0.2.1"}, "RRSet with DNS name a.other.test. is not permitted in zone " +
+			"example.com."},
 		{[]string{"CREATE a.example.com SOA a. b. 1 2 3 4 5"}, "is not permitted in zone example.com., but at its apex"},
 		{[]string{"CREATE a.example.com A 192.0.2.1;192.0.2.1"}, "Duplicate Resource Record: '192.0.2.1'"},
 		{[]string{"CREATE a.example.com CNAME x.test;y.test"}, "must have one value, has 2"},
@@ -279,14 +285,18 @@ func TestBatches(t *testing.T) {
 		{[]string{"CREATE a.example.com A →a.example.com"}, "cannot be an alias of itself"},
 		{[]string{"CREATE a.example.com A →x.other.test"}, "but the alias target name does not lie within the target zone"},
 		{[]string{"CREATE a.example.com A →x@Z2FDTNDATAQYW2"}, "which is not served here"},
-		{[]string{"CREATE a.example.com A →svc.test@" + lattice.HostedZoneID(lattice.DomainSuffix(region))}, "does not lie within the target zone"},
-		{[]string{"CREATE a.example.com AAAA →" + lattice.DomainName("a", "svc-1", region) + "@" + lattice.HostedZoneID(lattice.DomainSuffix(region))}, ""},
-		{[]string{"CREATE a.example.com TXT →" + lattice.DomainName("a", "svc-1", region) + "@" + lattice.HostedZoneID(lattice.DomainSuffix(region))},
+		{[]string{"CREATE a.example.com A →svc.test@" + lattice.HostedZoneID(lattice.DomainSuffix(region))},
+			"does not lie within the target zone"},
+		{[]string{"CREATE a.example.com AAAA →" + lattice.DomainName("a", "svc-1", region) + "@" +
+			lattice.HostedZoneID(lattice.DomainSuffix(region))}, ""},
+		{[]string{"CREATE a.example.com TXT →" + lattice.DomainName("a", "svc-1", region) + "@" +
+			lattice.HostedZoneID(lattice.DomainSuffix(region))},
 			"cannot be an alias"},
 		{[]string{"CREATE a.example.com A →internal-x-1.us-west-2.elb.amazonaws.com@Z0PERGOLAELB"}, ""},
 		{[]string{"CREATE a.example.com NS →example.com"}, "cannot be an alias"},
 		{[]string{"UPSERT example.com SOA a. b. 1 2 3 4 5", "UPSERT example.com NS ns.test"}, ""},
-		{[]string{"CREATE big.example.com TXT " + strings.Repeat(`"a" `, 8001)}, "Number of characters limit of 32000 exceeded."},
+		{[]string{"CREATE big.example.com TXT " + strings.Repeat(`"a" `, 8001)},
+			"Number of characters limit of 32000 exceeded."},
 	} {
 		before := w.records(zone)
 		in := batch(zone, c.changes...)
@@ -299,18 +309,21 @@ func TestBatches(t *testing.T) {
 		}
 		w.undone(in)
 	}
-	for _, in := range []nouns.ResourceRecordSet{{}, {TTL: new(int64(1))}, {Alias: &nouns.AliasTarget{}, TTL: new(int64(1))},
+	for _, in := range []nouns.ResourceRecordSet{{}, {TTL: new(int64(1))},
+		{Alias: &nouns.AliasTarget{}, TTL: new(int64(1))},
 		{SetIdentifier: "a"}, {Weight: new(int64(1))}} {
 		in.Name, in.Type = "a.example.com", "A"
 		if in.Alias == nil && in.TTL == nil && (in.SetIdentifier != "" || in.Weight != nil) {
 			in.TTL, in.Records = new(int64(1)), []nouns.ResourceRecord{{Value: "192.0.2.1"}}
 		}
 		refused(w, w.ChangeResourceRecordSets, nouns.ChangeResourceRecordSetsRequest{HostedZoneID: zone,
-			ChangeBatch: nouns.ChangeBatch{Changes: []nouns.RecordChange{{Action: "CREATE", ResourceRecordSet: in}}}}, "InvalidInput",
+			ChangeBatch: nouns.ChangeBatch{Changes: []nouns.RecordChange{{Action: "CREATE", ResourceRecordSet: in}}}},
+			"InvalidInput",
 			"in Change with [Action=CREATE, Name=a.example.com, Type=A, SetIdentifier=")
 	}
-	refused(w, w.ChangeResourceRecordSets, batch(zone, "DELETE example.com NS ns-1.route53.internal;ns-2.route53.internal;"+
-		"ns-3.route53.internal;ns-4.route53.internal"), "InvalidChangeBatch", "")
+	refused(w, w.ChangeResourceRecordSets,
+		batch(zone, "DELETE example.com NS ns-1.route53.internal;ns-2.route53.internal;"+
+			"ns-3.route53.internal;ns-4.route53.internal"), "InvalidChangeBatch", "")
 }
 
 // undone makes changes in a zone of their own, a copy of the one that they are for, so that they disturb nothing.
@@ -340,7 +353,8 @@ func (w *world) undone(in nouns.ChangeResourceRecordSetsRequest) {
 func TestApexKeepsItsRecords(t *testing.T) {
 	w := newWorld(t)
 	zone := w.zone("example.com")
-	for _, r := range must(w, w.ListResourceRecordSets, nouns.ListResourceRecordSetsRequest{HostedZoneID: zone}).ResourceRecordSets {
+	for _, r := range must(w, w.ListResourceRecordSets,
+		nouns.ListResourceRecordSetsRequest{HostedZoneID: zone}).ResourceRecordSets {
 		in := nouns.ChangeResourceRecordSetsRequest{HostedZoneID: zone, ChangeBatch: nouns.ChangeBatch{
 			Changes: []nouns.RecordChange{{Action: "DELETE", ResourceRecordSet: r}}}}
 		refused(w, w.ChangeResourceRecordSets, in, "InvalidChangeBatch", "A HostedZone must contain")
@@ -361,14 +375,16 @@ func TestAlternatives(t *testing.T) {
 	must(w, w.ChangeResourceRecordSets, in)
 	refused(w, w.ChangeResourceRecordSets, batch(zone, "CREATE w.example.com A 192.0.2.1"), "InvalidChangeBatch",
 		"all or none of them must have a set identifier")
-	got := must(w, w.ListResourceRecordSets, nouns.ListResourceRecordSetsRequest{HostedZoneID: zone, StartRecordName: "w.example.com",
+	got := must(w, w.ListResourceRecordSets, nouns.ListResourceRecordSetsRequest{HostedZoneID: zone,
+		StartRecordName: "w.example.com",
 		StartRecordType: "A", StartRecordIdentifier: "c%"}).ResourceRecordSets
 	if len(got) != 1 || got[0].SetIdentifier != "c%" || *got[0].Weight != 1 {
 		t.Errorf("from the second: %+v", got)
 	}
 	in.ChangeBatch.Changes[0].Action, in.ChangeBatch.Changes[1].Action = "DELETE", "DELETE"
 	in.ChangeBatch.Changes[0].ResourceRecordSet.Weight = new(int64(9))
-	refused(w, w.ChangeResourceRecordSets, in, "InvalidChangeBatch", "[name='w.example.com.', type='A', set-identifier='a/b']")
+	refused(w, w.ChangeResourceRecordSets, in, "InvalidChangeBatch",
+		"[name='w.example.com.', type='A', set-identifier='a/b']")
 }
 
 // TestListingAgainstAModel pages through random record sets in the order of their labels, types and identifiers.
@@ -389,7 +405,8 @@ func TestListingAgainstAModel(t *testing.T) {
 		parsed, _ := nouns.ParseName(name)
 		if !known[key{string(parsed), typ}] {
 			known[key{string(parsed), typ}] = true
-			changes = append(changes, "CREATE "+name+" "+typ+" "+map[string]string{"A": "192.0.2.1", "AAAA": "::1", "TXT": `"a"`}[typ])
+			changes = append(changes, "CREATE "+name+" "+typ+" "+map[string]string{"A": "192.0.2.1", "AAAA": "::1",
+				"TXT": `"a"`}[typ])
 		}
 	}
 	must(w, w.ChangeResourceRecordSets, batch(zone, changes...))
@@ -434,8 +451,9 @@ func TestAssociations(t *testing.T) {
 	}
 	refused(w, w.AssociateVPCWithHostedZone, associate(public, two), "PublicZoneVPCAssociation", public)
 	refused(w, w.AssociateVPCWithHostedZone, associate(zone, "vpc-0123456789abcdef0"), "InvalidVPCId", "")
-	refused(w, w.AssociateVPCWithHostedZone, nouns.AssociationRequest{HostedZoneID: zone, VPC: nouns.VPC{VPCRegion: "eu-west-1",
-		VPCID: two}}, "InvalidVPCId", "eu-west-1")
+	refused(w, w.AssociateVPCWithHostedZone, nouns.AssociationRequest{HostedZoneID: zone,
+		VPC: nouns.VPC{VPCRegion: "eu-west-1",
+			VPCID: two}}, "InvalidVPCId", "eu-west-1")
 	refused(w, w.AssociateVPCWithHostedZone, associate(zone, one), "ConflictingDomainExists", "already")
 	refused(w, w.DisassociateVPCFromHostedZone, associate(zone, two), "VPCAssociationNotFound", two)
 	refused(w, w.DisassociateVPCFromHostedZone, associate(zone, one), "LastVPCAssociation", one)
@@ -466,7 +484,8 @@ func TestAssociations(t *testing.T) {
 	refused(w, w.CreateVPCAssociationAuthorization, nouns.AuthorizationRequest{HostedZoneID: public, VPC: vpc(theirs)},
 		"InvalidInput", "public")
 	must(w, w.CreateVPCAssociationAuthorization, nouns.AuthorizationRequest{HostedZoneID: zone, VPC: vpc(theirs)})
-	authorized := must(w, w.ListVPCAssociationAuthorizations, nouns.ListVPCAssociationAuthorizationsRequest{HostedZoneID: zone})
+	authorized := must(w, w.ListVPCAssociationAuthorizations,
+		nouns.ListVPCAssociationAuthorizationsRequest{HostedZoneID: zone})
 	if !slices.Equal(authorized.VPCs, []nouns.VPC{vpc(theirs)}) {
 		t.Errorf("authorized are %+v", authorized)
 	}
@@ -496,16 +515,21 @@ func TestQuotas(t *testing.T) {
 	for quota, limit := range map[aws.Quota]int{nouns.QuotaZones: 2, nouns.QuotaRecords: 3, nouns.QuotaVPCs: 1} {
 		w.quotas[quota.Code] = limit
 	}
-	refused(w, w.CreateHostedZone, nouns.CreateHostedZoneRequest{Name: "b.test", CallerReference: "b"}, "TooManyHostedZones", "2")
+	refused(w, w.CreateHostedZone, nouns.CreateHostedZoneRequest{Name: "b.test", CallerReference: "b"},
+		"TooManyHostedZones", "2")
 	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE a.example.com A 192.0.2.1"))
-	refused(w, w.ChangeResourceRecordSets, batch(zone, "CREATE b.example.com A 192.0.2.1"), "InvalidChangeBatch", "limit of 3")
-	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE b.example.com A 192.0.2.1", "DELETE a.example.com A 192.0.2.1"))
-	refused(w, w.AssociateVPCWithHostedZone, nouns.AssociationRequest{HostedZoneID: inner, VPC: vpc(two)}, "LimitsExceeded", "1")
+	refused(w, w.ChangeResourceRecordSets, batch(zone, "CREATE b.example.com A 192.0.2.1"), "InvalidChangeBatch",
+		"limit of 3")
+	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE b.example.com A 192.0.2.1",
+		"DELETE a.example.com A 192.0.2.1"))
+	refused(w, w.AssociateVPCWithHostedZone, nouns.AssociationRequest{HostedZoneID: inner, VPC: vpc(two)},
+		"LimitsExceeded", "1")
 	var many []string
 	for i := range 501 {
 		many = append(many, fmt.Sprintf("UPSERT n%d.example.com A 192.0.2.1", i))
 	}
-	refused(w, w.ChangeResourceRecordSets, batch(zone, many...), "InvalidChangeBatch", "Number of records limit of 1000 exceeded.")
+	refused(w, w.ChangeResourceRecordSets, batch(zone, many...), "InvalidChangeBatch",
+		"Number of records limit of 1000 exceeded.")
 }
 
 // TestChangesAreInSyncOnceNodesServeThem, and not before.
@@ -586,8 +610,9 @@ func (w *world) await(id, status string) {
 func TestTags(t *testing.T) {
 	w := newWorld(t)
 	zone := w.zone("example.com")
-	in := nouns.ChangeTagsRequest{ResourceType: "hostedzone", ResourceID: zone, AddTags: []nouns.Tag{{Key: "b", Value: "2"},
-		{Key: "a", Value: "1"}}}
+	in := nouns.ChangeTagsRequest{ResourceType: "hostedzone", ResourceID: zone,
+		AddTags: []nouns.Tag{{Key: "b", Value: "2"},
+			{Key: "a", Value: "1"}}}
 	must(w, w.ChangeTagsForResource, in)
 	in.AddTags, in.RemoveTagKeys = []nouns.Tag{{Key: "a", Value: "3"}}, []string{"b"}
 	must(w, w.ChangeTagsForResource, in)
@@ -611,14 +636,18 @@ func TestTXT(t *testing.T) {
 	w := newWorld(t)
 	one, private := w.zone("example.com"), w.zone("example.com", w.vpc())
 	second, inner := w.zone("example.com"), w.zone("in.example.com")
-	must(w, w.ChangeResourceRecordSets, batch(one, `CREATE _a.example.com TXT "v=1" "2";"other"`, "CREATE c.example.com CNAME _A.example.com",
-		`CREATE *.w.example.com TXT "star"`, `CREATE b.x.w.example.com A 192.0.2.1`, "CREATE al.example.com TXT →_a.example.com",
-		"CREATE l1.example.com CNAME l2.example.com", "CREATE l2.example.com CNAME l1.example.com", `CREATE in.example.com TXT "hidden"`))
+	must(w, w.ChangeResourceRecordSets, batch(one, `CREATE _a.example.com TXT "v=1" "2";"other"`,
+		"CREATE c.example.com CNAME _A.example.com",
+		`CREATE *.w.example.com TXT "star"`, `CREATE b.x.w.example.com A 192.0.2.1`,
+		"CREATE al.example.com TXT →_a.example.com",
+		"CREATE l1.example.com CNAME l2.example.com", "CREATE l2.example.com CNAME l1.example.com",
+		`CREATE in.example.com TXT "hidden"`))
 	must(w, w.ChangeResourceRecordSets, batch(second, `CREATE second.example.com TXT "no"`))
 	must(w, w.ChangeResourceRecordSets, batch(private, `CREATE private.example.com TXT "no"`))
 	must(w, w.ChangeResourceRecordSets, batch(inner, `CREATE z.in.example.com TXT "yes"`))
 	for name, want := range map[string]string{
-		"_A.example.com.": "[v=12 other]", "c.example.com": "[v=12 other]", "al.example.com": "[v=12 other]", "y.w.example.com": "[star]",
+		"_A.example.com.": "[v=12 other]", "c.example.com": "[v=12 other]", "al.example.com": "[v=12 other]",
+		"y.w.example.com": "[star]",
 		"x.w.example.com": "[]", "b.x.w.example.com": "[]", "nope.example.com": "[]", "second.example.com": "[]",
 		"private.example.com": "[]", "z.in.example.com": "[yes]", "in.example.com": "[]", "other.test": "[]",
 	} {
@@ -643,9 +672,11 @@ func TestConditionKeys(t *testing.T) {
 		`"Resource":"arn:aws:route53:::hostedzone/` + zone + `","Condition":{"ForAllValues:StringLike":{` +
 		`"route53:ChangeResourceRecordSetsNormalizedRecordNames":["*.dev.example.com"]},"ForAllValues:StringEquals":{` +
 		`"route53:ChangeResourceRecordSetsRecordTypes":["A"],"route53:ChangeResourceRecordSetsActions":["CREATE","UPSERT"]}}}}`)
-	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE A.dev.example.com. A 192.0.2.1", "UPSERT b.dev.example.com A 192.0.2.1"))
+	must(w, w.ChangeResourceRecordSets, batch(zone, "CREATE A.dev.example.com. A 192.0.2.1",
+		"UPSERT b.dev.example.com A 192.0.2.1"))
 	for _, changes := range [][]string{{"CREATE a.example.com A 192.0.2.1"}, {`CREATE c.dev.example.com TXT "a"`},
-		{"DELETE a.dev.example.com A 192.0.2.1"}, {"CREATE d.dev.example.com A 192.0.2.1", "CREATE e.example.com A 192.0.2.1"}} {
+		{"DELETE a.dev.example.com A 192.0.2.1"}, {"CREATE d.dev.example.com A 192.0.2.1",
+			"CREATE e.example.com A 192.0.2.1"}} {
 		refused(w, w.ChangeResourceRecordSets, batch(zone, changes...), "AccessDenied", "route53:ChangeResourceRecordSets")
 	}
 }

@@ -14,9 +14,9 @@ import (
 // maxAliases is how many names TXT goes through at most, from one CNAME record or alias to the next.
 const maxAliases = 8
 
-// TXT is the texts of the TXT records that a name has in the public zones of the management account, as the resolvers of
-// all VPCs answer them; none where the name or its zone does not exist. They prove who has a name: zones of other accounts
-// prove nothing, for any account can make one of any name.
+// TXT is the texts of the TXT records that a name has in the public zones of the management account, as the resolvers
+// of all VPCs answer them; none where the name or its zone does not exist. They prove who has a name: zones of other
+// accounts prove nothing, for any account can make one of any name.
 func TXT(tx *store.Tx, name string) ([]string, error) {
 	at, err := route53.ParseName(name)
 	if err != nil {
@@ -66,8 +66,8 @@ func textsOf(set *route53.RecordSet) (texts []string, err error) {
 	return texts, nil
 }
 
-// lookUp finds the first record set of a type that a name has in the public zones, or the name to which it leads on. Both
-// are empty where there is neither.
+// lookUp finds the first record set of a type that a name has in the public zones, or the name to which it leads on.
+// Both are empty where there is neither.
 func lookUp(tx *store.Tx, name route53.Name, typ string) (set *route53.RecordSet, next route53.Name, err error) {
 	zone, err := publicZone(tx, name)
 	if zone == nil {

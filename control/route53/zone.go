@@ -10,7 +10,8 @@ import (
 	"pergola/aws/route53"
 )
 
-// CreateHostedZone makes a zone with its name servers and its start of authority: a private one where it is given a VPC.
+// CreateHostedZone makes a zone with its name servers and its start of authority: a private one where it is given a
+// VPC.
 func (op *call) CreateHostedZone(in *route53.CreateHostedZoneRequest) (*route53.CreateHostedZoneResponse, error) {
 	if in.VPC != nil {
 		op.setVPC(*in.VPC)

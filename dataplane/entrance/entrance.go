@@ -1,7 +1,8 @@
 // Package entrance finds out what a new connection is and gives it to its server: requests in plain text to the
 // proxy; TLS that an HTTPS listener ends, once it has been ended, to the proxy as well; TLS that a TLS_PASSTHROUGH listener
-// passes through to the relay; and what came by the door of resources to who carries that. Listeners of all three kinds may share a port: the first byte tells TLS from plain text, and
-// the server name in the ClientHello tells the listener.
+// passes through to the relay; and what came by the door of resources to who carries that. Listeners of all three kinds
+// may share a port: the first byte tells TLS from plain text, and the server name in the ClientHello tells the
+// listener.
 package entrance
 
 import (

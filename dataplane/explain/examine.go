@@ -130,7 +130,8 @@ func (e *examination) service(s *snapshot.Service) {
 // certificate looks at what clients of the custom domain name are shown.
 func (e *examination) certificate(s *snapshot.Service) {
 	const replace = "aws vpc-lattice update-service --certificate-arn ARN --service-identifier "
-	secure := slices.ContainsFunc(s.Listeners, func(l *snapshot.Listener) bool { return l.Protocol == lattice.ProtocolHTTPS })
+	secure := slices.ContainsFunc(s.Listeners,
+		func(l *snapshot.Listener) bool { return l.Protocol == lattice.ProtocolHTTPS })
 	switch {
 	case !secure || s.CustomDomainName == "":
 		return

@@ -91,7 +91,8 @@ var ports = map[string]string{"http": "80", "https": "443", "tls": "443", "tcp":
 func (w World) Explain(q Question) (Answer, error) {
 	address, err := url.Parse(q.URL)
 	if err != nil || ports[address.Scheme] == "" || address.Host == "" {
-		return Answer{}, fmt.Errorf("%q is no URL of a service or a resource; it begins with http://, https://, tls:// or tcp://", q.URL)
+		return Answer{}, fmt.Errorf("%q is no URL of a service or a resource; it begins with http://, https://, "+
+			"tls:// or tcp://", q.URL)
 	}
 	walk := &walk{World: w, question: q, url: address}
 	if address.Scheme == "tcp" {

@@ -21,7 +21,8 @@ func (w *walk) packets(to netip.AddrPort) bool {
 	}
 	if !w.question.Client.IsValid() {
 		w.answer.Gates = append(w.answer.Gates, Gate{Name: name, Verdict: Skipped,
-			Detail: "which packets pass depends on the client, which is not known of a VPC as a whole: give an instance to --from"})
+			Detail: "which packets pass depends on the client, which is not known of a VPC as a whole: give an " +
+				"instance to --from"})
 		return true
 	}
 	steps := w.Judge(w.vpc.ID, w.question.Client, to)

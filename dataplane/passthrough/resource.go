@@ -53,9 +53,9 @@ func NewResources(config ResourceConfig) *Resources {
 	return r
 }
 
-// Serve serves a connection from a VPC until it ends, and closes it. The local address of the connection is the one that
-// the client has connected to. One that is no resource's, or a port that the resource does not have, is refused as a
-// connection to it would be: by a reset. When cut ends, the connection is broken off.
+// Serve serves a connection from a VPC until it ends, and closes it. The local address of the connection is the one
+// that the client has connected to. One that is no resource's, or a port that the resource does not have, is refused as
+// a connection to it would be: by a reset. When cut ends, the connection is broken off.
 func (r *Resources) Serve(cut context.Context, conn net.Conn, vpc *snapshot.VPC) {
 	defer conn.Close()
 	at := addressOf(conn.LocalAddr())

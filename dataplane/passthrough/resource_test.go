@@ -22,13 +22,19 @@ func resourceVPC(t *testing.T) *snapshot.VPC {
 	t.Helper()
 	var changes []snapshot.Change
 	for key, object := range map[string]any{
-		ec2.KindVPC + "/vpc-1":                 ec2.VPC{ID: "vpc-1", Account: "1", CIDR: netip.MustParsePrefix("10.0.0.0/16")},
-		"servicenetwork/sn-1":                  lattice.ServiceNetwork{ID: "sn-1"},
-		"servicenetworkvpcassociation/snva-1":  lattice.ServiceNetworkVPCAssociation{ID: "snva-1", ServiceNetworkID: "sn-1", VPCID: "vpc-1"},
-		"resourcegateway/rgw-1":                lattice.ResourceGateway{ID: "rgw-1", VPCID: "vpc-2", Nodes: []lattice.GatewayNode{{Address: netip.MustParseAddr("10.0.0.4")}}},
-		"servicenetworkresourceassociation/sn": lattice.ServiceNetworkResourceAssociation{ID: "sn", ServiceNetworkID: "sn-1", ResourceConfigurationID: "rcfg-1"},
-		"resourceconfiguration/rcfg-1": lattice.ResourceConfiguration{ID: "rcfg-1", Type: lattice.ResourceSingle, ResourceGatewayID: "rgw-1",
-			PortRanges: []string{"5432"}, Address: netip.MustParseAddr("129.224.1.1"), ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{
+		ec2.KindVPC + "/vpc-1": ec2.VPC{ID: "vpc-1", Account: "1",
+			CIDR: netip.MustParsePrefix("10.0.0.0/16")},
+		"servicenetwork/sn-1": lattice.ServiceNetwork{ID: "sn-1"},
+		"servicenetworkvpcassociation/snva-1": lattice.ServiceNetworkVPCAssociation{ID: "snva-1", ServiceNetworkID: "sn-1",
+			VPCID: "vpc-1"},
+		"resourcegateway/rgw-1": lattice.ResourceGateway{ID: "rgw-1", VPCID: "vpc-2",
+			Nodes: []lattice.GatewayNode{{Address: netip.MustParseAddr("10.0.0.4")}}},
+		"servicenetworkresourceassociation/sn": lattice.ServiceNetworkResourceAssociation{ID: "sn", ServiceNetworkID: "sn-1",
+			ResourceConfigurationID: "rcfg-1"},
+		"resourceconfiguration/rcfg-1": lattice.ResourceConfiguration{ID: "rcfg-1", Type: lattice.ResourceSingle,
+			ResourceGatewayID: "rgw-1",
+			PortRanges:        []string{"5432"}, Address: netip.MustParseAddr("129.224.1.1"),
+			ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{
 				IPResource: &lattice.IPResource{IPAddress: "10.0.0.9"}}},
 	} {
 		value, err := json.Marshal(object)
@@ -54,7 +60,8 @@ func (o opened) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.Must
 
 // resourceServe has a Resources serve a connection to an address. It returns the client's end, the resource's, and the
 // record, which comes when serving has ended.
-func resourceServe(t *testing.T, cut context.Context, to string, dial error) (client, resource *half, end <-chan *record.Record) {
+func resourceServe(t *testing.T, cut context.Context, to string,
+	dial error) (client, resource *half, end <-chan *record.Record) {
 	t.Helper()
 	client, ours := duplex()
 	resource, theirs := duplex()

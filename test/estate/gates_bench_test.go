@@ -23,8 +23,8 @@ import (
 var manyRules = map[string]int{"L-F678F1CE": 1000, "L-1216C47A": 1000, "L-0EA8095F": 1100}
 
 // BenchmarkRequestsBehindRules has requests from a client to a target whose groups have few rules or a thousand, by
-// connections that are kept and by new ones. Beside the time of a request it reports the processor time of all that take
-// part in it: client, node, kernel and target.
+// connections that are kept and by new ones. Beside the time of a request it reports the processor time of all that
+// take part in it: client, node, kernel and target.
 func BenchmarkRequestsBehindRules(b *testing.B) {
 	env := testenv.StartIn(b, deployment.Config{Dir: b.TempDir(), NoSync: true, Quotas: manyRules})
 	clients, owners := env.MakeVPC("10.20.0.0/16"), env.MakeVPC("10.20.0.0/16")

@@ -346,7 +346,8 @@ func (e *estate) resourceAt(address netip.Addr, group string) (name string) {
 	text := address.String()
 	resource := must(e.Lattice.CreateResourceConfiguration(ctx, &vpclattice.CreateResourceConfigurationInput{
 		Name: aws.String("database"), Type: types.ResourceConfigurationTypeSingle, PortRanges: []string{"5432"},
-		ResourceGatewayIdentifier: gateway.Id, ResourceConfigurationDefinition: &types.ResourceConfigurationDefinitionMemberIpResource{
+		ResourceGatewayIdentifier: gateway.Id,
+		ResourceConfigurationDefinition: &types.ResourceConfigurationDefinitionMemberIpResource{
 			Value: types.IpResource{IpAddress: &text}}}))(e.t)
 	association := must(e.Lattice.CreateServiceNetworkResourceAssociation(ctx,
 		&vpclattice.CreateServiceNetworkResourceAssociationInput{ServiceNetworkIdentifier: &e.network,

@@ -65,12 +65,15 @@ func value(v string) string {
 	return "<TTL>5</TTL><ResourceRecords><ResourceRecord><Value>" + v + "</Value></ResourceRecord></ResourceRecords>"
 }
 
-// TestServicesAreCalledByNamesOfHostedZones calls a service with a custom domain name by an alias and by a CNAME record of
-// a private zone, and by its name alone where the zone does not count. A change that is in sync holds for the next call.
+// TestServicesAreCalledByNamesOfHostedZones calls a service with a custom domain name by an alias and by a CNAME record
+// of a private zone, and by its name alone where the zone does not count. A change that is in sync holds for the next
+// call.
 func TestServicesAreCalledByNamesOfHostedZones(t *testing.T) {
 	e := newEstate(t)
-	s := e.makeServiceAs(&vpclattice.CreateServiceInput{Name: aws.String("shop"), CustomDomainName: aws.String("shop.corp.test")},
-		types.ListenerProtocolHttp, &types.RuleActionMemberFixedResponse{Value: types.FixedResponseAction{StatusCode: aws.Int32(404)}})
+	s := e.makeServiceAs(&vpclattice.CreateServiceInput{Name: aws.String("shop"),
+		CustomDomainName: aws.String("shop.corp.test")},
+		types.ListenerProtocolHttp,
+		&types.RuleActionMemberFixedResponse{Value: types.FixedResponseAction{StatusCode: aws.Int32(404)}})
 	described := must(e.Lattice.GetService(t.Context(), &vpclattice.GetServiceInput{ServiceIdentifier: &s.id}))(t)
 	reached := func(name string) bool {
 		request := must(http.NewRequest("GET", "http://"+name+"/", nil))(t)
@@ -111,7 +114,8 @@ func TestServicesAreCalledByNamesOfHostedZones(t *testing.T) {
 		}
 	}
 	var refused *apiclient.Error
-	if err := e.API.Zones(t.Context(), "DELETE", zone, nil, nil); !errors.As(err, &refused) || refused.Code != "HostedZoneNotEmpty" {
+	if err := e.API.Zones(t.Context(), "DELETE", zone, nil, nil); !errors.As(err, &refused) ||
+		refused.Code != "HostedZoneNotEmpty" {
 		t.Errorf("the zone with a record: %v", err)
 	}
 	e.zones("POST", zone+"/rrset", record("DELETE", "*.corp.test", "CNAME", value("shop.corp.test")))
