@@ -116,7 +116,7 @@ soak:
 
 # Lines of the control plane, without tests and generated code, and the operations that they carry, by service.
 lines:
-	@for service in lattice:. acm:acm ec2:ec2 elbv2:elbv2 iam:iam lambda:lambda organizations:organizations; do \
+	@for service in lattice:. acm:acm ec2:ec2 elbv2:elbv2 iam:iam lambda:lambda organizations:organizations route53:route53; do \
 		files=$$(ls control/$${service##*:}/*.go | grep -v -e _test.go -e operations.go); \
 		lines=$$(cat $$files | wc -l); \
 		model=$$(ls aws/$${service%%:*}/model.json $${service%%:*}/model.json 2>/dev/null); \
