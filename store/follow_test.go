@@ -115,6 +115,13 @@ func TestFollowRestart(t *testing.T) {
 	member.Server.Stop() // ends the watch, for which Close would wait
 	member.Close()
 	member = startLone(t, dir, addrs)
+	// A write that is under way while the connection comes back can end with its outcome unknown; a read is tried again.
+	ctx := background(t)
+	for _, err := s.Revision(ctx); err != nil; _, err = s.Revision(ctx) {
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
 	put("2")
 	expect(t, seen, "index/name/a=2")
 	member.Server.Stop()
