@@ -156,12 +156,12 @@ func (e *estate) entry(name string, vpc testenv.VPC, at packetfilter.Gate, from,
 }
 
 func (e *estate) closeAndOpen(t *testing.T, s service, g gate) {
-	if err := e.tryCall(s); err != nil {
+	if err := e.tryCall(s, whenOpen); err != nil {
 		t.Fatalf("while it is open: %v", err)
 	}
 	before := e.dropped(t, g)
 	g.close()
-	switch err := e.tryCall(s); {
+	switch err := e.tryCall(s, whenClosed); {
 	case g.behind && !errors.Is(err, errUnavailable):
 		t.Errorf("closed, the service says: %v", err)
 	case !g.behind && !isSilence(err):
@@ -175,7 +175,7 @@ func (e *estate) closeAndOpen(t *testing.T, s service, g gate) {
 	}
 	e.explains(t, s, g)
 	g.open()
-	if err := e.tryCall(s); err != nil {
+	if err := e.tryCall(s, whenOpen); err != nil {
 		t.Errorf("opened again: %v", err)
 	}
 }
@@ -203,14 +203,21 @@ func isSilence(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// tryCall calls a service by a new connection, which has a second to come about.
-func (e *estate) tryCall(s service) error {
+// How long a connection has to come about: where a gate is closed it never does, and where all are open the host may be
+// busy.
+const (
+	whenClosed = time.Second
+	whenOpen   = 20 * time.Second
+)
+
+// tryCall calls a service by a new connection.
+func (e *estate) tryCall(s service, within time.Duration) error {
 	client := e.client.Client()
 	defer client.CloseIdleConnections()
 	transport := client.Transport.(*http.Transport)
 	dial := transport.DialContext
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		ctx, cancel := context.WithTimeout(ctx, within)
 		defer cancel()
 		return dial(ctx, network, address)
 	}
@@ -290,9 +297,9 @@ func TestGatesOfResources(t *testing.T) {
 			e.Serve(server, 5432, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			name := e.resourceAt(server.Address, way)
 			url := "http://" + name + ":5432/"
-			call := func() error {
+			call := func(within time.Duration) error {
 				client := e.client.Client()
-				client.Timeout = time.Second
+				client.Timeout = within
 				defer client.CloseIdleConnections()
 				response, err := client.Get(url)
 				if err != nil {
@@ -303,12 +310,12 @@ func TestGatesOfResources(t *testing.T) {
 			for _, state := range []string{"closed at first", "open", "closed again"} {
 				if state == "open" {
 					e.Rule("AuthorizeSecurityGroupIngress", callers, fromClients)
-					if err := call(); err != nil {
+					if err := call(whenOpen); err != nil {
 						t.Errorf("open: %v", err)
 					}
 					e.explainsResource(t, name, database, fromWay)
 					e.Rule("RevokeSecurityGroupIngress", callers, fromClients)
-				} else if err := call(); !isSilence(err) {
+				} else if err := call(whenClosed); !isSilence(err) {
 					t.Errorf("%s: the client hears %v", state, err)
 				}
 			}
