@@ -1,6 +1,7 @@
 package estate
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
+
+	"pergola/operator"
 )
 
 // TestDoctor finds nothing wrong with a sound estate, and tells each of the faults of a broken one once.
@@ -53,13 +56,28 @@ func TestDoctor(t *testing.T) {
 	})
 }
 
-// findings checks what the doctor finds: by what it is about and a part of the problem, a part of its cures.
+// findings waits until the doctor finds what is wanted and nothing else: by what it is about and a part of the problem,
+// a part of its cures. Nodes may hear of what was made last a moment after its answer.
 func (e *estate) findings(t *testing.T, want map[string]string) {
 	t.Helper()
-	found, err := e.Examine(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var wrong []string
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(strings.Join(wrong, "\n"))
+		}
+	})
+	e.Eventually("the doctor finds what is wrong", func() bool {
+		found, err := e.Examine(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong = compareFindings(found, want)
+		return len(wrong) == 0
+	})
+}
+
+// compareFindings tells how findings differ from what is wanted.
+func compareFindings(found []operator.Finding, want map[string]string) (wrong []string) {
 	left := map[string]bool{}
 	for _, f := range found {
 		left[f.About+": "+f.Problem] = true
@@ -72,15 +90,16 @@ func (e *estate) findings(t *testing.T, want map[string]string) {
 				times++
 				delete(left, f.About+": "+f.Problem)
 				if !strings.Contains(strings.Join(f.Cures, "\n"), cure) {
-					t.Errorf("%s: the cures are %q, without %q", which, f.Cures, cure)
+					wrong = append(wrong, fmt.Sprintf("%s: the cures are %q, without %q", which, f.Cures, cure))
 				}
 			}
 		}
 		if times != 1 {
-			t.Errorf("%s is found %d times", which, times)
+			wrong = append(wrong, fmt.Sprintf("%s is found %d times", which, times))
 		}
 	}
-	if len(left) > 0 {
-		t.Errorf("more is found: %v", left)
+	for more := range left {
+		wrong = append(wrong, "more is found: "+more)
 	}
+	return wrong
 }
