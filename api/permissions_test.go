@@ -263,7 +263,8 @@ func (p plane) needed(t *testing.T, action string, call func() error) (needed []
 
 // ids are the parts of ids that differ from run to run.
 var ids = regexp.MustCompile(
-	`\b(svc|sn|snsa|snva|snra|rgw|rcfg|rea|dv|listener|rule|tg|vpc|subnet|sgr|sg|acl|pl|i|ou|r|o|p)-[0-9a-f]+(-[0-9a-f]+)?\b|\b([ZC])[0-9A-V]{24}\b`)
+	`\b(svc|sn|snsa|snva|snra|rgw|rcfg|rea|dv|listener|rule|tg|vpc|subnet|sgr|sg|acl|pl|i|ou|r|o|p)-` +
+		`[0-9a-f]+(-[0-9a-f]+)?\b|\b([ZC])[0-9A-V]{24}\b`)
 
 func tell(name string, needed []permission) string {
 	text := name + "\n"

@@ -620,7 +620,9 @@ func TestConditionKeysOfResources(t *testing.T) {
 		}},
 	} {
 		when := func(value string) iam.Caller {
-			return w.only(`{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"},{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{"` + test.operator + `":{"vpc-lattice:` + key + `":"` + value + `"}}}`)
+			return w.only(`{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"},` +
+				`{"Effect":"Allow","Action":"vpc-lattice:*","Resource":"*","Condition":{"` + test.operator +
+				`":{"vpc-lattice:` + key + `":"` + value + `"}}}`)
 		}
 		refused(t, test.call(when("arn:aws:other:::other")), lattice.AccessDenied,
 			"is not authorized to perform: vpc-lattice:")

@@ -178,7 +178,7 @@ func (op *call) withChildren(
 	}
 }
 
-// children yields the associations of the children of a group, after one of them. What is no group has none.
+// children yields the associations of the children of a group, after one of them. Other types have none.
 func (op *call) children(of lattice.ServiceNetworkResourceAssociationSummary, after string,
 	yield func(string, lattice.ServiceNetworkResourceAssociationSummary) bool) (more bool, err error) {
 	set := groupChildClaim(of.ResourceConfigurationID, "")

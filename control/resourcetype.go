@@ -98,7 +98,7 @@ func checkConfiguration(in *lattice.CreateResourceConfigurationRequest) error {
 	return checkDefinition(in.Type, in.ResourceConfigurationDefinition)
 }
 
-// checkPorts refuses what is no port and no range of ports, and what overlaps.
+// checkPorts refuses texts that are neither ports nor ranges, and ranges that overlap.
 func checkPorts(ranges []string) error {
 	var taken [1 << 16]bool
 	for i, text := range ranges {
@@ -176,7 +176,7 @@ func checkDNSResource(d *lattice.DNSResource) error {
 	return checkDomainName(field+".domainName", strings.ToLower(d.DomainName))
 }
 
-// checkARNResource refuses what is no database of Amazon RDS, which is the only service whose resources have this type.
+// checkARNResource refuses all but databases of Amazon RDS: no other service has resources of this type.
 func checkARNResource(text string) error {
 	arn, err := lattice.ParseARN(text)
 	isDatabase := strings.HasPrefix(arn.Resource, "db:") || strings.HasPrefix(arn.Resource, "cluster:")

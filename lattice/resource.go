@@ -67,7 +67,7 @@ type ResourceConfiguration struct {
 	DomainVerificationID                      string                           `json:"domainVerificationId,omitempty"`
 	DomainVerificationARN                     string                           `json:"domainVerificationArn,omitempty"`
 	// Address is the one at which the resource is reached in each VPC that has it by its association with a service
-	// network. What is no single resource has none.
+	// network. Other types have none.
 	Address       netip.Addr `json:"address,omitzero"`
 	CreatedAt     Time       `json:"createdAt"`
 	LastUpdatedAt Time       `json:"lastUpdatedAt"`

@@ -1325,7 +1325,7 @@ type ServiceNetworkEndpointAssociation struct {
 	CreatedAt          Time   `json:"createdAt,omitzero"`
 }
 
-// NewCreateServiceNetworkResponse takes from its arguments what the answer says of them.
+// NewCreateServiceNetworkResponse copies its arguments into the answer.
 func NewCreateServiceNetworkResponse(serviceNetwork *ServiceNetwork) *CreateServiceNetworkResponse {
 	return &CreateServiceNetworkResponse{
 		ID:            serviceNetwork.ID,
@@ -1336,8 +1336,8 @@ func NewCreateServiceNetworkResponse(serviceNetwork *ServiceNetwork) *CreateServ
 	}
 }
 
-// NewGetServiceNetworkResponse takes from its arguments what the answer says of them, all but
-// NumberOfAssociatedServices and NumberOfAssociatedVPCs.
+// NewGetServiceNetworkResponse copies its arguments into the answer, all but NumberOfAssociatedServices and
+// NumberOfAssociatedVPCs.
 func NewGetServiceNetworkResponse(serviceNetwork *ServiceNetwork) *GetServiceNetworkResponse {
 	return &GetServiceNetworkResponse{
 		ID:            serviceNetwork.ID,
@@ -1350,7 +1350,7 @@ func NewGetServiceNetworkResponse(serviceNetwork *ServiceNetwork) *GetServiceNet
 	}
 }
 
-// NewUpdateServiceNetworkResponse takes from its arguments what the answer says of them.
+// NewUpdateServiceNetworkResponse copies its arguments into the answer.
 func NewUpdateServiceNetworkResponse(serviceNetwork *ServiceNetwork) *UpdateServiceNetworkResponse {
 	return &UpdateServiceNetworkResponse{
 		ID:       serviceNetwork.ID,
@@ -1360,8 +1360,8 @@ func NewUpdateServiceNetworkResponse(serviceNetwork *ServiceNetwork) *UpdateServ
 	}
 }
 
-// NewServiceNetworkSummary takes from its arguments what the answer says of them, all but
-// NumberOfAssociatedResourceConfigurations and NumberOfAssociatedServices and NumberOfAssociatedVPCs.
+// NewServiceNetworkSummary copies its arguments into the answer, all but NumberOfAssociatedResourceConfigurations
+// and NumberOfAssociatedServices and NumberOfAssociatedVPCs.
 func NewServiceNetworkSummary(serviceNetwork *ServiceNetwork) *ServiceNetworkSummary {
 	return &ServiceNetworkSummary{
 		ID:            serviceNetwork.ID,
@@ -1372,7 +1372,7 @@ func NewServiceNetworkSummary(serviceNetwork *ServiceNetwork) *ServiceNetworkSum
 	}
 }
 
-// NewCreateServiceResponse takes from its arguments what the answer says of them.
+// NewCreateServiceResponse copies its arguments into the answer.
 func NewCreateServiceResponse(service *Service) *CreateServiceResponse {
 	return &CreateServiceResponse{
 		ID:                 service.ID,
@@ -1387,7 +1387,7 @@ func NewCreateServiceResponse(service *Service) *CreateServiceResponse {
 	}
 }
 
-// NewGetServiceResponse takes from its arguments what the answer says of them.
+// NewGetServiceResponse copies its arguments into the answer.
 func NewGetServiceResponse(service *Service) *GetServiceResponse {
 	return &GetServiceResponse{
 		ID:                 service.ID,
@@ -1406,7 +1406,7 @@ func NewGetServiceResponse(service *Service) *GetServiceResponse {
 	}
 }
 
-// NewUpdateServiceResponse takes from its arguments what the answer says of them.
+// NewUpdateServiceResponse copies its arguments into the answer.
 func NewUpdateServiceResponse(service *Service) *UpdateServiceResponse {
 	return &UpdateServiceResponse{
 		ID:                 service.ID,
@@ -1419,7 +1419,7 @@ func NewUpdateServiceResponse(service *Service) *UpdateServiceResponse {
 	}
 }
 
-// NewDeleteServiceResponse takes from its arguments what the answer says of them.
+// NewDeleteServiceResponse copies its arguments into the answer.
 func NewDeleteServiceResponse(service *Service) *DeleteServiceResponse {
 	return &DeleteServiceResponse{
 		ID:     service.ID,
@@ -1429,7 +1429,7 @@ func NewDeleteServiceResponse(service *Service) *DeleteServiceResponse {
 	}
 }
 
-// NewServiceSummary takes from its arguments what the answer says of them.
+// NewServiceSummary copies its arguments into the answer.
 func NewServiceSummary(service *Service) *ServiceSummary {
 	return &ServiceSummary{
 		ID:               service.ID,
@@ -1443,7 +1443,7 @@ func NewServiceSummary(service *Service) *ServiceSummary {
 	}
 }
 
-// NewCreateListenerResponse takes from its arguments what the answer says of them.
+// NewCreateListenerResponse copies its arguments into the answer.
 func NewCreateListenerResponse(listener *Listener) *CreateListenerResponse {
 	return &CreateListenerResponse{
 		ARN:           listener.ARN,
@@ -1457,7 +1457,7 @@ func NewCreateListenerResponse(listener *Listener) *CreateListenerResponse {
 	}
 }
 
-// NewGetListenerResponse takes from its arguments what the answer says of them.
+// NewGetListenerResponse copies its arguments into the answer.
 func NewGetListenerResponse(listener *Listener) *GetListenerResponse {
 	return &GetListenerResponse{
 		ARN:           listener.ARN,
@@ -1473,7 +1473,7 @@ func NewGetListenerResponse(listener *Listener) *GetListenerResponse {
 	}
 }
 
-// NewUpdateListenerResponse takes from its arguments what the answer says of them.
+// NewUpdateListenerResponse copies its arguments into the answer.
 func NewUpdateListenerResponse(listener *Listener) *UpdateListenerResponse {
 	return &UpdateListenerResponse{
 		ARN:           listener.ARN,
@@ -1487,7 +1487,7 @@ func NewUpdateListenerResponse(listener *Listener) *UpdateListenerResponse {
 	}
 }
 
-// NewListenerSummary takes from its arguments what the answer says of them.
+// NewListenerSummary copies its arguments into the answer.
 func NewListenerSummary(listener *Listener) *ListenerSummary {
 	return &ListenerSummary{
 		ARN:           listener.ARN,
@@ -1500,7 +1500,7 @@ func NewListenerSummary(listener *Listener) *ListenerSummary {
 	}
 }
 
-// NewCreateRuleResponse takes from its arguments what the answer says of them.
+// NewCreateRuleResponse copies its arguments into the answer.
 func NewCreateRuleResponse(rule *Rule) *CreateRuleResponse {
 	return &CreateRuleResponse{
 		ARN:      rule.ARN,
@@ -1512,7 +1512,7 @@ func NewCreateRuleResponse(rule *Rule) *CreateRuleResponse {
 	}
 }
 
-// NewGetRuleResponse takes from its arguments what the answer says of them.
+// NewGetRuleResponse copies its arguments into the answer.
 func NewGetRuleResponse(rule *Rule) *GetRuleResponse {
 	return &GetRuleResponse{
 		ARN:           rule.ARN,
@@ -1527,7 +1527,7 @@ func NewGetRuleResponse(rule *Rule) *GetRuleResponse {
 	}
 }
 
-// NewUpdateRuleResponse takes from its arguments what the answer says of them.
+// NewUpdateRuleResponse copies its arguments into the answer.
 func NewUpdateRuleResponse(rule *Rule) *UpdateRuleResponse {
 	return &UpdateRuleResponse{
 		ARN:       rule.ARN,
@@ -1540,7 +1540,7 @@ func NewUpdateRuleResponse(rule *Rule) *UpdateRuleResponse {
 	}
 }
 
-// NewRuleSummary takes from its arguments what the answer says of them.
+// NewRuleSummary copies its arguments into the answer.
 func NewRuleSummary(rule *Rule) *RuleSummary {
 	return &RuleSummary{
 		ARN:           rule.ARN,
@@ -1553,7 +1553,7 @@ func NewRuleSummary(rule *Rule) *RuleSummary {
 	}
 }
 
-// NewCreateTargetGroupResponse takes from its arguments what the answer says of them.
+// NewCreateTargetGroupResponse copies its arguments into the answer.
 func NewCreateTargetGroupResponse(targetGroup *TargetGroup) *CreateTargetGroupResponse {
 	return &CreateTargetGroupResponse{
 		ID:     targetGroup.ID,
@@ -1565,7 +1565,7 @@ func NewCreateTargetGroupResponse(targetGroup *TargetGroup) *CreateTargetGroupRe
 	}
 }
 
-// NewGetTargetGroupResponse takes from its arguments what the answer says of them, all but ServiceARNs.
+// NewGetTargetGroupResponse copies its arguments into the answer, all but ServiceARNs.
 func NewGetTargetGroupResponse(targetGroup *TargetGroup) *GetTargetGroupResponse {
 	return &GetTargetGroupResponse{
 		ID:             targetGroup.ID,
@@ -1581,7 +1581,7 @@ func NewGetTargetGroupResponse(targetGroup *TargetGroup) *GetTargetGroupResponse
 	}
 }
 
-// NewUpdateTargetGroupResponse takes from its arguments what the answer says of them.
+// NewUpdateTargetGroupResponse copies its arguments into the answer.
 func NewUpdateTargetGroupResponse(targetGroup *TargetGroup) *UpdateTargetGroupResponse {
 	return &UpdateTargetGroupResponse{
 		ID:     targetGroup.ID,
@@ -1593,7 +1593,7 @@ func NewUpdateTargetGroupResponse(targetGroup *TargetGroup) *UpdateTargetGroupRe
 	}
 }
 
-// NewDeleteTargetGroupResponse takes from its arguments what the answer says of them.
+// NewDeleteTargetGroupResponse copies its arguments into the answer.
 func NewDeleteTargetGroupResponse(targetGroup *TargetGroup) *DeleteTargetGroupResponse {
 	return &DeleteTargetGroupResponse{
 		ID:     targetGroup.ID,
@@ -1602,7 +1602,7 @@ func NewDeleteTargetGroupResponse(targetGroup *TargetGroup) *DeleteTargetGroupRe
 	}
 }
 
-// NewTargetGroupSummary takes from its arguments what the answer says of them, all but ServiceARNs.
+// NewTargetGroupSummary copies its arguments into the answer, all but ServiceARNs.
 func NewTargetGroupSummary(targetGroup *TargetGroup, targetGroupConfig *TargetGroupConfig) *TargetGroupSummary {
 	return &TargetGroupSummary{
 		ID:                          targetGroup.ID,
@@ -1620,7 +1620,7 @@ func NewTargetGroupSummary(targetGroup *TargetGroup, targetGroupConfig *TargetGr
 	}
 }
 
-// NewTargetSummary takes from its arguments what the answer says of them.
+// NewTargetSummary copies its arguments into the answer.
 func NewTargetSummary(registeredTarget *RegisteredTarget, targetHealth *TargetHealth) *TargetSummary {
 	return &TargetSummary{
 		ID:         registeredTarget.ID,
@@ -1630,8 +1630,10 @@ func NewTargetSummary(registeredTarget *RegisteredTarget, targetHealth *TargetHe
 	}
 }
 
-// NewCreateServiceNetworkServiceAssociationResponse takes from its arguments what the answer says of them.
-func NewCreateServiceNetworkServiceAssociationResponse(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *CreateServiceNetworkServiceAssociationResponse {
+// NewCreateServiceNetworkServiceAssociationResponse copies its arguments into the answer.
+func NewCreateServiceNetworkServiceAssociationResponse(
+	serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation,
+) *CreateServiceNetworkServiceAssociationResponse {
 	return &CreateServiceNetworkServiceAssociationResponse{
 		ID:               serviceNetworkServiceAssociation.ID,
 		Status:           serviceNetworkServiceAssociation.Status,
@@ -1642,8 +1644,10 @@ func NewCreateServiceNetworkServiceAssociationResponse(serviceNetworkServiceAsso
 	}
 }
 
-// NewGetServiceNetworkServiceAssociationResponse takes from its arguments what the answer says of them.
-func NewGetServiceNetworkServiceAssociationResponse(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *GetServiceNetworkServiceAssociationResponse {
+// NewGetServiceNetworkServiceAssociationResponse copies its arguments into the answer.
+func NewGetServiceNetworkServiceAssociationResponse(
+	serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation,
+) *GetServiceNetworkServiceAssociationResponse {
 	return &GetServiceNetworkServiceAssociationResponse{
 		ID:                 serviceNetworkServiceAssociation.ID,
 		Status:             serviceNetworkServiceAssociation.Status,
@@ -1663,8 +1667,10 @@ func NewGetServiceNetworkServiceAssociationResponse(serviceNetworkServiceAssocia
 	}
 }
 
-// NewDeleteServiceNetworkServiceAssociationResponse takes from its arguments what the answer says of them.
-func NewDeleteServiceNetworkServiceAssociationResponse(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *DeleteServiceNetworkServiceAssociationResponse {
+// NewDeleteServiceNetworkServiceAssociationResponse copies its arguments into the answer.
+func NewDeleteServiceNetworkServiceAssociationResponse(
+	serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation,
+) *DeleteServiceNetworkServiceAssociationResponse {
 	return &DeleteServiceNetworkServiceAssociationResponse{
 		ID:     serviceNetworkServiceAssociation.ID,
 		Status: serviceNetworkServiceAssociation.Status,
@@ -1672,8 +1678,10 @@ func NewDeleteServiceNetworkServiceAssociationResponse(serviceNetworkServiceAsso
 	}
 }
 
-// NewServiceNetworkServiceAssociationSummary takes from its arguments what the answer says of them.
-func NewServiceNetworkServiceAssociationSummary(serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation) *ServiceNetworkServiceAssociationSummary {
+// NewServiceNetworkServiceAssociationSummary copies its arguments into the answer.
+func NewServiceNetworkServiceAssociationSummary(
+	serviceNetworkServiceAssociation *ServiceNetworkServiceAssociation,
+) *ServiceNetworkServiceAssociationSummary {
 	return &ServiceNetworkServiceAssociationSummary{
 		ID:                 serviceNetworkServiceAssociation.ID,
 		Status:             serviceNetworkServiceAssociation.Status,
@@ -1691,8 +1699,10 @@ func NewServiceNetworkServiceAssociationSummary(serviceNetworkServiceAssociation
 	}
 }
 
-// NewCreateServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
-func NewCreateServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *CreateServiceNetworkVPCAssociationResponse {
+// NewCreateServiceNetworkVPCAssociationResponse copies its arguments into the answer.
+func NewCreateServiceNetworkVPCAssociationResponse(
+	serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation,
+) *CreateServiceNetworkVPCAssociationResponse {
 	return &CreateServiceNetworkVPCAssociationResponse{
 		ID:                serviceNetworkVPCAssociation.ID,
 		Status:            serviceNetworkVPCAssociation.Status,
@@ -1704,8 +1714,10 @@ func NewCreateServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation 
 	}
 }
 
-// NewGetServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
-func NewGetServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *GetServiceNetworkVPCAssociationResponse {
+// NewGetServiceNetworkVPCAssociationResponse copies its arguments into the answer.
+func NewGetServiceNetworkVPCAssociationResponse(
+	serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation,
+) *GetServiceNetworkVPCAssociationResponse {
 	return &GetServiceNetworkVPCAssociationResponse{
 		ID:                 serviceNetworkVPCAssociation.ID,
 		Status:             serviceNetworkVPCAssociation.Status,
@@ -1725,8 +1737,10 @@ func NewGetServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *Se
 	}
 }
 
-// NewUpdateServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
-func NewUpdateServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *UpdateServiceNetworkVPCAssociationResponse {
+// NewUpdateServiceNetworkVPCAssociationResponse copies its arguments into the answer.
+func NewUpdateServiceNetworkVPCAssociationResponse(
+	serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation,
+) *UpdateServiceNetworkVPCAssociationResponse {
 	return &UpdateServiceNetworkVPCAssociationResponse{
 		ID:                serviceNetworkVPCAssociation.ID,
 		ARN:               serviceNetworkVPCAssociation.ARN,
@@ -1738,8 +1752,10 @@ func NewUpdateServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation 
 	}
 }
 
-// NewDeleteServiceNetworkVPCAssociationResponse takes from its arguments what the answer says of them.
-func NewDeleteServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *DeleteServiceNetworkVPCAssociationResponse {
+// NewDeleteServiceNetworkVPCAssociationResponse copies its arguments into the answer.
+func NewDeleteServiceNetworkVPCAssociationResponse(
+	serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation,
+) *DeleteServiceNetworkVPCAssociationResponse {
 	return &DeleteServiceNetworkVPCAssociationResponse{
 		ID:     serviceNetworkVPCAssociation.ID,
 		Status: serviceNetworkVPCAssociation.Status,
@@ -1747,8 +1763,10 @@ func NewDeleteServiceNetworkVPCAssociationResponse(serviceNetworkVPCAssociation 
 	}
 }
 
-// NewServiceNetworkVPCAssociationSummary takes from its arguments what the answer says of them.
-func NewServiceNetworkVPCAssociationSummary(serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation) *ServiceNetworkVPCAssociationSummary {
+// NewServiceNetworkVPCAssociationSummary copies its arguments into the answer.
+func NewServiceNetworkVPCAssociationSummary(
+	serviceNetworkVPCAssociation *ServiceNetworkVPCAssociation,
+) *ServiceNetworkVPCAssociationSummary {
 	return &ServiceNetworkVPCAssociationSummary{
 		ID:                 serviceNetworkVPCAssociation.ID,
 		ARN:                serviceNetworkVPCAssociation.ARN,
@@ -1765,7 +1783,7 @@ func NewServiceNetworkVPCAssociationSummary(serviceNetworkVPCAssociation *Servic
 	}
 }
 
-// NewGetAuthPolicyResponse takes from its arguments what the answer says of them, all but State.
+// NewGetAuthPolicyResponse copies its arguments into the answer, all but State.
 func NewGetAuthPolicyResponse(authPolicy *AuthPolicy) *GetAuthPolicyResponse {
 	return &GetAuthPolicyResponse{
 		Policy:        authPolicy.Policy,
@@ -1774,7 +1792,7 @@ func NewGetAuthPolicyResponse(authPolicy *AuthPolicy) *GetAuthPolicyResponse {
 	}
 }
 
-// NewCreateResourceGatewayResponse takes from its arguments what the answer says of them, all but VPCIdentifier.
+// NewCreateResourceGatewayResponse copies its arguments into the answer, all but VPCIdentifier.
 func NewCreateResourceGatewayResponse(resourceGateway *ResourceGateway) *CreateResourceGatewayResponse {
 	return &CreateResourceGatewayResponse{
 		Name:                        resourceGateway.Name,
@@ -1789,8 +1807,7 @@ func NewCreateResourceGatewayResponse(resourceGateway *ResourceGateway) *CreateR
 	}
 }
 
-// NewGetResourceGatewayResponse takes from its arguments what the answer says of them, all but ManagedBy and
-// ServiceManaged.
+// NewGetResourceGatewayResponse copies its arguments into the answer, all but ManagedBy and ServiceManaged.
 func NewGetResourceGatewayResponse(resourceGateway *ResourceGateway) *GetResourceGatewayResponse {
 	return &GetResourceGatewayResponse{
 		Name:                        resourceGateway.Name,
@@ -1808,7 +1825,7 @@ func NewGetResourceGatewayResponse(resourceGateway *ResourceGateway) *GetResourc
 	}
 }
 
-// NewUpdateResourceGatewayResponse takes from its arguments what the answer says of them.
+// NewUpdateResourceGatewayResponse copies its arguments into the answer.
 func NewUpdateResourceGatewayResponse(resourceGateway *ResourceGateway) *UpdateResourceGatewayResponse {
 	return &UpdateResourceGatewayResponse{
 		Name:                        resourceGateway.Name,
@@ -1823,7 +1840,7 @@ func NewUpdateResourceGatewayResponse(resourceGateway *ResourceGateway) *UpdateR
 	}
 }
 
-// NewDeleteResourceGatewayResponse takes from its arguments what the answer says of them.
+// NewDeleteResourceGatewayResponse copies its arguments into the answer.
 func NewDeleteResourceGatewayResponse(resourceGateway *ResourceGateway) *DeleteResourceGatewayResponse {
 	return &DeleteResourceGatewayResponse{
 		ID:     resourceGateway.ID,
@@ -1833,7 +1850,7 @@ func NewDeleteResourceGatewayResponse(resourceGateway *ResourceGateway) *DeleteR
 	}
 }
 
-// NewResourceGatewaySummary takes from its arguments what the answer says of them, all but VPCIdentifier.
+// NewResourceGatewaySummary copies its arguments into the answer, all but VPCIdentifier.
 func NewResourceGatewaySummary(resourceGateway *ResourceGateway) *ResourceGatewaySummary {
 	return &ResourceGatewaySummary{
 		Name:                        resourceGateway.Name,
@@ -1850,9 +1867,10 @@ func NewResourceGatewaySummary(resourceGateway *ResourceGateway) *ResourceGatewa
 	}
 }
 
-// NewCreateResourceConfigurationResponse takes from its arguments what the answer says of them, all but
-// FailureReason.
-func NewCreateResourceConfigurationResponse(resourceConfiguration *ResourceConfiguration) *CreateResourceConfigurationResponse {
+// NewCreateResourceConfigurationResponse copies its arguments into the answer, all but FailureReason.
+func NewCreateResourceConfigurationResponse(
+	resourceConfiguration *ResourceConfiguration,
+) *CreateResourceConfigurationResponse {
 	return &CreateResourceConfigurationResponse{
 		ID:                              resourceConfiguration.ID,
 		Name:                            resourceConfiguration.Name,
@@ -1873,9 +1891,11 @@ func NewCreateResourceConfigurationResponse(resourceConfiguration *ResourceConfi
 	}
 }
 
-// NewGetResourceConfigurationResponse takes from its arguments what the answer says of them, all but AmazonManaged
-// and DomainVerificationStatus and FailureReason.
-func NewGetResourceConfigurationResponse(resourceConfiguration *ResourceConfiguration) *GetResourceConfigurationResponse {
+// NewGetResourceConfigurationResponse copies its arguments into the answer, all but AmazonManaged and
+// DomainVerificationStatus and FailureReason.
+func NewGetResourceConfigurationResponse(
+	resourceConfiguration *ResourceConfiguration,
+) *GetResourceConfigurationResponse {
 	return &GetResourceConfigurationResponse{
 		ID:                           resourceConfiguration.ID,
 		Name:                         resourceConfiguration.Name,
@@ -1897,8 +1917,10 @@ func NewGetResourceConfigurationResponse(resourceConfiguration *ResourceConfigur
 	}
 }
 
-// NewUpdateResourceConfigurationResponse takes from its arguments what the answer says of them.
-func NewUpdateResourceConfigurationResponse(resourceConfiguration *ResourceConfiguration) *UpdateResourceConfigurationResponse {
+// NewUpdateResourceConfigurationResponse copies its arguments into the answer.
+func NewUpdateResourceConfigurationResponse(
+	resourceConfiguration *ResourceConfiguration,
+) *UpdateResourceConfigurationResponse {
 	return &UpdateResourceConfigurationResponse{
 		ID:                           resourceConfiguration.ID,
 		Name:                         resourceConfiguration.Name,
@@ -1914,7 +1936,7 @@ func NewUpdateResourceConfigurationResponse(resourceConfiguration *ResourceConfi
 	}
 }
 
-// NewResourceConfigurationSummary takes from its arguments what the answer says of them, all but AmazonManaged.
+// NewResourceConfigurationSummary copies its arguments into the answer, all but AmazonManaged.
 func NewResourceConfigurationSummary(resourceConfiguration *ResourceConfiguration) *ResourceConfigurationSummary {
 	return &ResourceConfigurationSummary{
 		ID:                           resourceConfiguration.ID,
@@ -1932,8 +1954,10 @@ func NewResourceConfigurationSummary(resourceConfiguration *ResourceConfiguratio
 	}
 }
 
-// NewCreateServiceNetworkResourceAssociationResponse takes from its arguments what the answer says of them.
-func NewCreateServiceNetworkResourceAssociationResponse(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *CreateServiceNetworkResourceAssociationResponse {
+// NewCreateServiceNetworkResourceAssociationResponse copies its arguments into the answer.
+func NewCreateServiceNetworkResourceAssociationResponse(
+	serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation,
+) *CreateServiceNetworkResourceAssociationResponse {
 	return &CreateServiceNetworkResourceAssociationResponse{
 		ID:                serviceNetworkResourceAssociation.ID,
 		ARN:               serviceNetworkResourceAssociation.ARN,
@@ -1943,9 +1967,11 @@ func NewCreateServiceNetworkResourceAssociationResponse(serviceNetworkResourceAs
 	}
 }
 
-// NewGetServiceNetworkResourceAssociationResponse takes from its arguments what the answer says of them, all but
+// NewGetServiceNetworkResourceAssociationResponse copies its arguments into the answer, all but
 // DomainVerificationStatus and FailureReason and IsManagedAssociation.
-func NewGetServiceNetworkResourceAssociationResponse(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *GetServiceNetworkResourceAssociationResponse {
+func NewGetServiceNetworkResourceAssociationResponse(
+	serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation,
+) *GetServiceNetworkResourceAssociationResponse {
 	return &GetServiceNetworkResourceAssociationResponse{
 		ID:                        serviceNetworkResourceAssociation.ID,
 		ARN:                       serviceNetworkResourceAssociation.ARN,
@@ -1966,8 +1992,10 @@ func NewGetServiceNetworkResourceAssociationResponse(serviceNetworkResourceAssoc
 	}
 }
 
-// NewDeleteServiceNetworkResourceAssociationResponse takes from its arguments what the answer says of them.
-func NewDeleteServiceNetworkResourceAssociationResponse(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *DeleteServiceNetworkResourceAssociationResponse {
+// NewDeleteServiceNetworkResourceAssociationResponse copies its arguments into the answer.
+func NewDeleteServiceNetworkResourceAssociationResponse(
+	serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation,
+) *DeleteServiceNetworkResourceAssociationResponse {
 	return &DeleteServiceNetworkResourceAssociationResponse{
 		ID:     serviceNetworkResourceAssociation.ID,
 		ARN:    serviceNetworkResourceAssociation.ARN,
@@ -1975,9 +2003,10 @@ func NewDeleteServiceNetworkResourceAssociationResponse(serviceNetworkResourceAs
 	}
 }
 
-// NewServiceNetworkResourceAssociationSummary takes from its arguments what the answer says of them, all but
-// IsManagedAssociation.
-func NewServiceNetworkResourceAssociationSummary(serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation) *ServiceNetworkResourceAssociationSummary {
+// NewServiceNetworkResourceAssociationSummary copies its arguments into the answer, all but IsManagedAssociation.
+func NewServiceNetworkResourceAssociationSummary(
+	serviceNetworkResourceAssociation *ServiceNetworkResourceAssociation,
+) *ServiceNetworkResourceAssociationSummary {
 	return &ServiceNetworkResourceAssociationSummary{
 		ID:                        serviceNetworkResourceAssociation.ID,
 		ARN:                       serviceNetworkResourceAssociation.ARN,
@@ -1997,7 +2026,7 @@ func NewServiceNetworkResourceAssociationSummary(serviceNetworkResourceAssociati
 	}
 }
 
-// NewStartDomainVerificationResponse takes from its arguments what the answer says of them.
+// NewStartDomainVerificationResponse copies its arguments into the answer.
 func NewStartDomainVerificationResponse(domainVerification *DomainVerification) *StartDomainVerificationResponse {
 	return &StartDomainVerificationResponse{
 		ID:              domainVerification.ID,
@@ -2008,7 +2037,7 @@ func NewStartDomainVerificationResponse(domainVerification *DomainVerification) 
 	}
 }
 
-// NewGetDomainVerificationResponse takes from its arguments what the answer says of them.
+// NewGetDomainVerificationResponse copies its arguments into the answer.
 func NewGetDomainVerificationResponse(domainVerification *DomainVerification) *GetDomainVerificationResponse {
 	return &GetDomainVerificationResponse{
 		ID:               domainVerification.ID,
@@ -2022,7 +2051,7 @@ func NewGetDomainVerificationResponse(domainVerification *DomainVerification) *G
 	}
 }
 
-// NewDomainVerificationSummary takes from its arguments what the answer says of them.
+// NewDomainVerificationSummary copies its arguments into the answer.
 func NewDomainVerificationSummary(domainVerification *DomainVerification) *DomainVerificationSummary {
 	return &DomainVerificationSummary{
 		ID:               domainVerification.ID,

@@ -18,7 +18,7 @@ import (
 	"pergola/lattice"
 )
 
-// echo has an instance say who calls, and what it was told until its caller had no more to say.
+// echo has an instance answer who calls, and all that its caller has sent.
 func (w *world) echo(p place, port uint16) {
 	w.t.Helper()
 	l := must(w.Listen(w.ctx, fabric.Place{VPC: p.vpc, Instance: p.instance}, "tcp4", netip.AddrPortFrom(p.address, port)))

@@ -111,7 +111,7 @@ type examineRequest struct{}
 
 // Finding is something that stops requests, or lets pass what nobody may have meant to.
 type Finding struct {
-	// About is the id of what it is about, and Cures are what to do, a line each.
+	// About is the id of a resource, and Cures are commands and advice, a line each.
 	About   string   `json:"about"`
 	Problem string   `json:"problem"`
 	Cures   []string `json:"cures"`

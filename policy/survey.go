@@ -2,7 +2,7 @@ package policy
 
 import "slices"
 
-// Survey is what can be said of a policy without a request.
+// Survey tells of a policy, without a request.
 type Survey struct {
 	// Grants is whether some statement allows one of the actions that were asked about to somebody.
 	Grants bool
@@ -12,7 +12,7 @@ type Survey struct {
 	Keys []string
 }
 
-// Survey looks through the policy for what it says about some actions.
+// Survey looks through the policy for some actions.
 func (p *Policy) Survey(actions ...string) (s Survey) {
 	for i := range p.statements {
 		statement := &p.statements[i]

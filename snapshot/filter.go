@@ -12,7 +12,7 @@ import (
 	"pergola/lattice"
 )
 
-// filterState is by what the packets of a VPC are filtered, as objects of EC2 say it, by their ids.
+// filterState holds the objects of EC2 by which the packets of a VPC are filtered, by their ids.
 type filterState struct {
 	groups  map[string]*groupFilter
 	acls    map[string]*packetfilter.ACL
@@ -53,7 +53,7 @@ func (c *Compiler) refilter(v *vpcState) {
 	c.staleVPCs.look(v)
 }
 
-// takeInto takes in an object that belongs to a VPC, into what the VPC has of its kind.
+// takeInto takes an object in among those of its kind that belong to its VPC.
 func takeInto[T, M any](c *Compiler, change Change, home func(*T) string, into func(*filterState) map[string]*M,
 	made func(*T) *M) error {
 	object, err := decode[T](change)
@@ -155,7 +155,7 @@ func entriesOfACL(entries []ec2.ACLEntry, egress bool) (rules []packetfilter.ACL
 // protocols are the numbers of the protocols that security groups call by their names.
 var protocols = map[string]int{"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 
-// trafficOf reads a protocol as rules of EC2 have it, and what they have as its ports: type and code for ICMP.
+// trafficOf reads the protocol and the ports of a rule of EC2; for ICMP these are type and code.
 func trafficOf(protocol string, from, to int32) (packetfilter.Traffic, bool) {
 	number, ok := protocols[protocol]
 	if !ok {
@@ -176,8 +176,8 @@ func trafficOf(protocol string, from, to int32) (packetfilter.Traffic, bool) {
 	return packetfilter.Traffic{Protocol: number}, true
 }
 
-// compileFilter makes the filter of a VPC: of what is in it and what it is filtered by. A group or an ACL that cannot
-// be found lets nothing pass.
+// compileFilter makes the filter of a VPC, of its groups, ACLs and subnets and of the interfaces and doors in it. A group
+// or an ACL that cannot be found lets nothing pass.
 func (c *Compiler) compileFilter(v *vpcState, of *VPC) *packetfilter.Filter {
 	v.filtering.stale = false
 	made := filterMaker{c: c, v: v, Filter: &packetfilter.Filter{}, lists: map[string]bool{}}

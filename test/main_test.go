@@ -109,7 +109,7 @@ func (w *workplace) serve(args ...string) string {
 	return ready
 }
 
-// admit is a function of scripts: it lets VPC Lattice in to what is in the default security group of a VPC.
+// admit is a function of scripts: it lets VPC Lattice in to the members of a VPC's default security group.
 const admit = `
 admit() {
 	aws ec2 authorize-security-group-ingress --protocol tcp --port 8080 --cidr 169.254.171.0/24 >/dev/null \

@@ -89,7 +89,7 @@ func (op *call) group(id, name string) (*ec2.SecurityGroup, error) {
 // text is what names and descriptions of groups and rules are made of (EC2 API reference, CreateSecurityGroup).
 var text = regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
 
-// checkText refuses names and descriptions that cannot be. what is the name or description in the error.
+// checkText refuses names and descriptions that cannot be; the error calls the text what.
 func checkText(what, s string) error {
 	if text.MatchString(s) {
 		return nil

@@ -334,7 +334,7 @@ func TestConditionKeysOfSecurityGroups(t *testing.T) {
 		}
 		refused(w, w.ModifySecurityGroupRules, nouns.ModifySecurityGroupRulesRequest{GroupID: mine,
 			Rules: []nouns.SecurityGroupRuleUpdate{{ID: rule}}}, want)
-		// What is known of a group does not count for what else a request is about.
+		// The condition keys of a group do not count for the VPC.
 		refused(w, w.CreateTags, nouns.CreateTagsRequest{Resources: []string{mine, vpc}, Tags: tag}, "UnauthorizedOperation")
 		w.caller = admin
 	}

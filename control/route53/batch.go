@@ -94,7 +94,7 @@ type batch struct {
 	touched map[route53.Name][]*route53.RecordSet
 }
 
-// note notes what is wrong with a batch.
+// note notes a fault of the batch.
 func (b *batch) note(format string, args ...any) {
 	b.messages = append(b.messages, fmt.Sprintf(format, args...))
 }
@@ -159,7 +159,7 @@ func meanings(r *route53.RecordSet) []string {
 	return all
 }
 
-// judge looks at what the changes have made together, and refuses the batch if something is wrong.
+// judge looks at the names that have changed, and refuses the batch if one of them cannot be so.
 func (b *batch) judge() error {
 	for _, name := range slices.Sorted(maps.Keys(b.touched)) {
 		entries, _, err := recordSets.List(b.Tx, b.zone.ID+"/"+route53.PlacesOf(name), "", 0)

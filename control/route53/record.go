@@ -89,7 +89,7 @@ func (b *batch) misplaced(r *route53.RecordSet) string {
 	return ""
 }
 
-// faultOf says what is wrong with the values of a record set, or "".
+// faultOf names a fault of the values of a record set, or is "".
 func faultOf(r *route53.RecordSet) string {
 	var known []string
 	for _, value := range r.Values {

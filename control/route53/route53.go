@@ -128,7 +128,7 @@ func withStatus(status int, err *aws.Error) error {
 	return err
 }
 
-// invalidInput refuses a request for what is in it.
+// invalidInput refuses a request for a member of it.
 func invalidInput(format string, args ...any) error {
 	return aws.Errorf("InvalidInput", format, args...)
 }

@@ -115,8 +115,8 @@ func sizeOf(asked string, most int) (int, error) {
 	return min(n, most), nil
 }
 
-// pageOf cuts a page out of what is in order: from the first element that is not before its begin. next is the first
-// element of the following page, nil if there is none.
+// pageOf cuts a page out of elements in order, from the first that is not before its begin. next begins the following
+// page, nil if there is none.
 func pageOf[T any](all []T, before func(T) bool, size int) (page []T, next *T) {
 	all = slices.Clone(all)
 	if i := slices.IndexFunc(all, func(e T) bool { return !before(e) }); i >= 0 {

@@ -19,7 +19,7 @@ import (
 
 // Finding is something that stops requests or lets pass what nobody may have meant to, whether or not it has yet.
 type Finding struct {
-	// About is the id of what it is about.
+	// About is the id of a resource.
 	About   string   `json:"about"`
 	Problem string   `json:"problem"`
 	Cures   []string `json:"cures"`
@@ -28,7 +28,7 @@ type Finding struct {
 // renewal is how long before its end a certificate should have a successor.
 const renewal = 30 * 24 * time.Hour
 
-// Examine looks through all that requests would meet. It tells each finding once, in order of what they are about.
+// Examine looks through all that requests would meet. It tells each finding once, in order of ids.
 func (w World) Examine(now time.Time) []Finding {
 	e := &examination{World: w, now: now, networks: map[string]*snapshot.Network{}, reached: map[string]bool{}}
 	for vpc := range w.Snapshot.VPCs.Values() {

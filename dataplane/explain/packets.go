@@ -123,7 +123,7 @@ func curesOfACL(at packetfilter.Step, from netip.Addr, to netip.AddrPort) []stri
 		below = strconv.Itoa(n - 1)
 	}
 	return []string{
-		"the entries, of which the lowest that matches decides, also about answers: aws ec2 describe-network-acls " +
+		"the entries; the lowest that matches decides, also about answers: aws ec2 describe-network-acls " +
 			"--network-acl-ids " + at.At,
 		fmt.Sprintf("let it pass: aws ec2 create-network-acl-entry --network-acl-id %s %s --rule-number %s --protocol tcp "+
 			"--port-range %s --cidr-block %v --rule-action allow", at.At, way, below, ports, around(peer)),

@@ -13,7 +13,7 @@ import (
 	"pergola/snapshot"
 )
 
-// Check is what was found out about a target last.
+// Check is the last health check of a target.
 type Check struct {
 	// At is when its last health check ended; zero if none has.
 	At time.Time

@@ -1,6 +1,6 @@
 // Package passthrough carries connections whose TLS ends at the target: authorise, pick, dial, and then bytes both ways
 // until one side has enough. This file is that path; flow.go carries the bytes, link.go ends the connection in time, and
-// record.go is what is known of it in the end. resource.go is the shorter path of connections to resources.
+// record.go records it in the end. resource.go is the shorter path of connections to resources.
 //
 // Nothing of what passes can be read, so a listener that passes TLS through has its default rule alone, and callers are
 // anonymous (user guide, "TLS listeners").

@@ -40,7 +40,7 @@ const (
 	TCP   Protocol = "tcp"
 )
 
-// Resource is what is known of a connection to a resource, beside what is known of each.
+// Resource is the part of a Record that connections to resources alone have.
 type Resource struct {
 	// Reach is the resource, with what brought it into the network.
 	Reach *snapshot.Reach

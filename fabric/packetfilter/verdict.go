@@ -56,13 +56,13 @@ func (s Step) String() string {
 // DroppedError is that a connection did not come about because of a packet that was dropped.
 type DroppedError struct {
 	Step Step
-	Err  error // what the connecting met: a time-out
+	Err  error // a time-out of connecting
 }
 
-// Error says what the connecting met, and who dropped the packet.
+// Error names the time-out, and who dropped the packet.
 func (e *DroppedError) Error() string { return e.Err.Error() + ": dropped at the " + e.Step.String() }
 
-// Unwrap is what the connecting met.
+// Unwrap is the time-out.
 func (e *DroppedError) Unwrap() error { return e.Err }
 
 // Timeout is true, as a dropped packet shows in nothing else.

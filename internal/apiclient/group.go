@@ -17,7 +17,7 @@ func (c *Client) DefaultGroup(ctx context.Context, vpc string) (string, error) {
 	return groups.ID, err
 }
 
-// AdmitLattice lets VPC Lattice in, by TCP, to what is in the default security group of a VPC. It returns the ids of
+// AdmitLattice lets VPC Lattice in, by TCP, to the members of the default security group of a VPC. It returns the ids of
 // the group and of the prefix list of VPC Lattice.
 func (c *Client) AdmitLattice(ctx context.Context, vpc string) (group, list string, err error) {
 	if group, err = c.DefaultGroup(ctx, vpc); err != nil {

@@ -85,7 +85,7 @@ type DanceVPCResponse struct {
 	Steps []string ` + "`" + `json:"Steps"` + "`" + `
 }
 
-// NewDanceVPCResponse takes from its arguments what the answer says of them, all but Steps.
+// NewDanceVPCResponse copies its arguments into the answer, all but Steps.
 func NewDanceVPCResponse(dance *Dance) *DanceVPCResponse {
 	return &DanceVPCResponse{
 		Name: dance.Name,

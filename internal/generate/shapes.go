@@ -114,6 +114,9 @@ func fieldsOf(s *ast.StructType) (all []apimodel.Field) {
 	return all
 }
 
+// width is how many columns a line has.
+const width = 120
+
 // copier is the function that copies into a struct each of its fields from the first of some structs that has a field
 // of that name.
 func copier(s apimodel.Struct, known map[string][]apimodel.Field) (string, error) {
@@ -125,12 +128,15 @@ func copier(s apimodel.Struct, known map[string][]apimodel.Field) (string, error
 		}
 		from[i] = fmt.Sprintf("%s *%s", parameter(typ), typ)
 	}
-	doc := "New" + s.Name + " takes from its arguments what the answer says of them"
+	doc := "New" + s.Name + " copies its arguments into the answer"
 	if len(s.Set) > 0 {
 		doc += ", all but " + strings.Join(slices.Sorted(maps.Keys(s.Set)), " and ")
 	}
-	fmt.Fprintf(&b, "%sfunc New%s(%s) *%s {\n\treturn &%s{\n", comment(doc+"."), s.Name, strings.Join(from, ", "), s.Name,
-		s.Name)
+	signature := fmt.Sprintf("func New%s(%s) *%s {", s.Name, strings.Join(from, ", "), s.Name)
+	if len(signature) > width {
+		signature = fmt.Sprintf("func New%s(\n\t%s,\n) *%s {", s.Name, strings.Join(from, ",\n\t"), s.Name)
+	}
+	fmt.Fprintf(&b, "%s%s\n\treturn &%s{\n", comment(doc+"."), signature, s.Name)
 	for _, field := range s.Fields {
 		source := ""
 		for _, typ := range s.From {

@@ -56,8 +56,8 @@ func TestDoctor(t *testing.T) {
 	})
 }
 
-// findings waits until the doctor finds what is wanted and nothing else: by what it is about and a part of the problem,
-// a part of its cures. Nodes may hear of what was made last a moment after its answer.
+// findings waits until the doctor finds the wanted faults and no other: by the id and a part of the problem, a part of
+// the cures. Nodes may hear of the last change a moment after its answer.
 func (e *estate) findings(t *testing.T, want map[string]string) {
 	t.Helper()
 	var wrong []string
